@@ -1,0 +1,1 @@
+"""Executable properties for derivative rules."""

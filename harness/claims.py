@@ -1,0 +1,55 @@
+"""What a theorem or a rule claims, as data: the judge turns each claim into verdicts.
+
+A claim holds functions of named inputs. All functions of one claim take the same positional arguments: first the
+primal inputs in order, then the tangents or cotangents that its kind adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """`rule` is the derivative of `forward`.
+
+    Attributes:
+        forward: `forward(*inputs)` -> array or tuple of arrays.
+        rule: mode "jvp": `rule(*inputs, *tangents)` -> output tangent(s); mode "vjp": `rule(*inputs, *cotangents)` ->
+            cotangent of the one differentiated input or a tuple, one per differentiated input.
+        mode: "jvp" or "vjp".
+        wrt: names of the inputs that are differentiated (None: all differentiable ones).
+        convention: function of the signature of `rule` whose value the rule must equal at kinks.
+        unit_cotangent: for scalar `forward`: `rule(*inputs)` is the gradient, the cotangent 1 is understood.
+    """
+
+    forward: Callable[..., Any]
+    rule: Callable[..., Any]
+    mode: str
+    wrt: tuple[str, ...] | None = None
+    convention: Callable[..., Any] | None = None
+    unit_cotangent: bool = False
+
+
+@dataclass(frozen=True)
+class Equality:
+    """`left(*inputs) = right(*inputs)` entry by entry, at every point of the domain."""
+
+    left: Callable[..., Any]
+    right: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Positivity:
+    """`value(*inputs)` is positive (strictly; `nonzero` only: not zero) over the reals.
+
+    Floats are looked at too; where the float value underflows to zero or overflows, that is a finding, not a failure.
+    """
+
+    value: Callable[..., Any]
+    nonzero: bool = False
+
+
+Claim = Derivative | Equality | Positivity

@@ -1,0 +1,122 @@
+"""`bp.array`: what one input of a rule looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backprove.harness.dtypes import FORMATS
+from backprove.harness.errors import UsageError
+
+KINDS = ("one_hot", "simplex", "mask", "index")
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Shape, dtype and domain of one input; made by `array`.
+
+    Attributes:
+        dims: parsed dimensions: an int, a name, or `"*name"` for any number of leading axes.
+        dtype: "float" (the dtype under test) or a NumPy dtype name.
+        low, high: closed bounds of the points tried (`high` may be a dim name for `kind="index"`).
+        nonzero, distinct, extreme, kind: see `array`.
+    """
+
+    dims: tuple[int | str, ...]
+    dtype: str = "float"
+    low: float | None = None
+    high: float | str | None = None
+    nonzero: bool = False
+    distinct: bool = False
+    extreme: bool = False
+    kind: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the dimensions, without `*` names, in order of first use."""
+        return tuple(dict.fromkeys(d for d in self.dims if isinstance(d, str) and not d.startswith("*")))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the input has tangents and cotangents (floats have, integers, masks and indices have not)."""
+        return self.dtype == "float" and self.kind not in ("mask", "index")
+
+    def shape(self, sizes: dict[str, int | tuple[int, ...]]) -> tuple[int, ...]:
+        """The shape at given sizes of the names (a `*name` has a tuple of sizes)."""
+        out: list[int] = []
+        for d in self.dims:
+            size = d if isinstance(d, int) else sizes[d.lstrip("*")]
+            out += size if isinstance(size, tuple) else [size]
+        return tuple(out)
+
+
+def array(
+    dims: str,
+    *,
+    dtype: Any = "float",
+    low: float | None = None,
+    high: float | str | None = None,
+    nonzero: bool = False,
+    distinct: bool = False,
+    extreme: bool = False,
+    kind: str | None = None,
+) -> ArraySpec:
+    """Describe one array input of a rule.
+
+    Args:
+        dims: names and integers separated by blanks: `"m n"`, `"4"`, `"n n"` (square), `"*batch n"` (any number of
+            leading axes), `""` (scalar). One name has one size within a rule.
+        dtype: `"float"` for the dtype under test, or a NumPy dtype for integers and booleans.
+        low, high: closed bounds of the points tried. For `kind="index"`, `high` may be a dim name.
+        nonzero: no entry is zero.
+        distinct: no two entries are equal.
+        extreme: every verdict counts in the dtype's whole range, not only up to magnitude 1e4.
+        kind: "one_hot", "simplex", "mask" or "index", on the last axis.
+
+    Raises:
+        UsageError: on a malformed description; the message says what was expected.
+    """
+    if not isinstance(dims, str):
+        raise UsageError(f'array: dims must be a string such as "m n", got {dims!r}')
+    parsed: list[int | str] = []
+    for token in dims.split():
+        if token.lstrip("-").isdigit():
+            if int(token) < 0:
+                raise UsageError(f"array({dims!r}): a size cannot be negative, got {token}")
+            parsed.append(int(token))
+        elif token.lstrip("*").isidentifier() and token.count("*") <= 1:
+            parsed.append(token)
+        else:
+            raise UsageError(f'array({dims!r}): "{token}" is neither a size nor a name such as "n" or "*batch"')
+    if sum(1 for d in parsed if isinstance(d, str) and d.startswith("*")) > 1:
+        raise UsageError(f"array({dims!r}): at most one name may stand for any number of axes")
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"array: kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    name = "float"
+    if not (isinstance(dtype, str) and dtype == "float"):
+        try:
+            name = str(np.dtype(dtype))
+        except TypeError:
+            raise UsageError(f'array: dtype must be "float" or a NumPy dtype, got {dtype!r}') from None
+        if name in FORMATS or np.dtype(dtype).kind in "fc":
+            raise UsageError(
+                f'array: dtype {name!r} is fixed by the run; write dtype="float" (the dtype under test), '
+                "or an integer or boolean dtype"
+            )
+    if kind == "mask" and name == "float":
+        name = "bool"
+    if kind == "index" and name == "float":
+        name = "int64"
+    for label, bound in (("low", low), ("high", high)):
+        if isinstance(bound, str):
+            if kind != "index" or label == "low":
+                raise UsageError(f'array: {label}={bound!r}: only high may be a dim name, and only with kind="index"')
+        elif bound is not None and not np.isfinite(bound):
+            raise UsageError(f"array: {label} must be a finite number or None for an open side, got {bound!r}")
+    if low is not None and isinstance(high, (int, float)) and low > high:
+        raise UsageError(f"array: low={low!r} is above high={high!r}")
+    if nonzero and low == 0 and high == 0:
+        raise UsageError("array: nonzero=True leaves no point between low=0 and high=0")
+    return ArraySpec(tuple(parsed), name, low, high, nonzero, distinct, extreme, kind)
