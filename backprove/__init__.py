@@ -1,1 +1,54 @@
-"""Executable properties for derivative rules."""
+"""Derivative rules as executable properties: state a rule, get a verdict and the smallest input that refutes it.
+
+The public names load on first use, so that `import backprove` stays fast and needs neither JAX nor Hypothesis nor
+pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backprove.harness.adapters import from_fwd_bwd, from_jax, from_torch
+    from backprove.harness.api import assert_rule, check
+    from backprove.harness.report import Report
+    from backprove.harness.rule import Rule
+    from backprove.strategies.array import array
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Report",
+    "Rule",
+    "__version__",
+    "array",
+    "assert_rule",
+    "check",
+    "from_fwd_bwd",
+    "from_jax",
+    "from_torch",
+]
+
+_HOMES = {
+    "Report": "backprove.harness.report",
+    "Rule": "backprove.harness.rule",
+    "array": "backprove.strategies.array",
+    "assert_rule": "backprove.harness.api",
+    "check": "backprove.harness.api",
+    "from_fwd_bwd": "backprove.harness.adapters",
+    "from_jax": "backprove.harness.adapters",
+    "from_torch": "backprove.harness.adapters",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backprove' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

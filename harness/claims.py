@@ -52,4 +52,19 @@ class Positivity:
     nonzero: bool = False
 
 
-Claim = Derivative | Equality | Positivity
+@dataclass(frozen=True)
+class Adjointness:
+    """`<jvp(dx), g> = <dx, vjp(g)>` for all tangents dx and cotangents g, at every point, kinks included.
+
+    Attributes:
+        forward: `forward(*inputs)`; gives the shapes of the cotangents.
+        jvp: `jvp(*inputs, *tangents)`.
+        vjp: `vjp(*inputs, *cotangents)`.
+    """
+
+    forward: Callable[..., Any]
+    jvp: Callable[..., Any]
+    vjp: Callable[..., Any]
+
+
+Claim = Derivative | Equality | Positivity | Adjointness

@@ -1,0 +1,8 @@
+"""`python -m backprove` is the command `backprove`."""
+
+import sys
+
+from backprove.harness.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

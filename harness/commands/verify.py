@@ -1,0 +1,184 @@
+"""`backprove verify`: every property of the catalogue."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backprove.harness.commands.options import RunOptions, add_run_arguments, resolve
+from backprove.harness.errors import UsageError
+from backprove.harness.verdict import Exit, Verdict, exit_status
+
+if TYPE_CHECKING:
+    from backprove.harness.progress import Progress
+    from backprove.harness.result import RunResult, SubjectResult
+    from backprove.harness.theorem import Theorem
+
+HELP = "check every property of the catalogue"
+DTYPES = ("float64", "float32", "bfloat16")
+THEOREMS = "backprove.rules.all"
+"""Module whose `load()` gives the theorems by name."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser, out="reports/out")
+
+
+def run(args: argparse.Namespace) -> Exit:
+    options = resolve(args, DTYPES)
+    config = gate_config(Path("pyproject.toml"))
+    from backprove.harness.commands.session import Session
+    from backprove.harness.progress import make_progress
+    from backprove.harness.replay import digest_of_files, run_name
+    from backprove.reports.summary import verify_json
+
+    theorems: dict[str, Theorem] = importlib.import_module(THEOREMS).load()
+    chosen = {n: t for n, t in theorems.items() if options.selects(n, n.removeprefix("Proofs.Autograd."))}
+    if not chosen:
+        print(
+            f"no theorem matches --only {options.only!r}" if options.only else "no theorem is stated", file=sys.stderr
+        )
+        return Exit.NOTHING_RAN
+    package = Path(__file__).parents[2]
+    name = run_name(command="verify", code=digest_of_files(package), names=sorted(chosen), **options.engine)
+    session = Session("verify", options, chosen, name)
+    todo = {n: t for n, t in chosen.items() if n not in session.resumed}
+    progress = make_progress("theorems", len(todo))
+    cut = session.collect(_subjects(todo, options, progress), progress)
+
+    def complete(result: RunResult) -> bool:
+        fill_coverage(result, theorems)
+        if config:
+            result.gate = _gate(result, config)
+        return result.gate is None or bool(result.gate["passed"])
+
+    status = session.finish(cut, complete=complete, as_json=verify_json)
+    print(summary(session.run, options, status))
+    return status
+
+
+def _subjects(theorems: Mapping[str, Theorem], options: RunOptions, progress: Progress) -> Iterator[SubjectResult]:
+    """Run the theorems here, or in worker processes where there are several or a time limit needs one."""
+    from backprove.harness import isolation
+
+    if options.workers or options.timeout is not None:
+        jobs = [isolation.Job("theorem", n, THEOREMS) for n in theorems]
+        found = isolation.run_jobs(
+            jobs, options.engine, timeout=options.timeout, progress=progress.update, workers=options.workers or 1
+        )
+    else:
+        engine = importlib.import_module(isolation.ENGINE)
+        found = (_run_here(engine, t, options, progress) for t in theorems.values())
+    for subject in found:
+        describe(subject, theorems[subject.name])
+        yield subject
+
+
+def _run_here(engine: Any, theorem: Theorem, options: RunOptions, progress: Progress) -> SubjectResult:
+    def step(_: str, done: int, total: int) -> None:
+        progress.update(theorem.name, done, total)
+
+    result: SubjectResult = engine.run_theorem(theorem, **options.engine, progress=step)
+    return result
+
+
+def describe(subject: SubjectResult, theorem: Theorem) -> None:
+    """Fill in what the theorem's entry and the catalogue say of it."""
+    from backprove.rules.catalogue import NAMES, Catalogue
+
+    subject.latex = subject.latex or theorem.latex
+    subject.property_words = subject.property_words or theorem.words
+    subject.rests_on = subject.rests_on or list(theorem.rests_on)
+    subject.covers = subject.covers or list(theorem.covers)
+    subject.source = subject.source or {"file": theorem.source[0], "line": theorem.source[1]}
+    for catalogue in map(Catalogue.load, NAMES):
+        entry = catalogue.entries.get(subject.name)
+        if entry is not None:
+            subject.module = entry.module
+            subject.statement = entry.statement
+            subject.hypotheses = entry.hypotheses
+            subject.kind_of_claim = entry.property
+
+
+def fill_coverage(run: RunResult, theorems: Mapping[str, Theorem]) -> None:
+    """Count the coverage of the catalogue by all stated theorems, and what of it holds in this run."""
+    from backprove.rules.catalogue import NAMES, Catalogue, coverage, coverage_counts
+
+    found = coverage([Catalogue.load(n) for n in NAMES], theorems)
+    run.coverage = coverage_counts(found, {s.name: s.verdict for s in run.subjects})
+    run.not_covered = found.not_covered
+
+
+def gate_config(pyproject: Path) -> dict[str, Any]:
+    """The table [tool.backprove] of a pyproject.toml; empty where there is none.
+
+    Raises:
+        UsageError: when the file does not parse.
+    """
+    try:
+        data = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{pyproject} cannot be read: {e}") from None
+    table = data.get("tool", {}).get("backprove", {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{pyproject}: [tool.backprove] must be a table, got {table!r}")
+    return table
+
+
+def _gate(run: RunResult, config: dict[str, Any]) -> dict[str, Any]:
+    from backprove.reports.gate import evaluate_gate
+    from backprove.reports.summary import load_run
+
+    baseline = load_run(Path(config["baseline"])) if "baseline" in config else None
+    # The gate looks at the exit status that the verdicts alone give.
+    run.exit = int(exit_status(s.verdict for s in run.subjects))
+    return evaluate_gate(run, config, baseline)
+
+
+def summary(run: RunResult, options: RunOptions, status: Exit) -> str:
+    """What is printed after a run: a table by module, failures in full, findings, coverage, report, exit status."""
+    from backprove.harness.commands.session import EXIT_WORDS
+    from backprove.harness.commands.text import count, table
+    from backprove.harness.report import Report
+
+    modules: dict[str, list[SubjectResult]] = {}
+    for s in run.subjects:
+        modules.setdefault(s.module or "(no module)", []).append(s)
+    rows = [_row(module, subjects) for module, subjects in modules.items()]
+    if len(modules) > 1:
+        rows.append(_row("all", run.subjects))
+    blocks = [table(("module", "theorems", "holds", "other verdicts", "points"), rows, right=(1, 2, 4))]
+    blocks += [str(Report(s)) for s in run.subjects if s.verdict.fails]
+    undecided = [s.name for s in run.subjects if s.verdict is Verdict.INCONCLUSIVE]
+    lines = [f"inconclusive: {', '.join(undecided)}"] if undecided else []
+    findings = sum(len(s.findings) for s in run.subjects)
+    if findings:
+        lines.append(f"{count(findings, 'finding')} beside the verdicts; the report has them")
+    for name, c in (run.coverage or {}).items():
+        lines.append(
+            f"coverage, {name}: {c['covered']} of {c['declared']} declarations covered "
+            f"({c['executable']} executable), {c['holds']} hold"
+        )
+    if run.gate is not None and not run.gate["passed"]:
+        lines += [f"gate: {reason}" for reason in run.gate["reasons"]]
+    if run.partial:
+        lines.append(f"partial: {len(run.subjects)} theorems ran before the end; --resume goes on from there")
+    if options.out is not None:
+        lines.append(f"report: {options.out / 'index.html'}")
+    lines.append(f"{run.seconds:.1f} s, seed {run.seed}; exit status {int(status)}: {EXIT_WORDS[status]}")
+    return "\n\n".join([*blocks, "\n".join(lines)])
+
+
+def _row(name: str, subjects: list[SubjectResult]) -> list[str]:
+    verdicts = [s.verdict for s in subjects]
+    others = [f"{verdicts.count(v)} {v}" for v in Verdict if v is not Verdict.HOLDS and v in verdicts]
+    points = sum(p.points for s in subjects for p in s.properties)
+    holds = str(verdicts.count(Verdict.HOLDS))
+    return [name, str(len(subjects)), holds, ", ".join(others) or "-", f"{points:,}"]

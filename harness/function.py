@@ -1,0 +1,195 @@
+"""One callable of a claim and the ways in which it can be evaluated.
+
+Front ends, tried in this order: `jax` (traced as it is), `numpy` (NumPy code traced through duck arrays), `objects`
+(NumPy code run as it is on arrays of exact scalars) and `black box` (called on ordinary arrays only).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.interpret import evaluate
+from backprove.harness.oracles.exact import ExactFunction
+from backprove.harness.program import Program, trace
+from backprove.harness.systems.balls import Balls, Undecided
+from backprove.harness.systems.duals import Dual, DualBalls
+
+Array = NDArray[Any]
+Signature = tuple[tuple[tuple[int, ...], str], ...]
+"""Shape and dtype name of every argument."""
+
+JAX, NUMPY, OBJECTS, BLACK_BOX = "jax", "numpy", "objects", "black box"
+
+
+@dataclass
+class Function:
+    """A callable with its front ends; programs are cached by signature.
+
+    Attributes:
+        call: the user's function.
+        label: how messages name it ("forward", "vjp", ...).
+        only: restrict to this front end and the ones after it (a trace that was found untrue).
+    """
+
+    call: Callable[..., Any]
+    label: str
+    only: str = JAX
+    _cache: dict[Signature, tuple[str, Program | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def program(self, signature: Signature) -> Program | None:
+        """The traced program, or None where neither JAX nor the NumPy tracer can follow the code."""
+        return self._resolve(signature)[1]
+
+    def front_end(self, signature: Signature) -> str:
+        return self._resolve(signature)[0]
+
+    def _resolve(self, signature: Signature) -> tuple[str, Program | None]:
+        if signature not in self._cache:
+            self._cache[signature] = self._trace(signature)
+        return self._cache[signature]
+
+    def _trace(self, signature: Signature) -> tuple[str, Program | None]:
+        from backprove.harness.numpy_trace import trace_numpy
+
+        if self.only == JAX:
+            with contextlib.suppress(Exception), quiet():
+                return JAX, trace(self.call, *signature)
+        if self.only in (JAX, NUMPY):
+            with contextlib.suppress(Exception), quiet():
+                return NUMPY, trace_numpy(self.call, *signature)
+        return (BLACK_BOX if self.only == BLACK_BOX else OBJECTS), None
+
+    def traceable(self, signature: Signature) -> Callable[..., Any] | None:
+        """A function of the same map that JAX can trace and differentiate, or None."""
+        from backprove.harness.numpy_trace import as_jax
+
+        end = self.front_end(signature)
+        return self.call if end == JAX else as_jax(self.call) if end == NUMPY else None
+
+    def exact(self, signature: Signature) -> ExactFunction | None:
+        """The function for the exact layer, or None for a black box."""
+        end, program = self._resolve(signature)
+        if program is not None:
+            return ProgramOnBalls(program)
+        return None if end == BLACK_BOX else CodeOnBalls(self.call)
+
+    def at(self, *arguments: Array) -> list[Array]:
+        """Call the code as it is at one point (arrays of the real dtype, no points axis); flat list of arrays.
+
+        Raises:
+            Exception: whatever the code raises.
+        """
+        import jax
+
+        with jax.enable_x64(True), quiet():
+            return flatten(self.call(*arguments))
+
+
+def flatten(result: Any) -> list[Any]:
+    """Arrays in a result, in order; None (no cotangent) is left out, containers are flattened."""
+    if result is None:
+        return []
+    if isinstance(result, (tuple, list)):
+        return [leaf for part in result for leaf in flatten(part)]
+    if isinstance(result, dict):
+        return [leaf for key in sorted(result) for leaf in flatten(result[key])]
+    return [np.asarray(result)]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Floating-point warnings of the user's code are expected on our points."""
+    import warnings
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@dataclass(frozen=True)
+class ProgramOnBalls:
+    """A traced program as an `ExactFunction`."""
+
+    program: Program
+
+    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
+        return evaluate(self.program, Balls(widen), *map(_ball_input, inputs))
+
+    def duals(
+        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
+    ) -> tuple[list[Array], list[Array], Array]:
+        points = max((a.shape[-1] for a in inputs), default=1)
+        system = DualBalls(points, widen)
+        ins = [
+            Dual(a, t) if a.dtype == object else _ball_input(a) for a, t in zip(inputs, tangents, strict=True)
+        ]
+        outs = evaluate(self.program, system, *ins)
+        pairs = [o if isinstance(o, Dual) else Dual(o) for o in outs]
+        return [p.v for p in pairs], [p.tangent for p in pairs], system.touched
+
+
+def _ball_input(a: Array) -> Array:
+    """Masks are truth values of the ball systems (int8)."""
+    return a.astype(np.int8) if a.dtype == bool else a
+
+
+@dataclass(frozen=True)
+class CodeOnBalls:
+    """NumPy code on object arrays of exact scalars, point by point, as an `ExactFunction`."""
+
+    call: Callable[..., Any]
+
+    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
+        from backprove.harness.systems.scalars import NotRunnable, run_on_balls
+
+        points = max((a.shape[-1] for a in inputs), default=1)
+        results = []
+        for p in range(points):
+            try:
+                results.append(run_on_balls(self.call, [_at(a, p) for a in inputs]))
+            except NotRunnable as why:
+                raise Undecided(f"the code does not run on exact scalars: {why}") from why
+        return [np.stack(column, axis=-1) for column in zip(*results, strict=True)]
+
+    def duals(
+        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
+    ) -> tuple[list[Array], list[Array], Array]:
+        from backprove.harness.systems.scalars import NotRunnable, run_on_duals
+
+        points = max((a.shape[-1] for a in [*inputs, *(t for t in tangents if t is not None)]), default=1)
+        values, moved, touched = [], [], np.zeros(points, dtype=bool)
+        for p in range(points):
+            here = [None if t is None else _at(t, p) for t in tangents]
+            try:
+                v, t, near = run_on_duals(self.call, [_at(a, p) for a in inputs], here)
+            except NotRunnable as why:
+                raise Undecided(f"the code does not run on exact scalars: {why}") from why
+            values.append(v)
+            moved.append(t)
+            touched[p] = near
+        return (
+            [np.stack(column, axis=-1) for column in zip(*values, strict=True)],
+            [np.stack(column, axis=-1) for column in zip(*moved, strict=True)],
+            touched,
+        )
+
+
+def _at(a: Array, p: int) -> Array:
+    return np.array(a[..., p if a.shape[-1] > 1 else 0], dtype=a.dtype)
+
+
+def cast(array: Array, dtype: str) -> Array:
+    """A float64 carrier array as the real NumPy dtype of the format (integers and masks as they are)."""
+    return array.astype(FORMATS[dtype].numpy) if array.dtype.kind == "f" else array
+
+
+__all__ = ["BLACK_BOX", "JAX", "NUMPY", "OBJECTS", "Function", "Signature", "UnsupportedPrimitive", "cast", "flatten", "quiet"]

@@ -1,0 +1,338 @@
+"""The exact layer: does the rule equal the derivative over the reals, at a point?
+
+The rule runs in balls and the forward map in dual balls; one random dyadic direction turns the comparison of vectors
+into one of numbers, `<R(x, w), v>` against `<w, J v>`. The precision rises until the two enclosures separate (the rule
+is refuted) or agree to 2**-70 of the sum of the absolute terms. An error survives a direction with probability at most
+2**-12. Literals that are not short dyadics may be rounded constants: a refusal counts only if it survives widening them
+by the dtype's unit roundoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from flint import arb, ctx
+from numpy.typing import NDArray
+
+from backprove.harness.systems.balls import Undecided, lift, zeros
+
+Array = NDArray[Any]
+
+PRECISIONS = (128, 512, 2048)
+AGREEMENT_BITS = 70
+NEGLIGIBLE_BITS = 1500
+"""Below 2**-1500 a difference is far under every format's smallest number and counts as agreement."""
+
+
+class Status(str, Enum):
+    """What the exact layer can say about one point."""
+
+    AGREES = "agrees"
+    REFUTED = "refuted"
+    UNDEFINED = "undefined"
+    """The rule has no value over the reals (0/0) where the derivative has one."""
+    KINK_AGREES = "kink_agrees"
+    KINK_REFUTED = "kink_refuted"
+    SINGULAR = "singular"
+    """One-sided slopes diverge: nothing is claimed."""
+    OUTSIDE = "outside"
+    """The forward map has no value over the reals."""
+    UNDECIDED = "undecided"
+
+    @property
+    def refused(self) -> bool:
+        return self in (Status.REFUTED, Status.KINK_REFUTED)
+
+    @property
+    def accepted(self) -> bool:
+        return self in (Status.AGREES, Status.KINK_AGREES)
+
+
+class ExactFunction(Protocol):
+    """A function that runs in balls and dual balls; all arrays carry a trailing points axis."""
+
+    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
+        """Enclosures of the outputs; raises Undecided."""
+
+    def duals(
+        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
+    ) -> tuple[list[Array], list[Array], Array]:
+        """Values, tangents and per point whether a kink was touched; raises Undecided."""
+
+
+@dataclass
+class Outcome:
+    """Result at one point.
+
+    Attributes:
+        status: see `Status`.
+        gap_bits: log2 of the relative gap between the enclosures when refuted.
+        got, expected: enclosures at the localised entry, as text, when refuted.
+        argument, entry: index of the wrong argument (among the outputs of the rule) and index in it.
+        got_value, expected_value: the same as floats (expected: (low, high) at a kink).
+        note: why, where nothing could be decided.
+    """
+
+    status: Status
+    gap_bits: float | None = None
+    argument: int | None = None
+    entry: tuple[int, ...] | None = None
+    got: str = ""
+    expected: str = ""
+    got_value: float | None = None
+    expected_value: float | tuple[float, float] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DerivativeProblem:
+    """`rule` against the derivative of `forward`, in one mode.
+
+    Attributes:
+        mode: "vjp" (directions are cotangents, one per output of forward) or "jvp" (tangents, one per input in `wrt`).
+        wrt: positions of the differentiated inputs.
+        unit: unit roundoff by which literals are widened before a refusal.
+        convention: like `rule`; its value is the only right one at kinks.
+    """
+
+    forward: ExactFunction
+    rule: ExactFunction
+    mode: str
+    wrt: tuple[int, ...]
+    unit: float
+    convention: ExactFunction | None = None
+
+
+def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Random non-zero multiples of 2**-12 in [-1, 1]."""
+    return rng.integers(1, 4097, shape) * rng.choice([-1.0, 1.0], shape) / 4096.0
+
+
+def inner(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, Array]:
+    """Per point: sum of products over all entries of all arrays, and the sum of their absolute values."""
+    points = max((x.shape[-1] for x in (*a, *b)), default=1)
+    total, size = zeros((points,)), zeros((points,))
+    for x, y in zip(a, b, strict=True):
+        p = (x * y).reshape(-1, points if x.size else points)
+        for row in p:
+            total = total + row
+            size = size + np.frompyfunc(abs, 1, 1)(row)
+    return total, size
+
+
+def finite(arrays: Sequence[Array], points: int) -> Array:
+    """Per point: whether every entry is finite."""
+    ok = np.ones(points, dtype=bool)
+    is_finite = np.frompyfunc(lambda v: v.is_finite(), 1, 1)
+    for x in arrays:
+        if x.size:
+            ok &= np.broadcast_to(is_finite(x).astype(bool).reshape(-1, x.shape[-1]).all(axis=0), ok.shape)
+    return ok
+
+
+def full(arrays: Sequence[Array], points: int) -> list[Array]:
+    """Constant results (points axis 1) repeated for every point."""
+    return [np.broadcast_to(x, (*x.shape[:-1], points)) for x in arrays]
+
+
+def take(arrays: Sequence[Array], index: Array | slice) -> list[Array]:
+    return [x[..., index] for x in arrays]
+
+
+@dataclass
+class ExactLayer:
+    """Judge of derivative problems in balls.
+
+    Args:
+        seed: of the random test directions.
+        kinks: called for a point where the forward map has a kink, a tie or no finite derivative.
+    """
+
+    seed: int = 0
+    kinks: Callable[[DerivativeProblem, list[Array], list[Array]], Outcome] | None = None
+    precisions: tuple[int, ...] = PRECISIONS
+    used: dict[int, int] = field(default_factory=dict)
+
+    def derivative(self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array]) -> list[Outcome]:
+        """One outcome per point.
+
+        Args:
+            inputs: floats (as float64) or integers, shape + points.
+            directions: cotangents or tangents, as the problem's mode says.
+        """
+        points = inputs[0].shape[-1] if inputs else directions[0].shape[-1]
+        out: list[Outcome | None] = [None] * points
+        self._derivative(problem, list(inputs), list(directions), np.arange(points), out, 0)
+        return [o if o is not None else Outcome(Status.UNDECIDED) for o in out]
+
+    def _derivative(
+        self,
+        problem: DerivativeProblem,
+        inputs: list[Array],
+        directions: list[Array],
+        index: Array,
+        out: list[Outcome | None],
+        level: int,
+    ) -> None:
+        ctx.prec = self.precisions[level]
+        x, d = take(inputs, index), take(directions, index)
+        try:
+            todo = self._compare(problem, x, d, index, out)
+        except Undecided as why:
+            if len(index) > 1:
+                for i in index:
+                    self._derivative(problem, inputs, directions, np.array([i]), out, level)
+                return
+            todo = [(int(index[0]), str(why))]
+        last = level + 1 == len(self.precisions)
+        rest = []
+        for i, why in todo:
+            if why == "kink" or (last and self.kinks is not None and why != "rule"):
+                out[i] = self._kink(problem, take(inputs, slice(i, i + 1)), take(directions, slice(i, i + 1)))
+            elif last:
+                out[i] = Outcome(Status.UNDECIDED, note=why)
+            else:
+                rest.append(i)
+        if rest:
+            self._derivative(problem, inputs, directions, np.array(rest), out, level + 1)
+
+    def _kink(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
+        if self.kinks is None:
+            return Outcome(Status.UNDECIDED, note="kink")
+        try:
+            return self.kinks(problem, x, d)
+        except Undecided as why:
+            return Outcome(Status.UNDECIDED, note=str(why))
+
+    def _compare(
+        self, problem: DerivativeProblem, x: list[Array], d: list[Array], index: Array, out: list[Outcome | None]
+    ) -> list[tuple[int, str]]:
+        """Decide what this precision can; return (point, reason) for the rest."""
+        n = len(index)
+        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        given = [lift(a) for a in d]
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, 7]))
+        if problem.mode == "vjp":
+            test = [lift(dyadic(rng, (*balls[i].shape[:-1], 1))) for i in problem.wrt]
+            tangents = full(test, n)
+        else:
+            tangents = given
+        ins: list[Array | None] = [None] * len(x)
+        for i, t in zip(problem.wrt, tangents, strict=True):
+            ins[i] = t
+        values, moved, touched = problem.forward.duals(balls, ins)
+        values, moved = full(values, n), full(moved, n)
+        if problem.mode == "jvp":
+            test = [lift(dyadic(rng, (*v.shape[:-1], 1))) for v in values]
+        cotangents = given if problem.mode == "vjp" else full(test, n)
+        inside, smooth = finite(values, n), finite(moved, n) & ~touched
+        rule = full(self._rule(problem, balls, given), n)
+        defined = finite(rule, n)
+        against = tangents if problem.mode == "vjp" else cotangents
+        left, size_left = inner(rule, against)
+        right, size_right = inner(cotangents, moved)
+        size = size_left + size_right
+        todo: list[tuple[int, str]] = []
+        for k in range(n):
+            i = int(index[k])
+            if not inside[k]:
+                out[i] = Outcome(Status.OUTSIDE)
+            elif not smooth[k]:
+                todo.append((i, "kink"))
+            elif not defined[k]:
+                out[i] = Outcome(Status.UNDEFINED)
+            else:
+                verdict = _judge(left[k], right[k], size[k])
+                if verdict is None:
+                    todo.append((i, "the enclosures are too wide"))
+                elif verdict:
+                    out[i] = Outcome(Status.AGREES)
+                else:
+                    out[i] = self._refuse(problem, take(balls, slice(k, k + 1)), take(given, slice(k, k + 1)), left[k], right[k], size[k])
+        return todo
+
+    def _rule(self, problem: DerivativeProblem, balls: list[Array], given: list[Array], widen: float = 0.0) -> list[Array]:
+        return problem.rule.balls([*balls, *given], widen)
+
+    def _refuse(
+        self, problem: DerivativeProblem, x: list[Array], d: list[Array], left: arb, right: arb, size: arb
+    ) -> Outcome:
+        """A refusal, unless widened literals take it back; localised to the worst entry."""
+        gap = abs(left - right) / size
+        bits = float((gap.log() / arb.const_log2()).mid()) if gap > 0 else None
+        exact = vector(problem, x, d)
+        rule = self._rule(problem, x, d)
+        wide_rule = self._rule(problem, x, d, problem.unit)
+        wide = vector(problem, x, d, problem.unit)
+        worst: tuple[float, int, int] | None = None
+        for a, (r, t, wr, wt) in enumerate(zip(rule, exact, wide_rule, wide, strict=True)):
+            for k in range(t[..., 0].size):
+                p, q = np.broadcast_to(wr, wt.shape).ravel()[k], wt.ravel()[k]
+                if p.is_finite() and q.is_finite() and not p.overlaps(q):
+                    g, e = np.broadcast_to(r, t.shape).ravel()[k], t.ravel()[k]
+                    rel = float((abs(g - e) / (abs(g) + abs(e))).mid())
+                    if worst is None or rel > worst[0]:
+                        worst = (rel, a, k)
+        if worst is None:
+            return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
+        _, a, k = worst
+        shape = exact[a].shape[:-1]
+        g, e = np.broadcast_to(rule[a], exact[a].shape).ravel()[k], exact[a].ravel()[k]
+        return Outcome(
+            Status.REFUTED,
+            gap_bits=bits,
+            argument=a,
+            entry=tuple(int(i) for i in np.unravel_index(k, shape)) if shape else (),
+            got=g.str(20),
+            expected=e.str(20),
+            got_value=float(g.mid()),
+            expected_value=float(e.mid()),
+        )
+
+
+def _judge(left: arb, right: arb, size: arb) -> bool | None:
+    """True: agree; False: separated; None: not decided at this precision."""
+    if not left.overlaps(right):
+        return False
+    radius = (left - right).rad()
+    if size.is_zero() or radius <= size.abs_lower() * arb(2) ** -AGREEMENT_BITS:
+        return True
+    if size < arb(2) ** -NEGLIGIBLE_BITS:
+        return True
+    return None
+
+
+def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: float = 0.0) -> list[Array]:
+    """All entries of `J^T w` (or `J v`) at one point, by one dual pass per input entry (one in mode "jvp").
+
+    Args:
+        x, d: balls at one point (points axis of size 1).
+    """
+    ins: list[Array | None] = [None] * len(x)
+    if problem.mode == "jvp":
+        for i, t in zip(problem.wrt, d, strict=True):
+            ins[i] = t
+        return full(problem.forward.duals(x, ins, widen)[1], 1)
+    sizes = [int(np.prod(x[i].shape[:-1])) for i in problem.wrt]
+    n = sum(sizes)
+    if n == 0:
+        return [zeros(x[i].shape) for i in problem.wrt]
+    copies = [np.broadcast_to(a, (*a.shape[:-1], n)) for a in x]
+    start = 0
+    for i, size in zip(problem.wrt, sizes, strict=True):
+        unit = zeros((size, n))
+        for k in range(size):
+            unit[k, start + k] = arb(1)
+        ins[i] = unit.reshape((*x[i].shape[:-1], n))
+        start += size
+    moved = full(problem.forward.duals(copies, ins, widen)[1], n)
+    total, _ = inner([np.broadcast_to(w, m.shape) for w, m in zip(d, moved, strict=True)], moved)
+    out, start = [], 0
+    for i, size in zip(problem.wrt, sizes, strict=True):
+        out.append(total[start : start + size].reshape((*x[i].shape[:-1], 1)))
+        start += size
+    return out

@@ -1,0 +1,270 @@
+"""Kinks and ties: the rule's value must lie in the convex hull of the derivatives on the smooth pieces that meet there.
+
+The pieces are reached by moving the point by 2**-160 in random directions (sign patterns, tie orders) and
+differentiating there in dual balls; the hull is then tested by a linear program. A value that seems to lie outside is
+chased: the hyperplane that separates it names the direction in which a further piece is sought, by single flips and
+swaps, until no piece helps. Slopes along one direction only are never used: with several kinks at once they refuse
+members of the generalized (Clarke) derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx
+from numpy.typing import NDArray
+
+from backprove.harness.oracles.exact import (
+    DerivativeProblem,
+    Outcome,
+    Status,
+    dyadic,
+    finite,
+    full,
+    vector,
+)
+from backprove.harness.systems.balls import Undecided
+
+Array = NDArray[Any]
+
+STEP_BITS = 160
+PRECISION = 900
+FIRST_DIRECTIONS = 24
+MAX_ROUNDS = 24
+MAX_ENTRIES = 64
+"""Points with more differentiated entries than this are left undecided at kinks."""
+INSIDE = 1e-9
+"""Relative residual of the linear program below which a value lies in the hull."""
+OUTSIDE = 1e-6
+"""Relative residual above which it does not; between the two nothing is said."""
+
+
+@dataclass
+class _Piece:
+    direction: Array
+    derivative: Array
+    """The derivative's entries on that piece, as floats."""
+
+
+def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
+    """Judge the rule at one point where the forward map has a kink, a tie or no derivative.
+
+    Args:
+        problem: rule and forward map.
+        x: inputs (floats as float64, integers as they are), points axis of size 1.
+        d: cotangents or tangents, points axis of size 1.
+    """
+    from backprove.harness.systems.balls import lift
+
+    ctx.prec = PRECISION
+    search = _Search(problem, x, d)
+    if search.size == 0:
+        return Outcome(Status.KINK_AGREES)
+    if search.size > MAX_ENTRIES:
+        return Outcome(Status.UNDECIDED, note=f"a kink with {search.size} entries")
+    balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+    given = [lift(a) for a in d]
+    rule = full(problem.rule.balls([*balls, *given]), 1)
+    rng = np.random.Generator(np.random.Philox(key=[11, 13]))
+    first = dyadic(rng, (FIRST_DIRECTIONS, search.size))
+    first = np.concatenate([first, -first[: FIRST_DIRECTIONS // 2], np.ones((1, search.size)), -np.ones((1, search.size))])
+    if search.add(first) == "singular":
+        return Outcome(Status.SINGULAR)
+    if not search.pieces:
+        return Outcome(Status.UNDECIDED, note="no smooth piece was found next to the point")
+    shapes = [r.shape[:-1] for r in rule]
+    if not all(finite([r], 1)[0] for r in rule):
+        return Outcome(Status.UNDEFINED)
+    if problem.convention is not None:
+        wanted = full(problem.convention.balls([*balls, *given]), 1)
+        for a, (r, w) in enumerate(zip(rule, wanted, strict=True)):
+            for k, (p, q) in enumerate(zip(r.ravel(), np.broadcast_to(w, r.shape).ravel(), strict=True)):
+                if not p.overlaps(q):
+                    return _refusal(a, k, shapes, float(p.mid()), (float(q.mid()),) * 2)
+        return Outcome(Status.KINK_AGREES)
+    value = np.array([float(v.mid()) for r in rule for v in r.ravel()])
+    return _hull(search, value, shapes)
+
+
+def _hull(search: _Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> Outcome:
+    for _ in range(MAX_ROUNDS):
+        pieces = np.stack([p.derivative for p in search.pieces], axis=1)
+        scale = np.maximum(np.abs(pieces).max(axis=1), np.abs(value))
+        scale[scale == 0] = 1.0
+        residual, normal = _distance(pieces / scale[:, None], value / scale)
+        if residual <= INSIDE:
+            return Outcome(Status.KINK_AGREES)
+        if not search.chase(normal / scale, value):
+            break
+    else:
+        return Outcome(Status.UNDECIDED, note="the pieces at a kink were too many")
+    if residual <= OUTSIDE:
+        return Outcome(Status.UNDECIDED, note="at the edge of the generalized derivative")
+    low, high = pieces.min(axis=1), pieces.max(axis=1)
+    excess = np.maximum(low - value, value - high) / scale
+    k = int(np.argmax(excess)) if excess.max() > OUTSIDE else int(np.argmax(np.abs(normal)))
+    sizes = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
+    a = int(np.searchsorted(sizes, k, side="right")) - 1
+    return _refusal(a, k - int(sizes[a]), shapes, float(value[k]), (float(low[k]), float(high[k])))
+
+
+def _refusal(a: int, k: int, shapes: Sequence[tuple[int, ...]], got: float, expected: tuple[float, float]) -> Outcome:
+    entry = tuple(int(i) for i in np.unravel_index(k, shapes[a])) if shapes[a] else ()
+    return Outcome(
+        Status.KINK_REFUTED, argument=a, entry=entry, got=repr(got), expected=repr(expected), got_value=got, expected_value=expected
+    )
+
+
+def _distance(pieces: Array, value: Array) -> tuple[float, Array]:
+    """Distance (largest entry) from `value` to the hull of the columns, and the normal of a separating hyperplane."""
+    from scipy.optimize import linprog
+
+    m, k = pieces.shape
+    # minimise s subject to |pieces @ weights - value| <= s, weights >= 0, sum(weights) = 1
+    upper = np.block([[pieces, -np.ones((m, 1))], [-pieces, -np.ones((m, 1))]])
+    cost = np.concatenate([np.zeros(k), [1.0]])
+    solved = linprog(
+        cost,
+        A_ub=upper,
+        b_ub=np.concatenate([value, -value]),
+        A_eq=np.concatenate([np.ones(k), [0.0]])[None],
+        b_eq=[1.0],
+        bounds=[(0, None)] * (k + 1),
+        method="highs",
+    )
+    if solved.status != 0:
+        raise Undecided("the linear program of a kink failed")
+    dual = np.asarray(solved.ineqlin.marginals)
+    return float(solved.fun), dual[:m] - dual[m:]
+
+
+class _Search:
+    """The smooth pieces found so far around one point."""
+
+    def __init__(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> None:
+        from backprove.harness.systems.balls import lift
+
+        self.problem = problem
+        self.x = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        self.d = [lift(a) for a in d]
+        moving = [np.abs(x[i]) for i in problem.wrt]
+        self.size = sum(a.size for a in moving)
+        self.magnitude = np.concatenate([np.where(a == 0, 1.0, a).ravel() for a in moving]) if self.size else np.ones(0)
+        self.pieces: list[_Piece] = []
+        self.best: _Piece | None = None
+
+    def add(self, directions: Array) -> str:
+        """Differentiate next to the point in each direction; "singular" if the slopes diverge."""
+        checked = 0
+        for direction in directions:
+            near = self.derivative(direction, STEP_BITS)
+            if near is None:
+                continue
+            if checked < 4 and self.diverges(direction, near):
+                return "singular"
+            checked += 1
+            self.remember(direction, near)
+        return ""
+
+    def remember(self, direction: Array, near: list[Array]) -> _Piece:
+        piece = _Piece(direction, np.array([float(v.mid()) for a in near for v in a.ravel()]))
+        if not any(np.array_equal(p.derivative, piece.derivative) for p in self.pieces):
+            self.pieces.append(piece)
+        return piece
+
+    def derivative(self, direction: Array, bits: int) -> list[Array] | None:
+        """`J^T w` (or `J v`) at the point moved by 2**-bits; None where that is a kink again or outside the domain."""
+        moved, start = list(self.x), 0
+        step = arb(2) ** -bits
+        for i in self.problem.wrt:
+            n = self.x[i].size
+            shift = np.empty(n, dtype=object)
+            shift[:] = [arb(float(direction[start + k] * self.magnitude[start + k])) * step for k in range(n)]
+            moved[i] = self.x[i] + shift.reshape(self.x[i].shape)
+            start += n
+        try:
+            out = self._evaluate(moved)
+        except Undecided:
+            return None
+        return out if out is not None and finite(out, 1)[0] else None
+
+    def _evaluate(self, moved: list[Array]) -> list[Array] | None:
+        ins: list[Array | None] = [None] * len(moved)
+        for i in self.problem.wrt:
+            ins[i] = np.broadcast_to(np.array(arb(0), dtype=object), moved[i].shape)
+        spy = _TouchSpy(self.problem)
+        out = vector(spy.problem, moved, self.d)
+        return None if spy.touched else out
+
+    def diverges(self, direction: Array, near: list[Array]) -> bool:
+        ctx.prec = 2 * PRECISION
+        nearer = self.derivative(direction, 2 * STEP_BITS)
+        ctx.prec = PRECISION
+        if nearer is None:
+            return False
+        scale = sum((abs(v) for a in self.d for v in a.ravel()), arb(0))
+        for a, b in zip(near, nearer, strict=True):
+            for p, q in zip(a.ravel(), b.ravel(), strict=True):
+                if abs(p - q) > (abs(p) + scale) * arb(2) ** -20:
+                    return True
+        return False
+
+    def chase(self, normal: Array, value: Array) -> bool:
+        """Look for a piece further out along `normal` than all so far; whether one was found."""
+        target = max(float(normal @ p.derivative) for p in self.pieces)
+        needed = target + 1e-9 * max(abs(target), abs(float(normal @ value)))
+        best = max(self.pieces, key=lambda p: float(normal @ p.derivative))
+        found = False
+        for sign in (1.0, -1.0):
+            if normal.size == self.size and np.any(normal):
+                guess = sign * normal / np.abs(normal).max()
+                found |= self._try(np.where(guess == 0, 1e-3, guess), normal, needed)
+        if found:
+            return True
+        base = best.direction
+        for k in range(self.size):
+            flipped = base.copy()
+            flipped[k] = -flipped[k]
+            if self._try(flipped, normal, needed):
+                return True
+        for j in range(self.size):
+            for k in range(j):
+                swapped = base.copy()
+                swapped[j], swapped[k] = base[k], base[j]
+                if self._try(swapped, normal, needed):
+                    return True
+        return False
+
+    def _try(self, direction: Array, normal: Array, needed: float) -> bool:
+        near = self.derivative(direction, STEP_BITS)
+        if near is None:
+            return False
+        value = float(normal @ np.array([float(v.mid()) for a in near for v in a.ravel()]))
+        if value <= needed:
+            return False
+        self.remember(direction, near)
+        return True
+
+
+class _TouchSpy:
+    """The same problem with its forward map watched: whether any evaluation touched a kink."""
+
+    def __init__(self, problem: DerivativeProblem) -> None:
+        self.touched = False
+        outer = self
+
+        class Forward:
+            def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
+                return problem.forward.balls(inputs, widen)
+
+            def duals(
+                self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
+            ) -> tuple[list[Array], list[Array], Array]:
+                values, moved, touched = problem.forward.duals(inputs, tangents, widen)
+                outer.touched |= bool(touched.any()) or not finite(values, touched.size).all()
+                return values, moved, touched
+
+        self.problem = DerivativeProblem(Forward(), problem.rule, problem.mode, problem.wrt, problem.unit)

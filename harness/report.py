@@ -1,0 +1,162 @@
+"""`Report`: the result of checking one rule, and the message that a newcomer understands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backprove.harness.result import Counterexample, PropertyResult, RunResult, SubjectResult
+from backprove.harness.verdict import Verdict, exit_status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEANING = {
+    Verdict.ERROR: "the rule does not run as it should",
+    Verdict.FALSIFIED: "the formula is wrong over the reals",
+    Verdict.INACCURATE: "right over the reals, not in floats",
+    Verdict.INCONCLUSIVE: "no layer could tell",
+    Verdict.HOLDS: "no violation found",
+}
+
+
+class Report:
+    """What `check` found out about one rule.
+
+    Attributes:
+        subject: the full record behind the report.
+        options: points, dtypes, seed and accuracy of the check.
+    """
+
+    def __init__(self, subject: SubjectResult, options: dict[str, Any] | None = None) -> None:
+        self.subject = subject
+        self.options = dict(options or {})
+
+    @property
+    def ok(self) -> bool:
+        """Whether every property holds."""
+        return self.verdict is Verdict.HOLDS
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the properties."""
+        return self.subject.verdict
+
+    @property
+    def properties(self) -> list[PropertyResult]:
+        """One result per property and dtype."""
+        return self.subject.properties
+
+    @property
+    def counterexamples(self) -> list[Counterexample]:
+        """The minimal failing inputs, one per property and dtype that has one."""
+        return [p.counterexample for p in self.properties if p.counterexample is not None]
+
+    @property
+    def diagnosis(self) -> str | None:
+        """The mistake in words where one explains the refusal."""
+        return self.subject.diagnosis
+
+    def __repr__(self) -> str:
+        return f"<Report {self.subject.name}: {self.verdict}, {len(self.properties)} properties>"
+
+    def __str__(self) -> str:
+        head = f"{self.subject.name}: {self.verdict} ({MEANING[self.verdict]})"
+        blocks = [head, *_failures(self.subject)]
+        if self.diagnosis:
+            blocks.append(f"  Likely mistake: {self.diagnosis}")
+        blocks += [f"  Worth knowing: {f}" for f in self.subject.findings]
+        blocks.append(_counts(self.properties))
+        return "\n".join(blocks)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per property and dtype."""
+        from backprove.reports.frame import to_dataframe
+
+        return to_dataframe(self._run())
+
+    def write(self, directory: str | Path) -> list[Path]:
+        """Write the HTML page and the tables of this report into `directory`; returns the files written."""
+        from backprove.reports.write import write_reports
+
+        return write_reports(self._run(), Path(directory))
+
+    def _run(self) -> RunResult:
+        from backprove.harness.environment import describe, version
+
+        seed = int(self.options.get("seed", 0))
+        status = int(exit_status(p.verdict for p in self.properties))
+        return RunResult("check", version(), seed, [self.subject], describe(), dict(self.options), exit=status)
+
+
+def _failures(subject: SubjectResult) -> list[str]:
+    """One block per property that does not hold; further dtypes of the same property are named, not repeated."""
+    blocks: list[str] = []
+    by_name: dict[tuple[str, Verdict], list[PropertyResult]] = {}
+    for p in subject.properties:
+        if p.verdict is not Verdict.HOLDS:
+            by_name.setdefault((p.name, p.verdict), []).append(p)
+    for (name, verdict), results in by_name.items():
+        shown = next((p for p in results if p.counterexample is not None), results[0])
+        others = [p.dtype for p in results if p is not shown]
+        also = f" (also in {', '.join(others)})" if others else ""
+        lines = [f"  {name}, {shown.dtype}: {verdict}{also}"]
+        if shown.reason:
+            lines.append(f"    {shown.reason}")
+        if shown.counterexample is not None:
+            lines += [f"    {line}" if line else "" for line in _explain(shown.counterexample)]
+        blocks.append("\n".join(lines))
+    return blocks
+
+
+def _explain(c: Counterexample) -> list[str]:
+    rows: list[tuple[str, str]] = []
+    for name, value in c.inputs.items():
+        rows.append((f"at {name}", f"{_show(value)}"))
+        if name in c.inputs_hex:
+            rows.append(("", f"{_show(c.inputs_hex[name])}"))
+    for word, values in (("tangent", c.tangents), ("cotangent", c.cotangents)):
+        rows += [(f"{word} of {name}", _show(value)) for name, value in values.items()]
+    entry = f"[{', '.join(map(str, c.entry))}]" if c.entry else ""
+    rows.append(("wrong at", f"{c.argument}{entry}   (region: {c.region})"))
+    rows.append(("got", _both(c.got)))
+    rows.append(("expected", f"{_both(c.expected)}   by {c.oracle}"))
+    width = max(len(label) for label, _ in rows)
+    out = [c.message] if c.message else []
+    out += [f"{label:<{width}}  {text}" for label, text in rows]
+    if c.id:
+        out.append(f"{'again':<{width}}  backprove replay {c.id}")
+    if c.test:
+        out += ["A test to paste:", *(f"  {line}" for line in c.test.strip("\n").splitlines())]
+    return out
+
+
+def _both(value: Any) -> str:
+    """A number in decimal and hexadecimal; `[low, high]` is a range; None has no finite value."""
+    if value is None:
+        return "not a finite number"
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        return f"any value from {_both(value[0])} to {_both(value[1])}"
+    if isinstance(value, float):
+        return f"{value!r} ({value.hex()})"
+    return _show(value)
+
+
+def _show(value: Any) -> str:
+    return json.dumps(value).replace('"', "") if isinstance(value, (list, tuple)) else str(value)
+
+
+def _counts(properties: list[PropertyResult]) -> str:
+    lines: list[str] = []
+    for name in dict.fromkeys(p.name for p in properties):
+        cells = []
+        for p in (p for p in properties if p.name == name):
+            ulp = "" if p.max_ulp is None else f", worst error {p.max_ulp:.3g} ulp"
+            grade = f", {p.grade}" + (f" for {p.grade_region}" if p.grade_region else "") if p.grade else ""
+            cells.append(f"{p.dtype}: {p.verdict} in {p.points:,} points{ulp}{grade}")
+        lines += [f"  {name}, {cell}" for cell in cells]
+    held = sum(1 for p in properties if p.verdict is Verdict.HOLDS)
+    checks = "check" if len(properties) == 1 else "checks"
+    lines.append(f"{held} of {len(properties)} {checks} hold, {sum(p.points for p in properties):,} points in all.")
+    return "\n".join(lines)

@@ -1,0 +1,101 @@
+"""The float contract at a point: how far may the float result be from the exact one, and where is it judged at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+from backprove.harness.interpret import evaluate
+from backprove.harness.program import Equation, Program
+from backprove.harness.systems.running import Bounded, Running
+
+Array = NDArray[Any]
+
+MARGIN = 2.0
+"""The bound is doubled: a compiler may replace an operation by another one (g/sqrt(x) by g*rsqrt(x))."""
+
+
+def exceeds(result: Array, value: Array, error: Array, dtype: str) -> Array:
+    """Entry by entry: is the finite float `result` further from `value` than twice its running error bound?
+
+    Entries whose bound is infinite, or whose result is not finite, are not judged here (False).
+    """
+    tiny = FORMATS[dtype].tiny
+    with np.errstate(all="ignore"):
+        off = np.abs(result.astype(value.dtype) - value).astype(np.float64)
+        allowed = MARGIN * error + 4 * tiny
+        return np.isfinite(result) & np.isfinite(error) & np.isfinite(value.astype(np.float64)) & ~(off <= allowed)
+
+
+def ulps(result: Array, value: Array, dtype: str) -> Array:
+    """Entry by entry distance in ulps of the dtype at `value` (0 where both are the same infinity or zero)."""
+    form = FORMATS[dtype]
+    v = value.astype(np.float64)
+    with np.errstate(all="ignore"):
+        off = np.abs(result.astype(value.dtype) - value).astype(np.float64)
+        return np.where(result == v, 0.0, off / form.ulp(v))
+
+
+def any_entry(arrays: Sequence[Array], points: int) -> Array:
+    """Per point: whether any entry of any array is True."""
+    out = np.zeros(points, dtype=bool)
+    for a in arrays:
+        if a.size:
+            out |= np.broadcast_to(a.reshape(-1, a.shape[-1]).any(axis=0), out.shape)
+    return out
+
+
+def largest(arrays: Sequence[Array], points: int) -> Array:
+    """Per point: the largest entry, NaN ignored; 0 where there is none."""
+    out = np.zeros(points)
+    for a in arrays:
+        if a.size:
+            flat = np.where(np.isnan(a), 0.0, a).reshape(-1, a.shape[-1]).max(axis=0)
+            out = np.maximum(out, np.broadcast_to(flat, out.shape))
+    return out
+
+
+@dataclass
+class Steps:
+    """Whether a float program is finite and accurate in all its steps, per point."""
+
+    accurate: Array
+
+
+class _Watched(Running):
+    """The running error bound with an eye on every intermediate value."""
+
+    def __init__(self, dtype: str, points: int) -> None:
+        super().__init__(dtype)
+        self.accurate = np.ones(points, dtype=bool)
+        self._tiny = FORMATS[dtype].tiny
+
+    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        outs = super().apply(equation, inputs)
+        for o in outs:
+            if isinstance(o, Bounded) and o.v.size:
+                with np.errstate(all="ignore"):
+                    v = np.abs(o.v)
+                    lost = ~np.isfinite(o.e) | ((v > 0) & (v < self._tiny)) | ((o.e > 0.5 * v) & (v > 0))
+                    lost &= ~np.isneginf(o.v)
+                bad = lost.reshape(-1, lost.shape[-1]).any(axis=0)
+                self.accurate &= ~np.broadcast_to(bad, self.accurate.shape)
+        return outs
+
+
+def steps(program: Program, arrays: Sequence[Array], dtype: str) -> Steps:
+    """Watch `program` at points: no step overflows, underflows or loses all its digits.
+
+    Args:
+        arrays: inputs with a points axis, floats as float64.
+    """
+    points = max((a.shape[-1] for a in arrays), default=1)
+    system = _Watched(dtype, points)
+    with np.errstate(all="ignore"):
+        evaluate(program, system, *(system.lift(a) if a.dtype.kind == "f" else a for a in arrays))
+    return Steps(system.accurate)

@@ -1,0 +1,2 @@
+"""The rules of `Running` that combine many entries: sums, products, maxima, contractions, sorts, scatters."""
+

@@ -1,0 +1,142 @@
+"""Truth values and integers that may depend on rounding, for the running error bound.
+
+A truth value is an int8 array: 0 False, 1 True, 2 undecided with nominal value False, 4 undecided with nominal value
+True. Nominal is what the real-arithmetic program decides; undecided means that rounding may decide otherwise.
+Boolean arrays are decided truth values. Integers are plain arrays while they are certain, else `Doubtful`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A real value and how far a floating-point evaluation may be from it.
+
+    Attributes:
+        v: value of the real-arithmetic program, in a wide format; shape of the `Var` + points.
+        e: float64, same shape: |float program's value - v| <= e; infinite where nothing is claimed.
+    """
+
+    v: Array
+    e: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """Integers that may differ at some points because a comparison there is undecided.
+
+    Attributes:
+        values: the nominal integers, shape + points.
+        points: one flag per point (or one for all): some integer may be another one.
+    """
+
+    values: Array
+    points: Flags
+
+
+def codes(truth: Any) -> NDArray[np.int8]:
+    """A truth value as codes."""
+    return np.asarray(truth).astype(np.int8)
+
+
+def nominal(truth: Any) -> Flags:
+    """What the real-arithmetic program decides."""
+    t = codes(truth)
+    return (t == 1) | (t == 4)
+
+
+def undecided(truth: Any) -> Flags:
+    """Where rounding may decide otherwise."""
+    return codes(truth) >= 2
+
+
+def encode(value: Flags, doubt: Flags) -> NDArray[np.int8]:
+    """Codes from nominal values and flags of doubt."""
+    plain = np.asarray(value).astype(np.int8)
+    return np.where(doubt, 2 + 2 * plain, plain).astype(np.int8)
+
+
+def negate(a: Any) -> NDArray[np.int8]:
+    return encode(~nominal(a), undecided(a))
+
+
+def conjunction(a: Any, b: Any) -> NDArray[np.int8]:
+    """And; a decided False on either side decides."""
+    settled = (codes(a) == 0) | (codes(b) == 0)
+    return encode(nominal(a) & nominal(b), (undecided(a) | undecided(b)) & ~settled)
+
+
+def disjunction(a: Any, b: Any) -> NDArray[np.int8]:
+    """Or; a decided True on either side decides."""
+    return negate(conjunction(negate(a), negate(b)))
+
+
+def exclusive(a: Any, b: Any) -> NDArray[np.int8]:
+    return encode(nominal(a) ^ nominal(b), undecided(a) | undecided(b))
+
+
+def logic(primitive: str, inputs: Sequence[Any], axes: Sequence[int] = ()) -> NDArray[np.int8] | None:
+    """A primitive on truth values, None where it is none of the logical ones."""
+    match primitive:
+        case "not":
+            return negate(inputs[0])
+        case "and" | "mul" | "min":
+            return conjunction(*inputs)
+        case "or" | "add" | "max":
+            return disjunction(*inputs)
+        case "xor" | "ne":
+            return exclusive(*inputs)
+        case "eq":
+            return negate(exclusive(*inputs))
+        case "reduce_and" | "reduce_min":
+            return negate(_any(negate(inputs[0]), tuple(axes)))
+        case "reduce_or" | "reduce_max":
+            return _any(codes(inputs[0]), tuple(axes))
+    return None
+
+
+def _any(truth: NDArray[np.int8], axes: tuple[int, ...]) -> NDArray[np.int8]:
+    settled = np.any(truth == 1, axis=axes)
+    return encode(np.any(nominal(truth), axis=axes), np.any(undecided(truth), axis=axes) & ~settled)
+
+
+def at_points(flags: Flags) -> Flags:
+    """One flag per point: any of the entries is flagged."""
+    return np.asarray(np.any(flags, axis=tuple(range(flags.ndim - 1))))
+
+
+def doubt(value: Any, points: Flags, is_truth: bool) -> Any:
+    """`value` with nothing claimed at the flagged points."""
+    if isinstance(value, Bounded):
+        shape = np.broadcast_shapes(value.v.shape, points.shape)
+        e = np.where(points, np.inf, value.e)
+        return Bounded(np.broadcast_to(value.v, shape), np.broadcast_to(e, shape))
+    if isinstance(value, Doubtful):
+        return Doubtful(value.values, value.points | points)
+    if is_truth:
+        return encode(nominal(value), undecided(value) | points)
+    return Doubtful(value, points)
+
+
+def integers(values: Array, flags: Flags) -> Any:
+    """Integers with entry-by-entry flags of doubt: plain where there is none."""
+    points = at_points(np.broadcast_to(flags, np.broadcast_shapes(values.shape, flags.shape)))
+    return Doubtful(values, points) if points.any() else values
+
+
+def select_truth(which: Flags, doubt_which: Flags, cases: Sequence[Any]) -> NDArray[np.int8]:
+    """A select between two truth values; equal decided cases make the predicate irrelevant."""
+    no, yes = codes(cases[0]), codes(cases[1])
+    chosen = np.where(which, yes, no)
+    unsure = doubt_which & ~((yes == no) & ~undecided(yes))
+    return encode(nominal(chosen), undecided(chosen) | unsure)

@@ -1,0 +1,185 @@
+"""A run as JSON: what the command line prints, what is stored, and reading it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from backprove.harness.errors import UsageError
+from backprove.harness.result import SCHEMA, Counterexample, PropertyResult, RunResult, run_from_plain, to_plain
+from backprove.harness.verdict import Verdict
+
+RESULTS = "results.json"
+"""File name of the stored run in a report directory."""
+
+
+def property_json(result: PropertyResult) -> dict[str, Any]:
+    """One property as the JSON outputs of `verify` and `check` show it."""
+    return {
+        "name": result.name,
+        "verdict": result.verdict.value,
+        "dtype": result.dtype,
+        "points": result.points,
+        "max_ulp": to_plain(result.max_ulp),
+        "counterexample": counterexample_json(result.counterexample) if result.counterexample else None,
+    }
+
+
+def counterexample_json(counterexample: Counterexample) -> dict[str, Any]:
+    """A counterexample without what only the HTML report shows."""
+    plain: dict[str, Any] = to_plain(counterexample)
+    return {k: v for k, v in plain.items() if k not in ("message", "jacobians")}
+
+
+def verify_json(run: RunResult) -> dict[str, Any]:
+    """What `backprove verify --json FILE` stores."""
+    return {
+        "ok": run.ok,
+        "exit": int(run.exit),
+        "version": run.version,
+        "seed": run.seed,
+        "coverage": to_plain(run.coverage),
+        "theorems": [
+            {
+                "name": s.name,
+                "module": s.module,
+                "verdict": s.verdict.value,
+                "points": s.points,
+                "max_ulp": to_plain(s.max_ulp),
+                "properties": [property_json(p) for p in s.properties],
+            }
+            for s in run.subjects
+        ],
+    }
+
+
+def check_json(run: RunResult) -> dict[str, Any]:
+    """What `backprove check --json FILE` stores."""
+    return {
+        "ok": run.ok,
+        "exit": int(run.exit),
+        "version": run.version,
+        "seed": run.seed,
+        "rules": [
+            {
+                "name": s.name,
+                "verdict": s.verdict.value,
+                "diagnosis": s.diagnosis,
+                "properties": [property_json(p) for p in s.properties],
+            }
+            for s in run.subjects
+        ],
+    }
+
+
+def verdict_counts(run: RunResult) -> dict[str, int]:
+    """Theorems or rules by verdict, worst verdict first; every verdict is a key."""
+    counts = {v.value: 0 for v in Verdict}
+    for s in run.subjects:
+        counts[s.verdict.value] += 1
+    return counts
+
+
+def total_points(run: RunResult) -> int:
+    """Evaluations of claims over all theorems, properties and dtypes."""
+    return sum(p.points for s in run.subjects for p in s.properties)
+
+
+def inconclusive_share(run: RunResult) -> float:
+    """Share of the single verdicts (one per property and dtype) that are `inconclusive`; 0.0 when nothing ran."""
+    verdicts = [p.verdict for s in run.subjects for p in s.properties]
+    return verdicts.count(Verdict.INCONCLUSIVE) / len(verdicts) if verdicts else 0.0
+
+
+def coverage_percent(run: RunResult, catalogue: str = "documented") -> float | None:
+    """Covered entries in percent of the declared ones of one catalogue; None where the run has no coverage."""
+    numbers = (run.coverage or {}).get(catalogue)
+    if not numbers or not numbers.get("declared"):
+        return None
+    return 100 * numbers.get("covered", 0) / numbers["declared"]
+
+
+def summary_json(run: RunResult) -> dict[str, Any]:
+    """The run in a screenful: counts, coverage and what fails (`summary.json`)."""
+    failing = [
+        {
+            "name": s.name,
+            "verdict": s.verdict.value,
+            "property": p.name,
+            "dtype": p.dtype,
+            "message": p.counterexample.message if p.counterexample else p.reason,
+            "counterexample": p.counterexample.id if p.counterexample else None,
+        }
+        for s in run.subjects
+        for p in s.properties
+        if p.verdict.fails
+    ]
+    return {
+        "schema": SCHEMA,
+        "command": run.command,
+        "version": run.version,
+        "seed": run.seed,
+        "started": run.started,
+        "seconds": to_plain(run.seconds),
+        "ok": run.ok,
+        "exit": int(run.exit),
+        "partial": run.partial,
+        "subjects": len(run.subjects),
+        "verdicts": verdict_counts(run),
+        "points": total_points(run),
+        "inconclusive_share": inconclusive_share(run),
+        "coverage": to_plain(run.coverage),
+        "coverage_percent": coverage_percent(run),
+        "failing": failing,
+        "findings": {s.name: s.findings for s in run.subjects if s.findings},
+        "gate": to_plain(run.gate),
+    }
+
+
+def strict_json(value: Any, *, indent: int | None = None) -> str:
+    """Strict JSON text with a final newline; numbers that are not finite become null."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(to_plain(value), allow_nan=False, indent=indent, separators=separators) + "\n"
+
+
+def results_json(run: RunResult) -> str:
+    """The whole run as stored in `results.json`."""
+    return strict_json({"schema": SCHEMA, **to_plain(run)})
+
+
+def load_run(directory: Path | str) -> RunResult:
+    """Read a stored run.
+
+    Args:
+        directory: a report directory, or the path of a `results.json` itself.
+
+    Raises:
+        UsageError: if nothing is stored there, or what is stored cannot be read.
+    """
+    path = Path(directory)
+    if path.is_dir():
+        path = path / RESULTS
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(
+            f"no stored results at {path}: give a directory that `backprove verify` or `backprove check --out` wrote"
+        ) from None
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"cannot read {path}: {e}") from None
+    try:
+        data = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as e:
+        raise UsageError(f"{path} is not strict JSON ({e}): run `backprove verify` again to write it anew") from None
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != SCHEMA:
+        raise UsageError(f"{path} has schema {found!r}, this version reads schema {SCHEMA}: run `backprove verify` again")
+    try:
+        return run_from_plain(data)
+    except (AttributeError, KeyError, TypeError, ValueError) as e:
+        raise UsageError(f"{path} is not a stored run ({type(e).__name__}: {e}): run `backprove verify` again") from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of strict JSON")

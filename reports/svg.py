@@ -1,0 +1,222 @@
+"""Small drawings by hand: error histograms, heat maps of Jacobians, trends. All text in them is escaped.
+
+Colours come from the style sheet through classes, so that the drawings follow light, dark and print.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from backprove.harness.result import HISTOGRAM_EDGES
+from backprove.reports.text import percent, ulps
+
+BINS = len(HISTOGRAM_EDGES) + 1
+
+CONTRACT_ULPS = 16.0
+"""The grade `stable` ends at 16 times the error that conditioning forces: 16 ulps where it forces one."""
+
+
+def contract_position(limit: float = CONTRACT_ULPS) -> float:
+    """Where an error of `limit` ulps lies on the axis of the histogram, as a share of its width."""
+    return (math.log10(limit) - HISTOGRAM_EDGES[0] + 1) / BINS
+
+
+def _heights(counts: Sequence[int], top: int, height: float) -> list[float]:
+    # Logarithmic, so that one bad point in a million is still seen.
+    scale = math.log1p(top)
+    return [math.log1p(n) / scale * height if n else 0.0 for n in counts]
+
+
+def _bars(counts: Sequence[int], top: int, width: float, height: float) -> str:
+    step = width / BINS
+    return "".join(
+        f"M{i * step:.1f} {height:g}v-{max(h, 1):.1f}h{step - 0.6:.1f}V{height:g}"
+        for i, h in enumerate(_heights(counts, top, height))
+        if h
+    )
+
+
+def _steps(counts: Sequence[int], top: int, width: float, height: float) -> str:
+    """The outline of the bars that are not empty, from the first to the last."""
+    filled = [i for i, n in enumerate(counts) if n]
+    if not filled:
+        return ""
+    step = width / BINS
+    hs = _heights(counts, top, height)
+    path = f"M{filled[0] * step:.1f} {height:g}"
+    for i in range(filled[0], filled[-1] + 1):
+        path += f"V{height - hs[i]:.1f}H{(i + 1) * step:.1f}"
+    return path + f"V{height:g}"
+
+
+def add(histograms: Sequence[Sequence[int]]) -> list[int]:
+    """The sum of histograms, bin by bin; ones of another length are left out."""
+    total = [0] * BINS
+    for h in histograms:
+        if len(h) == BINS:
+            total = [a + b for a, b in zip(total, h, strict=True)]
+    return total
+
+
+def histogram_words(counts: Sequence[int]) -> str:
+    """A histogram for those who cannot see it."""
+    n = sum(counts)
+    if not n:
+        return "no errors measured"
+    half, seen, median = n / 2, 0, 0
+    for i, c in enumerate(counts):
+        seen += c
+        if seen >= half:
+            median = i
+            break
+    beyond = sum(c for i, c in enumerate(counts) if i > 0 and HISTOGRAM_EDGES[i - 1] >= math.log10(CONTRACT_ULPS))
+    middle = f"half below {ulps(10.0 ** HISTOGRAM_EDGES[min(median, BINS - 2)])} ulps"
+    return f"error histogram: {middle}, {percent(beyond / n)} above 100 ulps"
+
+
+def sparkline(counts: Sequence[int], ghost: Sequence[int] | None = None, width: int = 120, height: int = 24) -> Markup:
+    """The error histogram of a table row: bars, the previous run as an outline, the contract line dashed."""
+    if not sum(counts):
+        return Markup("")
+    previous = ghost or []
+    top = max([*counts, *previous])
+    x = contract_position() * width
+    outline = f'<path class="g" d="{_steps(previous, top, width, height)}"/>' if sum(previous) else ""
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(histogram_words(counts))}">'
+        f'<path d="{_bars(counts, top, width, height)}"/>{outline}<path class="c" d="M{x:.1f} 0V{height}"/></svg>'
+    )
+
+
+def histogram(series: Mapping[str, Sequence[int]], ghost: Sequence[int] | None = None) -> Markup:
+    """The error histogram of a theorem's section: one outline per number format over a common axis.
+
+    Args:
+        series: number format -> counts; drawn as outlines of classes d0, d1, ...
+        ghost: the previous run, all formats together, as a pale area behind.
+    """
+    width, height = 500, 110
+    total = add(list(series.values()))
+    if not sum(total):
+        return Markup("")
+    previous = list(ghost or [])
+    top = max(max(max(c) for c in series.values()), *(previous or [0]))
+    behind = f'<path class="g" d="{_steps(previous, top, width, height)}Z"/>' if sum(previous) else ""
+    lines = "".join(
+        f'<path class="d{i}" d="{_steps(c, top, width, height)}"/>' for i, c in enumerate(series.values()) if sum(c)
+    )
+    return Markup(
+        f'<svg class="histogram" viewBox="-6 -4 512 138" role="img" aria-label="{escape(histogram_words(total))}">'
+        f'<use href="#ulp-axis"/>{behind}{lines}</svg>'
+    )
+
+
+def axis() -> Markup:
+    """The common axis of all large histograms; placed once in the page and used by reference."""
+    width, height = 500, 110
+    step = width / BINS
+    ticks = [(0.5, "exact")] + [(e - HISTOGRAM_EDGES[0] + 1, _power(e)) for e in (-2, 0, 2, 4, 8, 12, 16)]
+    marks = "".join(
+        f'<path d="M{x * step:.1f} {height}v4"/><text x="{x * step:.1f}" y="{height + 15}">{label}</text>'
+        for x, label in ticks
+    )
+    x = contract_position() * width
+    return Markup(
+        '<svg class="defs" aria-hidden="true" width="0" height="0"><symbol id="ulp-axis" overflow="visible">'
+        f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}<text x="{width}" y="{height + 15}" class="e">ulps</text></g>'
+        f'<path class="c" d="M{x:.1f} 0V{height}"/><text class="cl" x="{x + 4:.1f}" y="7">16 ulps</text></symbol></svg>'
+    )
+
+
+def _power(exponent: int) -> str:
+    return {0: "1", 2: "100"}.get(exponent, f'10<tspan dy="-4" font-size="7">{exponent}</tspan>')
+
+
+def heat_maps(jacobians: Mapping[str, Any] | None) -> list[tuple[str, Markup]]:
+    """The rule's Jacobian, the true one and their difference as (title, drawing); empty unless both are matrices of one size."""
+    rule, true = (_matrix((jacobians or {}).get(k)) for k in ("rule", "true"))
+    if not rule or not true or (len(rule), len(rule[0])) != (len(true), len(true[0])):
+        return []
+    difference = [
+        [None if a is None or b is None else a - b for a, b in zip(r, t, strict=True)]
+        for r, t in zip(rule, true, strict=True)
+    ]
+    top = max((abs(v) for m in (rule, true) for row in m for v in row if v is not None), default=0.0)
+    return [
+        ("the rule's Jacobian", _heat_map(rule, top, "the rule's Jacobian")),
+        ("the true Jacobian", _heat_map(true, top, "the true Jacobian")),
+        ("rule minus true", _heat_map(difference, top, "the difference")),
+    ]
+
+
+def _matrix(value: Any) -> list[list[float | None]] | None:
+    """Rows of numbers; None unless `value` is a matrix with 1 to 32 rows and columns."""
+    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= 32:
+        return None
+    rows = [list(r) if isinstance(r, (list, tuple)) else [r] for r in value]
+    if len({len(r) for r in rows}) != 1 or not 1 <= len(rows[0]) <= 32:
+        return None
+    return [[float(v) if isinstance(v, (int, float)) and math.isfinite(v) else None for v in r] for r in rows]
+
+
+def _heat_map(matrix: list[list[float | None]], top: float, title: str) -> Markup:
+    rows, columns = len(matrix), len(matrix[0])
+    cell = 46 if max(rows, columns) <= 6 else max(8, 230 // max(rows, columns))
+    high = cell * 0.7 if cell == 46 else cell
+    out = []
+    for i, row in enumerate(matrix):
+        for j, v in enumerate(row):
+            where = f'x="{j * cell:g}" y="{i * high:g}" width="{cell - 1:g}" height="{high - 1:g}"'
+            label = "not finite" if v is None else f"{v:.4g}"
+            if v is None:
+                out.append(f'<rect class="bad" {where}><title>[{i}, {j}]: {label}</title></rect>')
+            else:
+                share = min(1.0, abs(v) / top) if top else 0.0
+                sign = "neg" if v < 0 else "pos"
+                out.append(
+                    f'<rect class="{sign}" fill-opacity="{0.06 + 0.74 * share:.2f}" {where}><title>[{i}, {j}]: {label}</title></rect>'
+                )
+            if cell == 46:
+                text = "\N{MULTIPLICATION SIGN}" if v is None else _short(v)
+                out.append(f'<text x="{j * cell + 22.5:g}" y="{i * high + high / 2 + 4:g}">{text}</text>')
+    words = escape(f"heat map of {title}, {rows} by {columns}")
+    return Markup(
+        f'<svg class="heat" viewBox="0 0 {columns * cell - 1:g} {rows * high - 1:g}" width="{columns * cell - 1:g}" '
+        f'role="img" aria-label="{words}">{"".join(out)}</svg>'
+    )
+
+
+def _short(value: float) -> str:
+    if value == 0:
+        return "0"
+    text = f"{value:.3f}" if 0.001 <= abs(value) < 100 else f"{value:.1e}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
+    """Share that holds (and share covered) over the last runs, from 0 to 100 %; nothing below two runs."""
+    if len(points) < 2:
+        return Markup("")
+    width, height = 500, 90
+    step = width / (len(points) - 1)
+
+    def line(key: str) -> str:
+        known = [(i * step, height * (1 - p[key])) for i, p in enumerate(points) if p[key] is not None]
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in known) if known else ""
+
+    dots = "".join(
+        f'<circle cx="{i * step:.1f}" cy="{height * (1 - p["holds"]):.1f}" r="2.6">'
+        f"<title>{escape(p['label'])}: {percent(p['holds'])} hold</title></circle>"
+        for i, p in enumerate(points)
+    )
+    words = escape(f"trend over {len(points)} runs: {percent(points[0]['holds'])} held at first, {percent(points[-1]['holds'])} now")
+    grid = "".join(f'<path d="M0 {height * s:g}H{width}"/>' for s in (0, 0.5, 1))
+    labels = "".join(f'<text x="-6" y="{height * (1 - s) + 3.5:g}">{percent(s)}</text>' for s in (0, 0.5, 1))
+    return Markup(
+        f'<svg class="trend" viewBox="-44 -8 552 106" role="img" aria-label="{words}"><g class="axis">{grid}{labels}</g>'
+        f'<path class="cov" d="{line("covered")}"/><path class="hold" d="{line("holds")}"/>{dots}</svg>'
+    )

@@ -1,0 +1,289 @@
+"""What the page shows of one theorem or rule, ready for the template."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from backprove.harness.result import Counterexample, LayerTally, PropertyResult, RunResult, SubjectResult, to_plain
+from backprove.harness.verdict import Verdict
+from backprove.reports import svg
+from backprove.reports.code import highlight, numbered
+from backprove.reports.mathml import mathml
+from backprove.reports.text import count, decimal, entry_name, expected_words, hexadecimal, plain_vector, ulps, vector
+
+LAYERS = {
+    "law": "laws that need no oracle (adjointness, linearity, invariants)",
+    "autodiff": "JAX forward and reverse mode",
+    "differences": "finite differences with an error estimate",
+    "exact": "ball arithmetic over the reals",
+    "rounding": "running bound of the rounding error",
+    "compiled": "the jitted XLA program",
+}
+"""What each layer is; layers that are not listed are shown by their name alone."""
+
+_GRADES = ("stable", "lossy", "lost")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A name with the place in the page that tells of it (None where there is none) and its state."""
+
+    name: str
+    anchor: str | None
+    state: str
+
+
+@dataclass(frozen=True)
+class CounterexampleView:
+    """A counterexample in words: values in decimal and hexadecimal, inputs by role, test and drawings."""
+
+    raw: Counterexample
+    verdict: Verdict
+    where: str
+    got: tuple[str, str]
+    expected: tuple[str, str]
+    inputs: list[tuple[str, str, str, str]]
+    test: Markup
+    maps: list[tuple[str, Markup]]
+
+
+@dataclass(frozen=True)
+class SubjectView:
+    """One theorem or rule: its row in the table and its section."""
+
+    raw: SubjectResult
+    anchor: str
+    number: int
+    prefix: str
+    short: str
+    state: str
+    verdict: Verdict
+    grade: str | None
+    grade_words: str
+    inline: Markup
+    display: Markup
+    layers: list[tuple[str, str, LayerTally]]
+    points: int
+    max_ulp: float | None
+    was_ulp: str
+    was_verdict: str
+    spark: Markup
+    chart: Markup
+    dtypes: list[str]
+    table: list[tuple[str, list[PropertyResult | None]]]
+    counterexamples: list[CounterexampleView]
+    reasons: list[str]
+    shapes: list[tuple[str, int, int]]
+    regions: list[tuple[str, int, int]]
+    by_dtype: list[tuple[str, int, int]]
+    happened: list[tuple[str, int]]
+    notes: list[str]
+    mutants: tuple[int, int] | None
+    source: str
+    code: Markup
+    spots: list[Mapping[str, Any]]
+    rests_on: list[Link] = field(default_factory=list)
+    used_by: list[Link] = field(default_factory=list)
+    covers: list[Link] = field(default_factory=list)
+
+    @property
+    def fails(self) -> bool:
+        return self.verdict.fails
+
+
+class Page:
+    """Everything of a run that several subjects need: anchors, states, the previous run."""
+
+    def __init__(
+        self,
+        run: RunResult,
+        anchors: Mapping[str, str],
+        states: Mapping[str, str],
+        prefix: str,
+        previous: RunResult | None,
+    ) -> None:
+        self.anchors = anchors
+        self.states = states
+        self.prefix = prefix
+        self.previous = {s.name: s for s in previous.subjects} if previous else {}
+        self.users: dict[str, list[str]] = {}
+        for s in run.subjects:
+            for r in dict.fromkeys(s.rests_on):
+                self.users.setdefault(r, []).append(s.name)
+
+    def short(self, name: str) -> str:
+        """A name without the prefix that all theorems share."""
+        return name.removeprefix(self.prefix)
+
+    def link(self, name: str) -> Link:
+        return Link(self.short(name), self.anchors.get(name), self.states.get(name, "uncovered"))
+
+    def subject(self, s: SubjectResult, number: int) -> SubjectView:
+        """The view of one subject; `number` is its place in the run."""
+        old = self.previous.get(s.name)
+        total = svg.add([p.histogram for p in s.properties])
+        ghost = svg.add([p.histogram for p in old.properties]) if old else None
+        dtypes = list(dict.fromkeys(p.dtype for p in s.properties))
+        series = {d: svg.add([p.histogram for p in s.properties if p.dtype == d]) for d in dtypes}
+        least = {d: min(p.points for p in s.properties if p.dtype == d) for d in dtypes}
+        grade, words = _grade(s.properties)
+        short = self.short(s.name)
+        return SubjectView(
+            raw=s,
+            anchor=self.anchors[s.name],
+            number=number,
+            prefix=self.prefix if short != s.name else "",
+            short=short,
+            state=self.states[s.name],
+            verdict=s.verdict,
+            grade=grade,
+            grade_words=words,
+            inline=mathml(s.latex),
+            display=mathml(s.latex, display=True),
+            layers=_layers(s.properties),
+            points=s.points,
+            max_ulp=s.max_ulp,
+            was_ulp=ulps(old.max_ulp) if old and ulps(old.max_ulp) != ulps(s.max_ulp) else "",
+            was_verdict=old.verdict.value if old and old.verdict is not s.verdict else "",
+            spark=svg.sparkline(total, ghost),
+            chart=svg.histogram(series, ghost),
+            dtypes=dtypes,
+            table=_by_property(s.properties, dtypes),
+            counterexamples=_counterexamples(s),
+            reasons=_distinct(p.reason for p in s.properties if p.verdict is not Verdict.HOLDS and p.reason),
+            shapes=_bars(_sum(s, "shapes")),
+            regions=_bars(_sum(s, "regions")),
+            by_dtype=_scaled(list(least.items())),
+            happened=[(k.replace("_", " "), n) for k, n in _sum(s, "counts").items()],
+            notes=_distinct(n for p in s.properties for n in p.notes),
+            mutants=_mutants(s.mutation),
+            source=_source(s.source),
+            code=numbered(s.code, _line(s.source), colour=s.kind == "rule") if s.code else Markup(""),
+            spots=_spots(s.source.get("spots")),
+            rests_on=[self.link(n) for n in dict.fromkeys(s.rests_on)],
+            used_by=[self.link(n) for n in self.users.get(s.name, [])],
+            covers=[self.link(n) for n in s.covers],
+        )
+
+
+def _distinct(items: Any) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _grade(results: list[PropertyResult]) -> tuple[str | None, str]:
+    graded = [p for p in results if p.grade in _GRADES]
+    if not graded:
+        return None, ""
+    worst = max(graded, key=lambda p: (_GRADES.index(p.grade or ""), p.grade_factor or 0.0))
+    parts = [f"{worst.name} in {worst.dtype}"]
+    if worst.grade_factor is not None:
+        parts.append(f"{ulps(worst.grade_factor)} times what conditioning forces")
+    if worst.grade_region:
+        parts.append(worst.grade_region)
+    return worst.grade, ", ".join(parts)
+
+
+def _layers(results: list[PropertyResult]) -> list[tuple[str, str, LayerTally]]:
+    total: dict[str, LayerTally] = {}
+    for p in results:
+        for name, tally in p.layers.items():
+            total.setdefault(name, LayerTally()).merge(tally)
+    known = [n for n in LAYERS if n in total] + [n for n in total if n not in LAYERS]
+    return [(n, LAYERS.get(n, ""), total[n]) for n in known]
+
+
+def _by_property(results: list[PropertyResult], dtypes: list[str]) -> list[tuple[str, list[PropertyResult | None]]]:
+    cells = {(p.name, p.dtype): p for p in results}
+    return [(name, [cells.get((name, d)) for d in dtypes]) for name in dict.fromkeys(p.name for p in results)]
+
+
+def _sum(subject: SubjectResult, attribute: str) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for p in subject.properties:
+        total.update(getattr(p, attribute))
+    return total
+
+
+def _bars(total: Counter[str], limit: int = 10) -> list[tuple[str, int, int]]:
+    """The largest counts with their width in percent, in order of size; what is beyond `limit` together."""
+    ranked = sorted(total.items(), key=lambda kv: (-kv[1], kv[0]))
+    shown = ranked[:limit]
+    if len(ranked) > limit:
+        shown.append((f"{len(ranked) - limit} more", sum(n for _, n in ranked[limit:])))
+    return _scaled(shown)
+
+
+def _scaled(items: list[tuple[str, int]]) -> list[tuple[str, int, int]]:
+    top = max((n for _, n in items), default=0) or 1
+    return [(k, n, max(1, round(100 * n / top))) for k, n in items]
+
+
+def _mutants(mutation: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    """(killed, those that could be killed) of the last mutation run."""
+    if not mutation:
+        return None
+    return int(mutation.get("killed", 0)), int(mutation.get("mutants", 0)) - int(mutation.get("equivalent", 0))
+
+
+def _line(source: Mapping[str, Any]) -> int:
+    line = source.get("line")
+    return line if isinstance(line, int) and line > 0 else 1
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    file = str(source.get("file") or "")
+    return f"{file}:{_line(source)}" if file else ""
+
+
+def _spots(spots: Any) -> list[Mapping[str, Any]]:
+    """Spot values as rows: where in words, got and expected with four decimals, whether they differ."""
+    out: list[Mapping[str, Any]] = []
+    for spot in spots if isinstance(spots, list) else []:
+        where = []
+        for key in ("inputs", "tangents", "tangent", "cotangents", "cotangent"):
+            values = spot.get(key) or {}
+            named = values if isinstance(values, Mapping) else {key: values}
+            where += [f"{k} = {plain_vector(to_plain(v))}" for k, v in named.items()]
+        got, expected = vector(to_plain(spot.get("got"))), vector(to_plain(spot.get("expected")))
+        out.append({"where": ", ".join(where), "got": got, "expected": expected, "differs": got != expected})
+    return out
+
+
+def _counterexamples(subject: SubjectResult) -> list[CounterexampleView]:
+    """All counterexamples, the worst verdict first."""
+    ranked = sorted((p for p in subject.properties if p.counterexample), key=lambda p: p.verdict.rank)
+    return [_counterexample(p.counterexample, p.verdict) for p in ranked if p.counterexample]
+
+
+def _counterexample(c: Counterexample, verdict: Verdict) -> CounterexampleView:
+    roles = (("input", c.inputs), ("tangent", c.tangents), ("cotangent", c.cotangents))
+    got, expected = to_plain(c.got), to_plain(c.expected)
+    return CounterexampleView(
+        raw=c,
+        verdict=verdict,
+        where=entry_name(c.argument, c.entry),
+        got=(decimal(got), hexadecimal(got)),
+        expected=(expected_words(expected), expected_words(expected, hexadecimal)),
+        inputs=[
+            (role, name, decimal(to_plain(v)), decimal(c.inputs_hex[name]) if name in c.inputs_hex else hexadecimal(to_plain(v)))
+            for role, values in roles
+            for name, v in values.items()
+        ],
+        test=highlight(c.test.rstrip("\n")),
+        maps=svg.heat_maps(to_plain(c.jacobians)),
+    )
+
+
+def cell_words(p: PropertyResult) -> str:
+    """A cell of the table property by number format: points, worst ulp and grade."""
+    parts = [f"{count(p.points)} points"]
+    if p.max_ulp is not None:
+        parts.append(f"{ulps(p.max_ulp)} ulp")
+    if p.grade:
+        parts.append(p.grade)
+    return ", ".join(parts)

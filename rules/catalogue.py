@@ -1,0 +1,245 @@
+"""The catalogue of documented declarations, and how much of it the stated theorems cover.
+
+Two lists come with the package: `documented` (the declarations of the four reference pages) and `library` (the rest
+of the library). An entry names a declaration; a `theorem(...)` of the same name makes it executable. Coverage is
+counted from the two, never written by hand.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from backprove.harness.errors import UsageError
+from backprove.harness.theorem import Theorem
+from backprove.harness.verdict import Verdict
+
+NAMES = ("documented", "library")
+KINDS = ("def", "theorem", "open")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One declaration of the catalogue.
+
+    Attributes:
+        name: full name of the declaration.
+        module: module that declares it.
+        kind: "def", "theorem" or "open" (listed there as not proved yet).
+        property: what sort of claim it is, e.g. "adjointness".
+        family: which family of functions it is about, e.g. "softmax".
+        executable: whether it can be checked on its own.
+        statement: the claim in plain mathematics.
+        hypotheses: where it holds, and known traps.
+        why_not: why it is not executable ("" where it is).
+        test: advice on how to check it.
+        also_named: another name it went by, perhaps with a remark in parentheses.
+    """
+
+    name: str
+    module: str
+    kind: str
+    property: str
+    family: str
+    executable: bool
+    statement: str
+    hypotheses: str
+    why_not: str = ""
+    test: str = ""
+    also_named: str = ""
+
+
+_REQUIRED = {f.name for f in fields(Entry) if f.default is MISSING}
+_KNOWN = {f.name for f in fields(Entry)}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """One list of entries.
+
+    Attributes:
+        name: "documented" or "library".
+        entries: entry by full name, in the order of the file.
+        conventions: the library's conventions at kinks, poles and empty shapes (name -> sentence).
+    """
+
+    name: str
+    entries: Mapping[str, Entry]
+    conventions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name: str) -> Catalogue:
+        """The list `name` as it is installed with the package.
+
+        Raises:
+            UsageError: if there is no such list or its file is malformed.
+        """
+        if name not in NAMES:
+            raise UsageError(f"there is no catalogue {name!r}; there are {' and '.join(map(repr, NAMES))}")
+        return _load(name)
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Catalogue:
+        """The list written in `text` (TOML: a table `conventions` and an array `entry`).
+
+        Raises:
+            UsageError: on text that is not TOML, on a missing, unknown or mistyped key, or a name that stands twice.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"catalogue {name}: not readable as TOML: {error}") from None
+        unknown = set(data) - {"conventions", "entry"}
+        if unknown:
+            raise UsageError(f"catalogue {name}: unknown {_listed(unknown)}; expected [conventions] and [[entry]]")
+        entries: dict[str, Entry] = {}
+        for number, raw in enumerate(data.get("entry", []), start=1):
+            entry = _entry(f"catalogue {name}, entry {number}", raw)
+            if entry.name in entries:
+                raise UsageError(f"catalogue {name}: {entry.name} stands twice; remove one of the two entries")
+            entries[entry.name] = entry
+        return cls(name, MappingProxyType(entries), MappingProxyType(data.get("conventions", {})))
+
+
+@cache
+def _load(name: str) -> Catalogue:
+    file = resources.files("backprove.rules") / "catalogue" / f"{name}.toml"
+    return Catalogue.parse(name, file.read_text(encoding="utf-8"))
+
+
+def _entry(place: str, raw: Mapping[str, Any]) -> Entry:
+    if isinstance(raw.get("name"), str):
+        place = f"{place} ({raw['name']})"
+    missing, unknown = _REQUIRED - set(raw), set(raw) - _KNOWN
+    if missing:
+        raise UsageError(f"{place}: {_listed(missing)} missing")
+    if unknown:
+        raise UsageError(f"{place}: unknown {_listed(unknown)}; known are {', '.join(sorted(_KNOWN))}")
+    for key, value in raw.items():
+        kind = bool if key == "executable" else str
+        if not isinstance(value, kind) or value == "":
+            raise UsageError(f"{place}: {key} must be a {'boolean' if kind is bool else 'text'}, got {value!r}")
+    entry = Entry(**raw)
+    if entry.kind not in KINDS:
+        raise UsageError(f"{place}: kind must be one of {', '.join(KINDS)}, got {entry.kind!r}")
+    if entry.executable == bool(entry.why_not):
+        need = "an executable entry has no why_not" if entry.executable else "executable = false needs why_not"
+        raise UsageError(f"{place}: {need}")
+    return entry
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which entries are reached by a stated theorem, and through which ones.
+
+    Attributes:
+        catalogues: the lists that were counted, in order.
+        reached_by: name of each covered entry -> names of the theorems that reach it; an executable entry is
+            reached by the theorem of its own name, any other by the theorems that name it in `covers`.
+    """
+
+    catalogues: tuple[Catalogue, ...]
+    reached_by: Mapping[str, tuple[str, ...]]
+
+    @property
+    def not_covered(self) -> list[dict[str, Any]]:
+        """Executable entries without a property, and all others with the reason and what reaches them.
+
+        Each is {"name", "module", "executable", "why_not", "covered_by": [names]}, in catalogue order.
+        """
+        return [
+            {
+                "name": entry.name,
+                "module": entry.module,
+                "executable": entry.executable,
+                "why_not": entry.why_not,
+                "covered_by": list(self.reached_by.get(entry.name, ())),
+            }
+            for catalogue in self.catalogues
+            for entry in catalogue.entries.values()
+            if not (entry.executable and entry.name in self.reached_by)
+        ]
+
+
+def coverage(catalogues: Iterable[Catalogue], theorems: Mapping[str, Theorem]) -> Coverage:
+    """Which entries of `catalogues` the stated `theorems` (by full name) reach.
+
+    Raises:
+        UsageError: if a theorem, or a name in its `covers` or `rests_on`, is in no catalogue; if a theorem states an
+            entry that is not executable on its own, or covers one that is; if two catalogues share a name.
+    """
+    lists = tuple(catalogues)
+    entries: dict[str, Entry] = {}
+    for catalogue in lists:
+        for name, entry in catalogue.entries.items():
+            if name in entries:
+                raise UsageError(f"{name} stands in two catalogues; remove it from {catalogue.name}")
+            entries[name] = entry
+    reached: dict[str, list[str]] = {}
+    for name, theorem in theorems.items():
+        if not _find(entries, name, f"theorem {name} ({_place(theorem)})").executable:
+            raise UsageError(
+                f"theorem {name} ({_place(theorem)}): the catalogue has it as not executable "
+                f"({entries[name].why_not}); name it in the covers of a theorem that uses it"
+            )
+        reached.setdefault(name, []).append(name)
+        for other in theorem.rests_on:
+            _find(entries, other, f"rests_on of {name} ({_place(theorem)})")
+        for other in theorem.covers:
+            if _find(entries, other, f"covers of {name} ({_place(theorem)})").executable:
+                raise UsageError(
+                    f"covers of {name} ({_place(theorem)}): {other} is executable; state it as a theorem of its own"
+                )
+            reached.setdefault(other, []).append(name)
+    return Coverage(lists, MappingProxyType({n: tuple(by) for n, by in reached.items()}))
+
+
+def coverage_counts(found: Coverage, verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, int]]:
+    """Counts per catalogue: {"documented": {"declared", "executable", "covered", "holds"}, ...}.
+
+    Args:
+        found: what `coverage` returned.
+        verdicts: verdict by theorem name. A covered entry holds when all theorems that reach it hold; a theorem
+            without a verdict has not held.
+    """
+
+    def holds(name: str) -> bool:
+        return all(verdicts.get(by) is Verdict.HOLDS for by in found.reached_by[name])
+
+    counts = {}
+    for catalogue in found.catalogues:
+        covered = [n for n in catalogue.entries if n in found.reached_by]
+        counts[catalogue.name] = {
+            "declared": len(catalogue.entries),
+            "executable": sum(e.executable for e in catalogue.entries.values()),
+            "covered": len(covered),
+            "holds": sum(map(holds, covered)),
+        }
+    return counts
+
+
+def _find(entries: Mapping[str, Entry], name: str, where: str) -> Entry:
+    if name in entries:
+        return entries[name]
+    renamed = [e.name for e in entries.values() if e.also_named.split(" ")[0] == name]
+    last = name.rsplit(".", 1)[-1]
+    same_end = [n for n in entries if n.rsplit(".", 1)[-1] == last]
+    close = renamed or same_end or difflib.get_close_matches(name, entries, n=3, cutoff=0.8)
+    hint = f"; did you mean {' or '.join(close[:3])}?" if close else ""
+    raise UsageError(f"{where}: {name} is not in the catalogue{hint}")
+
+
+def _place(theorem: Theorem) -> str:
+    file, line = theorem.source
+    return f"{file}:{line}" if file else "place unknown"
+
+
+def _listed(keys: Iterable[str]) -> str:
+    found = sorted(keys)
+    return f"{'key' if len(found) == 1 else 'keys'} {', '.join(found)}"

@@ -1,0 +1,263 @@
+"""Measure how far elementary functions of each backend stray from the exact value, in ulps.
+
+Writes `rounding_constants.json`, from which the running error bound takes its constants. The exact values are balls of
+python-flint; the 16-bit formats are measured at all their normal numbers, the others at a sample.
+
+Usage: python scripts/calibrate.py [--backend xla-cpu numpy] [--points N] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flint
+import jax
+import numpy as np
+from flint import arb
+from jax import lax
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS, FloatFormat
+from backprove.harness.interpret import evaluate
+from backprove.harness.program import trace
+from backprove.harness.systems.floats import Floats
+from backprove.harness.systems.rounding_constants import DATA, from_ulp
+from backprove.harness.systems.running_functions import FUNCTIONS
+
+Array = NDArray[Any]
+SEED = 20240229
+PRECISIONS = (160, 640, 2560)
+"""Bits tried in turn until the ball is accurate: arguments of 1e300 reduced modulo pi need more than a thousand."""
+
+BENIGN = 2.0
+"""Relative condition number up to which all of the error is charged to k."""
+
+UNEXPLAINED = 16.0
+"""Largest relative error (units of u) that k alone describes; beyond it kappa is tried."""
+
+SMALLEST = 4.0
+"""Results below this multiple of the smallest normal number are not measured: there intermediate results underflow."""
+
+KAPPAS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A primitive: the JAX function, its exact value, and the arguments at which it is defined."""
+
+    name: str
+    jax: Callable[..., Any]
+    exact: Callable[..., arb]
+    domain: Callable[..., Array] = lambda x: np.full(x.shape, True)
+    arguments: int = 1
+
+
+def _atan2(y: arb, x: arb) -> arb:
+    return arb.atan2(y, x)
+
+
+def _rem(a: arb, b: arb) -> arb:
+    return (abs(a) - (abs(a) / abs(b)).floor() * abs(b)) * a.sgn()
+
+
+TABLE = (
+    Function("exp", lax.exp, lambda x: x.exp()),
+    Function("exp2", lax.exp2, lambda x: arb(2) ** x),
+    Function("expm1", lax.expm1, lambda x: x.expm1()),
+    Function("log", lax.log, lambda x: x.log(), lambda x: x > 0),
+    Function("log1p", lax.log1p, lambda x: x.log1p(), lambda x: x > -1),
+    Function("logistic", lax.logistic, lambda x: 1 / (1 + (-x).exp())),
+    Function("tanh", lax.tanh, lambda x: x.tanh()),
+    Function("sinh", lax.sinh, lambda x: x.sinh()),
+    Function("cosh", lax.cosh, lambda x: x.cosh()),
+    Function("asinh", lax.asinh, lambda x: x.asinh()),
+    Function("acosh", lax.acosh, lambda x: x.acosh(), lambda x: x >= 1),
+    Function("atanh", lax.atanh, lambda x: x.atanh(), lambda x: np.abs(x) < 1),
+    Function("sin", lax.sin, lambda x: x.sin()),
+    Function("cos", lax.cos, lambda x: x.cos()),
+    Function("tan", lax.tan, lambda x: x.tan()),
+    Function("asin", lax.asin, lambda x: x.asin(), lambda x: np.abs(x) <= 1),
+    Function("acos", lax.acos, lambda x: x.acos(), lambda x: np.abs(x) <= 1),
+    Function("atan", lax.atan, lambda x: x.atan()),
+    Function("sqrt", lax.sqrt, lambda x: x.sqrt(), lambda x: x >= 0),
+    Function("rsqrt", lax.rsqrt, lambda x: x.rsqrt(), lambda x: x > 0),
+    Function("cbrt", lax.cbrt, lambda x: abs(x).root(3) * x.sgn()),
+    Function("erf", lax.erf, lambda x: x.erf()),
+    Function("erfc", lax.erfc, lambda x: x.erfc()),
+    Function("pow", lax.pow, lambda x, y: x**y, lambda x, y: x > 0, 2),
+    Function("atan2", lax.atan2, _atan2, lambda y, x: (x != 0) | (y != 0), 2),
+    Function("rem", lax.rem, _rem, lambda a, b: (b != 0) & (np.abs(a) / 1e30 < np.abs(b)), 2),
+)
+
+
+def sample(fmt: FloatFormat, points: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Zero and normal numbers of the format: all of them for 16 bits, else a mixture of scales around the special places."""
+    if fmt.numpy.itemsize == 2:
+        x = np.arange(2**16, dtype=np.uint16).view(fmt.numpy).astype(np.float64)
+    else:
+        low, high = np.log10(fmt.tiny), np.log10(fmt.max)
+        n = points // 6
+        sign = rng.choice([-1.0, 1.0], 3 * n)
+        special = [0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, np.nextafter(1.0, 0), fmt.max, -fmt.max, fmt.tiny, -fmt.tiny]
+        x = np.concatenate(
+            [
+                special,
+                rng.normal(0, 3, n),
+                sign[:n] * 10 ** rng.uniform(low, high, n),
+                sign[n : 2 * n] * 10 ** rng.uniform(-8, 3, n),
+                1 + sign[2 * n :] * 10 ** rng.uniform(-16, 0, n),
+                rng.uniform(-1, 1, n),
+                rng.uniform(-1.06, 1.06, n) * np.log(fmt.max),
+            ]
+        )
+        x = fmt.round(x)
+    x = x[np.isfinite(x) & ((np.abs(x) >= fmt.tiny) | (x == 0))]
+    return np.unique(x + 0.0)
+
+
+def arguments(function: Function, fmt: FloatFormat, points: int, rng: np.random.Generator) -> list[Array]:
+    """The points at which a function is measured, one array per argument."""
+    xs = [sample(fmt, points, rng)]
+    for _ in range(function.arguments - 1):
+        xs.append(sample(fmt, points, rng))
+    if function.arguments == 2:
+        n = min(points, *(len(x) for x in xs))
+        xs = [rng.choice(x, n) for x in xs]
+        near = slice(0, n // 2)
+        # half of the pairs of moderate size: most others over- or underflow
+        xs = [np.where(np.arange(n) < near.stop, fmt.round(rng.lognormal(0, 2, n) * np.sign(x)), x) for x in xs]
+    keep = function.domain(*xs)
+    return [x[keep] for x in xs]
+
+
+def exact_values(function: Function, xs: Sequence[Array], fmt: FloatFormat) -> tuple[Array, Array]:
+    """The exact values as unevaluated sums of two float64 numbers (NaN: not a normal number of the format)."""
+    head, tail = np.full(xs[0].shape, np.nan), np.zeros(xs[0].shape)
+    smallest, largest = SMALLEST * fmt.tiny, arb(fmt.max) * (1 + arb(fmt.u) / 2)
+    for i, point in enumerate(zip(*xs, strict=True)):
+        args = [arb(float(p)) for p in point]
+        for bits in PRECISIONS:
+            flint.ctx.prec = bits
+            value = function.exact(*args)
+            accurate = value.is_finite() and (value.is_exact() or value.rel_accuracy_bits() > 100)
+            if accurate or abs(value) < smallest or abs(value) > largest:
+                break
+        if not accurate or not (value == 0 or (abs(value) >= smallest and abs(value) <= largest)):
+            continue
+        head[i] = float(value.mid()) if abs(value) < arb(np.finfo(np.float64).max) else fmt.max * np.sign(float(value.sgn()))
+        tail[i] = float((value - arb(head[i])).mid())
+    return head, tail
+
+
+def relative_error(got: Array, head: Array, tail: Array, fmt: FloatFormat) -> tuple[Array, Array]:
+    """|got - exact| in ulps of the exact value and in units of u |exact|; infinite where got must be finite or 0 and is not."""
+    with np.errstate(all="ignore"):
+        difference = np.abs((got - head) - tail)
+        zero = head == 0
+        ulps = np.where(zero, np.where(got == 0, 0.0, np.inf), difference / fmt.ulp(head))
+        units = np.where(zero, ulps, difference / np.abs(head) / fmt.u)
+        # a result that overflows in the last half ulp below the largest number is right
+        wrong = ~np.isfinite(got) & (np.abs(head) < fmt.max)
+        ignored = np.isnan(head) | (~np.isfinite(got) & ~wrong)
+    ulps, units = (np.where(ignored, 0.0, np.where(wrong, np.inf, x)) for x in (ulps, units))
+    return ulps, units
+
+
+def condition_fit(name: str, x: Array, head: Array, ulps: Array, units: Array, fmt: FloatFormat) -> tuple[float, float]:
+    """`(ulp, kappa)`: the smallest kappa in the list that explains what the well-conditioned points do not."""
+    u = fmt.u
+    with np.errstate(all="ignore"):
+        condition = FUNCTIONS[name].growth(x, 1e-9 * np.abs(x)) / (1e-9 * np.abs(head))
+        benign = ~(condition > BENIGN)
+        ulp = float(np.max(ulps[benign], initial=0.5))
+        excess = (units - from_ulp(ulp)) * u * np.abs(head)
+        for kappa in KAPPAS:
+            if not np.any(excess > FUNCTIONS[name].growth(x, kappa * u * np.abs(x))):
+                return ulp, kappa
+    return float(np.max(ulps)), 0.0
+
+
+def measure(function: Function, dtype: str, run: Callable[..., Array], points: int) -> dict[str, Any]:
+    """The record of one function, format and backend."""
+    fmt = FORMATS[dtype]
+    rng = np.random.default_rng([SEED, len(function.name), *function.name.encode()])
+    xs = arguments(function, fmt, points, rng)
+    head, tail = exact_values(function, xs, fmt)
+    ulps, units = relative_error(run(function, xs, dtype), head, tail, fmt)
+    if fmt.numpy.itemsize > 2:  # look again around the worst points
+        peaks = np.argsort(ulps)[-20:]
+        more = [fmt.round(x[peaks, None] * rng.normal(1, 1e-3, (20, points // 100))).ravel() for x in xs]
+        keep = function.domain(*more) & np.all(np.isfinite(more), axis=0)
+        more = [x[keep] for x in more]
+        head2, tail2 = exact_values(function, more, fmt)
+        ulps2, units2 = relative_error(run(function, more, dtype), head2, tail2, fmt)
+        xs = [np.concatenate(pair) for pair in zip(xs, more, strict=True)]
+        head, ulps, units = (np.concatenate(p) for p in ((head, head2), (ulps, ulps2), (units, units2)))
+    worst = int(np.argmax(ulps))
+    ulp, kappa = float(ulps[worst]), 0.0
+    if units.max() > UNEXPLAINED and function.arguments == 1 and np.isfinite(ulp):
+        ulp, kappa = condition_fit(function.name, xs[0], head, ulps, units, fmt)
+    return {
+        "ulp": _number(ulp),
+        "kappa": kappa,
+        "worst_ulp": _number(float(ulps[worst])),
+        "at": [float(x[worst]).hex() for x in xs],
+        "points": int(np.count_nonzero(~np.isnan(head))),
+    }
+
+
+def _number(x: float) -> float:
+    return float(f"{x:.4g}")
+
+
+def run_xla(function: Function, xs: Sequence[Array], dtype: str) -> Array:
+    """The compiled function on JAX's default device."""
+    with jax.enable_x64(True):
+        arrays = [jax.numpy.asarray(x.astype(FORMATS[dtype].numpy)) for x in xs]
+        return np.asarray(jax.jit(function.jax)(*arrays)).astype(np.float64)
+
+
+def run_numpy(function: Function, xs: Sequence[Array], dtype: str) -> Array:
+    """The function as the NumPy number system evaluates it."""
+    program = trace(function.jax, *[((), dtype)] * len(xs))
+    with np.errstate(all="ignore"):
+        out = evaluate(program, Floats(dtype), *(x.astype(FORMATS[dtype].numpy) for x in xs))[0]
+    return np.asarray(out).astype(np.float64)
+
+
+def backends() -> dict[str, tuple[Callable[..., Array], str]]:
+    """Name -> (runner, version)."""
+    xla = f"xla-{jax.default_backend()}"
+    return {xla: (run_xla, f"jax {jax.__version__}"), "numpy": (run_numpy, f"numpy {np.__version__}")}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    known = backends()
+    parser.add_argument("--backend", nargs="+", default=list(known), choices=list(known))
+    parser.add_argument("--points", type=int, default=20_000, help="per function, for the formats of 32 and 64 bits")
+    parser.add_argument("--out", type=Path, default=DATA)
+    options = parser.parse_args(arguments)
+    data: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {"schema": 1, "backends": {}}
+    for name in options.backend:
+        run, version = known[name]
+        formats: dict[str, dict[str, Any]] = {}
+        for dtype in FORMATS:
+            formats[dtype] = {}
+            for function in TABLE:
+                record = measure(function, dtype, run, options.points)
+                formats[dtype][function.name] = record
+                print(f"{name} {dtype} {function.name}: {record}", file=sys.stderr)
+        data["backends"][name] = {"version": version, "points": options.points, "seed": SEED, "formats": formats}
+        options.out.write_text(json.dumps(data, indent=1, sort_keys=True, allow_nan=True) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,98 @@
+"""How Hypothesis draws one entry: plainly as one choice, or from a mixture of special values, ties and regimes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from backprove.strategies.array import ArraySpec
+from backprove.strategies.cotangents import mixed_entries, plain_entries
+from backprove.strategies.domain import Domain, integer_bounds, special_values, tested_range
+from backprove.strategies.shapes import Sizes
+
+PATTERNS = (
+    ("plain",),
+    ("plain", "integer", "quarter", "thousandth", "across", "saturated", "tiny", "special", "tie"),
+    ("integer", "quarter", "thousandth"),
+    ("thousandth", "saturated", "special"),
+    ("special", "special zero"),
+    ("integer", "tie", "tie ", "across"),
+    ("thousandth", "thousandth ", "tie", "across"),
+    ("plain", "special", "saturated", "across", "tiny"),
+)
+"""Branches of each pattern; the first is the plain one in which points are encoded and shrunk."""
+
+
+class Tie(NamedTuple):
+    """Stands for an earlier entry: `back` counts backwards, `across` means the same entry of an array before."""
+
+    back: int
+    across: bool
+    sign: float
+
+
+def plain_column(spec: ArraySpec | None, sizes: Sizes, dtype: str, extreme: bool) -> st.SearchStrategy[Any]:
+    """One entry as one choice (`spec` None: of a direction)."""
+    if spec is None:
+        return plain_entries()
+    if spec.kind == "simplex":
+        return st.floats(0.0, 1.0, allow_subnormal=False)
+    if spec.dtype == "float":
+        return _floats(tested_range(spec, dtype, extreme))
+    if spec.dtype == "bool":
+        return st.booleans()
+    return st.integers(*integer_bounds(spec, sizes))
+
+
+def mixed_column(
+    spec: ArraySpec | None, sizes: Sizes, dtype: str, extreme: bool, specials: tuple[float, ...], pattern: int
+) -> st.SearchStrategy[Any]:
+    """One entry from the branches of a pattern, or a `Tie`; values may need repair (rounding, bounds)."""
+    if spec is None:
+        return mixed_entries()
+    if spec.kind == "simplex":
+        return st.one_of(st.floats(0.0, 1.0, allow_subnormal=False), st.integers(0, 1).map(float), _weights())
+    if spec.dtype == "float":
+        return _float_mixture(tested_range(spec, dtype, extreme), specials, pattern)
+    plain = plain_column(spec, sizes, dtype, extreme)
+    return st.one_of(plain, _ties()) if spec.kind == "index" or spec.dtype != "bool" else plain
+
+
+def _floats(domain: Domain) -> st.SearchStrategy[float]:
+    # A bound of +0 would leave out -0, which counts as 0.
+    return st.floats(domain.low if domain.low else -0.0, domain.high, allow_subnormal=False)
+
+
+@cache
+def _float_mixture(domain: Domain, specials: tuple[float, ...], pattern: int) -> st.SearchStrategy[Any]:
+    table = special_values(domain, specials).tolist()
+    low, high = domain.low, domain.high
+    branches: dict[str, st.SearchStrategy[Any]] = {
+        "plain": _floats(domain),
+        "integer": st.integers(-9, 9).map(float),
+        "quarter": st.integers(-24, 24).map(lambda k: k / 4),
+        "thousandth": st.integers(-5000, 5000).map(lambda k: k / 1000),
+        "across": st.integers(0, 1000).map(lambda k: low * (1 - k / 1000) + high * (k / 1000)),
+        "saturated": st.integers(-780, 780).map(_saturated),
+        "tiny": st.integers(-9, 9).map(lambda k: float(np.copysign(10.0 ** -(3 + abs(k)), k))),
+        "special": st.sampled_from(table) if table else _floats(domain),
+        "special zero": st.sampled_from([0.0, -0.0]),
+        "tie": _ties(),
+    }
+    return st.one_of(*(branches[name.strip()] for name in PATTERNS[pattern]))
+
+
+def _ties() -> st.SearchStrategy[Any]:
+    return st.integers(0, 99).map(lambda k: Tie(k // 5, k % 5 == 4, -1.0 if k % 10 == 7 else 1.0))
+
+
+def _weights() -> st.SearchStrategy[float]:
+    return st.integers(1, 20).map(lambda k: k / 20)
+
+
+def _saturated(k: int) -> float:
+    """+-20 to +-800, mostly near 20 to 100, where the exponential leaves the range of the small dtypes."""
+    return float(np.copysign(20 + abs(k) if abs(k) > 400 else 20 + abs(k) / 5, k))

@@ -1,0 +1,274 @@
+"""Points of a rule's inputs: many of one shape for bulk work, and single ones drawn by Hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+from backprove.strategies.array import ArraySpec
+from backprove.strategies.cotangents import direction_domain
+from backprove.strategies.domain import Floats, integer_bounds, tested_range
+from backprove.strategies.encoding import ONE_HOT, Choice, encode, layout
+from backprove.strategies.kinds import is_plain, nonzero_integer, normalise_rows, one_hot_rows, storage
+from backprove.strategies.mixture import PATTERNS, Tie, mixed_column, plain_column
+from backprove.strategies.reduction import reductions
+from backprove.strategies.regions import REGIONS, regions
+from backprove.strategies.shapes import Shape, Sizes, Specs, shape_strategy
+
+Direction = str | tuple[str, Callable[[Sizes], Shape]]
+"""A tangent or cotangent: the name of the input whose shape it has, or a name and a function from sizes to a shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Points of one shape, on the last axis of every array.
+
+    Attributes:
+        sizes: sizes of the names.
+        shapes: shape of each input, without the points axis.
+        arrays: one array per input, shape `(*shapes[k], count)`; floats are float64 numbers that `dtype` represents
+            exactly, integers int64, masks bool.
+        dtype: the float format under test.
+        region: code into REGIONS per point.
+        dtypes: per input "float" (the format under test) or a NumPy dtype; all "float" or as stored if left out.
+    """
+
+    sizes: Sizes
+    shapes: tuple[Shape, ...]
+    arrays: tuple[NDArray[Any], ...]
+    dtype: str
+    region: NDArray[np.uint8]
+    dtypes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return len(self.region)
+
+    def take(self, indices: NDArray[Any] | Sequence[int] | slice) -> Points:
+        """The chosen points, in the order given."""
+        arrays = tuple(a[..., indices] for a in self.arrays)
+        return Points(self.sizes, self.shapes, arrays, self.dtype, self.region[indices], self.dtypes)
+
+    def point(self, i: int) -> tuple[NDArray[Any], ...]:
+        """Point `i` without the points axis, floats as float64."""
+        return tuple(np.array(a[..., i]) for a in self.arrays)
+
+    def cast(self, i: int) -> tuple[NDArray[Any], ...]:
+        """Point `i` in the real dtypes, for calling user code."""
+        return cast_inputs(self.point(i), self.dtype, self.dtypes)
+
+    @staticmethod
+    def join(parts: Sequence[Points]) -> Points:
+        """All points of `parts`, which have the same sizes and dtype.
+
+        Raises:
+            ValueError: for no parts, or parts of different shapes or dtypes.
+        """
+        if not parts or any((p.shapes, p.dtype) != (parts[0].shapes, parts[0].dtype) for p in parts):
+            raise ValueError("Points.join: expected one or more Points of the same shapes and dtype")
+        arrays = tuple(np.concatenate(column, axis=-1) for column in zip(*(p.arrays for p in parts), strict=True))
+        region = np.concatenate([p.region for p in parts])
+        first = parts[0]
+        return Points(first.sizes, first.shapes, arrays, first.dtype, region, first.dtypes)
+
+
+def cast_inputs(arrays: Sequence[NDArray[Any]], dtype: str, dtypes: Sequence[str] = ()) -> tuple[NDArray[Any], ...]:
+    """Stored arrays in their real NumPy dtypes (ml_dtypes for bfloat16)."""
+    names = dtypes or ["float" if a.dtype == np.float64 else str(a.dtype) for a in arrays]
+    return tuple(
+        a.astype(FORMATS[dtype].numpy if n == "float" else np.dtype(n)) for a, n in zip(arrays, names, strict=True)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PointSpace:
+    """What single points look like: the description from which `point_strategy` draws and which encodes them.
+
+    Attributes:
+        specs: the inputs, in order.
+        dtype: the float format under test.
+        directions: tangents or cotangents that belong to a point.
+        specials: constants of interest.
+        extreme: open sides reach to the largest number of the dtype.
+    """
+
+    specs: Specs
+    dtype: str
+    directions: tuple[Direction, ...] = ()
+    specials: tuple[float, ...] = ()
+    extreme: bool = False
+
+    def direction_shapes(self, sizes: Sizes) -> tuple[Shape, ...]:
+        """Shapes of the directions at these sizes."""
+        return tuple(self.specs[d].shape(sizes) if isinstance(d, str) else tuple(d[1](sizes)) for d in self.directions)
+
+    def at(self, points: Points, i: int, directions: Sequence[NDArray[Any]] = ()) -> DrawnPoint:
+        """Point `i` of a bulk draw, with its directions (no points axis), as Hypothesis would have drawn it."""
+        return DrawnPoint(self, dict(points.sizes), points.point(i), tuple(np.asarray(d) for d in directions))
+
+    def repaired(self, sizes: Sizes, arrays: Sequence[NDArray[Any]], directions: Sequence[Floats]) -> DrawnPoint:
+        """The admissible point closest to raw arrays of the right shapes; admissible ones stay as they are."""
+        inputs = tuple(_repair(spec, sizes, self, a) for spec, a in zip(self.specs.values(), arrays, strict=True))
+        domain = direction_domain(self.dtype)
+        return DrawnPoint(self, sizes, inputs, tuple(domain.admit(d) for d in directions))
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPoint:
+    """One point with its directions.
+
+    Attributes:
+        space: where it was drawn from.
+        sizes: sizes of the names.
+        arrays: one array per input, stored as in `Points` but without the points axis.
+        directions: tangents or cotangents, float64 numbers that the dtype represents.
+    """
+
+    space: PointSpace = field(repr=False)
+    sizes: Sizes
+    arrays: tuple[NDArray[Any], ...]
+    directions: tuple[NDArray[Any], ...] = ()
+
+    @property
+    def region(self) -> str:
+        """Name of the region, see `regions`."""
+        space = self.space
+        arrays = tuple(a[..., None] for a in self.arrays)
+        return REGIONS[int(regions(space.specs, arrays, space.dtype, space.specials)[0])]
+
+    def cast(self) -> tuple[NDArray[Any], ...]:
+        """The inputs in their real dtypes."""
+        return cast_inputs(self.arrays, self.space.dtype, [s.dtype for s in self.space.specs.values()])
+
+    def cast_directions(self) -> tuple[NDArray[Any], ...]:
+        """The directions in the dtype under test."""
+        return tuple(d.astype(FORMATS[self.space.dtype].numpy) for d in self.directions)
+
+    def points(self) -> Points:
+        """The same as `Points` with one point."""
+        specs = self.space.specs
+        arrays = tuple(a[..., None] for a in self.arrays)
+        code = np.array([REGIONS.index(self.region)], dtype=np.uint8)
+        dtypes = tuple(s.dtype for s in specs.values())
+        return Points(self.sizes, tuple(a.shape for a in self.arrays), arrays, self.space.dtype, code, dtypes)
+
+    def choices(self) -> tuple[Choice, ...]:
+        """The choice sequence with which `point_strategy` draws exactly this point."""
+        return encode(self.space.specs, self.sizes, self.arrays, self.directions)
+
+    def smaller(self) -> Iterator[DrawnPoint]:
+        """Points with fewer entries: axes dropped, blocks of one named dimension deleted, largest blocks first."""
+        space = self.space
+        for sizes, arrays, directions in reductions(
+            space.specs, self.sizes, self.arrays, self.directions, space.direction_shapes
+        ):
+            yield space.repaired(sizes, arrays, directions)
+
+
+def point_strategy(
+    specs: Mapping[str, ArraySpec],
+    dtype: str,
+    directions: tuple[Direction, ...] = (),
+    specials: Iterable[float] = (),
+    extreme: bool = False,
+) -> st.SearchStrategy[DrawnPoint]:
+    """Single points with drawn shapes, for Hypothesis.
+
+    Shrinks toward size 1, entries 0, 1, small integers. Arrays of one shape are drawn coordinate by coordinate, so that
+    deleting a coordinate deletes it in all of them.
+
+    Args:
+        specs: the inputs, in order.
+        dtype: the float format under test.
+        directions: tangents or cotangents to draw along.
+        specials: constants of interest (kinks, thresholds harvested from the program).
+        extreme: open sides reach to the largest number of the dtype.
+    """
+    return _draw_point(PointSpace(specs, dtype, directions, tuple(float(c) for c in specials), extreme))
+
+
+@st.composite
+def _draw_point(draw: st.DrawFn, space: PointSpace) -> DrawnPoint:
+    specs = space.specs
+    sizes = draw(shape_strategy(specs))
+    pattern = draw(st.integers(0, len(PATTERNS) - 1))
+    shapes = (*(s.shape(sizes) for s in specs.values()), *space.direction_shapes(sizes))
+    plan = layout(specs, shapes)
+    dtypes = [*(storage(s) for s in specs.values()), *(np.dtype(np.float64) for _ in space.directions)]
+    flat = [np.zeros(int(np.prod(shape)), dtype=d) for shape, d in zip(shapes, dtypes, strict=True)]
+    for k in plan.one_hot:
+        n = shapes[k][-1] if shapes[k] else 1
+        rows = len(flat[k]) // n if n else 0
+        hot = np.array([draw(st.integers(0, n - 1)) for _ in range(rows)], dtype=np.int64)
+        flat[k] = one_hot_rows(hot[:, None], n)[:, 0].astype(dtypes[k])
+    kinds = list(specs.values())
+    for members in plan.groups:
+        count = len(flat[members[0]])
+        if not count:
+            continue
+        columns = [
+            plain_column(kinds[k] if k < len(kinds) else None, sizes, space.dtype, space.extreme)
+            if pattern == 0
+            else mixed_column(
+                kinds[k] if k < len(kinds) else None, sizes, space.dtype, space.extreme, space.specials, pattern
+            )
+            for k in members
+        ]
+        coordinate = st.tuples(*columns)
+        for i in range(count):
+            for k, value in zip(members, draw(coordinate), strict=True):
+                flat[k][i] = _resolve(value, flat, members, k, i) if isinstance(value, Tie) else value
+    shaped = [a.reshape(shape) for a, shape in zip(flat, shapes, strict=True)]
+    return space.repaired(sizes, shaped[: len(kinds)], shaped[len(kinds) :])
+
+
+def _resolve(tie: Tie, flat: list[NDArray[Any]], members: Sequence[int], k: int, i: int) -> Any:
+    """The value a tie stands for: an earlier entry of the same array, or the same entry of an array before it."""
+    others = [m for m in members if m < k and flat[m].dtype == flat[k].dtype]
+    if others and (tie.across or i == 0):
+        return tie.sign * flat[others[tie.back % len(others)]][i]
+    return tie.sign * flat[k][i - 1 - tie.back % i] if i else flat[k][i]
+
+
+def _repair(spec: ArraySpec, sizes: Sizes, space: PointSpace, a: NDArray[Any]) -> NDArray[Any]:
+    """The admissible input closest to `a`."""
+    if not a.size:
+        return a
+    if is_plain(spec):
+        domain = tested_range(spec, space.dtype, space.extreme)
+        x = domain.admit(a)
+        return domain.spread(x.reshape(-1)).reshape(a.shape) if spec.distinct else x
+    if spec.kind == ONE_HOT:
+        rows = a.reshape((-1, a.shape[-1] if a.ndim else 1))
+        return one_hot_rows(np.argmax(rows, axis=1)[:, None], rows.shape[1]).reshape(a.shape).astype(a.dtype)
+    if spec.kind == "simplex":
+        rows = a.reshape((-1, a.shape[-1] if a.ndim else 1))
+        return normalise_rows(rows[..., None], spec, space.dtype).reshape(a.shape)
+    if a.dtype == bool:
+        return a
+    low, high = integer_bounds(spec, sizes)
+    x = np.clip(a, low, high)
+    if spec.nonzero:
+        x = np.where(x == 0, nonzero_integer(low, high), x)
+    return _distinct_integers(x, low, high, spec.nonzero) if spec.distinct else x
+
+
+def _distinct_integers(x: NDArray[Any], low: int, high: int, nonzero: bool) -> NDArray[Any]:
+    """Equal integers moved to the next free ones, upward and around."""
+    out: list[int] = []
+    for v in x.reshape(-1).tolist():
+        free = v
+        while free in out or (nonzero and free == 0):
+            free = free + 1 if free < high else low
+        out.append(free)
+    return np.array(out, dtype=x.dtype).reshape(x.shape)
+
+
+__all__ = ["REGIONS", "Direction", "DrawnPoint", "PointSpace", "Points", "cast_inputs", "point_strategy"]

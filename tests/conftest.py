@@ -1,0 +1,23 @@
+"""Settings of the whole test run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Tests judge rules, not the accelerator that the machine happens to have.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# Shared machines stall at times, so no example has a deadline; CI draws the same examples every time.
+settings.register_profile("backprove", deadline=None, print_blob=True)
+settings.register_profile("backprove-ci", parent=settings.get_profile("backprove"), derandomize=True)
+settings.load_profile("backprove-ci" if os.environ.get("CI") else "backprove")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top folder of the checkout."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,73 @@
+"""A stand-in for the engine: central differences at one point, enough to drive what surrounds it."""
+
+import dataclasses
+
+import numpy as np
+
+from backprove.harness.result import Counterexample, PropertyResult, SubjectResult
+from backprove.harness.rule import to_claims
+from backprove.harness.verdict import Verdict
+
+
+def run_rule(rule, *, points, dtypes, seed, accuracy, progress=None):
+    if rule.name == "other":
+        raise ZeroDivisionError("the engine has a mistake")
+    subject = SubjectResult("rule", rule.name, rule.source[0])
+    for name, _ in to_claims(rule):
+        for dtype in dtypes:
+            if progress is not None:
+                progress(name, 1, 2)
+            subject.properties.append(_judge(rule, name, dtype, points))
+    return subject
+
+
+def _judge(rule, name, dtype, points):
+    x = np.arange(1.0, 3.0) if len(rule.inputs["x" if "x" in rule.inputs else "z"].dims) == 1 else np.zeros((2, 2))
+    try:
+        out = rule.forward(x)
+    except Exception as e:
+        return PropertyResult(name, dtype, Verdict.INCONCLUSIVE, reason=f"forward raises everywhere: {e}")
+    g = np.zeros_like(out)
+    g.flat[0] = 1.0
+    got = np.asarray(rule.vjp(x, g))
+    if got.shape != x.shape:
+        reason = f"the cotangent of x has the shape {got.shape}, expected {x.shape}"
+        return PropertyResult(name, dtype, Verdict.ERROR, points, reason=reason)
+    for i in range(x.size):
+        step = np.zeros_like(x)
+        step.flat[i] = 1e-4
+        expected = float((rule.forward(x + step) - rule.forward(x - step)).flat[0] / 2e-4)
+        if abs(float(got.flat[i]) - expected) > 1e-6:
+            entry = [int(k) for k in np.unravel_index(i, x.shape)]
+            hexes = [float.hex(float(v)) for v in x.flat]
+            point = Counterexample(
+                "eJfake", name, dtype, {"z": x.tolist()}, {"z": hexes}, {}, {"out": g.tolist()}, "z", entry,
+                float(got.flat[i]), expected, "central differences", "tie",
+            )  # fmt: skip
+            return PropertyResult(name, dtype, Verdict.FALSIFIED, points, 1e6, point)
+    return PropertyResult(name, dtype, Verdict.HOLDS, points, 0.5)
+
+
+def run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
+    if "interrupt" in theorem.words:
+        raise KeyboardInterrupt
+    if "bug" in theorem.words:
+        raise ZeroDivisionError("the engine has a mistake")
+    verdict = Verdict.FALSIFIED if "false" in theorem.words else Verdict.HOLDS
+    properties = [PropertyResult("jvp", d, verdict, points, 1.0) for d in dtypes]
+    return SubjectResult("theorem", theorem.name, properties=properties)
+
+
+def replay(payload):
+    return "still 3.0, expected 2.0" if payload["property"] == "vjp" else ""
+
+
+def load():
+    """Three documented theorems, for the commands that go through the catalogue."""
+    from backprove.rules import all as stated
+
+    names = ("logSoftmaxVec", "sumExp_pos", "sumExp_ne_zero")
+    theorems = stated.load()
+    found = [n for n in theorems if n.rsplit(".", 1)[-1] in names]
+    words = ("true", "false", "true")
+    return {n: dataclasses.replace(theorems[n], words=w) for n, w in zip(found, words, strict=False)}

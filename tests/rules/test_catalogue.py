@@ -1,0 +1,150 @@
+"""The catalogue loader and the coverage count: malformed lists and names that do not exist are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from backprove.harness.claims import Positivity
+from backprove.harness.errors import UsageError
+from backprove.harness.theorem import Registry, Theorem, theorem
+from backprove.harness.verdict import Verdict
+from backprove.rules.catalogue import Catalogue, coverage, coverage_counts
+from backprove.strategies.array import array
+
+ENTRY = """
+[[entry]]
+name = "{name}"
+module = "M"
+kind = "theorem"
+property = "positivity"
+family = "softmax"
+executable = {executable}
+statement = "S > 0"
+hypotheses = "none"
+{more}
+"""
+
+RIGHT = ENTRY.format(name="a", executable="true", more="")
+
+
+def listed(*names: str, not_executable: Sequence[str] = (), name: str = "documented") -> Catalogue:
+    text = "".join(ENTRY.format(name=n, executable="true", more="") for n in names)
+    text += "".join(ENTRY.format(name=n, executable="false", more='why_not = "notation"') for n in not_executable)
+    return Catalogue.parse(name, text)
+
+
+def state(registry: Registry, name: str, covers: Sequence[str] = (), rests_on: Sequence[str] = ()) -> Theorem:
+    claim = Positivity(lambda x: x * x)
+    inputs = {"x": array("n")}
+    return theorem(name, claim, inputs=inputs, covers=list(covers), rests_on=list(rests_on), registry=registry)
+
+
+def test_the_installed_lists_have_the_declarations_they_say() -> None:
+    documented, library = Catalogue.load("documented"), Catalogue.load("library")
+    assert (len(documented.entries), len(library.entries)) == (93, 724)
+    assert sum(e.executable for e in documented.entries.values()) == 81
+    assert documented.conventions["relu"] == "max(x,0); slope at 0 is 0"
+    assert library.conventions == {}
+    entry = documented.entries["Proofs.Autograd.sumExp_pos"]
+    assert (entry.module, entry.kind, entry.property) == (
+        "NN.Proofs.Autograd.FDeriv.LogSoftmax",
+        "theorem",
+        "positivity",
+    )
+    assert coverage([documented, library], {}).reached_by == {}
+
+
+def test_an_unknown_list_is_refused() -> None:
+    with pytest.raises(UsageError, match="there is no catalogue 'libary'; there are 'documented' and 'library'"):
+        Catalogue.load("libary")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[entry", "not readable as TOML"),
+        ("[[entries]]", "unknown key entries"),
+        (RIGHT.replace('family = "softmax"', ""), r"\(a\): key family missing"),
+        (ENTRY.format(name="a", executable="true", more='colour = "red"'), "unknown key colour"),
+        (ENTRY.format(name="a", executable='"yes"', more=""), "executable must be a boolean, got 'yes'"),
+        (ENTRY.format(name="", executable="true", more=""), "name must be a text, got ''"),
+        (RIGHT.replace('"theorem"', '"lemma"'), "kind must be one of"),
+        (ENTRY.format(name="a", executable="false", more=""), "executable = false needs why_not"),
+        (ENTRY.format(name="a", executable="true", more='why_not = "x"'), "an executable entry has no why_not"),
+        (RIGHT * 2, "a stands twice"),
+    ],
+)
+def test_a_malformed_list_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Catalogue.parse("documented", text)
+
+
+def test_coverage_counts_what_the_theorems_reach() -> None:
+    registry = Registry()
+    state(registry, "Proofs.a", covers=["Proofs.n"], rests_on=["Proofs.b"])
+    state(registry, "Proofs.b", covers=["Proofs.n"])
+    first = listed("Proofs.a", "Proofs.b", "Proofs.c", not_executable=["Proofs.n", "Proofs.m"])
+    second = listed("Proofs.d", name="library")
+    found = coverage([first, second], registry.theorems)
+    assert found.reached_by["Proofs.n"] == ("Proofs.a", "Proofs.b")
+    assert found.not_covered == [
+        {"name": "Proofs.c", "module": "M", "executable": True, "why_not": "", "covered_by": []},
+        {
+            "name": "Proofs.n",
+            "module": "M",
+            "executable": False,
+            "why_not": "notation",
+            "covered_by": ["Proofs.a", "Proofs.b"],
+        },
+        {"name": "Proofs.m", "module": "M", "executable": False, "why_not": "notation", "covered_by": []},
+        {"name": "Proofs.d", "module": "M", "executable": True, "why_not": "", "covered_by": []},
+    ]
+    counts = coverage_counts(found, {"Proofs.a": Verdict.HOLDS, "Proofs.b": Verdict.HOLDS})
+    assert counts == {
+        "documented": {"declared": 5, "executable": 3, "covered": 3, "holds": 3},
+        "library": {"declared": 1, "executable": 1, "covered": 0, "holds": 0},
+    }
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.HOLDS])
+def test_a_theorem_that_does_not_hold_takes_along_what_it_covers(verdict: Verdict) -> None:
+    registry = Registry()
+    state(registry, "Proofs.a", covers=["Proofs.n"])
+    state(registry, "Proofs.b", covers=["Proofs.n"])
+    found = coverage([listed("Proofs.a", "Proofs.b", not_executable=["Proofs.n"])], registry.theorems)
+    counts = coverage_counts(found, {"Proofs.a": Verdict.HOLDS, "Proofs.b": verdict})
+    assert (counts["documented"]["covered"], counts["documented"]["holds"]) == (3, 1)
+    assert coverage_counts(found, {})["documented"]["holds"] == 0
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"name": "Proofs.sumExpPos"}, r"sumExpPos .*not in the catalogue; did you mean Proofs\.sumExp_pos\?"),
+        ({"name": "Proofs.Old.sumExp_pos"}, r"did you mean Proofs.sumExp_pos\?"),
+        ({"name": "Proofs.sumExp_pos", "rests_on": ["Proofs.zzz"]}, "rests_on of .*: Proofs.zzz is not in"),
+        ({"name": "Proofs.sumExp_pos", "covers": ["Proofs.zzz"]}, "covers of .*: Proofs.zzz is not in"),
+        ({"name": "Proofs.sumExp_pos", "covers": ["Proofs.b"]}, "Proofs.b is executable; state it as a theorem"),
+        ({"name": "Proofs.n"}, r"not executable \(notation\); name it in the covers"),
+    ],
+)
+def test_a_theorem_that_the_catalogue_does_not_know_is_refused(stated: dict[str, object], message: str) -> None:
+    registry = Registry()
+    state(registry, **stated)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=message):
+        coverage([listed("Proofs.sumExp_pos", "Proofs.b", not_executable=["Proofs.n"])], registry.theorems)
+
+
+def test_an_old_name_leads_to_the_new_one() -> None:
+    text = ENTRY.format(name="Proofs.New.f", executable="true", more='also_named = "Proofs.Old.g (renamed at 1)"')
+    registry = Registry()
+    state(registry, "Proofs.Old.g")
+    with pytest.raises(UsageError, match=r"did you mean Proofs\.New\.f\?"):
+        coverage([Catalogue.parse("documented", text)], registry.theorems)
+
+
+def test_a_name_in_two_lists_is_refused() -> None:
+    with pytest.raises(UsageError, match="stands in two catalogues; remove it from library"):
+        coverage([listed("Proofs.a"), listed("Proofs.a", name="library")], {})
