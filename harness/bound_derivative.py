@@ -13,30 +13,30 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from flint import arb, ctx
+from flint import ctx
 from numpy.typing import NDArray
 
 from backprove.harness.claims import Derivative
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Examination, Finding, Unsupported
-from backprove.harness.function import BLACK_BOX, JAX, Function, Signature, cast
+from backprove.harness.function import JAX, Function, Signature, cast
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.oracles.conditioning import forced_error
 from backprove.harness.oracles.differences import central, step_sizes
 from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome, Status, dyadic, vector
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.program import Program
-from backprove.harness.rounding import any_entry, exceeds, largest, steps, ulps
+from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, run_floats, steps, ulps
 from backprove.harness.systems.balls import Undecided, lift
-from backprove.harness.systems.floats import run as run_floats
-from backprove.harness.systems.running import WIDE_UNIT, Running
+from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
 from backprove.strategies.array import ArraySpec
 
 Array = NDArray[Any]
 
 DIFFERENCES_PER_BATCH = 256
-GRADED_PER_BATCH = 48
+GRADED_ENTRIES = 256
+"""Derivative entries that are graded in one batch."""
 LARGE_POINT = 64
 """Points with more differentiated entries than this are not graded (one dual pass per entry)."""
 
@@ -81,6 +81,7 @@ class BoundDerivative:
         self.claim, self.functions, self.dtype, self.mode = claim, functions, dtype, claim.mode
         self.format = FORMATS[dtype]
         self.batched = batched
+        self.unit = claim.unit_cotangent
         self.input_names = tuple(specs)
         named = claim.wrt if claim.wrt is not None else tuple(n for n, s in specs.items() if s.differentiable)
         self.wrt = tuple(i for i, n in enumerate(self.input_names) if n in named)
@@ -465,20 +466,21 @@ class BoundDerivative:
         if self.problem is None or not 0 < entries <= LARGE_POINT:
             return
         good = [i for i in index.tolist() if (o := seen.outcomes[i]) is not None and o.status is Status.AGREES]
-        for i in good[:GRADED_PER_BATCH]:
-            graded = forced_error(self.problem, [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d], self.format)
-            if graded is None:
-                continue
-            worst, lost = 0.0, False
-            for r, (value, forced) in zip(result, graded, strict=True):
-                got = r[..., i]
-                with np.errstate(all="ignore"):
-                    off = np.abs(got - value)
-                    judged = np.isfinite(off) & (np.abs(value) >= self.format.tiny) & np.isfinite(forced)
-                    factor = np.where(judged, off / np.maximum(forced, self.format.u * np.abs(value)), 0.0)
-                    lost |= bool(np.any(judged & (off >= np.abs(value)) & (factor > 16)))
-                worst = max(worst, float(factor.max(initial=0.0)))
-            seen.factor[i], seen.lost[i] = worst, lost
+        good = good[: max(1, GRADED_ENTRIES // entries)]
+        if not good:
+            return
+        graded = forced_error(self.problem, [a[..., good] for a in x], [a[..., good] for a in d], self.format)
+        if graded is None:
+            return
+        worst, lost = np.zeros(len(good)), np.zeros(len(good), dtype=bool)
+        for r, (value, forced) in zip(result, graded, strict=True):
+            with np.errstate(all="ignore"):
+                off = np.abs(r[..., good] - value)
+                judged = np.isfinite(off) & (np.abs(value) >= self.format.tiny) & np.isfinite(forced)
+                factor = np.where(judged, off / np.maximum(forced, self.format.u * np.abs(value)), 0.0)
+            worst = np.maximum(worst, largest([factor], len(good)))
+            lost |= any_entry([judged & (off >= np.abs(value)) & (factor > 16)], len(good))
+        seen.factor[good], seen.lost[good] = worst, lost
 
 
 def _pair(values: Sequence[Any], weights: Sequence[Array], points: int) -> tuple[Array, Array]:
@@ -493,4 +495,3 @@ def _pair(values: Sequence[Any], weights: Sequence[Array], points: int) -> tuple
     return total, error
 
 
-__all__ = ["BLACK_BOX", "BoundDerivative", "DerivativeFunctions", "arb"]

@@ -20,10 +20,9 @@ from backprove.harness.examination import Examination, Finding, Unsupported
 from backprove.harness.function import JAX, Function, Signature, cast
 from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
 from backprove.harness.program import Program
-from backprove.harness.rounding import any_entry, exceeds, largest, ulps
+from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, run_floats, ulps
 from backprove.harness.systems.balls import Undecided, lift
-from backprove.harness.systems.floats import run as run_floats
-from backprove.harness.systems.running import WIDE_UNIT, Running
+from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
 
 Array = NDArray[Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,18 @@ class ProgramOnBalls:
 
     program: Program
 
+    @cached_property
+    def still(self) -> frozenset[int]:
+        """Equations whose tangent reaches no output (behind stop_gradient or a comparison), by identity."""
+        live = {v.slot for v in self.program.outputs}
+        found = set()
+        for e in reversed(self.program.equations):
+            if not any(v.slot in live for v in e.outputs):
+                found.add(id(e))
+            elif e.primitive != "stop_gradient":
+                live |= {v.slot for v in e.inputs if v.dtype in FORMATS}
+        return frozenset(found)
+
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
         return evaluate(self.program, Balls(widen), *map(_ball_input, inputs))
 
@@ -128,7 +141,7 @@ class ProgramOnBalls:
         self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
     ) -> tuple[list[Array], list[Array], Array]:
         points = max((a.shape[-1] for a in inputs), default=1)
-        system = DualBalls(points, widen)
+        system = DualBalls(points, widen, self.still)
         ins = [
             Dual(a, t) if a.dtype == object else _ball_input(a) for a, t in zip(inputs, tangents, strict=True)
         ]

@@ -131,6 +131,9 @@ class Worker:
             else:
                 process.kill()
         process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):  # what was not sent is lost with the worker
+                process.stdin.close()
 
     def _start(self) -> None:
         # The worker imports from where this process does, installed or not.
@@ -148,8 +151,9 @@ class Worker:
 
 
 def _forward(lines: Any, answers: queue.Queue[str | None]) -> None:
-    for line in lines:
-        answers.put(line)
+    with lines:
+        for line in lines:
+            answers.put(line)
     answers.put(None)
 
 

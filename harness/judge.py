@@ -24,8 +24,7 @@ from backprove.harness.verdict import Verdict
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import REGIONS, DrawnPoint, Points, PointSpace, point_strategy
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
-from backprove.strategies.special import special_points
-from backprove.strategies.values import draw_points
+from backprove.strategies.values import draw_points, special_points
 
 Array = NDArray[Any]
 Progress = Callable[[str, int, int], None]

@@ -53,9 +53,8 @@ def _wrap(raw: Any, like: Any, found: Sequence[tuple[Traced, Any]]) -> Any:
     if isinstance(like, (tuple, list)):
         if not isinstance(raw, (tuple, list)) or len(raw) != len(like):
             raise NotTraceable("NumPy and JAX return different structures")
-        return type(like)(*(_wrap(*p, found) for p in zip(raw, like, strict=True))) if hasattr(
-            like, "_fields"
-        ) else type(like)(_wrap(r, v, found) for r, v in zip(raw, like, strict=True))
+        parts = [_wrap(r, v, found) for r, v in zip(raw, like, strict=True)]
+        return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
     if not hasattr(raw, "dtype"):
         return raw
     for traced, stand_in in found:
@@ -82,7 +81,7 @@ def _store(out: Any, value: Traced) -> Traced:
     return out
 
 
-def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy ufunc or one of its methods on traced operands.
 
     Raises:
@@ -90,13 +89,14 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
     """
     import jax.numpy as jnp
 
+    operate: Any = ufunc
     name = ufunc.__name__
     if getattr(np, name, None) is not ufunc:
         raise NotTraceable(f"{name} is not a function of NumPy")
     if method == "at":
         if not isinstance(inputs[0], Traced):
             raise NotTraceable(f"np.{name}.at on an ordinary array with traced operands")
-        _numpy_itself(ufunc.at, inputs, kwargs, [])
+        _numpy_itself(operate.at, inputs, kwargs, [])
         return inputs[0].update_at(name, *inputs[1:])
     found: list[tuple[Traced, Any]] = []
     like = _numpy_itself(getattr(ufunc, method), inputs, kwargs, found)
@@ -179,7 +179,11 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     if target is None:
         raise NotTraceable(f"jax.numpy has no {name}")
     arguments, options = raw_value(args), raw_value_of(options)
-    raw = on_jax(target, *arguments, **options)
+    try:
+        raw = on_jax(target, *arguments, **options)
+    except TypeError:  # JAX takes no lists where NumPy takes them as arrays
+        arguments = tuple(np.asarray(a) if type(a) is list and not _holds_array(a) else a for a in arguments)
+        raw = on_jax(target, *arguments, **options)
     if any(r.dtype != d and is_float(d) for r, d in _dtypes(raw, like)):
         wide = max((d for _, d in _dtypes(raw, like)), key=lambda d: FORMATS[str(d)].digits if is_float(d) else 0)
         raw = on_jax(target, *_promote(arguments, wide), **options)
@@ -188,6 +192,10 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     if out is not None and out is not np._NoValue:
         raise NotTraceable("a traced result cannot be written into an ordinary array")
     return _wrap(raw, like, found)
+
+
+def _holds_array(value: Any) -> bool:
+    return any(_holds_array(v) for v in value) if isinstance(value, (list, tuple)) else hasattr(value, "dtype")
 
 
 def _dtypes(raw: Any, like: Any) -> list[tuple[Any, np.dtype[Any]]]:
@@ -214,8 +222,8 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if not isinstance(arr, Traced):
         raise NotTraceable("np.put_along_axis of traced values into an ordinary array")
     old = arr.value
-    operands = [raw_value(indices), raw_value(values)]
-    arr.write(on_jax(lambda: jnp.put_along_axis(old, *map(jnp.asarray, operands), axis=axis, inplace=False)))
+    i, v = raw_value(indices), raw_value(values)
+    arr.write(on_jax(lambda: jnp.put_along_axis(old, jnp.asarray(i), jnp.asarray(v), axis=axis, inplace=False)))
 
 
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
@@ -257,14 +265,21 @@ def _reshape(self: Traced, *shape: Any, order: str = "C") -> Any:
 def _transpose(self: Traced, *axes: Any) -> Any:
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
         axes = tuple(axes[0]) if axes[0] is not None else ()
-    return np.transpose(self, axes or None)  # type: ignore[call-overload]
+    return np.transpose(self, axes or None)
 
 
 def _copy(self: Traced, order: str = "C") -> Traced:
     return Traced(self.value)
 
 
-def _astype(self: Traced, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+def _flatten(self: Traced, order: Any = "C") -> Traced:
+    flat: Any = np.ravel(self, order)
+    return Traced(flat.value)
+
+
+def _astype(
+    self: Traced, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Any:
     kind = np.dtype(dtype)
     if kind == self.dtype and not copy:
         return self
@@ -277,29 +292,31 @@ def _fill(self: Traced, value: Any) -> None:
 
 
 def _sort(self: Traced, axis: int = -1, kind: Any = None) -> None:
-    self[...] = np.sort(self, axis=axis)  # type: ignore[call-overload]
+    self[...] = np.sort(self, axis=axis)
 
 
 def _conjugate(self: Traced) -> Traced:
     return self
 
 
-METHODS: dict[str, Callable[..., Any]] = {
-    name: _plain_method(name)
-    for name in (
-        *("sum", "prod", "max", "min", "mean", "var", "std", "argmax", "argmin", "any", "all", "argsort", "cumsum"),
-        *("cumprod", "clip", "take", "repeat", "squeeze", "swapaxes", "dot", "ravel", "round", "trace", "diagonal"),
-        *("searchsorted", "nonzero", "compress", "choose"),
-    )
-} | {
+_OTHER_METHODS: dict[str, Any] = {
     "reshape": _reshape,
     "transpose": _transpose,
     "copy": _copy,
-    "flatten": lambda self, order="C": Traced(np.ravel(self, order).value),  # type: ignore[attr-defined]
+    "flatten": _flatten,
     "astype": _astype,
     "fill": _fill,
     "sort": _sort,
     "conj": _conjugate,
     "conjugate": _conjugate,
 }
+
+METHODS: dict[str, Any] = {
+    name: _plain_method(name)
+    for name in (
+        *("sum", "prod", "max", "min", "mean", "var", "std", "argmax", "argmin", "any", "all", "argsort", "cumsum"),
+        *("cumprod", "clip", "take", "repeat", "squeeze", "swapaxes", "dot", "ravel", "round", "trace", "diagonal"),
+        *("searchsorted", "nonzero", "compress", "choose"),
+    )
+} | _OTHER_METHODS
 """Methods of ndarray that traced arrays have."""

@@ -83,11 +83,9 @@ def patched(host: Host) -> Iterator[None]:
 
 
 def _install() -> None:
-    replacements = {name: _allocate for name in ALLOCATORS} | {name: _convert for name in CONVERTERS}
-    for name, handler in {**replacements, "finfo": _finfo}.items():
-        original = getattr(np, name)
-        _originals[name] = original
-        setattr(np, name, _replacement(original, handler))
+    for name, replacement in _REPLACEMENTS.items():
+        _originals[name] = getattr(np, name)
+        setattr(np, name, replacement)
 
 
 def _restore() -> None:
@@ -137,3 +135,10 @@ def _contains(host: Host, value: Any) -> bool:
 def _finfo(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     with suspended():
         return host.finfo(*args, **kwargs)
+
+
+_REPLACEMENTS: dict[str, Callable[..., Any]] = {
+    name: _replacement(getattr(np, name), handler)
+    for handler, names in ((_allocate, ALLOCATORS), (_convert, CONVERTERS), (_finfo, ("finfo",)))
+    for name in names
+}

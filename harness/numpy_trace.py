@@ -31,7 +31,9 @@ class _TracingHost:
         if array.dtype == object:
             return array
         # a read of what was never written must not look like a number
-        return Traced(on_jax(lambda: jnp.asarray(array) if initialised else jnp.full(array.shape, jnp.nan, array.dtype)))
+        return Traced(
+            on_jax(lambda: jnp.asarray(array) if initialised else jnp.full(array.shape, jnp.nan, array.dtype))
+        )
 
     def convert(self, value: Any, dtype: Any, copy: bool) -> Any:
         if isinstance(value, Traced):

@@ -21,13 +21,13 @@ from typing import Any
 from backprove.harness.errors import UsageError
 from backprove.harness.result import Counterexample, SubjectResult, subject_from_plain, to_plain
 
-LONGEST = 240
+LONGEST = 320
 """Longest self-contained id in characters; what is longer cannot be copied from a terminal in comfort."""
 
 LARGEST = 1 << 20
 """Most bytes that an id may unpack to; a guard against ids that were made to exhaust memory."""
 
-KEYS = ("name", "property", "dtype", "inputs")
+KEYS = ("name", "property", "dtype", "inputs", "tangents", "cotangents")
 """Keys that the payload of an id must have."""
 
 KEPT_RUNS = 20

@@ -102,10 +102,11 @@ def _failures(subject: SubjectResult) -> list[str]:
         others = [p.dtype for p in results if p is not shown]
         also = f" (also in {', '.join(others)})" if others else ""
         lines = [f"  {name}, {shown.dtype}: {verdict}{also}"]
-        if shown.reason:
+        point = shown.counterexample
+        if shown.reason and (point is None or shown.reason not in point.message):
             lines.append(f"    {shown.reason}")
-        if shown.counterexample is not None:
-            lines += [f"    {line}" if line else "" for line in _explain(shown.counterexample)]
+        if point is not None:
+            lines += [f"    {line}" if line else "" for line in _explain(point)]
         blocks.append("\n".join(lines))
     return blocks
 
@@ -117,7 +118,7 @@ def _explain(c: Counterexample) -> list[str]:
         if name in c.inputs_hex:
             rows.append(("", f"{_show(c.inputs_hex[name])}"))
     for word, values in (("tangent", c.tangents), ("cotangent", c.cotangents)):
-        rows += [(f"{word} of {name}", _show(value)) for name, value in values.items()]
+        rows += [(word if name == word else f"{word} of {name}", _show(value)) for name, value in values.items()]
     entry = f"[{', '.join(map(str, c.entry))}]" if c.entry else ""
     rows.append(("wrong at", f"{c.argument}{entry}   (region: {c.region})"))
     rows.append(("got", _both(c.got)))
@@ -137,6 +138,8 @@ def _both(value: Any) -> str:
     if value is None:
         return "not a finite number"
     if isinstance(value, (list, tuple)) and len(value) == 2:
+        if value[0] == value[1]:
+            return _both(value[0])
         return f"any value from {_both(value[0])} to {_both(value[1])}"
     if isinstance(value, float):
         return f"{value!r} ({value.hex()})"
@@ -153,10 +156,13 @@ def _counts(properties: list[PropertyResult]) -> str:
         cells = []
         for p in (p for p in properties if p.name == name):
             ulp = "" if p.max_ulp is None else f", worst error {p.max_ulp:.3g} ulp"
-            grade = f", {p.grade}" + (f" for {p.grade_region}" if p.grade_region else "") if p.grade else ""
+            grade = (
+                f", {p.grade}" + (f" for {p.grade_region}" if p.grade_region else "")
+                if p.grade and p.verdict is Verdict.HOLDS
+                else ""
+            )
             cells.append(f"{p.dtype}: {p.verdict} in {p.points:,} points{ulp}{grade}")
         lines += [f"  {name}, {cell}" for cell in cells]
     held = sum(1 for p in properties if p.verdict is Verdict.HOLDS)
-    checks = "check" if len(properties) == 1 else "checks"
-    lines.append(f"{held} of {len(properties)} {checks} hold, {sum(p.points for p in properties):,} points in all.")
+    lines.append(f"Checks that hold: {held} of {len(properties)}, {sum(p.points for p in properties):,} points in all.")
     return "\n".join(lines)

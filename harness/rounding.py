@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.interpret import evaluate
 from backprove.harness.program import Equation, Program
-from backprove.harness.systems.running import Bounded, Running
+from backprove.harness.systems.floats import Floats
+from backprove.harness.systems.running import EXTENDED, Bounded, Running
 
 Array = NDArray[Any]
 
+WIDE_UNIT = {name: 2.0**-64 if name == "float64" and EXTENDED else 2.0**-53 for name in FORMATS}
+"""Unit roundoff of the format in which the error bound of each dtype is carried."""
+
 MARGIN = 2.0
 """The bound is doubled: a compiler may replace an operation by another one (g/sqrt(x) by g*rsqrt(x))."""
+
+
+def run_floats(program: Program, arrays: Sequence[Array]) -> list[Array]:
+    """The program in plain floats of its own dtypes, outputs as float64 with a points axis."""
+    return Floats().run(program, arrays)
 
 
 def exceeds(result: Array, value: Array, error: Array, dtype: str) -> Array:

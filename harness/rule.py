@@ -12,27 +12,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import FrameType, FunctionType
 from typing import Any
 
-from backprove.harness.claims import Claim, Derivative, Equality
+from backprove.harness.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.errors import UsageError
 from backprove.strategies.array import ArraySpec
-
-
-@dataclass(frozen=True)
-class Adjointness:
-    """`<jvp(dx), g> = <dx, vjp(g)>` for all tangents dx and cotangents g, at every point, kinks included.
-
-    Attributes:
-        forward: `forward(*inputs)`; gives the shapes and dtypes of the cotangents.
-        jvp: `jvp(*inputs, *tangents)`.
-        vjp: `vjp(*inputs, *cotangents)`.
-    """
-
-    forward: Callable[..., Any]
-    jvp: Callable[..., Any]
-    vjp: Callable[..., Any]
-
-
-RuleClaim = Claim | Adjointness
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +97,12 @@ class Rule:
                 _check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
 
 
-def to_claims(rule: Rule) -> list[tuple[str, RuleClaim]]:
+def to_claims(rule: Rule) -> list[tuple[str, Claim]]:
     """The named claims that `rule` makes: jvp, vjp, adjointness (where both are given) and reference.
 
     A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness.
     """
-    claims: list[tuple[str, RuleClaim]] = []
+    claims: list[tuple[str, Claim]] = []
     if rule.jvp is not None:
         convention = rule.convention if rule.vjp is None else None
         claims.append(("jvp", Derivative(rule.forward, rule.jvp, "jvp", rule.differentiable, convention)))

@@ -5,7 +5,7 @@ The name ties the entry to the catalogue, where statement, hypotheses, module an
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +50,8 @@ class Registry:
 
     def add(self, theorem: Theorem) -> Theorem:
         if theorem.name in self.theorems:
-            raise UsageError(f"theorem {theorem.name} is stated twice: {theorem.source} and {self.theorems[theorem.name].source}")
+            first = self.theorems[theorem.name].source
+            raise UsageError(f"theorem {theorem.name} is stated twice: at {first[0]}:{first[1]} and {theorem.source}")
         self.theorems[theorem.name] = theorem
         return theorem
 
@@ -83,13 +84,15 @@ def theorem(
     """
     if not claims:
         raise UsageError(f"theorem {name}: no claim given")
-    frame = inspect.stack()[1]
+    frame = sys._getframe(1)
+    source = (frame.f_code.co_filename, frame.f_lineno)
     full = [_full(n) for n in (name, *rests_on, *covers)]
     k = 1 + len(rests_on)
     return registry.add(
-        Theorem(full[0], inputs, claims, where, latex, words, tuple(full[1:k]), tuple(full[k:]), (frame.filename, frame.lineno))
+        Theorem(full[0], inputs, claims, where, latex, words, tuple(full[1:k]), tuple(full[k:]), source)
     )
 
 
 def _full(name: str) -> str:
-    return name if name.startswith("Proofs.") else f"Proofs.Autograd.{name}"
+    """Names with a namespace of their own stand as they are; a single word or `TapeNodes.x` is one of Proofs.Autograd."""
+    return f"Proofs.Autograd.{name}" if "." not in name or name.startswith("TapeNodes.") else name

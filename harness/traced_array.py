@@ -81,7 +81,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self._raw.dtype)
+        dtype: np.dtype[Any] = np.dtype(self._raw.dtype)
+        return dtype
 
     @property
     def ndim(self) -> int:
@@ -92,8 +93,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
-    def T(self) -> Any:  # noqa: N802 - NumPy's name
-        return np.transpose(self)  # type: ignore[call-overload]
+    def T(self) -> Any:
+        return np.transpose(self)
 
     @property
     def real(self) -> Traced:
@@ -151,7 +152,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> Traced:
         like, base = _on_stand_ins(operator.getitem, self, index)
-        raw = raw_value(index)
+        raw = _raw_index(index)
         value = on_jax(operator.getitem, self.value, raw)
         # a single entry and what an index array picks are copies, a slice is a view
         is_view = isinstance(like, np.ndarray) and np.may_share_memory(like, base)
@@ -160,7 +161,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __setitem__(self, index: Any, new: Any) -> None:
         import jax.numpy as jnp
 
-        raw, source = raw_value(index), raw_value(new)
+        raw, source = _raw_index(index), raw_value(new)
         old, is_mask = self.value, _is_traced_mask(index)
         if is_mask and np.ndim(source) != 0:
             raise NotTraceable("assignment of several values through a traced boolean mask")
@@ -176,7 +177,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         """`ufunc.at`: unbuffered update, repeated indices accumulate."""
         import jax.numpy as jnp
 
-        old, raw = self.value, raw_value(index)
+        old, raw = self.value, _raw_index(index)
         source = on_jax(lambda: jnp.asarray(raw_value(operand)).astype(old.dtype))
         if method == "subtract":
             source, method = on_jax(operator.neg, source), "add"
@@ -205,7 +206,13 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
 def _in_place(name: str) -> Callable[[Traced, Any], Any]:
     function = getattr(operator, name)
-    ufunc = {"truediv": "true_divide", "floordiv": "floor_divide", "mod": "remainder", "pow": "power", "mul": "multiply"}
+    ufunc = {
+        "truediv": "true_divide",
+        "floordiv": "floor_divide",
+        "mod": "remainder",
+        "pow": "power",
+        "mul": "multiply",
+    }
     ufunc |= {"sub": "subtract", "and_": "bitwise_and", "or_": "bitwise_or", "xor": "bitwise_xor"}
 
     def update(self: Traced, other: Any) -> Any:
@@ -227,6 +234,13 @@ def raw_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         return type(value)(raw_value(v) for v in value)
     return value
+
+
+def _raw_index(index: Any) -> Any:
+    """An index for JAX, which takes no lists."""
+    if isinstance(index, tuple):
+        return tuple(_raw_index(i) for i in index)
+    return np.asarray(index) if isinstance(index, list) and index else raw_value(index)
 
 
 def _fit(value: Any, ndim: int) -> Any:

@@ -36,7 +36,7 @@ MEANINGS = {
     Verdict.HOLDS: "no violation in the stated number of points",
 }
 GLYPHS = {"holds": "\u2713", "falsified": "\u2717", "inaccurate": "\u2248", "inconclusive": "?", "error": "!"}
-PILLS = {"law": "law", "autodiff": "AD", "differences": "FD", "exact": "balls", "rounding": "bound", "compiled": "XLA"}
+PILLS = {"law": "law", "autodiff": "AD", "differences": "FD", "compiled": "XLA", "exact": "balls", "rounding": "bound"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def to_html(
     """
     prefix = text.common_prefix(s.name for s in run.subjects if s.kind == "theorem")
     names = [s.name for s in run.subjects]
-    page = Page(run, text.anchors(names), graph.states(run), prefix, previous)
+    page = Page(run, text.anchors(names), graph.states(run), prefix, previous, svg.Axis.of([run, previous] if previous else [run]))
     subjects = [page.subject(s, i) for i, s in enumerate(run.subjects)]
     modules = _modules(run, subjects, page)
     links = graph.edges(run)
@@ -92,7 +92,9 @@ def to_html(
         "entries": [e for m in modules for e in m.entries],
         "mutants": any(s.mutants for s in subjects),
         "page": page,
-        "axis": svg.axis(),
+        "axis": page.axis.symbol(),
+        "ulp_range": page.axis.words,
+        "statements": any(s.raw.latex or s.raw.statement for s in subjects),
         "noun": "rule" if run.command == "check" else "theorem",
         "meanings": {v.value: m for v, m in MEANINGS.items()},
         "states": {k: v for k, v in graph.STATES.items() if any(s == k for s in page.states.values())},
@@ -117,12 +119,13 @@ def _environment() -> jinja2.Environment:
         script=Markup(script),
         # Nothing is fetched, and no script but ours runs, whatever a rule may smuggle in.
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
-        glyphs=GLYPHS,
+        glyph=lambda verdict: GLYPHS[str(verdict)],
         pills=PILLS,
         layer_words=LAYERS,
         cell_words=cell_words,
         count=text.count,
         ulps=text.ulps,
+        breakable=text.breakable,
         percent=text.percent,
         seconds=text.seconds,
         plural=text.plural,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from functools import lru_cache
 from xml.etree import ElementTree as ET
 
@@ -13,6 +15,9 @@ _TAGS = frozenset(
     "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt "
     "mstyle msub msubsup msup mtable mtd mtext mtr munder munderover".split()
 )
+
+# HTML knows entities such as &ApplyFunction; that XML does not.
+_ENTITY = re.compile(r"&(?!(?:lt|gt|amp|quot|apos);)\w+;")
 
 
 @lru_cache(maxsize=8192)
@@ -26,9 +31,9 @@ def mathml(tex: str, *, display: bool = False) -> Markup:
     if not tex.strip():
         return Markup("")
     try:
-        text = _converter().convert_with_local_state(tex, displaystyle=display)
+        text = _ENTITY.sub(lambda m: html.unescape(m[0]), _converter().convert_with_local_state(tex, displaystyle=display))
         root = ET.fromstring(text)
-    except (LatexError, ET.ParseError):
+    except (LatexError, ET.ParseError, UnicodeEncodeError):
         return Markup("<code>{}</code>").format(tex)
     if any(e.tag not in _TAGS or any(a == "href" or a.startswith("on") for a in e.attrib) for e in root.iter()):
         return Markup("<code>{}</code>").format(tex)

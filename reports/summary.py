@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -138,14 +139,25 @@ def summary_json(run: RunResult) -> dict[str, Any]:
 
 
 def strict_json(value: Any, *, indent: int | None = None) -> str:
-    """Strict JSON text with a final newline; numbers that are not finite become null."""
+    """Strict JSON text with a final newline, from records or plain data; numbers that are not finite become null."""
     separators = (",", ":") if indent is None else None
-    return json.dumps(to_plain(value), allow_nan=False, indent=indent, separators=separators) + "\n"
+    try:
+        text = json.dumps(value, allow_nan=False, indent=indent, separators=separators, default=_fields)
+    except (TypeError, ValueError):
+        # Some number is not finite or some key no text; the slow way sorts that out.
+        text = json.dumps(to_plain(value), allow_nan=False, indent=indent, separators=separators)
+    return text + "\n"
+
+
+def _fields(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def results_json(run: RunResult) -> str:
     """The whole run as stored in `results.json`."""
-    return strict_json({"schema": SCHEMA, **to_plain(run)})
+    return strict_json({"schema": SCHEMA, **_fields(run)})
 
 
 def load_run(directory: Path | str) -> RunResult:

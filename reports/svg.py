@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from backprove.harness.result import HISTOGRAM_EDGES
+from backprove.harness.result import HISTOGRAM_EDGES, RunResult
 from backprove.reports.text import percent, ulps
 
 BINS = len(HISTOGRAM_EDGES) + 1
@@ -19,38 +20,14 @@ BINS = len(HISTOGRAM_EDGES) + 1
 CONTRACT_ULPS = 16.0
 """The grade `stable` ends at 16 times the error that conditioning forces: 16 ulps where it forces one."""
 
-
-def contract_position(limit: float = CONTRACT_ULPS) -> float:
-    """Where an error of `limit` ulps lies on the axis of the histogram, as a share of its width."""
-    return (math.log10(limit) - HISTOGRAM_EDGES[0] + 1) / BINS
+WIDTH, HEIGHT = 440, 110
+"""Size of the plotting area of a large histogram."""
 
 
 def _heights(counts: Sequence[int], top: int, height: float) -> list[float]:
     # Logarithmic, so that one bad point in a million is still seen.
     scale = math.log1p(top)
     return [math.log1p(n) / scale * height if n else 0.0 for n in counts]
-
-
-def _bars(counts: Sequence[int], top: int, width: float, height: float) -> str:
-    step = width / BINS
-    return "".join(
-        f"M{i * step:.1f} {height:g}v-{max(h, 1):.1f}h{step - 0.6:.1f}V{height:g}"
-        for i, h in enumerate(_heights(counts, top, height))
-        if h
-    )
-
-
-def _steps(counts: Sequence[int], top: int, width: float, height: float) -> str:
-    """The outline of the bars that are not empty, from the first to the last."""
-    filled = [i for i, n in enumerate(counts) if n]
-    if not filled:
-        return ""
-    step = width / BINS
-    hs = _heights(counts, top, height)
-    path = f"M{filled[0] * step:.1f} {height:g}"
-    for i in range(filled[0], filled[-1] + 1):
-        path += f"V{height - hs[i]:.1f}H{(i + 1) * step:.1f}"
-    return path + f"V{height:g}"
 
 
 def add(histograms: Sequence[Sequence[int]]) -> list[int]:
@@ -78,62 +55,109 @@ def histogram_words(counts: Sequence[int]) -> str:
     return f"error histogram: {middle}, {percent(beyond / n)} above 100 ulps"
 
 
-def sparkline(counts: Sequence[int], ghost: Sequence[int] | None = None, width: int = 120, height: int = 24) -> Markup:
-    """The error histogram of a table row: bars, the previous run as an outline, the contract line dashed."""
-    if not sum(counts):
-        return Markup("")
-    previous = ghost or []
-    top = max([*counts, *previous])
-    x = contract_position() * width
-    outline = f'<path class="g" d="{_steps(previous, top, width, height)}"/>' if sum(previous) else ""
-    return Markup(
-        f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(histogram_words(counts))}">'
-        f'<path d="{_bars(counts, top, width, height)}"/>{outline}<path class="c" d="M{x:.1f} 0V{height}"/></svg>'
-    )
+@dataclass(frozen=True)
+class Axis:
+    """The axis of errors in ulps, logarithmic, that all histograms of a page share.
 
-
-def histogram(series: Mapping[str, Sequence[int]], ghost: Sequence[int] | None = None) -> Markup:
-    """The error histogram of a theorem's section: one outline per number format over a common axis.
-
-    Args:
-        series: number format -> counts; drawn as outlines of classes d0, d1, ...
-        ghost: the previous run, all formats together, as a pale area behind.
+    Attributes:
+        bins: how many of the bins of `HISTOGRAM_EDGES` are drawn; all beyond them are empty.
     """
-    width, height = 500, 110
-    total = add(list(series.values()))
-    if not sum(total):
-        return Markup("")
-    previous = list(ghost or [])
-    top = max(max(max(c) for c in series.values()), *(previous or [0]))
-    behind = f'<path class="g" d="{_steps(previous, top, width, height)}Z"/>' if sum(previous) else ""
-    lines = "".join(
-        f'<path class="d{i}" d="{_steps(c, top, width, height)}"/>' for i, c in enumerate(series.values()) if sum(c)
-    )
-    return Markup(
-        f'<svg class="histogram" viewBox="-6 -4 512 138" role="img" aria-label="{escape(histogram_words(total))}">'
-        f'<use href="#ulp-axis"/>{behind}{lines}</svg>'
-    )
 
+    bins: int = BINS
 
-def axis() -> Markup:
-    """The common axis of all large histograms; placed once in the page and used by reference."""
-    width, height = 500, 110
-    step = width / BINS
-    ticks = [(0.5, "exact")] + [(e - HISTOGRAM_EDGES[0] + 1, _power(e)) for e in (-2, 0, 2, 4, 8, 12, 16)]
-    marks = "".join(
-        f'<path d="M{x * step:.1f} {height}v4"/><text x="{x * step:.1f}" y="{height + 15}">{label}</text>'
-        for x, label in ticks
-    )
-    x = contract_position() * width
-    return Markup(
-        '<svg class="defs" aria-hidden="true" width="0" height="0"><symbol id="ulp-axis" overflow="visible">'
-        f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}<text x="{width}" y="{height + 15}" class="e">ulps</text></g>'
-        f'<path class="c" d="M{x:.1f} 0V{height}"/><text class="cl" x="{x + 4:.1f}" y="7">16 ulps</text></symbol></svg>'
-    )
+    @classmethod
+    def of(cls, runs: Sequence[RunResult]) -> Axis:
+        """The axis that shows every error of the runs, and at least those up to 1000 ulps."""
+        last = HISTOGRAM_EDGES.index(3)
+        for run in runs:
+            for s in run.subjects:
+                for p in s.properties:
+                    if len(p.histogram) == BINS:
+                        last = max(last, *(i for i, n in enumerate(p.histogram) if n), 0)
+        return cls(last + 1)
+
+    @property
+    def words(self) -> str:
+        """From where to where, for the head of a column."""
+        end = "beyond" if self.bins == BINS else f"1e{HISTOGRAM_EDGES[self.bins - 1]}"
+        return f"0 to {end} ulps"
+
+    def _x(self, exponent: float, width: float) -> float:
+        """Where an error of 10**exponent ulps lies on an axis of the given width."""
+        return (exponent - HISTOGRAM_EDGES[0] + 1) / self.bins * width
+
+    def _bars(self, counts: Sequence[int], top: int, width: float, height: float) -> str:
+        step = width / self.bins
+        return "".join(
+            f"M{i * step:.1f} {height:g}v-{max(h, 1):.1f}h{step - 0.6:.1f}V{height:g}"
+            for i, h in enumerate(_heights(counts, top, height))
+            if h
+        )
+
+    def _steps(self, counts: Sequence[int], top: int, width: float, height: float) -> str:
+        """The outline of the bars, from the first to the last that is not empty."""
+        filled = [i for i, n in enumerate(counts) if n]
+        if not filled:
+            return ""
+        step = width / self.bins
+        hs = _heights(counts, top, height)
+        path = f"M{filled[0] * step:.1f} {height:g}"
+        for i in range(filled[0], filled[-1] + 1):
+            path += f"V{height - hs[i]:.1f}H{(i + 1) * step:.1f}"
+        return path + f"V{height:g}"
+
+    def sparkline(self, counts: Sequence[int], ghost: Sequence[int] | None = None) -> Markup:
+        """The error histogram of a table row: bars, the previous run as an outline, the contract line dashed."""
+        if not sum(counts):
+            return Markup("")
+        width, height = 120, 24
+        previous = ghost or []
+        top = max([*counts, *previous])
+        x = self._x(math.log10(CONTRACT_ULPS), width)
+        outline = f'<path class="g" d="{self._steps(previous, top, width, height)}"/>' if sum(previous) else ""
+        return Markup(
+            f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(histogram_words(counts))}">'
+            f'<path d="{self._bars(counts, top, width, height)}"/>{outline}<path class="c" d="M{x:.1f} 0V{height}"/></svg>'
+        )
+
+    def histogram(self, series: Mapping[str, Sequence[int]], ghost: Sequence[int] | None = None) -> Markup:
+        """The error histogram of a theorem's section: one outline per number format.
+
+        Args:
+            series: number format -> counts; drawn as outlines of classes d0, d1, ...
+            ghost: the previous run, all formats together, as a pale area behind.
+        """
+        width, height = WIDTH, HEIGHT
+        total = add(list(series.values()))
+        if not sum(total):
+            return Markup("")
+        previous = list(ghost or [])
+        top = max(max(max(c) for c in series.values()), *(previous or [0]))
+        behind = f'<path class="g" d="{self._steps(previous, top, width, height)}Z"/>' if sum(previous) else ""
+        lines = "".join(
+            f'<path class="d{i}" d="{self._steps(c, top, width, height)}"/>' for i, c in enumerate(series.values()) if sum(c)
+        )
+        return Markup(
+            f'<svg class="histogram" viewBox="-6 -4 {width + 12} {height + 26}" role="img" '
+            f'aria-label="{escape(histogram_words(total))}"><use href="#ulp-axis"/>{behind}{lines}</svg>'
+        )
+
+    def symbol(self) -> Markup:
+        """The drawing of the axis; placed once in the page, the large histograms use it by reference."""
+        width, height = WIDTH, HEIGHT
+        exponents = [e for e in (-2, 0, 2, 4, 8, 12, 16) if self._x(e, width) < 0.93 * width]
+        ticks = [(0.5 / self.bins * width, "exact")] + [(self._x(e, width), _power(e)) for e in exponents]
+        marks = "".join(f'<path d="M{x:.1f} {height}v4"/><text x="{x:.1f}" y="{height + 17}">{words}</text>' for x, words in ticks)
+        x = self._x(math.log10(CONTRACT_ULPS), width)
+        return Markup(
+            '<svg class="defs" aria-hidden="true" width="0" height="0"><symbol id="ulp-axis" overflow="visible">'
+            f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}<text x="{width}" y="{height + 17}" class="e">ulps</text></g>'
+            f'<path class="c" d="M{x:.1f} 0V{height}"/><text class="cl" x="{x + 5:.1f}" y="8">16 ulps</text></symbol></svg>'
+        )
 
 
 def _power(exponent: int) -> str:
-    return {0: "1", 2: "100"}.get(exponent, f'10<tspan dy="-4" font-size="7">{exponent}</tspan>')
+    return {0: "1", 2: "100"}.get(exponent, f'10<tspan dy="-4" font-size="9">{exponent}</tspan>')
 
 
 def heat_maps(jacobians: Mapping[str, Any] | None) -> list[tuple[str, Markup]]:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from markupsafe import Markup, escape
+
 DASH = "\N{EN DASH}"
 
 
@@ -123,6 +125,11 @@ def listing(items: Sequence[str], limit: int = 6) -> str:
     if len(items) > limit:
         return f"{', '.join(shown)} and {len(items) - limit} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def breakable(name: str) -> Markup:
+    """A name, escaped, that may break after its dots and underscores and nowhere else."""
+    return Markup(re.sub(r"([._/])(?=[^._/])", r"\1<wbr>", str(escape(name))))
 
 
 def common_prefix(names: Iterable[str]) -> str:

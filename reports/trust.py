@@ -120,7 +120,7 @@ def _strength(run: RunResult) -> Fact:
     measured = [(s, s.mutation) for s in run.subjects if s.mutation]
     weak = [s.name for s, m in measured if m.get("survivors")]
     if not measured:
-        return Fact("Weak theorems", "not measured", "`backprove mutate` counts the broken variants that slip through.", "note")
+        return Fact("Weak theorems", "not measured", "Run backprove mutate to count the broken variants that slip through.", "note")
     killed = sum(int(m.get("killed", 0)) for _, m in measured)
     alive = sum(int(m.get("mutants", 0)) - int(m.get("equivalent", 0)) for _, m in measured)
     detail = f"{count(killed)} of {plural(alive, 'broken variant')} were refused."

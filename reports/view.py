@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from backprove.harness.result import Counterexample, LayerTally, PropertyResult, RunResult, SubjectResult, to_plain
 from backprove.harness.verdict import Verdict
 from backprove.reports import svg
-from backprove.reports.code import highlight, numbered
+from backprove.reports.highlight import highlight, numbered
 from backprove.reports.mathml import mathml
 from backprove.reports.text import count, decimal, entry_name, expected_words, hexadecimal, plain_vector, ulps, vector
 
@@ -20,9 +21,9 @@ LAYERS = {
     "law": "laws that need no oracle (adjointness, linearity, invariants)",
     "autodiff": "JAX forward and reverse mode",
     "differences": "finite differences with an error estimate",
+    "compiled": "the jitted XLA program",
     "exact": "ball arithmetic over the reals",
     "rounding": "running bound of the rounding error",
-    "compiled": "the jitted XLA program",
 }
 """What each layer is; layers that are not listed are shown by their name alone."""
 
@@ -48,6 +49,7 @@ class CounterexampleView:
     got: tuple[str, str]
     expected: tuple[str, str]
     inputs: list[tuple[str, str, str, str]]
+    replay: str
     test: Markup
     maps: list[tuple[str, Markup]]
 
@@ -106,7 +108,9 @@ class Page:
         states: Mapping[str, str],
         prefix: str,
         previous: RunResult | None,
+        axis: svg.Axis,
     ) -> None:
+        self.axis = axis
         self.anchors = anchors
         self.states = states
         self.prefix = prefix
@@ -150,8 +154,8 @@ class Page:
             max_ulp=s.max_ulp,
             was_ulp=ulps(old.max_ulp) if old and ulps(old.max_ulp) != ulps(s.max_ulp) else "",
             was_verdict=old.verdict.value if old and old.verdict is not s.verdict else "",
-            spark=svg.sparkline(total, ghost),
-            chart=svg.histogram(series, ghost),
+            spark=self.axis.sparkline(total, ghost),
+            chart=self.axis.histogram(series, ghost),
             dtypes=dtypes,
             table=_by_property(s.properties, dtypes),
             counterexamples=_counterexamples(s),
@@ -274,6 +278,7 @@ def _counterexample(c: Counterexample, verdict: Verdict) -> CounterexampleView:
             for role, values in roles
             for name, v in values.items()
         ],
+        replay=shlex.quote(c.id),
         test=highlight(c.test.rstrip("\n")),
         maps=svg.heat_maps(to_plain(c.jacobians)),
     )

@@ -75,16 +75,18 @@ def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:
 def _keep_previous(run: RunResult, stored: str, out: Path) -> RunResult | None:
     """The run before this one, if it was of the same command; the one stored now is set aside when it is another."""
     present = _load(out / RESULTS)
-    if present is not None and not _same(present, run, stored):
-        _replace(out / PREVIOUS, results_json(present).encode())
-    previous = _load(out / PREVIOUS)
+    if present is not None and not _same(present, run, out / RESULTS, stored):
+        _replace(out / PREVIOUS, (out / RESULTS).read_bytes())
+        previous: RunResult | None = present
+    else:
+        previous = _load(out / PREVIOUS)
     return previous if previous is not None and previous.command == run.command else None
 
 
-def _same(present: RunResult, run: RunResult, stored: str) -> bool:
+def _same(present: RunResult, run: RunResult, path: Path, stored: str) -> bool:
     if present.started and run.started:
         return (present.started, present.command, present.seed) == (run.started, run.command, run.seed)
-    return results_json(present) == stored
+    return path.read_text(encoding="utf-8") == stored
 
 
 def _load(path: Path) -> RunResult | None:

@@ -29,7 +29,8 @@ def to_ordinal(values: Floats, fmt: FloatFormat) -> NDArray[np.int64]:
     v = np.asarray(values, dtype=np.float64)
     bits = np.abs(v).view(np.int64) >> (53 - fmt.digits)
     magnitude = np.maximum(bits - _ordinal_offset(fmt), 0)
-    return np.where(np.signbit(v), -magnitude, magnitude)
+    signed: NDArray[np.int64] = np.where(np.signbit(v), -magnitude, magnitude)
+    return signed
 
 
 def from_ordinal(ordinals: NDArray[np.int64], fmt: FloatFormat) -> Floats:
@@ -78,7 +79,8 @@ class Domain:
         inside = (v >= self.low) & (v <= self.high) & ((v == 0) | (np.abs(v) >= self.format.tiny))
         if self.nonzero:
             inside &= v != 0
-        return inside & (self.format.round(v) == v)
+        inside &= self.format.round(v) == v
+        return np.asarray(inside)
 
     def admit(self, values: Floats) -> Floats:
         """Each number rounded, clipped and flushed to an admissible one; admissible numbers stay, -0 included."""
@@ -86,10 +88,13 @@ class Domain:
         v = np.asarray(values, dtype=np.float64)
         if fmt.digits < 53:
             v = fmt.round(v)
-        v = v * (np.abs(v) >= fmt.tiny)
-        # Comparisons, not np.clip: -0 must survive a bound of 0.
-        v = np.where(v < self.low, self.low, v)
-        v = np.where(v > self.high, self.high, v)
+        v = np.asarray(v * (np.abs(v) >= fmt.tiny))
+        if self.low == 0 or self.high == 0:
+            # Comparisons, not np.clip: -0 must survive a bound of 0.
+            v = np.where(v < self.low, self.low, v)
+            v = np.where(v > self.high, self.high, v)
+        else:
+            np.clip(v, self.low, self.high, out=v)
         return np.where(v == 0, self.simplest, v) if self.nonzero else v
 
     def separate(self, values: Floats) -> Floats:
@@ -103,7 +108,7 @@ class Domain:
         s = np.take_along_axis(o, order, axis=0)
         if len(s) < 2 or not (s[1:] == s[:-1]).any():
             return values
-        ends = self._index(np.array([self.low, self.high]))
+        ends: list[int] = self._index(np.array([self.low, self.high])).tolist()
         if ends[1] - ends[0] + 1 < len(s):
             raise UsageError(
                 f"array: distinct=True needs {len(s)} different {self.format.name} numbers, but only "
@@ -127,7 +132,7 @@ class Domain:
             if v in seen:
                 steps = [s * k for k in range(1, len(values) + 1) for s in (1.0, -1.0)]
                 tries = [v + s for s in steps if s > 0] + [v + s for s in steps if s < 0] + [v + s / 64 for s in steps]
-                free = (t for t in tries if t not in seen and self.contains(np.float64(t)))
+                free = (t for t in tries if t not in seen and self.contains(np.array(t)))
                 out.append(next(free, v))
             else:
                 out.append(v)
@@ -153,9 +158,9 @@ def _inward(value: float, fmt: FloatFormat, up: bool) -> float:
         return -fmt.max
     if value > fmt.max:
         return float("inf")
-    r = float(fmt.round(np.float64(value)))
+    r = float(fmt.round(np.array(value)))
     if r < value:
-        r = float(from_ordinal(to_ordinal(np.float64(r), fmt) + 1, fmt))
+        r = float(from_ordinal(to_ordinal(np.array(r), fmt) + 1, fmt))
     return r
 
 
@@ -196,7 +201,7 @@ def float_domain(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:
     return Domain(fmt, low_in, high_in, spec.nonzero, finite)
 
 
-def tested_range(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:
+def point_domain(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:
     """The domain from which points are drawn: the default one, or up to the dtype's range where asked or declared."""
     return float_domain(spec, dtype, extreme or spec.extreme)
 
@@ -220,8 +225,8 @@ def integer_bounds(spec: ArraySpec, sizes: dict[str, int | tuple[int, ...]]) -> 
 
 def neighbours(value: float, fmt: FloatFormat, reach: int = NEIGHBOURS) -> list[float]:
     """`value` rounded to `fmt` and the `reach` numbers on either side, nearest first."""
-    centre = to_ordinal(fmt.round(np.float64(value)), fmt)
-    top = int(to_ordinal(np.float64(fmt.max), fmt))
+    centre = to_ordinal(fmt.round(np.array(value)), fmt)
+    top = int(to_ordinal(np.array(fmt.max), fmt))
     steps = [0] + [s * k for k in range(1, reach + 1) for s in (-1, 1)]
     return [float(from_ordinal(centre + s, fmt)) for s in steps if abs(int(centre) + s) <= top]
 

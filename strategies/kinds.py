@@ -94,7 +94,8 @@ def is_simplex(rows: Floats, spec: ArraySpec, dtype: str) -> NDArray[np.bool_]:
     fmt, n = FORMATS[dtype], rows.shape[-2]
     normal = (rows == 0) | (np.abs(rows) >= fmt.tiny)
     fine = (fmt.round(rows) == rows) & (rows >= simplex_floor(spec, dtype, n)) & normal
-    return fine.all(axis=-2) & (np.abs(rows.sum(axis=-2) - 1) <= (n + 2) * fmt.u)
+    whole = np.abs(rows.sum(axis=-2) - 1) <= (n + 2) * fmt.u
+    return np.asarray(fine.all(axis=-2) & whole)
 
 
 def normalise_rows(weights: Floats, spec: ArraySpec, dtype: str) -> Floats:

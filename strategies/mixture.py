@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import mixed_entries, plain_entries
-from backprove.strategies.domain import Domain, integer_bounds, special_values, tested_range
+from backprove.strategies.domain import Domain, integer_bounds, point_domain, special_values
 from backprove.strategies.shapes import Sizes
 
 PATTERNS = (
@@ -41,7 +41,7 @@ def plain_column(spec: ArraySpec | None, sizes: Sizes, dtype: str, extreme: bool
     if spec.kind == "simplex":
         return st.floats(0.0, 1.0, allow_subnormal=False)
     if spec.dtype == "float":
-        return _floats(tested_range(spec, dtype, extreme))
+        return _floats(point_domain(spec, dtype, extreme))
     if spec.dtype == "bool":
         return st.booleans()
     return st.integers(*integer_bounds(spec, sizes))
@@ -56,7 +56,7 @@ def mixed_column(
     if spec.kind == "simplex":
         return st.one_of(st.floats(0.0, 1.0, allow_subnormal=False), st.integers(0, 1).map(float), _weights())
     if spec.dtype == "float":
-        return _float_mixture(tested_range(spec, dtype, extreme), specials, pattern)
+        return _float_mixture(point_domain(spec, dtype, extreme), specials, pattern)
     plain = plain_column(spec, sizes, dtype, extreme)
     return st.one_of(plain, _ties()) if spec.kind == "index" or spec.dtype != "bool" else plain
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backprove.harness.dtypes import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import direction_domain
-from backprove.strategies.domain import Floats, integer_bounds, tested_range
+from backprove.strategies.domain import Floats, integer_bounds, point_domain
 from backprove.strategies.encoding import ONE_HOT, Choice, encode, layout
 from backprove.strategies.kinds import is_plain, nonzero_integer, normalise_rows, one_hot_rows, storage
 from backprove.strategies.mixture import PATTERNS, Tie, mixed_column, plain_column
@@ -242,7 +242,7 @@ def _repair(spec: ArraySpec, sizes: Sizes, space: PointSpace, a: NDArray[Any]) -
     if not a.size:
         return a
     if is_plain(spec):
-        domain = tested_range(spec, space.dtype, space.extreme)
+        domain = point_domain(spec, space.dtype, space.extreme)
         x = domain.admit(a)
         return domain.spread(x.reshape(-1)).reshape(a.shape) if spec.distinct else x
     if spec.kind == ONE_HOT:

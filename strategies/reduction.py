@@ -82,7 +82,7 @@ def _direction(d: NDArray[Any], shape: Shape, length: int, kept: Kept) -> NDArra
     if isinstance(kept, int):
         for axis in range(d.ndim):
             if d.shape[axis] == length and d.shape[:axis] + d.shape[axis + 1 :] == shape:
-                return np.take(d, kept, axis=axis)
+                return np.asarray(np.take(d, kept, axis=axis))
     elif d.ndim == len(shape):
         for axis, (old, new) in enumerate(zip(d.shape, shape, strict=True)):
             if new < old:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UsageError
 from backprove.strategies.array import ArraySpec
-from backprove.strategies.domain import Domain, Floats, integer_bounds, neighbours, special_values, tested_range
+from backprove.strategies.domain import Domain, Floats, integer_bounds, neighbours, point_domain, special_values
 from backprove.strategies.kinds import (
     index_entries,
     is_plain,
@@ -20,7 +21,7 @@ from backprove.strategies.kinds import (
     one_hot_entries,
     storage,
 )
-from backprove.strategies.philox import generator as generator
+from backprove.strategies.philox import generator
 from backprove.strategies.points import Points
 from backprove.strategies.regions import regions
 from backprove.strategies.shapes import Sizes, Specs, entries
@@ -31,8 +32,8 @@ SATURATED = (20.0, 1e4)
 _NAMES = tuple(SHARES)
 _REGIME_OF_BYTE = np.repeat(np.arange(len(SHARES), dtype=np.uint8), list(SHARES.values()))
 # Per point, in 256ths: share of entries that leave the regime of their point, and share of special values.
-_MIXING = np.repeat(np.array([0, 64, 255], dtype=np.uint8), [128, 90, 38])
-_SPECIAL = np.repeat(np.array([0, 32, 128, 255], dtype=np.uint8), [108, 90, 45, 13])
+_MIXING = np.repeat(np.array([0, 64, 255], dtype=np.uint8), [150, 70, 36])
+_SPECIAL = np.repeat(np.array([0, 32, 128, 255], dtype=np.uint8), [140, 70, 36, 10])
 # Per point, in 256ths: all equal, rows equal, one pair equal, one pair opposite, runs of equal entries, else nothing.
 _TIES = np.repeat(np.arange(6, dtype=np.uint8), [10, 12, 20, 10, 14, 190])
 
@@ -63,14 +64,14 @@ def draw_points(
     """
     g = generator("points", seed, item, dtype, tuple(sizes.items()), tuple(specs), extreme)
     constants = tuple(float(c) for c in specials)
-    flat: list[NDArray[np.generic]] = []
+    flat: list[NDArray[Any]] = []
     for name, spec in specs.items():
         shape = spec.shape(sizes)
         n = math.prod(shape)
         if not n or not count:
-            values: NDArray[np.generic] = np.zeros((n, count), dtype=storage(spec))
+            values: NDArray[Any] = np.zeros((n, count), dtype=storage(spec))
         elif is_plain(spec):
-            domain = tested_range(spec, dtype, extreme)
+            domain = point_domain(spec, dtype, extreme)
             values = _float_entries(g, domain, spec, shape, count, constants, extreme)
         else:
             values = _other_entries(g, name, spec, sizes, dtype, count)
@@ -81,7 +82,7 @@ def draw_points(
 
 
 def _points(
-    specs: Specs, sizes: Sizes, dtype: str, arrays: tuple[NDArray[np.generic], ...], specials: tuple[float, ...]
+    specs: Specs, sizes: Sizes, dtype: str, arrays: tuple[NDArray[Any], ...], specials: tuple[float, ...]
 ) -> Points:
     shapes = tuple(s.shape(sizes) for s in specs.values())
     region = regions(specs, arrays, dtype, specials)
@@ -117,36 +118,41 @@ def _float_entries(
 def _regime_entries(
     g: np.random.Generator, domain: Domain, n: int, count: int, specials: tuple[float, ...], extreme: bool
 ) -> Floats:
-    low, high = domain.low, domain.high
-    spans = {"small": (-5.0, 5.0), "large": (-100.0, 100.0), "dyadic": (-8.0, 8.0)}
-    ends = np.array([_within(spans.get(r, (low, high)), low, high) for r in _NAMES])
+    """Raw numbers, shape (n, count): one regime per point, which some entries leave."""
     base = _REGIME_OF_BYTE[g.integers(0, 256, count, dtype=np.uint8)]
     if extreme:
         # Half the points are log-scaled up to the range of the dtype, where ordinary draws never come.
         base = np.where(g.integers(0, 2, count, dtype=np.uint8) == 0, np.uint8(_NAMES.index("log")), base)
-    mixing = _MIXING[g.integers(0, 256, count, dtype=np.uint8)]
-    byte = g.integers(0, 256, (2, n, count), dtype=np.uint8)
-    regime = np.where(byte[0] < mixing, _REGIME_OF_BYTE[byte[1]], base)
-    u = g.random((n, count))
-    # a(1-u) + bu instead of a + (b-a)u: the width of the whole range overflows.
-    x: Floats = ends[:, 0][regime] * (1 - u)
-    x += ends[:, 1][regime] * u
-    flat, uniform = x.reshape(-1), u.reshape(-1)
-    kind = regime.reshape(-1)
-    for name, (least, most) in (("log", (0.0, math.inf)), ("saturated", SATURATED)):
-        at = np.flatnonzero(kind == _NAMES.index(name))
-        flat[at] = _log_scaled(g, domain, least, most, uniform[at])
-    at = np.flatnonzero(kind == _NAMES.index("dyadic"))
-    flat[at] = np.rint(4 * flat[at]) / 4
-    anchors = np.array([a for a in (*domain.anchors, *specials) if low <= a <= high and a != 0])
-    if len(anchors):
-        at = np.flatnonzero(kind == _NAMES.index("near"))
-        c = anchors[g.integers(0, len(anchors), len(at))]
-        flat[at] = c + np.copysign(c, uniform[at] - 0.5) * domain.format.u ** g.random(len(at))
-    else:
-        at = np.flatnonzero(kind == _NAMES.index("near"))
-        flat[at] = np.clip(10 * uniform[at] - 5, low, high)
+    anchors = np.array([a for a in (*domain.anchors, *specials) if domain.low <= a <= domain.high and a != 0])
+    x: Floats = g.random((n, count))
+    own = np.flatnonzero(g.integers(0, 255, (n, count), dtype=np.uint8) < _MIXING[g.integers(0, 256, count)])
+    regime = _REGIME_OF_BYTE[g.integers(0, 256, len(own), dtype=np.uint8)]
+    drawn = x.reshape(-1)[own]
+    for k, name in enumerate(_NAMES):
+        columns = np.flatnonzero(base == k)
+        x[:, columns] = _regime(g, domain, name, anchors, x[:, columns])
+        at = np.flatnonzero(regime == k)
+        drawn[at] = _regime(g, domain, name, anchors, drawn[at])
+    x.reshape(-1)[own] = drawn
     return x
+
+
+def _regime(g: np.random.Generator, domain: Domain, name: str, anchors: Floats, u: Floats) -> Floats:
+    """Numbers of one regime from uniform `u` in [0, 1)."""
+    if name == "log":
+        return _log_scaled(g, domain, 0.0, math.inf, u)
+    if name == "saturated":
+        return _log_scaled(g, domain, *SATURATED, u)
+    if name == "near" and len(anchors):
+        c = anchors[g.integers(0, len(anchors), u.shape)]
+        with np.errstate(over="ignore"):
+            return c + np.copysign(c, u - 0.5) * domain.format.u ** g.random(u.shape)
+    span = {"large": (-100.0, 100.0), "bound": (domain.low, domain.high), "dyadic": (-8.0, 8.0)}.get(name, (-5.0, 5.0))
+    a, b = _within(span, domain.low, domain.high)
+    # a(1-u) + bu instead of a + (b-a)u: the width of the whole range overflows.
+    x = a * (1 - u) + b * u
+    # Beyond 2^60 every number is an integer, and four times it may overflow.
+    return np.where(np.abs(x) < 2.0**60, np.rint(4 * np.clip(x, -(2.0**60), 2.0**60)) / 4, x) if name == "dyadic" else x
 
 
 def _within(span: tuple[float, float], low: float, high: float) -> tuple[float, float]:
@@ -165,9 +171,16 @@ def _log_scaled(g: np.random.Generator, domain: Domain, least: float, most: floa
             sides.append((sign, math.log(a), math.log(max(a, b))))
     if not sides:
         return np.zeros_like(u)
-    sign, a, b = np.array(sides)[g.integers(0, len(sides), len(u))].T
-    with np.errstate(over="ignore"):
-        return sign * np.minimum(np.exp(a * (1 - u) + b * u), domain.format.max)
+    sign, a, b = sides[0]
+    x: Floats = np.exp(u * (b - a) + a)
+    if len(sides) == 2:
+        other_sign, other_a, other_b = sides[1]
+        mirrored = g.integers(0, 2, u.shape, dtype=np.uint8) == 1
+        y = x if (a, b) == (other_a, other_b) else np.exp(u * (other_b - other_a) + other_a)
+        x = np.where(mirrored, other_sign * y, sign * x)
+    else:
+        x *= sign
+    return np.clip(x, -domain.format.max, domain.format.max)
 
 
 def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...]) -> None:
@@ -191,7 +204,7 @@ def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ..
 
 def _other_entries(
     g: np.random.Generator, name: str, spec: ArraySpec, sizes: Sizes, dtype: str, count: int
-) -> NDArray[np.generic]:
+) -> NDArray[Any]:
     """Masks, one-hot rows, simplex rows and integers, shape (entries, count)."""
     shape = spec.shape(sizes)
     n = math.prod(shape)
@@ -229,7 +242,7 @@ def _copy_between_inputs(
     specs: Specs,
     sizes: Sizes,
     dtype: str,
-    flat: list[NDArray[np.generic]],
+    flat: list[NDArray[Any]],
     count: int,
     extreme: bool,
 ) -> None:
@@ -240,15 +253,18 @@ def _copy_between_inputs(
             if spec.shape(sizes) != other.shape(sizes):
                 continue
             byte = g.integers(0, 256, count, dtype=np.uint8)
-            domain = tested_range(spec, dtype, extreme)
+            domain = point_domain(spec, dtype, extreme)
             for at, sign in ((byte < 12, 1.0), (byte >= 250, -1.0)):
                 copied = domain.admit(sign * flat[i][:, at].astype(np.float64))
                 flat[j][:, at] = domain.separate(copied) if spec.distinct else copied
 
 
 def special_points(specs: Specs, sizes: Sizes, dtype: str, specials: Iterable[float] = (), limit: int = 150) -> Points:
-    """Systematic points, at most `limit`, each once: zeros, all equal, ties, domain ends, saturated, and each constant of
-    `specials` with its neighbours, in all entries and in single ones, the other entries short dyadics."""
+    """Systematic points, at most `limit`, each once.
+
+    Zeros, all equal, ties, domain ends, saturated, and each constant of `specials` with its neighbours, in all entries
+    and in single ones; the other entries are short dyadics.
+    """
     constants = tuple(float(c) for c in specials)
     plain = [k for k, s in specs.items() if is_plain(s) and entries(s, sizes)]
     cases = _cases(specs, dtype, constants, plain) if plain else []
@@ -256,16 +272,17 @@ def special_points(specs: Specs, sizes: Sizes, dtype: str, specials: Iterable[fl
     kept = [cases[i * len(cases) // limit] for i in range(limit)] if len(cases) > limit else cases
     points = draw_points(specs, sizes, dtype, len(kept) or min(limit, 8), 0, "special points", constants)
     g = generator("special dyadics", dtype, tuple(sizes.items()), tuple(specs))
-    arrays = []
+    arrays: list[NDArray[Any]] = []
     for (name, spec), array in zip(specs.items(), points.arrays, strict=True):
         if name in plain:
-            domain = tested_range(spec, dtype)
+            domain = point_domain(spec, dtype)
             x = domain.admit(g.integers(-12, 13, (entries(spec, sizes), len(kept))) / 4)
             for k, (only, place, value) in enumerate(kept):
                 if only is None or only == name:
                     _place(x[:, k], domain, place, value)
-            array = (domain.separate(x) if spec.distinct else x).reshape(array.shape)
-        arrays.append(array)
+            arrays.append((domain.separate(x) if spec.distinct else x).reshape(array.shape))
+        else:
+            arrays.append(array)
     _, first = np.unique(_bytes(arrays, points.count), axis=0, return_index=True)
     at = np.sort(first)
     return _points(specs, sizes, dtype, tuple(a[..., at] for a in arrays), constants)
@@ -280,7 +297,7 @@ def _cases(specs: Specs, dtype: str, specials: tuple[float, ...], plain: list[st
     cases: list[Case] = [(None, "all", v) for v in (0.0, -0.0, 1.0, -1.0, 0.75, 20.0, -20.0, 100.0, -100.0)]
     cases += [(None, "all", s * v) for v in (1000.0, fmt.max) for s in (1, -1)]
     cases += [(None, "two", v) for v in (0.0, 0.25, 3.25, -2.0)]
-    domains = {name: tested_range(specs[name], dtype) for name in plain}
+    domains = {name: point_domain(specs[name], dtype) for name in plain}
     around: list[Case] = []
     for c in dict.fromkeys(v for v in specials if abs(v) <= fmt.max / 2):
         close, far = neighbours(c, fmt, 2), [c / 2, 2 * c, 1.05 * c, -c]
@@ -297,16 +314,12 @@ def _cases(specs: Specs, dtype: str, specials: tuple[float, ...], plain: list[st
 
 def _place(x: Floats, domain: Domain, place: str, value: float) -> None:
     """Put `value` into the chosen entries of one point (in place)."""
-    where = {
-        "all": slice(None),
-        "first": slice(0, 1),
-        "last": slice(-1, None),
-        "two": slice(None, None, max(1, len(x) - 1)),
-    }
+    ends = slice(None, None, max(1, len(x) - 1))
+    where = {"all": slice(None), "first": slice(0, 1), "last": slice(-1, None), "two": ends}
     x[where[place]] = domain.admit(np.array([value]))[0]
 
 
-def _bytes(arrays: list[NDArray[np.generic]], count: int) -> NDArray[np.uint8]:
+def _bytes(arrays: Sequence[NDArray[Any]], count: int) -> NDArray[np.uint8]:
     """One row of raw bytes per point."""
     rows = [np.ascontiguousarray(a.reshape(-1, count).T).view(np.uint8).reshape(count, -1) for a in arrays]
     return np.concatenate([*rows, np.zeros((count, 1), dtype=np.uint8)], axis=1)

@@ -23,11 +23,14 @@ Array = NDArray[Any]
 def forced_error(
     problem: DerivativeProblem, x: Sequence[Array], d: Sequence[Array], form: FloatFormat
 ) -> list[tuple[Array, Array]] | None:
-    """Exact derivative and forced error, entry by entry, at one point (points axis of size 1).
+    """Exact derivative and forced error, entry by entry.
+
+    Args:
+        x, d: inputs and directions, shape + points.
 
     Returns:
-        One (value, error) pair of float64 arrays per output of the rule, without a points axis; None where the
-        derivative is not decided. The error is infinite where the hull is unbounded.
+        One (value, error) pair of float64 arrays (shape + points) per output of the rule; None where the derivative is
+        not decided. The error is infinite where the hull is unbounded.
     """
     ctx.prec = 192
 
@@ -46,7 +49,7 @@ def forced_error(
         return None
     out = []
     for v, h in zip(value, hull, strict=True):
-        centre = np.vectorize(lambda b: float(b.mid()) if b.is_finite() else np.nan, otypes=[float])(v[..., 0])
-        radius = np.vectorize(lambda b: float(b.rad()) if b.is_finite() else np.inf, otypes=[float])(h[..., 0])
+        centre = np.vectorize(lambda b: float(b.mid()) if b.is_finite() else np.nan, otypes=[float])(v)
+        radius = np.vectorize(lambda b: float(b.rad()) if b.is_finite() else np.inf, otypes=[float])(h)
         out.append((centre, radius))
     return out

@@ -307,32 +307,36 @@ def _judge(left: arb, right: arb, size: arb) -> bool | None:
 
 
 def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: float = 0.0) -> list[Array]:
-    """All entries of `J^T w` (or `J v`) at one point, by one dual pass per input entry (one in mode "jvp").
+    """All entries of `J^T w` (or `J v`) at every point, in one dual pass (mode "vjp": over points times entries).
 
     Args:
-        x, d: balls at one point (points axis of size 1).
+        x, d: balls (integers as they are), shape + points.
     """
+    points = max(a.shape[-1] for a in (*x, *d))
     ins: list[Array | None] = [None] * len(x)
     if problem.mode == "jvp":
         for i, t in zip(problem.wrt, d, strict=True):
             ins[i] = t
-        return full(problem.forward.duals(x, ins, widen)[1], 1)
+        return full(problem.forward.duals(x, ins, widen)[1], points)
     sizes = [int(np.prod(x[i].shape[:-1])) for i in problem.wrt]
     n = sum(sizes)
     if n == 0:
         return [zeros(x[i].shape) for i in problem.wrt]
-    copies = [np.broadcast_to(a, (*a.shape[:-1], n)) for a in x]
+    # column p * n + k holds point p moving along entry k
+    copies = [np.repeat(np.broadcast_to(a, (*a.shape[:-1], points)), n, axis=-1) for a in x]
     start = 0
     for i, size in zip(problem.wrt, sizes, strict=True):
-        unit = zeros((size, n))
+        unit = zeros((size, points * n))
         for k in range(size):
-            unit[k, start + k] = arb(1)
-        ins[i] = unit.reshape((*x[i].shape[:-1], n))
+            unit[k, start + k :: n] = arb(1)
+        ins[i] = unit.reshape((*x[i].shape[:-1], points * n))
         start += size
-    moved = full(problem.forward.duals(copies, ins, widen)[1], n)
-    total, _ = inner([np.broadcast_to(w, m.shape) for w, m in zip(d, moved, strict=True)], moved)
+    moved = full(problem.forward.duals(copies, ins, widen)[1], points * n)
+    weights = [np.repeat(np.broadcast_to(w, (*w.shape[:-1], points)), n, axis=-1) for w in d]
+    total, _ = inner(weights, moved)
+    entries = total.reshape(points, n).T
     out, start = [], 0
     for i, size in zip(problem.wrt, sizes, strict=True):
-        out.append(total[start : start + size].reshape((*x[i].shape[:-1], 1)))
+        out.append(entries[start : start + size].reshape((*x[i].shape[:-1], points)))
         start += size
     return out

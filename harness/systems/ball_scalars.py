@@ -41,11 +41,11 @@ def _power(x: arb, y: arb) -> arb:
     """x**y; integer powers of balls around 0 by multiplication, for which arb's own power has no finite answer."""
     if x.is_exact() or not x.contains(ZERO) or not (y.is_exact() and y.is_integer() and 0 <= y < 1024):
         return bf.power(x, y)
-    n = int(y.unique_fmpz())
+    n = int(float(y))
     result = arb(1)
     for _ in range(n // 2):
         result = result * bf.square(x)
-    return result * x if n % 2 else result
+    return result * x if n % 2 else result.nonnegative_part()
 
 
 def _shifted_exp(a: arb, b: arb) -> tuple[arb, arb, arb]:
@@ -289,5 +289,3 @@ class DualScalar(ExactScalar):
 
     def isinf(self) -> bool:
         return bool(self.v.is_exact() and not self.v.is_finite() and not self.v.is_nan())
-
-

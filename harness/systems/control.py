@@ -1,4 +1,4 @@
-"""Control flow, the same in every number system: `scan`, `cond` and `while`.
+"""Control flow, the same in every number system: `scan`, `cond` and `while` (and the `empty2` of their transposes).
 
 The bodies are `Program`s and run in the system at hand. A branch that differs from point to point is taken on both
 sides and selected; so is one that the system cannot decide, where its `select` knows what to make of that.
@@ -21,7 +21,7 @@ from backprove.harness.systems.integers import Undecided, undecided
 if TYPE_CHECKING:  # base.py imports this module
     from backprove.harness.systems.base import System
 
-PRIMITIVES = frozenset({"scan", "cond", "while"})
+PRIMITIVES = frozenset({"scan", "cond", "while", "empty2"})
 
 MAX_TURNS = 10_000
 """A `while` that runs longer than this is given up."""
@@ -51,10 +51,15 @@ def _scan(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any
         turns.append(results[p["num_carry"] :])
     if p["reverse"]:
         turns.reverse()
-    variables = equation.outputs[p["num_carry"] :]
     if not turns:
+        variables = equation.outputs[p["num_carry"] :]
         return carry + [system.constant(np.zeros(v.shape, _storage(v.dtype)), v) for v in variables]
     return carry + [system.map(_stack, *ys) for ys in zip(*turns, strict=True)]
+
+
+def _empty(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+    """`empty2`: what JAX starts a transposed loop from; zeros in XLA."""
+    return [system.constant(np.zeros(v.shape, _storage(v.dtype)), v) for v in equation.outputs]
 
 
 def _storage(dtype: str) -> np.dtype[Any]:
@@ -103,4 +108,5 @@ _RULES: dict[str, Callable[[Equation, Sequence[Any], System], list[Any]]] = {
     "scan": _scan,
     "cond": _cond,
     "while": _while,
+    "empty2": _empty,
 }

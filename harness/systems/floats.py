@@ -45,8 +45,8 @@ class Floats(System):
     def select(self, which: Any, cases: Sequence[Any]) -> Array:
         which = np.asarray(which)
         if which.dtype in (np.bool_, np.int8):
-            return np.where(which, cases[1], cases[0])
-        out = np.where(which == 0, cases[0], cases[-1])
+            return np.asarray(np.where(which, cases[1], cases[0]))
+        out: Array = np.where(which == 0, cases[0], cases[-1])
         for i, case in enumerate(cases[1:-1], start=1):
             out = np.where(which == i, case, out)
         return out
@@ -182,10 +182,10 @@ class Floats(System):
         return np.asarray(np.minimum.reduce(inputs[0], axis=_axes(e), initial=np.inf))
 
     def p_argmax(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return np.argmax(inputs[0], axis=_axes(e)[0]).astype(e.outputs[0].dtype)
+        return np.asarray(np.argmax(inputs[0], axis=_axes(e)[0])).astype(e.outputs[0].dtype)
 
     def p_argmin(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return np.argmin(inputs[0], axis=_axes(e)[0]).astype(e.outputs[0].dtype)
+        return np.asarray(np.argmin(inputs[0], axis=_axes(e)[0])).astype(e.outputs[0].dtype)
 
     def p_cumsum(self, e: Equation, inputs: Sequence[Array]) -> Array:
         return _accumulated(np.add, e, inputs)
@@ -206,10 +206,10 @@ class Floats(System):
         return sort_together(inputs, int(e.params["dimension"]), int(e.params["num_keys"]))
 
     def p_top_k(self, e: Equation, inputs: Sequence[Array]) -> list[Array]:
-        """The largest first; of equal ones that with the smallest index; NaN counts as largest."""
+        """The largest first, NaN above all and +0 above -0; of equal ones that with the smallest index."""
         x, k, axis = inputs[0], int(e.params["k"]), int(e.params["axis"])
         backwards = np.flip(x, axis)
-        order = np.flip(np.argsort(backwards, axis=axis, kind="stable"), axis)
+        order = np.flip(np.lexsort((~np.signbit(backwards), backwards), axis=axis), axis)
         first = (*(slice(None) for _ in range(axis)), slice(k))
         order = x.shape[axis] - 1 - order[first]
         return [np.take_along_axis(x, order, axis=axis), order.astype(e.outputs[1].dtype)]
@@ -279,12 +279,12 @@ def _rsqrt(x: Array) -> Array:
 
 
 def _power(x: Array, y: Array) -> Array:
-    return np.power(x, y.astype(x.dtype, copy=False))
+    return np.asarray(np.power(x, y.astype(x.dtype, copy=False)))
 
 
 def _digamma(x: Array) -> Array:
     """NaN at the poles, as in JAX."""
-    return np.where((x <= 0) & (x == np.floor(x)), x.dtype.type(np.nan), special.psi(x))
+    return np.asarray(np.where((x <= 0) & (x == np.floor(x)), x.dtype.type(np.nan), special.psi(x)))
 
 
 def _polygamma(m: Array, x: Array) -> Array:

@@ -105,9 +105,11 @@ def contract(lhs: Array, rhs: Array, dimension_numbers: Any) -> Array:
 
 
 def _matrix(x: Array, *groups: Sequence[int]) -> Array:
+    """The axes of each group in order, flattened into one axis per group; points stay last."""
     order = [d for g in groups for d in g]
     sizes = [int(np.prod([x.shape[d] for d in g], dtype=np.int64)) for g in groups]
-    return x.transpose((*order, x.ndim - 1)).reshape((*sizes, x.shape[-1]))
+    flat: Array = x.transpose((*order, x.ndim - 1)).reshape((*sizes, x.shape[-1]))
+    return flat
 
 
 def scatter_together(equation: Equation, operand: Array, indices: Array, updates: Array) -> Array:

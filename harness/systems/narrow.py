@@ -58,7 +58,7 @@ def to_float16(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def to_format(x: Array, dtype: str) -> Array:
-    """`x` in the storage of a format, rounded to the format (from float64 to bfloat16 by way of float32, as JAX does)."""
+    """`x` in the storage of a format, rounded to the format (float64 to bfloat16 by way of float32, as JAX does)."""
     x = np.asarray(x)
     if dtype == "float16":
         return to_float16(x) if x.dtype == np.float32 else x.astype(np.float16).astype(np.float32)

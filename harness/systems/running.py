@@ -23,7 +23,7 @@ from backprove.harness.dtypes import FORMATS, is_float
 from backprove.harness.errors import UsageError
 from backprove.harness.interpret import evaluate
 from backprove.harness.program import Equation, Program, Var
-from backprove.harness.systems import running_rules as rules
+from backprove.harness.systems import running_reductions, running_rules
 from backprove.harness.systems import running_truth as truth
 from backprove.harness.systems.base import System
 from backprove.harness.systems.rounding_constants import rounding_constant, wide_constant
@@ -34,6 +34,9 @@ __all__ = ["Bounded", "Doubtful", "Running"]
 
 Array = NDArray[Any]
 
+COMPUTED = running_rules.COMPOSED | FUNCTIONS.keys()
+RULES = {**running_rules.ELEMENTWISE, **running_reductions.COMBINING}
+
 CHUNK = 4096
 """Points that `run` evaluates at once; more would leave the cache."""
 
@@ -41,10 +44,10 @@ EXTENDED = np.finfo(np.longdouble).nmant + 1 >= 64
 """Whether `np.longdouble` is wider than float64 here."""
 
 LITERAL_BITS = 12
-"""Literals with more significant bits are taken for rounded decimals; in short formats already beyond half the digits."""
+"""Literals with more significant bits are taken for rounded decimals; in short formats beyond half the digits."""
 
 ELEMENTARY_ETA = 4.0
-"""Elementary functions may underflow inside (asin as 2 atan2(x, 1 + sqrt(1 - x^2))): so many smallest normal numbers."""
+"""What underflow inside an elementary function (asin as 2 atan2(..)) may cost, in smallest normal numbers."""
 
 SMALLEST_BOUND = 2.0**-1060
 """The `eta` of the wide evaluation: bounds are float64 and cannot be smaller and still have digits."""
@@ -70,7 +73,7 @@ class Format:
 
     def constant(self, primitive: str) -> tuple[float, float]:
         """`(k, kappa)` of a primitive; see rounding_constants."""
-        own = wide_constant(primitive, arithmetic=primitive not in FUNCTIONS and primitive not in rules.COMPOSED)
+        own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
         if self.name is None:
             return own.k, own.kappa
         tested = rounding_constant(self.name, primitive)
@@ -108,7 +111,7 @@ class Running(System):
 
     def lift(self, array: Array) -> Bounded:
         """Inputs of the format under test as `Bounded`: exact, but -0 is 0 and subnormal numbers may be flushed."""
-        v = np.asarray(array).astype(np.float64).astype(self.wide) + self.wide(0)
+        v = np.asarray(array).astype(self.wide) + self.wide(0)
         return Bounded(v, self._flushed(v))
 
     def run(self, program: Program, arrays: Sequence[Array]) -> list[Bounded]:
@@ -134,9 +137,7 @@ class Running(System):
                 outputs = evaluate(program, self, *inputs)
             parts.append([self._result(o, v, size) for o, v in zip(outputs, program.outputs, strict=True)])
         columns = list(zip(*parts, strict=True))
-        return [
-            Bounded(np.concatenate([b.v for b in c], axis=-1), np.concatenate([b.e for b in c], axis=-1)) for c in columns
-        ]
+        return [Bounded(*(np.concatenate([getattr(b, n) for b in c], axis=-1) for n in ("v", "e"))) for c in columns]
 
     def _result(self, value: Any, var: Var, points: int) -> Bounded:
         """An output as `Bounded` with all its points; integers and truth values are exact or unbounded."""
@@ -183,7 +184,7 @@ class Running(System):
         return Doubtful(function(*plain), _union(points))
 
     def select(self, which: Any, cases: Sequence[Any]) -> Any:
-        return rules.select(which, cases)
+        return running_rules.select(which, cases)
 
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         points = [i.points for i in inputs if isinstance(i, Doubtful)]
@@ -203,8 +204,8 @@ class Running(System):
             name = "round" if int(equation.params["rounding_method"]) == 0 else "round_even"
         if name in FUNCTIONS:
             return [self.elementary(name, equation, inputs[0])]
-        if name == "convert_element_type" or (name in rules.RULES and _has_floats(equation)):
-            result = rules.RULES[name](self, equation, inputs)
+        if name == "convert_element_type" or (name in RULES and _has_floats(equation)):
+            result = RULES[name](self, equation, inputs)
             return result if isinstance(result, list) else [result]
         return super().apply(equation, inputs)
 

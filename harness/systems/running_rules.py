@@ -1,4 +1,4 @@
-"""How the error of each primitive's operands and its own rounding bound its result: the rules of `Running`."""
+"""The rules of `Running` that work entry by entry: arithmetic, comparisons, selection, conversions."""
 
 from __future__ import annotations
 
@@ -9,22 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS, is_float
-from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.program import Equation
 from backprove.harness.systems import running_truth as truth
 from backprove.harness.systems import structural
-from backprove.harness.systems.running_reductions import (
-    along,
-    contraction,
-    extreme_doubt,
-    extreme_error,
-    float64,
-    gamma,
-    order,
-    product_steps,
-    reach,
-)
-from backprove.harness.systems.running_truth import Bounded
+from backprove.harness.systems.running_functions import float64
+from backprove.harness.systems.running_truth import Bounded, reach
 
 if TYPE_CHECKING:
     from backprove.harness.systems.running import Format, Running
@@ -66,16 +55,20 @@ def multiply(system: Running, fmt: Format, a: Bounded, b: Bounded) -> Bounded:
 def divide(system: Running, fmt: Format, a: Bounded, b: Bounded, k: float) -> Bounded:
     q = a.v / b.v
     least = np.abs(b.v) - b.e
-    return system.rounded(fmt, q, np.where(least > 0, (a.e + np.abs(q) * b.e) / least, np.inf), k=k)
+    e = np.where(least > 0, (a.e + np.abs(q) * b.e) / least, np.inf)
+    if system.flush:
+        # XLA divides by a broadcast number as a * (1 / b), and flushes 1 / b to zero
+        e = np.where(reach(b) >= 1 / fmt.tiny, e + np.abs(q), e)
+    return system.rounded(fmt, q, e, k=k)
 
 
 def mul(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
-    return multiply(system, _format(system, equation), *inputs)
+    return multiply(system, _format(system, equation), inputs[0], inputs[1])
 
 
 def div(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     fmt = _format(system, equation)
-    return divide(system, fmt, *inputs, k=fmt.constant("div")[0])
+    return divide(system, fmt, inputs[0], inputs[1], fmt.constant("div")[0])
 
 
 def neg(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
@@ -98,18 +91,19 @@ def integer_pow(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     n = int(equation.params.get("y", 2))  # `square` has no parameter
     if n == 0:
         return Bounded(np.ones_like(base.v), np.zeros(base.v.shape))
-    power: Bounded | None = None
+    out: Bounded | None = None
     m = abs(n)
     while m:
         if m & 1:
-            power = base if power is None else multiply(system, fmt, power, base)
+            out = base if out is None else multiply(system, fmt, out, base)
         m >>= 1
         if m:
             base = multiply(system, fmt, base, base)
-    assert power is not None
+    assert out is not None
     if n > 0:
-        return power
-    return divide(system, fmt, Bounded(np.ones_like(power.v), np.zeros(power.v.shape)), power, k=2 * fmt.constant("div")[0])
+        return out
+    one = Bounded(np.ones_like(out.v), np.zeros(out.v.shape))
+    return divide(system, fmt, one, out, k=2 * fmt.constant("div")[0])
 
 
 def power(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
@@ -146,7 +140,7 @@ def remainder(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bou
     size = np.abs(b.v)
     unstable = (d > 0) & (((np.abs(v) <= d) & (q != 0)) | (size - np.abs(v) <= d))
     e = np.where(unstable, float64(2 * (size + b.e)), d)
-    return system.rounded(fmt, v, np.where(size > b.e, e, np.inf), k=fmt.constant("rem")[0])
+    return system.rounded(fmt, v, np.where(np.isfinite(a.e) & (size > b.e), e, np.inf), k=fmt.constant("rem")[0])
 
 
 def atan2(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
@@ -160,8 +154,9 @@ def atan2(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded
     e = np.where((dy == 0) & (dx == 0), 0.0, float64(np.where(near > 0, with_error / near, 2 * np.pi)))
     # a computed -0 lies on the other side of the cut
     cut = (x.v - x.e < 0) & (np.abs(y.v) <= y.e) & ((y.e > 0) | np.signbit(y.v))
+    cut |= (x.v == 0) & (y.v == 0) & (np.signbit(x.v) | np.signbit(y.v))
     e = np.where(cut, 2 * np.pi, np.minimum(e, 2 * np.pi))
-    v = np.arctan2(y.v + system.wide(0), x.v)
+    v = np.arctan2(y.v + system.wide(0), x.v + system.wide(0))
     return system.rounded(fmt, v, np.where(np.isfinite(x.e + y.e), e, np.inf), k=k, eta=4.0)
 
 
@@ -253,7 +248,8 @@ def convert(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
     given, wanted, x = equation.inputs[0].dtype, equation.outputs[0].dtype, inputs[0]
     if isinstance(x, Bounded):
         if is_float(wanted):
-            return x if system.unit is not None or _contains(wanted, given) else _narrow(system, equation, x)
+            kept = system.unit is not None or _contains(wanted, given)
+            return x if kept else _narrow(system, equation, x)
         if wanted == "bool":
             return truth.encode(x.v != 0, ((np.abs(x.v) <= x.e) & (x.e > 0)) | ~np.isfinite(x.e))
         low, high = np.trunc(x.v - x.e), np.trunc(x.v + x.e)
@@ -305,3 +301,30 @@ def identity(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
 def iota(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     values = np.asarray(structural.iota(equation)).astype(np.float64).astype(system.wide)
     return Bounded(values, np.zeros(values.shape))
+
+
+ELEMENTWISE: dict[str, Rule] = {
+    "add": add,
+    "add_any": add,
+    "sub": add,
+    "mul": mul,
+    "div": div,
+    "neg": neg,
+    "abs": absolute,
+    "sign": sign,
+    "square": integer_pow,
+    "integer_pow": integer_pow,
+    "pow": power,
+    "rem": remainder,
+    "atan2": atan2,
+    **dict.fromkeys(_COMPARE, compare),
+    "max": extreme,
+    "min": extreme,
+    "clamp": clamp,
+    "select_n": select_n,
+    "is_finite": is_finite,
+    "convert_element_type": convert,
+    "reduce_precision": reduce_precision,
+    "stop_gradient": identity,
+    "iota": iota,
+}

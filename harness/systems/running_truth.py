@@ -31,6 +31,11 @@ class Bounded:
     e: NDArray[np.float64]
 
 
+def reach(x: Bounded) -> Array:
+    """Largest absolute value that the float program may have, in the wide format."""
+    return np.asarray(np.abs(x.v) + x.e)
+
+
 @dataclass(frozen=True)
 class Doubtful:
     """Integers that may differ at some points because a comparison there is undecided.
@@ -52,12 +57,12 @@ def codes(truth: Any) -> NDArray[np.int8]:
 def nominal(truth: Any) -> Flags:
     """What the real-arithmetic program decides."""
     t = codes(truth)
-    return (t == 1) | (t == 4)
+    return np.asarray((t == 1) | (t == 4))
 
 
 def undecided(truth: Any) -> Flags:
     """Where rounding may decide otherwise."""
-    return codes(truth) >= 2
+    return np.asarray(codes(truth) >= 2)
 
 
 def encode(value: Flags, doubt: Flags) -> NDArray[np.int8]:

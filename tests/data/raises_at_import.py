@@ -1,8 +1,10 @@
 """A file that raises when it is imported."""
 
+NAMES = []
+
 
 def broken():
-    return [][0]
+    return NAMES[0]
 
 
 broken()

@@ -73,6 +73,8 @@ def disagreement(theorem: Theorem, claim: Claim, values: list[Any], rng: np.rand
         values = [jax.numpy.asarray(v) for v in values]
         if isinstance(claim, Equality):
             return _distance(claim.left(*values), claim.right(*values))
+        if not isinstance(claim, Derivative):
+            raise TypeError(f"this check knows no {type(claim).__name__} claims")
         at = differentiated(theorem, claim)
 
         def forward(*moving: Any) -> Any:
@@ -115,7 +117,7 @@ def programs(theorem: Theorem, dtype: str, size: int) -> Iterator[Program]:
         elif isinstance(claim, Equality):
             yield trace(claim.left, *inputs)
             yield trace(claim.right, *inputs)
-        else:
+        elif isinstance(claim, Derivative):
             forward = trace(claim.forward, *inputs)
             yield forward
             yield trace(claim.rule, *inputs, *_directions(theorem, claim, forward, inputs))

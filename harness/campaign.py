@@ -1,0 +1,198 @@
+"""Run everything that a theorem or a rule claims, at every dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprove.harness.binding import Binder
+from backprove.harness.bound_derivative import BoundDerivative
+from backprove.harness.claims import Adjointness, Claim, Derivative, Equality
+from backprove.harness.counterexample import build, rule_reference, sentence, spot_values
+from backprove.harness.errors import UsageError
+from backprove.harness.examination import Unsupported
+from backprove.harness.judge import Failure, Judge, Plan, Progress
+from backprove.harness.result import PropertyResult, SubjectResult
+from backprove.harness.verdict import Verdict
+from backprove.strategies.points import DrawnPoint, PointSpace
+
+if TYPE_CHECKING:
+    from backprove.harness.rule import Rule
+    from backprove.harness.theorem import Theorem
+
+
+def run_rule(
+    rule: Rule,
+    *,
+    points: int,
+    dtypes: Sequence[str],
+    seed: int = 0,
+    accuracy: float | None = None,
+    progress: Progress | None = None,
+) -> SubjectResult:
+    """Judge every property of a user's rule at every dtype."""
+    subject = SubjectResult(
+        "rule", rule.name, module=rule.source[0], source={"file": rule.source[0], "line": rule.source[1]}, code=rule.code
+    )
+    binders = rule_binders(rule)
+    for dtype in dtypes:
+        plan = Plan(dtype, points, seed, accuracy)
+        for binder in binders:
+            subject.properties.append(_judge(binder, rule.where, plan, progress, subject, rule_reference(rule)))
+    _front_ends(binders, subject)
+    subject.source["spots"] = _spots(binders, subject)
+    return subject
+
+
+def rule_binders(rule: Rule) -> list[Binder]:
+    """One binder per property of a rule."""
+    from backprove.harness.rule import to_claims
+
+    return [Binder(name, claim, rule.inputs, rule.batched) for name, claim in to_claims(rule)]
+
+
+def run_theorem(
+    theorem: Theorem,
+    *,
+    points: int,
+    dtypes: Sequence[str],
+    seed: int = 0,
+    accuracy: float | None = None,
+    progress: Progress | None = None,
+) -> SubjectResult:
+    """Judge every claim of a theorem at every dtype."""
+    subject = SubjectResult("theorem", theorem.name)
+    for dtype in dtypes:
+        for binder in theorem_binders(theorem):
+            plan = Plan(dtype, points, seed, accuracy)
+            subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, ""))
+    return subject
+
+
+def theorem_binders(theorem: Theorem) -> list[Binder]:
+    """One binder per claim of a theorem, named by what it claims."""
+    names = [_claim_name(c) for c in theorem.claims]
+    out = []
+    for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
+        unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
+        out.append(Binder(unique, claim, theorem.inputs))
+    return out
+
+
+def _claim_name(claim: Claim) -> str:
+    if isinstance(claim, Derivative):
+        return "gradient" if claim.unit_cotangent else claim.mode
+    if isinstance(claim, Adjointness):
+        return "adjointness"
+    if isinstance(claim, Equality):
+        return "equality"
+    return "nonzero" if claim.nonzero else "positivity"
+
+
+def _judge(
+    binder: Binder,
+    where: Callable[..., Any] | None,
+    plan: Plan,
+    progress: Progress | None,
+    subject: SubjectResult,
+    reference: str,
+) -> PropertyResult:
+    started = perf_counter()
+    judge = Judge(binder, where, plan, progress)
+    result = judge.run()
+    if judge.failure is not None:
+        file = subject.module if subject.kind == "rule" else ""
+        result.counterexample = build(judge, kind=subject.kind, name=subject.name, file=file, reference=reference)
+    result.seconds = perf_counter() - started
+    return result
+
+
+def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:
+    for binder in binders:
+        bound = _small_bound(binder, "float64")
+        if bound is not None:
+            subject.front_end.update(bound.front_ends)
+
+
+def _small_bound(binder: Binder, dtype: str, last: int = 3) -> Any:
+    """The claim at the sizes 1, with the last name of each input at `last`."""
+    specs = binder.specs
+    sizes: dict[str, Any] = {}
+    for spec in specs.values():
+        for d in spec.dims:
+            if isinstance(d, str):
+                sizes.setdefault(d.lstrip("*"), () if d.startswith("*") else 1)
+        if spec.dims and isinstance(spec.dims[-1], str) and not spec.dims[-1].startswith("*"):
+            sizes[spec.dims[-1]] = last
+    try:
+        return binder.bind([s.shape(sizes) for s in specs.values()], dtype)
+    except (Unsupported, KeyError):
+        return None
+
+
+def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, Any]]:
+    """Values of refused derivative rules at 1, 2, 3, ... with a direction of ones: numbers to check by hand."""
+    refused = {p.name for p in subject.properties if p.verdict is Verdict.FALSIFIED}
+    out = []
+    for binder in binders:
+        bound = _small_bound(binder, "float64") if binder.name in refused else None
+        plain = all(s.kind is None and s.dtype == "float" and s.low is None and s.high is None for s in binder.specs.values())
+        if isinstance(bound, BoundDerivative) and plain:
+            arrays = [1.0 + np.arange(int(np.prod(s)), dtype=float).reshape(s) for s, _ in bound.signature]
+            found = spot_values(bound, arrays)
+            if found is not None:
+                out.append(found)
+    return out
+
+
+def replay(payload: Mapping[str, Any]) -> str:
+    """Evaluate one failing point again; what is wrong there, or "" when nothing is.
+
+    Raises:
+        UsageError: when the rule or theorem, or its property, is not found.
+    """
+    binders, where = _subject_of(payload)
+    binder = next((b for b in binders if b.name == payload["property"]), None)
+    if binder is None:
+        known = ", ".join(b.name for b in binders)
+        raise UsageError(f"replay: {payload['name']} has no property {payload['property']!r} (it has: {known})")
+    judge = Judge(binder, where, Plan(payload["dtype"], 1))
+    arrays = tuple(_from_hex(v, s.dtype) for v, s in zip(payload["inputs"].values(), binder.specs.values(), strict=True))
+    directions = [np.asarray(v, dtype=float) for v in {**payload["tangents"], **payload["cotangents"]}.values()]
+    space = PointSpace(dict(binder.specs), payload["dtype"])
+    point = DrawnPoint(space, {}, arrays, tuple(directions))
+    finding, outcome = judge.probe(point)
+    if finding is None:
+        return ""
+    inputs = dict(zip(binder.specs, arrays, strict=True))
+    text = sentence(Failure(finding, point, outcome), inputs, payload["tangents"], payload["cotangents"])
+    return f"{payload['name']}, {payload['property']}, {payload['dtype']}: {finding.verdict}\n{text}"
+
+
+def _subject_of(payload: Mapping[str, Any]) -> tuple[list[Binder], Callable[..., Any] | None]:
+    if payload.get("kind") == "theorem":
+        from backprove.harness.theorem import REGISTRY
+
+        theorem = REGISTRY.theorems.get(payload["name"])
+        if theorem is None:
+            raise UsageError(f"replay: there is no theorem {payload['name']}")
+        return theorem_binders(theorem), theorem.where
+    from backprove.harness.loading import load_rules
+
+    found = [f.rule for f in load_rules(payload["file"]) if f.rule.name == payload["name"]]
+    if not found:
+        raise UsageError(f"replay: {payload['file']} has no rule named {payload['name']!r}")
+    return rule_binders(found[0]), found[0].where
+
+
+def _from_hex(value: Any, dtype: str) -> np.ndarray[Any, Any]:
+    if dtype != "float":
+        return np.asarray(value, dtype=bool if dtype == "bool" else np.int64)
+
+    def read(v: Any) -> Any:
+        return [read(i) for i in v] if isinstance(v, list) else float.fromhex(v)
+
+    return np.asarray(read(value), dtype=np.float64)

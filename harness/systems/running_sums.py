@@ -1,2 +1,0 @@
-"""The rules of `Running` that combine many entries: sums, products, maxima, contractions, sorts, scatters."""
-

@@ -1,0 +1,103 @@
+"""A rule that hangs or ends the interpreter is reported, and the others go on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backprove.harness import isolation
+from backprove.harness.errors import UsageError
+from backprove.harness.isolation import InternalError, Job, Worker, find_jobs, run_jobs
+from backprove.harness.verdict import Verdict
+
+DATA = Path(__file__).parents[1] / "data"
+OPTIONS: dict[str, Any] = {"points": 10, "dtypes": ("float64",), "seed": 0, "accuracy": None}
+
+
+@pytest.fixture(autouse=True)
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers import from where this process does."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(DATA)])
+    monkeypatch.setattr(isolation, "ENGINE", "fake_engine")
+
+
+def test_rules_that_crash_hang_or_print_do_not_stop_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    worker = Worker()
+    jobs = find_jobs(worker, f"{DATA}/unruly.py")
+    steps: list[tuple[str, int, int]] = []
+    started = time.monotonic()
+    found = list(run_jobs(jobs, OPTIONS, timeout=1.5, progress=lambda *s: steps.append(s), first=worker))
+    assert time.monotonic() - started < 60
+    assert [s.name for s in found] == ["before", "crashes", "aborts", "hangs", "prints", "after"]
+    error, holds = Verdict.ERROR, Verdict.HOLDS
+    assert [s.verdict for s in found] == [holds, error, error, error, holds, holds]
+    reasons = [s.properties[0].reason for s in found]
+    assert "ended the Python process: exit status 7" in reasons[1]
+    assert "signal SIGABRT" in reasons[2]
+    assert "did not finish within 1.5 s and was stopped" in reasons[3]
+    assert [p.name for p in found[1].properties] == ["vjp"] and found[1].source["line"] > 0
+    assert steps[0] == ("before", 1, 2)
+    out, err = capfd.readouterr()
+    assert out == "" and '{"type": "result"}' in err
+
+
+def test_a_worker_serves_several_rules_and_their_points_come_back() -> None:
+    worker = Worker()
+    try:
+        [job] = find_jobs(worker, f"{DATA}/logsoftmax_wrong.py::rule")
+        assert job.claims == ("vjp",) and "logsoftmax_backward" in job.code
+        process = worker._process
+        [wrong] = run_jobs([job], OPTIONS, first=worker)
+    finally:
+        worker.close()
+    assert process is not None and process.poll() is not None
+    point = wrong.properties[0].counterexample
+    assert wrong.verdict is Verdict.FALSIFIED and point is not None
+    assert point.entry == [0, 1] and point.expected == pytest.approx(-0.5)
+
+
+def test_two_workers_give_the_results_of_one() -> None:
+    worker = Worker()
+    jobs = find_jobs(worker, f"{DATA}/several_rules.py::RULES")
+    found = {s.name: s.verdict for s in run_jobs(jobs, OPTIONS, workers=2, first=worker)}
+    assert found == {"double": Verdict.HOLDS, "triple": Verdict.FALSIFIED}
+
+
+def test_theorems_run_in_workers_too() -> None:
+    jobs = [Job("theorem", "Proofs.Autograd.sumExp_ne_zero", "fake_engine")]
+    [found] = run_jobs(jobs, OPTIONS)
+    assert found.kind == "theorem" and found.verdict is Verdict.FALSIFIED
+
+
+def test_a_mistake_of_the_engine_is_told_from_one_of_the_rule() -> None:
+    worker = Worker()
+    jobs = find_jobs(worker, f"{DATA}/several_rules.py")
+    results = run_jobs(jobs, OPTIONS, first=worker)
+    names = [next(results).name for _ in range(3)]
+    assert names == ["double", "double", "triple"]
+    with pytest.raises(InternalError, match="ZeroDivisionError") as failure:
+        next(results)
+    assert "Traceback" in failure.value.details
+
+
+def test_a_file_that_cannot_be_read_is_the_users_to_mend(tmp_path: Path) -> None:
+    worker = Worker()
+    with pytest.raises(UsageError, match="no rule found"):
+        find_jobs(worker, f"{DATA}/no_rule.py")
+    file = tmp_path / "crash.py"
+    file.write_text("import os\nos._exit(3)\n")
+    with pytest.raises(UsageError, match="ended the Python process: exit status 3"):
+        find_jobs(worker, str(file))
+    worker.close()
+
+
+def test_a_file_that_hangs_when_imported_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "START_UP", 1.0)
+    file = tmp_path / "hang.py"
+    file.write_text("import time\nwhile True:\n    time.sleep(1)\n")
+    with pytest.raises(UsageError, match=r"importing the file did not finish within 1\.5 s"):
+        find_jobs(Worker(), str(file), timeout=0.5)
