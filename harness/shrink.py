@@ -72,7 +72,7 @@ class _Watched:
         return self.calls >= self._max_calls or time.monotonic() > self._deadline
 
     def __call__(self, value: Any) -> bool:
-        # The last found value is evaluated once more by Hypothesis before it returns; there the limits do not count.
+        # The first call always counts: without it nothing would be known of the start.
         if self.calls and self.spent:
             raise _Stop
         self.calls += 1

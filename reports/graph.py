@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from backprove.harness.result import RunResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.verdict import Verdict, worst
 
 STATES = {
     "holds-all": "holds with all it rests on",
@@ -22,7 +22,10 @@ STATES = {
 
 
 def states(run: RunResult) -> dict[str, str]:
-    """Every theorem, rule and catalogue entry of the run with its state (a key of `STATES`)."""
+    """Every theorem, rule and catalogue entry of the run with its state (a key of `STATES`).
+
+    An entry that is only reached through others shows their worst verdict when none of them holds.
+    """
     verdicts = {s.name: s.verdict for s in run.subjects}
     rests = {s.name: s.rests_on for s in run.subjects}
     through = {str(e["name"]): [str(n) for n in e.get("covered_by") or []] for e in run.not_covered}
@@ -52,7 +55,9 @@ def states(run: RunResult) -> dict[str, str]:
         else:
             out[name] = verdict.value
     for name, by in through.items():
-        out.setdefault(name, "reached" if by else "uncovered")
+        known = [verdicts[n] for n in by if n in verdicts]
+        fine = by and (not known or Verdict.HOLDS in known)
+        out.setdefault(name, "reached" if fine else worst(known).value if known else "uncovered")
     return out
 
 

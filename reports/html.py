@@ -28,6 +28,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 GRAPH_LIMIT = 260
 """Theorems that one graph can show and still be read; beyond it each module has a graph of its own."""
 
+LATE = 300
+"""Beyond this many theorems the details of those that do not fail become elements only when they are opened."""
+
 MEANINGS = {
     Verdict.ERROR: "raised, wrong shape, changed its inputs, or two answers for one input",
     Verdict.FALSIFIED: "the formula is wrong over the reals",
@@ -92,6 +95,7 @@ def to_html(
         "entries": [e for m in modules for e in m.entries],
         "mutants": any(s.mutants for s in subjects),
         "page": page,
+        "late": len(subjects) > LATE,
         "axis": page.axis.symbol(),
         "ulp_range": page.axis.words,
         "statements": any(s.raw.latex or s.raw.statement for s in subjects),

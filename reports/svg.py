@@ -89,7 +89,7 @@ class Axis:
     def _bars(self, counts: Sequence[int], top: int, width: float, height: float) -> str:
         step = width / self.bins
         return "".join(
-            f"M{i * step:.1f} {height:g}v-{max(h, 1):.1f}h{step - 0.6:.1f}V{height:g}"
+            f"M{_n(i * step)} {height:g}v-{_n(max(h, 1))}h{_n(step - 0.6)}V{height:g}"
             for i, h in enumerate(_heights(counts, top, height))
             if h
         )
@@ -101,9 +101,9 @@ class Axis:
             return ""
         step = width / self.bins
         hs = _heights(counts, top, height)
-        path = f"M{filled[0] * step:.1f} {height:g}"
+        path = f"M{_n(filled[0] * step)} {height:g}"
         for i in range(filled[0], filled[-1] + 1):
-            path += f"V{height - hs[i]:.1f}H{(i + 1) * step:.1f}"
+            path += f"V{_n(height - hs[i])}H{_n((i + 1) * step)}"
         return path + f"V{height:g}"
 
     def sparkline(self, counts: Sequence[int], ghost: Sequence[int] | None = None) -> Markup:
@@ -154,6 +154,11 @@ class Axis:
             f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}<text x="{width}" y="{height + 17}" class="e">ulps</text></g>'
             f'<path class="c" d="M{x:.1f} 0V{height}"/><text class="cl" x="{x + 5:.1f}" y="8">16 ulps</text></symbol></svg>'
         )
+
+
+def _n(value: float) -> str:
+    """A coordinate with at most one decimal."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _power(exponent: int) -> str:

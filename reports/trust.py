@@ -46,6 +46,10 @@ def _results(run: RunResult) -> list[tuple[SubjectResult, PropertyResult]]:
     return [(s, p) for s in run.subjects for p in s.properties]
 
 
+def _noun(run: RunResult) -> str:
+    return "rule" if run.command == "check" else "theorem"
+
+
 def _complete(run: RunResult) -> Fact:
     if run.partial:
         return Fact("Run", "cut short", "The run ended before all its work was done; what is shown is what was finished.", "warn")
@@ -72,7 +76,7 @@ def _discarded(run: RunResult) -> Fact:
     names = list(dict.fromkeys(s.name for s, d, n in lost if d > DISCARD_LIMIT * (d + n)))
     detail = "Drawn inputs that met no hypothesis and were thrown away."
     if names:
-        detail = f"{plural(len(names), 'theorem')} threw away more than {percent(DISCARD_LIMIT)} of the inputs drawn."
+        detail = f"{plural(len(names), _noun(run))} threw away more than {percent(DISCARD_LIMIT)} of the inputs drawn."
     return Fact("Discarded inputs", percent(share), detail, "warn" if names else "good", names)
 
 
@@ -85,7 +89,7 @@ def _dtypes(run: RunResult) -> Fact:
             if d not in {p.dtype for p in s.properties if p.points}:
                 lacking.setdefault(d, []).append(s.name)
     if lacking:
-        words = listing([f"{d} in {plural(len(names), 'theorem')}" for d, names in lacking.items()])
+        words = listing([f"{d} in {plural(len(names), _noun(run))}" for d, names in lacking.items()])
         names = list(dict.fromkeys(n for group in lacking.values() for n in group))
         return Fact("Untested number formats", count(len(lacking)), f"Not tried: {words}.", "warn", names)
     return Fact("Number formats", count(len(asked)), f"Everything was tried in {listing(asked) or 'no format'}.", "good")
@@ -120,10 +124,10 @@ def _strength(run: RunResult) -> Fact:
     measured = [(s, s.mutation) for s in run.subjects if s.mutation]
     weak = [s.name for s, m in measured if m.get("survivors")]
     if not measured:
-        return Fact("Weak theorems", "not measured", "Run backprove mutate to count the broken variants that slip through.", "note")
+        return Fact(f"Weak {_noun(run)}s", "not measured", "Run backprove mutate to count the broken variants that slip through.", "note")
     killed = sum(int(m.get("killed", 0)) for _, m in measured)
     alive = sum(int(m.get("mutants", 0)) - int(m.get("equivalent", 0)) for _, m in measured)
     detail = f"{count(killed)} of {plural(alive, 'broken variant')} were refused."
     if len(measured) < len(run.subjects):
-        detail += f" Not measured: {plural(len(run.subjects) - len(measured), 'theorem')}."
-    return Fact("Weak theorems", count(len(weak)), detail, "warn" if weak else "good", weak)
+        detail += f" Not measured: {plural(len(run.subjects) - len(measured), _noun(run))}."
+    return Fact(f"Weak {_noun(run)}s", count(len(weak)), detail, "warn" if weak else "good", weak)

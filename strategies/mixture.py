@@ -10,18 +10,31 @@ from hypothesis import strategies as st
 
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import mixed_entries, plain_entries
-from backprove.strategies.domain import Domain, integer_bounds, point_domain, special_values
+from backprove.strategies.domain import Domain, integer_bounds, neighbours, point_domain, special_values
 from backprove.strategies.shapes import Sizes
 
 PATTERNS = (
     ("plain",),
-    ("plain", "integer", "quarter", "thousandth", "across", "saturated", "tiny", "special", "tie"),
+    (
+        "plain",
+        "integer",
+        "quarter",
+        "thousandth",
+        "across",
+        "saturated",
+        "tiny",
+        "special",
+        "special zero",
+        "side",
+        "tie",
+    ),
     ("integer", "quarter", "thousandth"),
-    ("thousandth", "saturated", "special"),
-    ("special", "special zero"),
-    ("integer", "tie", "tie ", "across"),
+    ("thousandth", "saturated", "special", "side"),
+    ("special", "special zero", "side"),
+    ("side", "special zero", "integer", "side "),
+    ("integer", "tie", "tie ", "special zero", "across"),
     ("thousandth", "thousandth ", "tie", "across"),
-    ("plain", "special", "saturated", "across", "tiny"),
+    ("plain", "special", "saturated", "across", "tiny", "side"),
 )
 """Branches of each pattern; the first is the plain one in which points are encoded and shrunk."""
 
@@ -69,6 +82,9 @@ def _floats(domain: Domain) -> st.SearchStrategy[float]:
 @cache
 def _float_mixture(domain: Domain, specials: tuple[float, ...], pattern: int) -> st.SearchStrategy[Any]:
     table = special_values(domain, specials).tolist()
+    # The closest neighbours of the constants again: one side of a kink must not depend on luck.
+    close = np.array([v for c in specials if abs(c) <= domain.format.max for v in neighbours(c, domain.format, 1)[1:]])
+    sides = close[domain.contains(close)].tolist()
     low, high = domain.low, domain.high
     branches: dict[str, st.SearchStrategy[Any]] = {
         "plain": _floats(domain),
@@ -79,6 +95,7 @@ def _float_mixture(domain: Domain, specials: tuple[float, ...], pattern: int) ->
         "saturated": st.integers(-780, 780).map(_saturated),
         "tiny": st.integers(-9, 9).map(lambda k: float(np.copysign(10.0 ** -(3 + abs(k)), k))),
         "special": st.sampled_from(table) if table else _floats(domain),
+        "side": st.sampled_from(sides or table) if sides or table else _floats(domain),
         "special zero": st.sampled_from([0.0, -0.0]),
         "tie": _ties(),
     }
@@ -86,7 +103,7 @@ def _float_mixture(domain: Domain, specials: tuple[float, ...], pattern: int) ->
 
 
 def _ties() -> st.SearchStrategy[Any]:
-    return st.integers(0, 99).map(lambda k: Tie(k // 5, k % 5 == 4, -1.0 if k % 10 == 7 else 1.0))
+    return st.integers(0, 99).map(lambda k: Tie(k // 5, k % 5 == 4, -1.0 if k % 10 in (7, 9) else 1.0))
 
 
 def _weights() -> st.SearchStrategy[float]:

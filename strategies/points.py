@@ -21,7 +21,7 @@ from backprove.strategies.reduction import reductions
 from backprove.strategies.regions import REGIONS, regions
 from backprove.strategies.shapes import Shape, Sizes, Specs, shape_strategy
 
-Direction = str | tuple[str, Callable[[Sizes], Shape]]
+Direction = str | tuple[str, Callable[[dict[str, Any]], Shape]]
 """A tangent or cotangent: the name of the input whose shape it has, or a name and a function from sizes to a shape."""
 
 
@@ -164,12 +164,29 @@ class DrawnPoint:
         return encode(self.space.specs, self.sizes, self.arrays, self.directions)
 
     def smaller(self) -> Iterator[DrawnPoint]:
-        """Points with fewer entries: axes dropped, blocks of one named dimension deleted, largest blocks first."""
+        """Simpler points, which single choices do not reach.
+
+        Axes dropped, blocks of one named dimension deleted, largest blocks first; then all signs made positive at once,
+        which keeps a product of two negative numbers.
+        """
         space = self.space
-        for sizes, arrays, directions in reductions(
+        for sizes, arrays, cut in reductions(
             space.specs, self.sizes, self.arrays, self.directions, space.direction_shapes
         ):
-            yield space.repaired(sizes, arrays, directions)
+            yield space.repaired(sizes, arrays, cut)
+        for inputs, directions in ((True, True), (True, False), (False, True)):
+            positive = space.repaired(
+                self.sizes,
+                [np.abs(a) if inputs and a.dtype != bool else a for a in self.arrays],
+                [np.abs(d) if directions else d for d in self.directions],
+            )
+            if positive.negatives < self.negatives:
+                yield positive
+
+    @property
+    def negatives(self) -> int:
+        """Number of entries with a minus sign, -0 included."""
+        return sum(int(np.signbit(a).sum()) for a in (*self.arrays, *self.directions) if a.dtype == np.float64)
 
 
 def point_strategy(

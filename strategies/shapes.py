@@ -190,12 +190,18 @@ def _sizes(draw: st.DrawFn, specs: Specs) -> Sizes:
         if name.startswith("*"):
             axes: tuple[int, ...] = ()
             for _ in range(draw(st.integers(0, MAX_BATCH_AXES))):
-                axes += (_SIZE_OF[draw(st.integers(0, _room(specs, sizes, key, axes, cap)))],)
+                axes += (_draw_size(draw, _room(specs, sizes, key, axes, cap)),)
                 sizes[key] = axes
         else:
-            sizes[key] = _SIZE_OF[draw(st.integers(0, _room(specs, sizes, key, None, cap)))]
+            sizes[key] = _draw_size(draw, _room(specs, sizes, key, None, cap))
     assume(feasible(specs, sizes))
     return sizes
+
+
+def _draw_size(draw: st.DrawFn, room: int) -> int:
+    """A size up to `room`; the choices above it stand for sizes from 2 again, lest 0 and 1 be too frequent."""
+    k = draw(st.integers(0, 2 * room if room > 1 else 1))
+    return _SIZE_OF[k] if k <= room else 2 + k % (room - 1)
 
 
 def encode_sizes(specs: Specs, sizes: Sizes) -> list[int]:

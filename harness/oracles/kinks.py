@@ -34,6 +34,7 @@ STEP_BITS = 160
 PRECISION = 900
 FIRST_DIRECTIONS = 24
 MAX_ROUNDS = 24
+TRIED_AT_ONCE = 32
 MAX_ENTRIES = 64
 """Points with more differentiated entries than this are left undecided at kinks."""
 INSIDE = 1e-9
@@ -158,56 +159,56 @@ class _Search:
 
     def add(self, directions: Array) -> str:
         """Differentiate next to the point in each direction; "singular" if the slopes diverge."""
-        checked = 0
-        for direction in directions:
-            near = self.derivative(direction, STEP_BITS)
-            if near is None:
-                continue
-            if checked < 4 and self.diverges(direction, near):
-                return "singular"
-            checked += 1
-            self.remember(direction, near)
+        near = self.derivatives(directions, STEP_BITS)
+        found = [(direction, values) for direction, values in zip(directions, near, strict=True) if values is not None]
+        if self.diverges([v for _, v in found[:4]], np.array([d for d, _ in found[:4]])):
+            return "singular"
+        for direction, values in found:
+            self.remember(direction, values)
         return ""
 
-    def remember(self, direction: Array, near: list[Array]) -> _Piece:
-        piece = _Piece(direction, np.array([float(v.mid()) for a in near for v in a.ravel()]))
+    def remember(self, direction: Array, near: Array) -> None:
+        piece = _Piece(direction, np.array([float(v.mid()) for v in near]))
         if not any(np.array_equal(p.derivative, piece.derivative) for p in self.pieces):
             self.pieces.append(piece)
-        return piece
 
-    def derivative(self, direction: Array, bits: int) -> list[Array] | None:
-        """`J^T w` (or `J v`) at the point moved by 2**-bits; None where that is a kink again or outside the domain."""
-        moved, start = list(self.x), 0
+    def derivatives(self, directions: Array, bits: int) -> list[Array | None]:
+        """Entries of `J^T w` (or `J v`) at the point moved by 2**-bits along each direction.
+
+        None where that is a kink again, or outside the domain.
+        """
+        k = len(directions)
         step = arb(2) ** -bits
+        moved = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.x]
+        start = 0
         for i in self.problem.wrt:
             n = self.x[i].size
-            shift = np.empty(n, dtype=object)
-            shift[:] = [arb(float(direction[start + k] * self.magnitude[start + k])) * step for k in range(n)]
-            moved[i] = self.x[i] + shift.reshape(self.x[i].shape)
+            shift = np.empty((n, k), dtype=object)
+            for row in range(n):
+                for column in range(k):
+                    shift[row, column] = arb(float(directions[column][start + row] * self.magnitude[start + row])) * step
+            moved[i] = self.x[i] + shift.reshape((*self.x[i].shape[:-1], k))
             start += n
-        try:
-            out = self._evaluate(moved)
-        except Undecided:
-            return None
-        return out if out is not None and finite(out, 1)[0] else None
-
-    def _evaluate(self, moved: list[Array]) -> list[Array] | None:
-        ins: list[Array | None] = [None] * len(moved)
-        for i in self.problem.wrt:
-            ins[i] = np.broadcast_to(np.array(arb(0), dtype=object), moved[i].shape)
+        given = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.d]
         spy = _TouchSpy(self.problem)
-        out = vector(spy.problem, moved, self.d)
-        return None if spy.touched else out
+        try:
+            out = vector(spy.problem, moved, given)
+        except Undecided:
+            return [None] * k if k == 1 else [self.derivatives(d[None], bits)[0] for d in directions]
+        flat = np.concatenate([a.reshape(-1, k) for a in out])
+        usable = finite([flat], k) & ~spy.touched.reshape(k, -1).any(axis=1)
+        return [flat[:, c] if usable[c] else None for c in range(k)]
 
-    def diverges(self, direction: Array, near: list[Array]) -> bool:
-        ctx.prec = 2 * PRECISION
-        nearer = self.derivative(direction, 2 * STEP_BITS)
-        ctx.prec = PRECISION
-        if nearer is None:
+    def diverges(self, near: list[Array], directions: Array) -> bool:
+        """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
+        if not near:
             return False
+        ctx.prec = 2 * PRECISION
+        nearer = self.derivatives(directions, 2 * STEP_BITS)
+        ctx.prec = PRECISION
         scale = sum((abs(v) for a in self.d for v in a.ravel()), arb(0))
         for a, b in zip(near, nearer, strict=True):
-            for p, q in zip(a.ravel(), b.ravel(), strict=True):
+            for p, q in zip(a, b if b is not None else a, strict=True):
                 if abs(p - q) > (abs(p) + scale) * arb(2) ** -20:
                     return True
         return False
@@ -217,43 +218,37 @@ class _Search:
         target = max(float(normal @ p.derivative) for p in self.pieces)
         needed = target + 1e-9 * max(abs(target), abs(float(normal @ value)))
         best = max(self.pieces, key=lambda p: float(normal @ p.derivative))
-        found = False
-        for sign in (1.0, -1.0):
-            if normal.size == self.size and np.any(normal):
-                guess = sign * normal / np.abs(normal).max()
-                found |= self._try(np.where(guess == 0, 1e-3, guess), normal, needed)
-        if found:
-            return True
+        guesses = []
+        if normal.size == self.size and np.any(normal):
+            guess = normal / np.abs(normal).max()
+            guess = np.where(guess == 0, 1e-3, guess)
+            guesses = [guess, -guess]
         base = best.direction
         for k in range(self.size):
             flipped = base.copy()
             flipped[k] = -flipped[k]
-            if self._try(flipped, normal, needed):
-                return True
-        for j in range(self.size):
-            for k in range(j):
+            guesses.append(flipped)
+            for j in range(k):
                 swapped = base.copy()
                 swapped[j], swapped[k] = base[k], base[j]
-                if self._try(swapped, normal, needed):
-                    return True
+                guesses.append(swapped)
+        for start in range(0, len(guesses), TRIED_AT_ONCE):
+            some = guesses[start : start + TRIED_AT_ONCE]
+            found = False
+            for direction, near in zip(some, self.derivatives(np.array(some), STEP_BITS), strict=True):
+                if near is not None and float(normal @ np.array([float(v.mid()) for v in near])) > needed:
+                    self.remember(direction, near)
+                    found = True
+            if found:
+                return True
         return False
-
-    def _try(self, direction: Array, normal: Array, needed: float) -> bool:
-        near = self.derivative(direction, STEP_BITS)
-        if near is None:
-            return False
-        value = float(normal @ np.array([float(v.mid()) for a in near for v in a.ravel()]))
-        if value <= needed:
-            return False
-        self.remember(direction, near)
-        return True
 
 
 class _TouchSpy:
-    """The same problem with its forward map watched: whether any evaluation touched a kink."""
+    """The same problem with its forward map watched: at which points an evaluation touched a kink or left the domain."""
 
     def __init__(self, problem: DerivativeProblem) -> None:
-        self.touched = False
+        self.touched = np.zeros(0, dtype=bool)
         outer = self
 
         class Forward:
@@ -264,7 +259,7 @@ class _TouchSpy:
                 self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
             ) -> tuple[list[Array], list[Array], Array]:
                 values, moved, touched = problem.forward.duals(inputs, tangents, widen)
-                outer.touched |= bool(touched.any()) or not finite(values, touched.size).all()
+                outer.touched = touched | ~finite(full(values, touched.size), touched.size)
                 return values, moved, touched
 
         self.problem = DerivativeProblem(Forward(), problem.rule, problem.mode, problem.wrt, problem.unit)

@@ -59,6 +59,15 @@ def _same(a: arb, b: arb) -> bool:
     return bool(a.is_exact() and b.is_exact() and a == b)
 
 
+def _agree(a: arb, b: arb) -> bool:
+    """Equal as far as the exact layer resolves anything (2**-90 relative): no kink, and their hull is narrow."""
+    if _same(a, b):
+        return True
+    if not (a.overlaps(b) and a.is_finite() and b.is_finite()):
+        return False
+    return bool(a.union(b).rad() <= (abs(a) + abs(b)).abs_lower() * arb(2) ** -90)
+
+
 class DualBalls(Balls):
     """Interpreter of a program over dual balls; see the module's text. One instance serves one evaluation."""
 
@@ -101,7 +110,7 @@ class DualBalls(Balls):
             near, a, b = np.broadcast_arrays(near, no.tangent, yes.tangent)
             differ = np.zeros(near.shape, dtype=bool)
             for i in np.flatnonzero(near.ravel()):
-                differ.ravel()[i] = not _same(a.ravel()[i], b.ravel()[i])
+                differ.ravel()[i] = not _agree(a.ravel()[i], b.ravel()[i])
             self.touch(differ)
             self._touch_if_values_differ(near, no.v, yes.v)
         return Dual(v, super()._select_truth(which, no.tangent, yes.tangent))
@@ -179,11 +188,11 @@ class DualBalls(Balls):
             p, q, s, t = av.flat[i], bv.flat[i], at.flat[i], bt.flat[i]
             first = p > q if name == "max" else p < q
             second = q > p if name == "max" else q < p
-            if first or second or _same(s, t):
+            if first or second:
                 out.flat[i] = t if second else s
             else:
-                out.flat[i] = s.union(t)
-                near.flat[i] = True
+                out.flat[i] = s if _same(s, t) else s.union(t)
+                near.flat[i] = not _agree(s, t)
         self.touch(near)
         return out
 

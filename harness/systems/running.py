@@ -253,7 +253,8 @@ class Running(System):
         e = np.asarray(e, dtype=np.float64)
         r = ((a + e) * self.wide(k * fmt.u)).astype(np.float64)
         if cap is not None:
-            r = np.minimum(r, cap.astype(np.float64))
+            # the wide sum has an error of its own beside the capped one
+            r = np.minimum(r, cap.astype(np.float64)) + (fmt.wide * fmt.u * a.astype(np.float64) if fmt.name else 0.0)
         total = e + r + eta * self.eta(fmt, k)
         total = np.where((v == 0) & (e == 0), 0.0, total)
         fits = np.isfinite(v) & ((a if top is None else np.maximum(a, top)) + total < fmt.max)

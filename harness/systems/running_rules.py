@@ -275,12 +275,14 @@ def _contains(outer: str, inner: str) -> bool:
 
 def _narrow(system: Running, equation: Equation, x: Bounded) -> Bounded:
     fmt = _format(system, equation)
-    return system.rounded(fmt, x.v, x.e, k=fmt.constant("convert_element_type")[0])
+    out = system.rounded(fmt, x.v, x.e, k=fmt.constant("convert_element_type")[0])
+    return Bounded(x.v, np.where(np.isinf(x.v) & np.isfinite(x.e), 0.0, out.e))
 
 
 def reduce_precision(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """Rounding to a format given by its number of bits, charged like a conversion."""
-    x, fmt = inputs[0], _format(system, equation)
+    x: Bounded = inputs[0]
+    fmt = _format(system, equation)
     digits = int(equation.params["mantissa_bits"]) + 1
     exponent = int(equation.params["exponent_bits"])
     own = FORMATS[equation.outputs[0].dtype]

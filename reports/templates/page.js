@@ -24,7 +24,8 @@
   const text = (row) => {
     words ??= new Map(rows.map((r) => {
       const section = byId(r.cells[0].querySelector("a").getAttribute("href").slice(1));
-      const statement = section?.querySelector(".statement")?.textContent ?? "";
+      const late = section?.querySelector("script")?.textContent.match(/class="statement">([^<]*)/)?.[1];
+      const statement = late ?? section?.querySelector(".statement")?.textContent ?? "";
       return [r, `${r.cells[0].querySelector("a").title} ${home.get(r).dataset.module} ${r.dataset.v} ${statement}`.toLowerCase()];
     }));
     return words.get(row);
@@ -101,12 +102,20 @@
     query.focus();
   });
 
+  // In a large report the details wait as text until they are opened.
+  const unfold = (details) => {
+    const late = details.querySelector(":scope > script");
+    if (!late) return;
+    late.before(document.createRange().createContextualFragment(late.textContent));
+    late.remove();
+  };
+
   // Deep links open what they point into.
   function reveal() {
     let target = null;
     try { target = byId(decodeURIComponent(location.hash.slice(1))); } catch { return; }
     if (!target) return;
-    for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
+    for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") { unfold(e); e.open = true; }
     target.scrollIntoView({ block: "start", behavior: "instant" });
     if (target.tagName === "DETAILS") target.querySelector("summary").focus({ preventScroll: true });
   }
@@ -125,8 +134,34 @@
     all.textContent = open ? "Close all" : "Open all";
   });
 
+  // What scrolls inside its own box can be reached with the keyboard; what does not is no stop on the way.
+  const boxes = ".formula, pre, .tablebox, .graphbox";
+  const reachable = (part) => {
+    const seen = [...part.querySelectorAll(boxes)].filter((b) => !b.closest("details:not([open])"));
+    const overflow = seen.map((b) => b.scrollWidth > b.clientWidth || b.scrollHeight > b.clientHeight + 1);
+    seen.forEach((b, i) => { if (overflow[i]) b.tabIndex = 0; else b.removeAttribute("tabindex"); });
+  };
+  document.addEventListener("toggle", (e) => {
+    if (e.target.tagName !== "DETAILS" || !e.target.open) return;
+    unfold(e.target);
+    reachable(e.target);
+  }, true);
+  const idle = window.requestIdleCallback ?? ((f) => setTimeout(f, 50));
+  idle(() => reachable(document));
+
+  // The rows are laid out as grids (so that rows out of sight cost nothing); for some readers that undoes the table.
+  idle(() => {
+    table.setAttribute("role", "table");
+    const roles = { TBODY: "rowgroup", THEAD: "rowgroup", TR: "row", TD: "cell" };
+    table.querySelectorAll("tbody, thead, tr, td, th").forEach((e) => {
+      e.setAttribute("role", roles[e.tagName] ?? (e.scope === "col" ? "columnheader" : "rowheader"));
+    });
+  });
+
   // Copy buttons.
-  for (const b of document.querySelectorAll("[data-copy]")) b.addEventListener("click", async () => {
+  document.addEventListener("click", async (e) => {
+    const b = e.target.closest?.("[data-copy]");
+    if (!b) return;
     const code = b.parentElement.querySelector("pre");
     try {
       await navigator.clipboard.writeText(code.textContent);

@@ -163,7 +163,12 @@ def test_nothing_found_is_none_and_calls_are_limited() -> None:
     assert search(strategy, lambda p: False) is None
     start = next(p for p in sample(strategy, 200) if big(p))
     calls = []
-    found, count = shrink(strategy, lambda p: calls.append(p) is None and big(p), start.choices(), max_calls=5)
+
+    def counted(p: DrawnPoint) -> bool:
+        calls.append(p)
+        return big(p)
+
+    found, count = shrink(strategy, counted, start.choices(), max_calls=5)
     assert count == len(calls) == 5 and big(found)
     found, count = shrink(strategy, big, start.choices(), seconds=0.0)
     assert count == 1 and big(found)

@@ -7,7 +7,7 @@ import pytest
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UsageError
-from backprove.strategies.array import array
+from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.domain import float_domain, from_ordinal, neighbours, special_values, to_ordinal
 
 
@@ -41,8 +41,8 @@ def test_bounds_are_rounded_inward(dtype: str) -> None:
         (array("", extreme=True), "float16", -256.0, 256.0),
     ],
 )
-def test_an_open_side_reaches_to_its_default(spec: object, name: str, low: float, high: float) -> None:
-    domain = float_domain(spec, name)  # type: ignore[arg-type]
+def test_an_open_side_reaches_to_its_default(spec: ArraySpec, name: str, low: float, high: float) -> None:
+    domain = float_domain(spec, name)
     assert (domain.low, domain.high) == (low, high)
 
 
@@ -67,9 +67,9 @@ def test_subnormals_are_flushed_and_zero_leaves_a_nonzero_domain() -> None:
 @pytest.mark.parametrize(
     "spec", [array("", low=0.1, high=0.1), array("", low=1e39), array("", low=0, high=1e-50, nonzero=True)]
 )
-def test_an_empty_domain_is_refused(spec: object) -> None:
+def test_an_empty_domain_is_refused(spec: ArraySpec) -> None:
     with pytest.raises(UsageError, match=r"no (nonzero )?float32 number lies between.*widen"):
-        float_domain(spec, "float32")  # type: ignore[arg-type]
+        float_domain(spec, "float32")
 
 
 def test_separate_moves_equal_numbers_by_single_steps(dtype: str) -> None:

@@ -13,7 +13,7 @@ from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.domain import neighbours, point_domain
 from backprove.strategies.kinds import is_plain
 from backprove.strategies.points import REGIONS, DrawnPoint, Points, PointSpace, point_strategy
-from backprove.strategies.shapes import shape_buckets
+from backprove.strategies.shapes import Sizes, shape_buckets
 from backprove.strategies.values import draw_points
 
 SPECIALS = (3.0, -0.1)
@@ -26,7 +26,7 @@ def test_points_are_taken_cast_and_joined() -> None:
     assert some.count == 2
     assert np.array_equal(some.point(0)[0], points.arrays[0][..., 7])
     x, k, b = points.cast(4)
-    assert (x.dtype, k.dtype, b.dtype) == (ml_dtypes.bfloat16, np.int8, np.bool_)
+    assert [a.dtype for a in (x, k, b)] == [np.dtype(t) for t in (ml_dtypes.bfloat16, np.int8, np.bool_)]
     assert x.shape == (2, 3) and np.array_equal(x.astype(np.float64), points.point(4)[0])
     joined = Points.join([some, points])
     assert joined.count == 12 and joined.region[1] == points.region[2]
@@ -45,7 +45,7 @@ def test_points_own_their_memory() -> None:
 
 
 def test_drawn_points_respect_their_description(case: dict[str, ArraySpec], dtype: str) -> None:
-    for p in sample(point_strategy(case, dtype, ("x",) if "x" in case else (), SPECIALS), 60, 5):
+    for p in sample(point_strategy(case, dtype, ("x",) if "x" in case else (), SPECIALS), 25, 5):
         for spec, a in zip(case.values(), p.arrays, strict=True):
             assert a.shape == spec.shape(p.sizes)
             if is_plain(spec):
@@ -106,6 +106,11 @@ def test_a_direction_may_have_a_shape_of_its_own() -> None:
         assert [d.shape for d in p.directions] == [(p.sizes["m"], p.sizes["n"]), (p.sizes["m"],)]
 
 
+def total(sizes: Sizes) -> int:
+    """Sum of all sizes; an axis counts one more."""
+    return sum(sum(s) + len(s) if isinstance(s, tuple) else s for s in sizes.values())
+
+
 def test_smaller_points_are_admissible_and_smaller(case: dict[str, ArraySpec]) -> None:
     space = PointSpace(case, "float32", tuple(n for n, s in case.items() if s.differentiable))
     for sizes in shape_buckets(case):
@@ -115,7 +120,7 @@ def test_smaller_points_are_admissible_and_smaller(case: dict[str, ArraySpec]) -
         for p in list(start.smaller())[:40]:
             assert tuple(a.shape for a in p.arrays) == tuple(s.shape(p.sizes) for s in case.values())
             assert tuple(d.shape for d in p.directions) == space.direction_shapes(p.sizes)
-            assert sum(a.size + a.ndim for a in p.arrays) < sum(a.size + a.ndim for a in start.arrays)
+            assert (total(p.sizes), p.negatives) < (total(sizes), start.negatives)
             repaired = space.repaired(p.sizes, p.arrays, p.directions)
             assert [a.tobytes() for a in repaired.arrays] == [a.tobytes() for a in p.arrays]
 
