@@ -37,6 +37,7 @@ Array = NDArray[Any]
 DIFFERENCES_PER_BATCH = 256
 GRADED_ENTRIES = 256
 """Derivative entries that are graded in one batch."""
+KINKS_PER_SHAPE = 24
 LARGE_POINT = 64
 """Points with more differentiated entries than this are not graded (one dual pass per entry)."""
 
@@ -82,6 +83,8 @@ class BoundDerivative:
         self.format = FORMATS[dtype]
         self.batched = batched
         self.unit = claim.unit_cotangent
+        self.kink_budget = KINKS_PER_SHAPE
+        """Kinks still to be examined at this shape."""
         self.input_names = tuple(specs)
         named = claim.wrt if claim.wrt is not None else tuple(n for n, s in specs.items() if s.differentiable)
         self.wrt = tuple(i for i, n in enumerate(self.input_names) if n in named)
@@ -355,12 +358,13 @@ class BoundDerivative:
         if self.problem is None:
             seen.note("exact layer: not available for a black box")
             return
-        layer = ExactLayer(kinks=at_kink)
+        layer = ExactLayer(kinks=at_kink, kink_budget=self.kink_budget)
         try:
             outcomes = layer.derivative(self.problem, [a[..., index] for a in x], [a[..., index] for a in d])
         except Exception as why:
             seen.note(f"exact layer skipped: {why}")
             return
+        self.kink_budget = layer.kink_budget
         tally = seen.layer("exact")
         for i, o in zip(index.tolist(), outcomes, strict=True):
             seen.outcomes[i] = o
@@ -386,9 +390,14 @@ class BoundDerivative:
             )
             oracle = "smooth pieces that meet at the point, in ball arithmetic" if at_kink else "dual balls"
             return Finding(Verdict.FALSIFIED, what, self.result_names[o.argument], o.entry, o.got_value, o.expected_value, oracle)
-        if not (broken or beyond) or o.status in (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED):
+        unclear = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
+        if not (broken or beyond) or o.status in unclear:
             return None
         x1, d1 = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
+        if broken and o.status is Status.UNDEFINED and o.argument is not None and o.entry is not None:
+            what = "the formula has no value here (a division of zero by zero), where the derivatives around are bounded"
+            name, got = self.result_names[o.argument], float(result[o.argument][(*o.entry, i)])
+            return Finding(Verdict.FALSIFIED, what, name, o.entry, got, o.expected_value, "smooth pieces around the point")
         if broken:
             return self._not_finite(o, x1, d1, [r[..., i] for r in result])
         if o.status is not Status.AGREES:

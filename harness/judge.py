@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.binding import Binder
+from backprove.harness.bound_derivative import BoundDerivative
 from backprove.harness.examination import Bound, Examination, Finding, Unsupported
 from backprove.harness.function import quiet
 from backprove.harness.oracles.exact import Outcome, Status
@@ -248,8 +249,8 @@ class Judge:
                 continue
             if o.status in (Status.KINK_AGREES, Status.KINK_REFUTED):
                 result.count("kink")
-            elif o.status in (Status.SINGULAR, Status.UNDECIDED):
-                result.count(o.status.value)
+            elif o.status in (Status.SINGULAR, Status.UNDECIDED, Status.UNEXAMINED):
+                result.count("kinks_not_examined" if o.status is Status.UNEXAMINED else o.status.value)
                 if o.note and len(result.notes) < 8 and o.note not in result.notes:
                     result.notes.append(o.note)
         if beyond:
@@ -313,6 +314,8 @@ class Judge:
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
         if getattr(bound, "unit", False):
             directions = [np.ones_like(d) for d in directions]
+        if isinstance(bound, BoundDerivative):
+            bound.kink_budget = 1
         with quiet():
             seen = bound.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
         if self.plan.accuracy is not None:

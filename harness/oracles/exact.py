@@ -10,7 +10,7 @@ by the dtype's unit roundoff.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
@@ -42,6 +42,8 @@ class Status(str, Enum):
     OUTSIDE = "outside"
     """The forward map has no value over the reals."""
     UNDECIDED = "undecided"
+    UNEXAMINED = "unexamined"
+    """A kink that was left alone: there were enough of them, or too many pieces meet there."""
 
     @property
     def refused(self) -> bool:
@@ -155,7 +157,7 @@ class ExactLayer:
     seed: int = 0
     kinks: Callable[[DerivativeProblem, list[Array], list[Array]], Outcome] | None = None
     precisions: tuple[int, ...] = PRECISIONS
-    used: dict[int, int] = field(default_factory=dict)
+    kink_budget: int = 10**9
 
     def derivative(self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array]) -> list[Outcome]:
         """One outcome per point.
@@ -201,8 +203,9 @@ class ExactLayer:
             self._derivative(problem, inputs, directions, np.array(rest), out, level + 1)
 
     def _kink(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
-        if self.kinks is None:
-            return Outcome(Status.UNDECIDED, note="kink")
+        if self.kinks is None or self.kink_budget <= 0:
+            return Outcome(Status.UNEXAMINED)
+        self.kink_budget -= 1
         try:
             return self.kinks(problem, x, d)
         except Undecided as why:

@@ -10,7 +10,7 @@ members of the generalized (Clarke) derivative.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from backprove.harness.oracles.exact import (
     full,
     vector,
 )
-from backprove.harness.systems.balls import Undecided
+from backprove.harness.systems.balls import Undecided, lift
 
 Array = NDArray[Any]
 
@@ -35,8 +35,10 @@ PRECISION = 900
 FIRST_DIRECTIONS = 24
 MAX_ROUNDS = 24
 TRIED_AT_ONCE = 32
-MAX_ENTRIES = 64
-"""Points with more differentiated entries than this are left undecided at kinks."""
+MAX_ENTRIES = 48
+"""Points with more differentiated entries than this are not examined at kinks."""
+SMALL = 8
+"""Up to so many entries all single flips and swaps are tried, round after round, before a value is refused."""
 INSIDE = 1e-9
 """Relative residual of the linear program below which a value lies in the hull."""
 OUTSIDE = 1e-6
@@ -58,58 +60,75 @@ def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outco
         x: inputs (floats as float64, integers as they are), points axis of size 1.
         d: cotangents or tangents, points axis of size 1.
     """
-    from backprove.harness.systems.balls import lift
-
-    ctx.prec = PRECISION
     search = _Search(problem, x, d)
+    ctx.prec = search.precision
     if search.size == 0:
         return Outcome(Status.KINK_AGREES)
     if search.size > MAX_ENTRIES:
-        return Outcome(Status.UNDECIDED, note=f"a kink with {search.size} entries")
-    balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
-    given = [lift(a) for a in d]
-    rule = full(problem.rule.balls([*balls, *given]), 1)
-    rng = np.random.Generator(np.random.Philox(key=[11, 13]))
-    first = dyadic(rng, (FIRST_DIRECTIONS, search.size))
-    first = np.concatenate([first, -first[: FIRST_DIRECTIONS // 2], np.ones((1, search.size)), -np.ones((1, search.size))])
-    if search.add(first) == "singular":
-        return Outcome(Status.SINGULAR)
-    if not search.pieces:
-        return Outcome(Status.UNDECIDED, note="no smooth piece was found next to the point")
+        return Outcome(Status.UNEXAMINED, note=f"a kink with {search.size} entries")
+    rule = full(problem.rule.balls([*search.x, *search.d]), 1)
+    defined = all(finite([r], 1)[0] for r in rule)
     shapes = [r.shape[:-1] for r in rule]
-    if not all(finite([r], 1)[0] for r in rule):
-        return Outcome(Status.UNDEFINED)
-    if problem.convention is not None:
-        wanted = full(problem.convention.balls([*balls, *given]), 1)
+    value = np.array([float(v.mid()) for r in rule for v in r.ravel()]) if defined else None
+    if problem.convention is not None and defined:
+        wanted = full(problem.convention.balls([*search.x, *search.d]), 1)
         for a, (r, w) in enumerate(zip(rule, wanted, strict=True)):
             for k, (p, q) in enumerate(zip(r.ravel(), np.broadcast_to(w, r.shape).ravel(), strict=True)):
                 if not p.overlaps(q):
                     return _refusal(a, k, shapes, float(p.mid()), (float(q.mid()),) * 2)
         return Outcome(Status.KINK_AGREES)
-    value = np.array([float(v.mid()) for r in rule for v in r.ravel()])
+    ramp = np.arange(1.0, search.size + 1) / search.size
+    ones = np.ones(search.size)
+    first = np.stack([ones, -ones, ramp, -ramp])
+    search.add(first)
+    if search.pieces and value is not None and search.distance(value)[0] <= INSIDE:
+        return Outcome(Status.KINK_AGREES)
+    rng = np.random.Generator(np.random.Philox(key=[11, 13]))
+    random = dyadic(rng, (FIRST_DIRECTIONS, search.size))
+    if search.diverges(first[:2]) or search.diverges(random[:2]):
+        return Outcome(Status.SINGULAR)
+    search.add(np.concatenate([random, -random[: FIRST_DIRECTIONS // 2]]))
+    if not search.pieces:
+        return Outcome(Status.UNDECIDED, note="no smooth piece was found next to the point")
+    if value is None:
+        return _undefined(search, rule, shapes)
     return _hull(search, value, shapes)
 
 
+def _undefined(search: _Search, rule: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> Outcome:
+    """The rule has no value over the reals (0/0) where derivatives on the pieces around are bounded."""
+    pieces = np.stack([p.derivative for p in search.pieces], axis=1)
+    flat = [(a, k) for a, r in enumerate(rule) for k in range(r.size)]
+    row, (a, k) = next(
+        (row, (a, k)) for row, (a, k) in enumerate(flat) if not rule[a].ravel()[k].is_finite()
+    )
+    refused = _refusal(a, k, shapes, np.nan, (float(pieces[row].min()), float(pieces[row].max())))
+    return replace(refused, status=Status.UNDEFINED)
+
+
 def _hull(search: _Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> Outcome:
-    for _ in range(MAX_ROUNDS):
-        pieces = np.stack([p.derivative for p in search.pieces], axis=1)
-        scale = np.maximum(np.abs(pieces).max(axis=1), np.abs(value))
-        scale[scale == 0] = 1.0
-        residual, normal = _distance(pieces / scale[:, None], value / scale)
+    rounds = MAX_ROUNDS if search.size <= SMALL else 2
+    for _ in range(rounds):
+        residual, normal = search.distance(value)
         if residual <= INSIDE:
             return Outcome(Status.KINK_AGREES)
-        if not search.chase(normal / scale, value):
+        if not search.chase(normal, value):
             break
     else:
-        return Outcome(Status.UNDECIDED, note="the pieces at a kink were too many")
+        return Outcome(Status.UNEXAMINED, note="the pieces at a kink were too many")
     if residual <= OUTSIDE:
         return Outcome(Status.UNDECIDED, note="at the edge of the generalized derivative")
+    pieces = np.stack([p.derivative for p in search.pieces], axis=1)
     low, high = pieces.min(axis=1), pieces.max(axis=1)
-    excess = np.maximum(low - value, value - high) / scale
+    excess = np.maximum(low - value, value - high) / search.scale(value)
     k = int(np.argmax(excess)) if excess.max() > OUTSIDE else int(np.argmax(np.abs(normal)))
     sizes = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
     a = int(np.searchsorted(sizes, k, side="right")) - 1
-    return _refusal(a, k - int(sizes[a]), shapes, float(value[k]), (float(low[k]), float(high[k])))
+    refused = _refusal(a, k - int(sizes[a]), shapes, float(value[k]), (float(low[k]), float(high[k])))
+    if np.all(high - low <= 1e-12 * search.scale(value)):
+        # all pieces agree: the branch is only in the code, the derivative has one value
+        return replace(refused, status=Status.REFUTED, expected_value=float(low[k]))
+    return refused
 
 
 def _refusal(a: int, k: int, shapes: Sequence[tuple[int, ...]], got: float, expected: tuple[float, float]) -> Outcome:
@@ -146,26 +165,39 @@ class _Search:
     """The smooth pieces found so far around one point."""
 
     def __init__(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> None:
-        from backprove.harness.systems.balls import lift
-
         self.problem = problem
         self.x = [lift(a) if a.dtype.kind == "f" else a for a in x]
         self.d = [lift(a) for a in d]
-        moving = [np.abs(x[i]) for i in problem.wrt]
-        self.size = sum(a.size for a in moving)
-        self.magnitude = np.concatenate([np.where(a == 0, 1.0, a).ravel() for a in moving]) if self.size else np.ones(0)
+        moving = np.concatenate([np.abs(x[i]).ravel() for i in problem.wrt])
+        self.size = moving.size
+        floats = np.concatenate([np.abs(a).ravel() for a in x if a.dtype.kind == "f"])
+        # a zero must not be moved past another entry, however small that is
+        smallest = min(1.0, float(floats[floats > 0].min(initial=1.0)))
+        self.magnitude = np.where(moving == 0, smallest, moving)
+        self.precision = PRECISION + max(0, -int(np.floor(np.log2(smallest))))
         self.pieces: list[_Piece] = []
-        self.best: _Piece | None = None
 
-    def add(self, directions: Array) -> str:
-        """Differentiate next to the point in each direction; "singular" if the slopes diverge."""
-        near = self.derivatives(directions, STEP_BITS)
-        found = [(direction, values) for direction, values in zip(directions, near, strict=True) if values is not None]
-        if self.diverges([v for _, v in found[:4]], np.array([d for d, _ in found[:4]])):
-            return "singular"
-        for direction, values in found:
-            self.remember(direction, values)
-        return ""
+    def scale(self, value: Array) -> Array:
+        """Size of each entry among the pieces and the value; 1 where all are zero."""
+        pieces = np.stack([p.derivative for p in self.pieces], axis=1)
+        size = np.maximum(np.abs(pieces).max(axis=1), np.abs(value))
+        size[size == 0] = 1.0
+        return np.asarray(size)
+
+    def distance(self, value: Array) -> tuple[float, Array]:
+        """Relative distance of `value` from the hull of the pieces, and the normal of a separating hyperplane."""
+        pieces = np.stack([p.derivative for p in self.pieces], axis=1)
+        if np.abs(pieces - value[:, None]).max(axis=0).min(initial=np.inf) == 0:
+            return 0.0, np.zeros(value.size)
+        scale = self.scale(value)
+        residual, normal = _distance(pieces / scale[:, None], value / scale)
+        return residual, normal / scale
+
+    def add(self, directions: Array) -> None:
+        """Differentiate next to the point in each direction."""
+        for direction, values in zip(directions, self.derivatives(directions, STEP_BITS), strict=True):
+            if values is not None:
+                self.remember(direction, values)
 
     def remember(self, direction: Array, near: Array) -> None:
         piece = _Piece(direction, np.array([float(v.mid()) for v in near]))
@@ -199,16 +231,17 @@ class _Search:
         usable = finite([flat], k) & ~spy.touched.reshape(k, -1).any(axis=1)
         return [flat[:, c] if usable[c] else None for c in range(k)]
 
-    def diverges(self, near: list[Array], directions: Array) -> bool:
+    def diverges(self, directions: Array) -> bool:
         """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
-        if not near:
-            return False
-        ctx.prec = 2 * PRECISION
+        near = self.derivatives(directions, STEP_BITS)
+        ctx.prec = 2 * self.precision
         nearer = self.derivatives(directions, 2 * STEP_BITS)
-        ctx.prec = PRECISION
+        ctx.prec = self.precision
         scale = sum((abs(v) for a in self.d for v in a.ravel()), arb(0))
         for a, b in zip(near, nearer, strict=True):
-            for p, q in zip(a, b if b is not None else a, strict=True):
+            if a is None or b is None:
+                continue
+            for p, q in zip(a, b, strict=True):
                 if abs(p - q) > (abs(p) + scale) * arb(2) ** -20:
                     return True
         return False

@@ -45,8 +45,20 @@ def square(x: arb) -> arb:
 def integer_pow(x: arb, n: int) -> arb:
     if n < 0:
         return ONE / integer_pow(x, -n)
-    r = x**n
+    r = x**n if x.is_exact() or not x.contains(0) else _power_by_squaring(x, n)
     return r.nonnegative_part() if n % 2 == 0 and not (x.is_exact() or x > 0 or x < 0) else r
+
+
+def _power_by_squaring(x: arb, n: int) -> arb:
+    """x**n for n >= 0 by multiplications alone: arb's own power is not a number on balls around zero."""
+    out = ONE
+    while n:
+        if n & 1:
+            out = out * x
+        n >>= 1
+        if n:
+            x = square(x)
+    return out
 
 
 def power(x: arb, y: arb) -> arb:

@@ -57,7 +57,7 @@ def short_dyadic(value: float) -> bool:
 def _compare(name: str, a: arb, b: arb) -> int:
     equal = a.is_exact() and b.is_exact() and a == b
     if equal:
-        return (1 if name in ("eq", "le", "ge") else 0) | TOUCH
+        return TOUCH | (name in ("eq", "le", "ge"))
     if name in ("lt", "le"):
         return 1 if a < b else 0 if a > b else UNDECIDED
     if name in ("gt", "ge"):
@@ -91,6 +91,8 @@ class Balls(System):
     """
 
     name = "balls"
+    watches_kinks = False
+    """Whether comparisons of equal quantities are marked; a rule's own value at a point does not need it."""
 
     def __init__(self, widen: float = 0.0) -> None:
         self.widen = widen
@@ -147,12 +149,21 @@ class Balls(System):
                 return [pointwise(bf.BINARY[name], inputs[0], inputs[1])]
         if name in ("lt", "le", "gt", "ge", "eq", "ne") and is_float(equation.inputs[0].dtype):
             return [self.compare(name, inputs[0], inputs[1], same=equation.inputs[0].slot == equation.inputs[1].slot)]
+        if name in structural.INTEGER and not is_float(equation.outputs[0].dtype):
+            inputs = [self.certain(i) if v.dtype == "bool" else i for i, v in zip(inputs, equation.inputs, strict=True)]
         return super().apply(equation, inputs)
+
+    def certain(self, truth: Any) -> Any:
+        """Truth values on their way to integers: they must be decided."""
+        if isinstance(truth, np.ndarray) and np.any(truth & 3 == UNDECIDED):
+            raise Undecided("an integer depends on a comparison that is not decided")
+        return truth
 
     def compare(self, name: str, a: Array, b: Array, *, same: bool) -> Array:
         if same:
             return np.full(a.shape, name in ("eq", "le", "ge"), dtype=np.int8)
-        return pointwise(lambda x, y: _compare(name, x, y), a, b).astype(np.int8)
+        told = pointwise(lambda x, y: _compare(name, x, y), a, b).astype(np.int8)
+        return told if self.watches_kinks else np.where(told & TOUCH, told & 1, told)
 
     def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
         n = e.params["y"]

@@ -72,6 +72,7 @@ class DualBalls(Balls):
     """Interpreter of a program over dual balls; see the module's text. One instance serves one evaluation."""
 
     name = "dual balls"
+    watches_kinks = True
 
     def __init__(self, points: int, widen: float = 0.0, still: frozenset[int] = frozenset()) -> None:
         super().__init__(widen)
@@ -124,6 +125,13 @@ class DualBalls(Balls):
         for i in np.flatnonzero(near.ravel()):
             differ.ravel()[i] = not a.ravel()[i].overlaps(b.ravel()[i])
         self.touch(differ)
+
+    def certain(self, truth: Any) -> Any:
+        truth = super().certain(truth)
+        if isinstance(truth, np.ndarray) and truth.dtype == np.int8:
+            self.touch(truth >= TOUCH)
+            return truth & 3
+        return truth
 
     def compare(self, name: str, a: Any, b: Any, *, same: bool) -> Array:
         return super().compare(name, a.v, b.v, same=same)
