@@ -26,7 +26,7 @@ from backprove.harness.oracles.differences import central, step_sizes
 from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome, Status, dyadic, vector
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.program import Program
-from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, run_floats, steps, ulps
+from backprove.harness.rounding import WIDE_UNIT, accurate, any_entry, exceeds, largest, run_floats, ulps
 from backprove.harness.systems.balls import Undecided, lift
 from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
@@ -407,7 +407,7 @@ class BoundDerivative:
     def _not_finite(self, o: Outcome, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
         """NaN or infinity where the forward map is finite in all its steps and the derivative can be represented."""
         truth = self._truth(x, d)
-        if truth is None or (self.forward_program is not None and not steps(self.forward_program, x, self.dtype).accurate[0]):
+        if truth is None or (self.forward_program is not None and not accurate(self.forward_program, x, self.dtype)[0]):
             return None
         for k, (r, t) in enumerate(zip(result, truth, strict=True)):
             for j in np.ndindex(r.shape):

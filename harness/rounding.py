@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -69,36 +68,27 @@ def largest(arrays: Sequence[Array], points: int) -> Array:
     return out
 
 
-@dataclass
-class Steps:
-    """Whether a float program is finite and accurate in all its steps, per point."""
-
-    accurate: Array
-
-
 class _Watched(Running):
-    """The running error bound with an eye on every intermediate value."""
+    """The running error bound with an eye on every intermediate value: where does a step overflow?"""
 
     def __init__(self, dtype: str, points: int) -> None:
         super().__init__(dtype)
-        self.accurate = np.ones(points, dtype=bool)
-        self._tiny = FORMATS[dtype].tiny
+        self.finite = np.ones(points, dtype=bool)
 
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         outs = super().apply(equation, inputs)
         for o in outs:
             if isinstance(o, Bounded) and o.v.size:
-                with np.errstate(all="ignore"):
-                    v = np.abs(o.v)
-                    lost = ~np.isfinite(o.e) | ((v > 0) & (v < self._tiny)) | ((o.e > 0.5 * v) & (v > 0))
-                    lost &= ~np.isneginf(o.v)
+                lost = ~np.isfinite(o.e)
                 bad = lost.reshape(-1, lost.shape[-1]).any(axis=0)
-                self.accurate &= ~np.broadcast_to(bad, self.accurate.shape)
+                self.finite &= ~np.broadcast_to(bad, self.finite.shape)
         return outs
 
 
-def steps(program: Program, arrays: Sequence[Array], dtype: str) -> Steps:
-    """Watch `program` at points: no step overflows, underflows or loses all its digits.
+def accurate(program: Program, arrays: Sequence[Array], dtype: str) -> Array:
+    """Per point: no step of `program` overflows, and every output is zero or a normal number with a correct digit.
+
+    An underflow inside is no loss as long as the output does not feel it (the `exp(-1000)` of a stable softplus).
 
     Args:
         arrays: inputs with a points axis, floats as float64.
@@ -106,5 +96,11 @@ def steps(program: Program, arrays: Sequence[Array], dtype: str) -> Steps:
     points = max((a.shape[-1] for a in arrays), default=1)
     system = _Watched(dtype, points)
     with np.errstate(all="ignore"):
-        evaluate(program, system, *(system.lift(a) if a.dtype.kind == "f" else a for a in arrays))
-    return Steps(system.accurate)
+        outs = evaluate(program, system, *(system.lift(a) if a.dtype.kind == "f" else a for a in arrays))
+        good = system.finite
+        for o in outs:
+            if isinstance(o, Bounded):
+                v = np.abs(o.v)
+                lost = (o.e > 0.5 * v) & (v > 0)
+                good = good & ~any_entry([lost | ((v > 0) & (v < FORMATS[dtype].tiny))], points)
+    return good

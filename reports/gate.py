@@ -58,11 +58,11 @@ def check_config(config: Mapping[str, Any]) -> None:
     verdicts = config.get("fail_on", [])
     known = [v.value for v in Verdict if v is not Verdict.HOLDS]
     if not isinstance(verdicts, list) or any(v not in known for v in verdicts):
-        raise UsageError(f"[tool.backprove]: fail_on must be a list of verdicts out of {', '.join(known)}, got {verdicts!r}")
-    if not isinstance(config.get("baseline", ""), str):
         raise UsageError(
-            f"[tool.backprove]: baseline must be the path of a stored run, got {config['baseline']!r}"
+            f"[tool.backprove]: fail_on must be a list of verdicts out of {', '.join(known)}, got {verdicts!r}"
         )
+    if not isinstance(config.get("baseline", ""), str):
+        raise UsageError(f"[tool.backprove]: baseline must be the path of a stored run, got {config['baseline']!r}")
 
 
 def _coverage(run: RunResult, config: Mapping[str, Any]) -> list[str]:
@@ -80,7 +80,8 @@ def _inconclusive(run: RunResult, config: Mapping[str, Any]) -> list[str]:
     share = inconclusive_share(run)
     if "inconclusive_limit" not in config or share <= config["inconclusive_limit"]:
         return []
-    return [f"{percent(share)} of the verdicts are inconclusive, inconclusive_limit is {percent(config['inconclusive_limit'])}"]
+    limit = percent(config["inconclusive_limit"])
+    return [f"{percent(share)} of the verdicts are inconclusive, inconclusive_limit is {limit}"]
 
 
 def _verdicts(run: RunResult, config: Mapping[str, Any]) -> list[str]:

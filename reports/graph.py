@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -92,8 +93,8 @@ class Layout:
 def layered(nodes: Sequence[str], links: Iterable[tuple[str, str]], sweeps: int = 12) -> Layout:
     """Lay out a directed graph in layers.
 
-    The layer of a node is the length of the longest path to it, so every edge points to a later layer; edges over several
-    layers get a place in each layer between (Sugiyama's method). Each layer is then ordered by the barycentre of its
+    The layer of a node is the length of the longest path to it, so every edge points to a later layer; edges over
+    several layers get a place in each layer between (Sugiyama's method). Each layer is then ordered by the barycentre of its
     neighbours in the layer before and after, in turn, and the order with the fewest crossings is kept. Edges that
     close a cycle are laid out reversed.
     """
@@ -111,7 +112,7 @@ def layered(nodes: Sequence[str], links: Iterable[tuple[str, str]], sweeps: int 
             keys[layer].append(place)
             route.append(place)
         route.append(b)
-        segments += zip(route, route[1:], strict=False)
+        segments += itertools.pairwise(route)
         routes[(b, a) if back else (a, b)] = route[::-1] if back else route
     ordered = _order(keys, segments, sweeps)
     at = {k: (i, j) for i, layer in enumerate(ordered) for j, k in enumerate(layer)}
@@ -169,9 +170,7 @@ def _longest_path(nodes: Sequence[str], links: Mapping[tuple[str, str], bool]) -
     return depth
 
 
-def _order(
-    layers: list[list[object]], segments: Sequence[tuple[object, object]], sweeps: int
-) -> list[list[object]]:
+def _order(layers: list[list[object]], segments: Sequence[tuple[object, object]], sweeps: int) -> list[list[object]]:
     before: dict[object, list[object]] = {}
     after: dict[object, list[object]] = {}
     for a, b in segments:
@@ -201,7 +200,7 @@ def _barycentre(neighbours: list[object], place: Mapping[object, int], default: 
 def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, list[object]]) -> int:
     """Pairs of edges between neighbouring layers that cross, counted as inversions with a Fenwick tree."""
     total = 0
-    for upper, lower in zip(layers, layers[1:], strict=False):
+    for upper, lower in itertools.pairwise(layers):
         place = {k: j for j, k in enumerate(lower)}
         ends = [e for k in upper for e in sorted(place[n] for n in after.get(k, []))]
         tree = [0] * (len(lower) + 1)

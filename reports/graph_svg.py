@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def _heights(layout: Layout) -> list[list[float]]:
     before: dict[tuple[int, int], list[tuple[int, int]]] = {}
     after: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for route in layout.routes.values():
-        for a, b in zip(route, route[1:], strict=False):
+        for a, b in itertools.pairwise(route):
             low, high = sorted((a, b))
             after.setdefault(low, []).append(high)
             before.setdefault(high, []).append(low)

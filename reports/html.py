@@ -72,7 +72,14 @@ def to_html(
     """
     prefix = text.common_prefix(s.name for s in run.subjects if s.kind == "theorem")
     names = [s.name for s in run.subjects]
-    page = Page(run, text.anchors(names), graph.states(run), prefix, previous, svg.Axis.of([run, previous] if previous else [run]))
+    page = Page(
+        run,
+        text.anchors(names),
+        graph.states(run),
+        prefix,
+        previous,
+        svg.Axis.of([run, previous] if previous else [run]),
+    )
     subjects = [page.subject(s, i) for i, s in enumerate(run.subjects)]
     modules = _modules(run, subjects, page)
     links = graph.edges(run)
@@ -122,7 +129,8 @@ def _environment() -> jinja2.Environment:
         css=Markup(css),
         script=Markup(script),
         # Nothing is fetched, and no script but ours runs, whatever a rule may smuggle in.
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'",
         glyph=lambda verdict: GLYPHS[str(verdict)],
         pills=PILLS,
         layer_words=LAYERS,
@@ -213,7 +221,14 @@ def _graph(subjects: Sequence[SubjectResult], links: Sequence[tuple[str, str]], 
 
 def _module_graph(modules: Sequence[Module], links: Sequence[tuple[str, str]]) -> Markup:
     nodes = [
-        graph_svg.Node(m.name, m.short, m.anchor, graph_svg.overall(m.counts), f"{m.name}: {graph_svg.tally_words(m.counts)}", m.counts)
+        graph_svg.Node(
+            m.name,
+            m.short,
+            m.anchor,
+            graph_svg.overall(m.counts),
+            f"{m.name}: {graph_svg.tally_words(m.counts)}",
+            m.counts,
+        )
         for m in modules
     ]
     return graph_svg.draw(nodes, links, "dependency graph of modules, what is used on the left of what uses it")

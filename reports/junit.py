@@ -48,7 +48,11 @@ def _case(suite: ET.Element, subject: SubjectResult, result: PropertyResult) -> 
         case.set("file", _legal(str(subject.source["file"])))
         case.set("line", _legal(str(subject.source.get("line", 1))))
     properties = ET.SubElement(case, "properties")
-    for name, value in (("points", str(result.points)), ("max_ulp", ulps(result.max_ulp)), ("grade", result.grade or "")):
+    for name, value in (
+        ("points", str(result.points)),
+        ("max_ulp", ulps(result.max_ulp)),
+        ("grade", result.grade or ""),
+    ):
         ET.SubElement(properties, "property", name=name, value=_legal(value))
     text = _legal(_details(subject, result))
     message = _legal(_message(result))
@@ -73,7 +77,8 @@ def _details(subject: SubjectResult, result: PropertyResult) -> str:
     if c:
         lines += [f"{k} = {decimal(v)}" for k, v in {**c.inputs, **c.tangents, **c.cotangents}.items()]
         lines += [
-            f"{entry_name(c.argument, c.entry)}: got {decimal(c.got)}, expected {expected_words(c.expected)} ({c.oracle})",
+            f"{entry_name(c.argument, c.entry)}: got {decimal(c.got)}, "
+            f"expected {expected_words(c.expected)} ({c.oracle})",
             f"region: {c.region}",
             f"replay: backprove replay {shlex.quote(c.id)}",
         ]

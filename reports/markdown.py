@@ -29,7 +29,12 @@ def to_markdown(run: RunResult, changes: list[str] | None = None) -> str:
     body: list[str] = []
     weak = warnings(run)
     if weak:
-        body += ["## Before you rely on it", "", *(f"- **{_text(f.title)}: {_text(f.value)}.** {_text(f.detail)}" for f in weak), ""]
+        body += [
+            "## Before you rely on it",
+            "",
+            *(f"- **{_text(f.title)}: {_text(f.value)}.** {_text(f.detail)}" for f in weak),
+            "",
+        ]
     failing = sorted((s for s in run.subjects if s.verdict.fails), key=lambda s: s.verdict.rank)
     if failing:
         body += ["## What is wrong", ""]
@@ -80,7 +85,11 @@ def sentence(run: RunResult) -> str:
 
 def _verdict_table(run: RunResult) -> list[str]:
     counts = verdict_counts(run)
-    return ["| " + " | ".join(counts) + " |", "| " + " | ".join("---:" for _ in counts) + " |", "| " + " | ".join(map(count, counts.values())) + " |"]
+    return [
+        "| " + " | ".join(counts) + " |",
+        "| " + " | ".join("---:" for _ in counts) + " |",
+        "| " + " | ".join(map(count, counts.values())) + " |",
+    ]
 
 
 def _failure(subject: SubjectResult) -> list[str]:

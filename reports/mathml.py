@@ -11,9 +11,9 @@ from markupsafe import Markup
 from math_core import LatexError, LatexToMathML
 
 # MathML Core without links and scripts.
-_TAGS = frozenset(
-    "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt "
-    "mstyle msub msubsup msup mtable mtd mtext mtr munder munderover".split()
+_TAGS = re.compile(
+    "m(ath|enclose|error|frac|i|multiscripts|n|o|over|padded|phantom|prescripts|root|row|s|space|sqrt|style"
+    "|sub|subsup|sup|table|td|text|tr|under|underover)"
 )
 
 # HTML knows entities such as &ApplyFunction; that XML does not.
@@ -31,11 +31,13 @@ def mathml(tex: str, *, display: bool = False) -> Markup:
     if not tex.strip():
         return Markup("")
     try:
-        text = _ENTITY.sub(lambda m: html.unescape(m[0]), _converter().convert_with_local_state(tex, displaystyle=display))
+        text = _ENTITY.sub(
+            lambda m: html.unescape(m[0]), _converter().convert_with_local_state(tex, displaystyle=display)
+        )
         root = ET.fromstring(text)
     except (LatexError, ET.ParseError, UnicodeEncodeError):
         return Markup("<code>{}</code>").format(tex)
-    if any(e.tag not in _TAGS or any(a == "href" or a.startswith("on") for a in e.attrib) for e in root.iter()):
+    if any(not _TAGS.fullmatch(e.tag) or any(a == "href" or a.startswith("on") for a in e.attrib) for e in root.iter()):
         return Markup("<code>{}</code>").format(tex)
     return Markup(text)  # every tag and attribute was looked at above
 

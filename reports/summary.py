@@ -186,11 +186,15 @@ def load_run(directory: Path | str) -> RunResult:
         raise UsageError(f"{path} is not strict JSON ({e}): run `backprove verify` again to write it anew") from None
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:
-        raise UsageError(f"{path} has schema {found!r}, this version reads schema {SCHEMA}: run `backprove verify` again")
+        raise UsageError(
+            f"{path} has schema {found!r}, this version reads schema {SCHEMA}: run `backprove verify` again"
+        )
     try:
         return run_from_plain(data)
     except (AttributeError, KeyError, TypeError, ValueError) as e:
-        raise UsageError(f"{path} is not a stored run ({type(e).__name__}: {e}): run `backprove verify` again") from None
+        raise UsageError(
+            f"{path} is not a stored run ({type(e).__name__}: {e}): run `backprove verify` again"
+        ) from None
 
 
 def _refuse_constant(name: str) -> float:

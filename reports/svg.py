@@ -115,9 +115,10 @@ class Axis:
         top = max([*counts, *previous])
         x = self._x(math.log10(CONTRACT_ULPS), width)
         outline = f'<path class="g" d="{self._steps(previous, top, width, height)}"/>' if sum(previous) else ""
+        words, bars = escape(histogram_words(counts)), self._bars(counts, top, width, height)
         return Markup(
-            f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(histogram_words(counts))}">'
-            f'<path d="{self._bars(counts, top, width, height)}"/>{outline}<path class="c" d="M{x:.1f} 0V{height}"/></svg>'
+            f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
+            f'<path d="{bars}"/>{outline}<path class="c" d="M{x:.1f} 0V{height}"/></svg>'
         )
 
     def histogram(self, series: Mapping[str, Sequence[int]], ghost: Sequence[int] | None = None) -> Markup:
@@ -132,10 +133,12 @@ class Axis:
         if not sum(total):
             return Markup("")
         previous = list(ghost or [])
-        top = max(max(max(c) for c in series.values()), *(previous or [0]))
+        top = max(*(max(c) for c in series.values()), *(previous or [0]))
         behind = f'<path class="g" d="{self._steps(previous, top, width, height)}Z"/>' if sum(previous) else ""
         lines = "".join(
-            f'<path class="d{i}" d="{self._steps(c, top, width, height)}"/>' for i, c in enumerate(series.values()) if sum(c)
+            f'<path class="d{i}" d="{self._steps(c, top, width, height)}"/>'
+            for i, c in enumerate(series.values())
+            if sum(c)
         )
         return Markup(
             f'<svg class="histogram" viewBox="-6 -4 {width + 12} {height + 26}" role="img" '
@@ -147,12 +150,15 @@ class Axis:
         width, height = WIDTH, HEIGHT
         exponents = [e for e in (-2, 0, 2, 4, 8, 12, 16) if self._x(e, width) < 0.93 * width]
         ticks = [(0.5 / self.bins * width, "exact")] + [(self._x(e, width), _power(e)) for e in exponents]
-        marks = "".join(f'<path d="M{x:.1f} {height}v4"/><text x="{x:.1f}" y="{height + 17}">{words}</text>' for x, words in ticks)
+        marks = "".join(
+            f'<path d="M{x:.1f} {height}v4"/><text x="{x:.1f}" y="{height + 17}">{words}</text>' for x, words in ticks
+        )
         x = self._x(math.log10(CONTRACT_ULPS), width)
         return Markup(
             '<svg class="defs" aria-hidden="true" width="0" height="0"><symbol id="ulp-axis" overflow="visible">'
-            f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}<text x="{width}" y="{height + 17}" class="e">ulps</text></g>'
-            f'<path class="c" d="M{x:.1f} 0V{height}"/><text class="cl" x="{x + 5:.1f}" y="8">16 ulps</text></symbol></svg>'
+            f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}'
+            f'<text x="{width}" y="{height + 17}" class="e">ulps</text></g><path class="c" d="M{x:.1f} 0V{height}"/>'
+            f'<text class="cl" x="{x + 5:.1f}" y="8">{CONTRACT_ULPS:g} ulps</text></symbol></svg>'
         )
 
 
@@ -166,7 +172,10 @@ def _power(exponent: int) -> str:
 
 
 def heat_maps(jacobians: Mapping[str, Any] | None) -> list[tuple[str, Markup]]:
-    """The rule's Jacobian, the true one and their difference as (title, drawing); empty unless both are matrices of one size."""
+    """The rule's Jacobian, the true one and their difference as (title, drawing).
+
+    Empty unless both are matrices of one size.
+    """
     rule, true = (_matrix((jacobians or {}).get(k)) for k in ("rule", "true"))
     if not rule or not true or (len(rule), len(rule[0])) != (len(true), len(true[0])):
         return []
@@ -206,8 +215,9 @@ def _heat_map(matrix: list[list[float | None]], top: float, title: str) -> Marku
             else:
                 share = min(1.0, abs(v) / top) if top else 0.0
                 sign = "neg" if v < 0 else "pos"
+                opacity = f"{0.06 + 0.74 * share:.2f}"
                 out.append(
-                    f'<rect class="{sign}" fill-opacity="{0.06 + 0.74 * share:.2f}" {where}><title>[{i}, {j}]: {label}</title></rect>'
+                    f'<rect class="{sign}" fill-opacity="{opacity}" {where}><title>[{i}, {j}]: {label}</title></rect>'
                 )
             if cell == 46:
                 text = "\N{MULTIPLICATION SIGN}" if v is None else _short(v)
@@ -242,10 +252,12 @@ def trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
         f"<title>{escape(p['label'])}: {percent(p['holds'])} hold</title></circle>"
         for i, p in enumerate(points)
     )
-    words = escape(f"trend over {len(points)} runs: {percent(points[0]['holds'])} held at first, {percent(points[-1]['holds'])} now")
+    first, last = (percent(points[i]["holds"]) for i in (0, -1))
+    words = escape(f"trend over {len(points)} runs: {first} held at first, {last} now")
     grid = "".join(f'<path d="M0 {height * s:g}H{width}"/>' for s in (0, 0.5, 1))
     labels = "".join(f'<text x="-6" y="{height * (1 - s) + 3.5:g}">{percent(s)}</text>' for s in (0, 0.5, 1))
     return Markup(
-        f'<svg class="trend" viewBox="-44 -8 552 106" role="img" aria-label="{words}"><g class="axis">{grid}{labels}</g>'
+        f'<svg class="trend" viewBox="-44 -8 552 106" role="img" aria-label="{words}">'
+        f'<g class="axis">{grid}{labels}</g>'
         f'<path class="cov" d="{line("covered")}"/><path class="hold" d="{line("holds")}"/>{dots}</svg>'
     )

@@ -52,7 +52,12 @@ def _noun(run: RunResult) -> str:
 
 def _complete(run: RunResult) -> Fact:
     if run.partial:
-        return Fact("Run", "cut short", "The run ended before all its work was done; what is shown is what was finished.", "warn")
+        return Fact(
+            "Run",
+            "cut short",
+            "The run ended before all its work was done; what is shown is what was finished.",
+            "warn",
+        )
     only = run.options.get("only")
     if only:
         shown = ", ".join(only) if isinstance(only, list) else str(only)
@@ -64,7 +69,9 @@ def _tried(run: RunResult) -> Fact:
     names = list(dict.fromkeys(s.name for s, p in _results(run) if p.points == 0))
     names += [s.name for s in run.subjects if not s.properties]
     if names:
-        return Fact("Without any point", count(len(names)), "A property that was evaluated nowhere says nothing.", "warn", names)
+        return Fact(
+            "Without any point", count(len(names)), "A property that was evaluated nowhere says nothing.", "warn", names
+        )
     least = min((p.points for _, p in _results(run)), default=0)
     return Fact("Fewest points", count(least), "The smallest number of points behind any single verdict.", "good")
 
@@ -92,7 +99,9 @@ def _dtypes(run: RunResult) -> Fact:
         words = listing([f"{d} in {plural(len(names), _noun(run))}" for d, names in lacking.items()])
         names = list(dict.fromkeys(n for group in lacking.values() for n in group))
         return Fact("Untested number formats", count(len(lacking)), f"Not tried: {words}.", "warn", names)
-    return Fact("Number formats", count(len(asked)), f"Everything was tried in {listing(asked) or 'no format'}.", "good")
+    return Fact(
+        "Number formats", count(len(asked)), f"Everything was tried in {listing(asked) or 'no format'}.", "good"
+    )
 
 
 def _inconclusive(run: RunResult) -> Fact:
@@ -108,7 +117,9 @@ def _balls(run: RunResult) -> Fact:
         totals.update({k: v for k, v in p.counts.items() if k in ("undecided", "unsupported", "outside_domain")})
     points = sum(p.points for _, p in _results(run))
     names = list(
-        dict.fromkeys(s.name for s, p in _results(run) if p.points and p.counts.get("undecided", 0) > DISCARD_LIMIT * p.points)
+        dict.fromkeys(
+            s.name for s, p in _results(run) if p.points and p.counts.get("undecided", 0) > DISCARD_LIMIT * p.points
+        )
     )
     words = [
         f"{count(totals[k])} {v}"
@@ -124,7 +135,12 @@ def _strength(run: RunResult) -> Fact:
     measured = [(s, s.mutation) for s in run.subjects if s.mutation]
     weak = [s.name for s, m in measured if m.get("survivors")]
     if not measured:
-        return Fact(f"Weak {_noun(run)}s", "not measured", "Run backprove mutate to count the broken variants that slip through.", "note")
+        return Fact(
+            f"Weak {_noun(run)}s",
+            "not measured",
+            "Run backprove mutate to count the broken variants that slip through.",
+            "note",
+        )
     killed = sum(int(m.get("killed", 0)) for _, m in measured)
     alive = sum(int(m.get("mutants", 0)) - int(m.get("equivalent", 0)) for _, m in measured)
     detail = f"{count(killed)} of {plural(alive, 'broken variant')} were refused."

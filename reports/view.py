@@ -122,7 +122,7 @@ class Page:
 
     def short(self, name: str) -> str:
         """A name without the prefix that all theorems share."""
-        return name.removeprefix(self.prefix)
+        return name.removeprefix(self.prefix) or "(no name)"
 
     def link(self, name: str) -> Link:
         return Link(self.short(name), self.anchors.get(name), self.states.get(name, "uncovered"))
@@ -274,7 +274,12 @@ def _counterexample(c: Counterexample, verdict: Verdict) -> CounterexampleView:
         got=(decimal(got), hexadecimal(got)),
         expected=(expected_words(expected), expected_words(expected, hexadecimal)),
         inputs=[
-            (role, name, decimal(to_plain(v)), decimal(c.inputs_hex[name]) if name in c.inputs_hex else hexadecimal(to_plain(v)))
+            (
+                role,
+                name,
+                decimal(to_plain(v)),
+                decimal(c.inputs_hex[name]) if name in c.inputs_hex else hexadecimal(to_plain(v)),
+            )
             for role, values in roles
             for name, v in values.items()
         ],

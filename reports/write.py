@@ -45,7 +45,9 @@ def write_reports(run: RunResult, out: Path, *, parquet: bool = False) -> list[P
         out.mkdir(parents=True, exist_ok=True)
         return _write(run, out, parquet)
     except OSError as e:
-        raise UsageError(f"cannot write reports to {out}: {e}; give a directory that can be written to with --out") from None
+        raise UsageError(
+            f"cannot write reports to {out}: {e}; give a directory that can be written to with --out"
+        ) from None
 
 
 def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:

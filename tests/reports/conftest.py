@@ -1,4 +1,4 @@
-"""Runs to report on: the documented catalogue with all well, one with failures, a user's rule, many, and hostile ones."""
+"""Runs to report on: the documented catalogue with all well, with failures, a user's rule, many, and hostile ones."""
 
 from __future__ import annotations
 
@@ -32,8 +32,18 @@ TEX = {
     "gradient": r"\nabla_W L = \delta\,x^{\top}",
     "definition": r"y_i = x_i - \log\sum_{j} e^{x_j}",
     "positivity": r"\sum_{i} e^{x_i} > 0",
-    "self_adjoint": r"\langle \operatorname{relu}'(x)\odot u, w\rangle = \langle u, \operatorname{relu}'(x)\odot w\rangle",
+    "self_adjoint": r"\langle \operatorname{relu}'(x)\odot u, w\rangle = \langle u, w\odot\operatorname{relu}'(x)\rangle",
 }
+TEST = """\
+import numpy as np
+
+
+def test_logsoftmax_vjp():
+    z = np.array([[0.0, 1.0]])  # minimal
+    g = np.array([[1.0, 0.0]])
+    got = rule.vjp(z, g)
+    assert abs(got[0, 1] - -0.7310585786300049) < 1e-12, f"got {got}"
+"""
 ENTRY = """\
 theorem(
     "{name}",
@@ -77,7 +87,13 @@ def make_property(rng: random.Random, name: str, dtype: str, points: int = 10_00
         histogram=_histogram(rng, points),
         counts={"kink": points // 50, "outside_domain": points // 200, "balls_only": points // 300},
         shapes={f"n={n}": points // 5 for n in (1, 2, 3, 7, 16)},
-        regions={"ordinary": points // 2, "large": points // 5, "zero": points // 10, "tie": points // 10, "kink": points // 10},
+        regions={
+            "ordinary": points // 2,
+            "large": points // 5,
+            "zero": points // 10,
+            "tie": points // 10,
+            "kink": points // 10,
+        },
         seconds=0.02,
     )
 
@@ -166,7 +182,7 @@ def make_counterexample(name: str = "adjointness", dtype: str = "float64") -> Co
         expected=-float(y[1]),
         oracle="ball arithmetic, 128 bits",
         region="ordinary",
-        test='import numpy as np\n\n\ndef test_logsoftmax_vjp():\n    z = np.array([[0.0, 1.0]])  # minimal\n    g = np.array([[1.0, 0.0]])\n    got = rule.vjp(z, g)\n    assert abs(got[0, 1] - -0.7310585786300049) < 1e-12, f"got {got}"\n',
+        test=TEST,
         message="The cotangent of z at [0, 1] is 0.0, where the adjoint of the derivative gives -0.7310585786300049.",
         jacobians={"rule": np.diag(1 - y).tolist(), "true": true.tolist()},
     )
@@ -211,7 +227,7 @@ def make_user_run() -> RunResult:
     code = (
         "def logsoftmax_backward(out, g):\n    return g * (1 - np.exp(out))  # a classic mistake\n\n\n"
         'rule = bp.Rule(\n    "logsoftmax",\n    forward=logsoftmax,\n'
-        "    vjp=lambda z, g: logsoftmax_backward(logsoftmax(z), g),\n    inputs={\"z\": bp.array(\"m n\")},\n)\n"
+        '    vjp=lambda z, g: logsoftmax_backward(logsoftmax(z), g),\n    inputs={"z": bp.array("m n")},\n)\n'
     )
     spots = [
         {
@@ -249,7 +265,15 @@ def make_user_run() -> RunResult:
     )
     options = {"points": 10_000, "dtypes": list(DTYPES[:2])}
     return RunResult(
-        "check", "0.1.0", 7, [wrong, right], dict(ENVIRONMENT), options, started="2026-11-21T13:00:00Z", seconds=1.2, exit=1
+        "check",
+        "0.1.0",
+        7,
+        [wrong, right],
+        dict(ENVIRONMENT),
+        options,
+        started="2026-11-21T13:00:00Z",
+        seconds=1.2,
+        exit=1,
     )
 
 
@@ -271,7 +295,9 @@ def make_synthetic_run(n: int = 1000) -> RunResult:
         subjects.append(_subject(rng, entry, earlier))
         earlier.append(entry["name"])
     coverage = {"library": {"declared": n, "executable": n, "covered": n, "holds": n}}
-    return RunResult("verify", "0.1.0", 0, subjects, dict(ENVIRONMENT), {"dtypes": list(DTYPES)}, coverage, seconds=300.0)
+    return RunResult(
+        "verify", "0.1.0", 0, subjects, dict(ENVIRONMENT), {"dtypes": list(DTYPES)}, coverage, seconds=300.0
+    )
 
 
 EVIL = (
@@ -279,7 +305,7 @@ EVIL = (
     "</script><img src=x onerror=alert(1)>",
     "' onmouseover='alert(1)",
     '"><svg onload=alert(1)>',
-    "=HYPERLINK(\"http://example.invalid\")",
+    '=HYPERLINK("http://example.invalid")',
     "+1+cmd|' /C calc'!A0",
     "@SUM(1)",
     "-2+3",
