@@ -14,7 +14,7 @@ from backprove.harness.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.counterexample import build, rule_reference, sentence, spot_values
 from backprove.harness.errors import UsageError
 from backprove.harness.examination import Unsupported
-from backprove.harness.judge import Failure, Judge, Plan, Progress
+from backprove.harness.judge import DRAWN_EXAMPLES, MORE_DRAWN_EXAMPLES, Failure, Judge, Plan, Progress
 from backprove.harness.result import PropertyResult, SubjectResult
 from backprove.harness.verdict import Verdict
 from backprove.strategies.points import DrawnPoint, PointSpace
@@ -38,8 +38,8 @@ def run_rule(
         "rule", rule.name, module=rule.source[0], source={"file": rule.source[0], "line": rule.source[1]}, code=rule.code
     )
     binders = rule_binders(rule)
-    for dtype in dtypes:
-        plan = Plan(dtype, points, seed, accuracy)
+    for k, dtype in enumerate(dtypes):
+        plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
         for binder in binders:
             subject.properties.append(_judge(binder, rule.where, plan, progress, subject, rule_reference(rule)))
     _front_ends(binders, subject)
@@ -65,9 +65,10 @@ def run_theorem(
 ) -> SubjectResult:
     """Judge every claim of a theorem at every dtype."""
     subject = SubjectResult("theorem", theorem.name)
-    for dtype in dtypes:
-        for binder in theorem_binders(theorem):
-            plan = Plan(dtype, points, seed, accuracy)
+    binders = theorem_binders(theorem)
+    for k, dtype in enumerate(dtypes):
+        plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
+        for binder in binders:
             subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, ""))
     return subject
 

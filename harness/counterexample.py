@@ -96,7 +96,8 @@ def sentence(failure: Failure, inputs: Mapping[str, Array], tangents: Mapping[st
     """What is wrong, where, with both values and their sides."""
     f = failure.finding
     given = [f"{k} = {a.tolist()}" for k, a in inputs.items()]
-    given += [f"{k} = {v}" for k, v in {**tangents, **cotangents}.items()]
+    given += [f"{k if k.startswith('tangent') else f'tangent of {k}'} = {v}" for k, v in tangents.items()]
+    given += [f"{k} = {v}" for k, v in cotangents.items()]
     place = f"{f.argument}{list(f.entry) if f.entry else ''}" if f.argument else ""
     text = f"At {', '.join(given)}: {f.what}."
     if f.got is None:

@@ -197,7 +197,7 @@ class CodeOnBalls:
 
 
 def _at(a: Array, p: int) -> Array:
-    return np.array(a[..., p if a.shape[-1] > 1 else 0], dtype=a.dtype)
+    return np.array(a[..., p % a.shape[-1]], dtype=a.dtype)
 
 
 def cast(array: Array, dtype: str) -> Array:

@@ -35,8 +35,12 @@ CHUNK = 2048
 SPECIAL_POINTS = 40
 RANDOM_EXACT_POINTS = 64
 DRAWN_EXAMPLES = 40
+MORE_DRAWN_EXAMPLES = 10
+"""Examples at further dtypes: the formula is the same, the numbers are not."""
 EXTREME_POINTS = 128
 EMPTY_POINTS = 8
+EXACT_CAP = 256
+"""So many suspicious points of one batch meet the exact layer at most."""
 MAX_DRAWS = 4
 """At most so many times the wanted points are drawn where hypotheses discard many of them."""
 UNDECIDED_SHARE = 0.5
@@ -45,12 +49,13 @@ UNDECIDED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do: dtype, number of points, seed, and the accuracy asked for (None: graded only)."""
+    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only), Hypothesis examples."""
 
     dtype: str
     points: int
     seed: int = 0
     accuracy: float | None = None
+    examples: int = DRAWN_EXAMPLES
 
 
 @dataclass
@@ -176,7 +181,7 @@ class Judge:
             return
         strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
         groups: dict[tuple[tuple[int, ...], ...], list[DrawnPoint]] = {}
-        for p in sample(strategy, DRAWN_EXAMPLES, seed=self.plan.seed):
+        for p in sample(strategy, self.plan.examples, seed=self.plan.seed):
             groups.setdefault(tuple(a.shape for a in p.arrays), []).append(p)
         for shapes, members in groups.items():
             bound = self.bound(shapes)
@@ -188,7 +193,8 @@ class Judge:
             directions = tuple(np.stack(column, axis=-1) for column in columns)
             if getattr(bound, "unit", False):
                 directions = tuple(np.ones_like(d) for d in directions)
-            yield _Batch(bound, points, directions, self._admitted(points), np.ones(points.count, dtype=bool))
+            every = np.ones(points.count, dtype=bool)
+            yield _Batch(bound, points, directions, self._admitted(points), every, drawn=True)
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -200,7 +206,7 @@ class Judge:
             return
         points = batch.points.take(keep)
         directions = [d[..., keep] for d in batch.directions]
-        seen = batch.bound.examine(points.arrays, directions, batch.exact[keep])
+        seen = batch.bound.examine(points.arrays, directions, batch.exact[keep], cap=0 if batch.drawn else EXACT_CAP)
         if self.plan.accuracy is not None and not batch.beyond:
             self._hold_to_accuracy(seen, batch.bound)
         counted = ~seen.outside & ~np.array([f is not None and batch.beyond and f.verdict is Verdict.INACCURATE for f in seen.findings])
@@ -356,3 +362,5 @@ class _Batch:
     """Points that meet the exact layer in any case."""
     beyond: bool = False
     """Points beyond the default range: only `falsified` counts there."""
+    drawn: bool = False
+    """Points of many shapes, all of which meet the exact layer: the screens that only point to it are left out."""

@@ -103,7 +103,7 @@ def _setup(old: RunResult, new: RunResult) -> list[str]:
         a, b = old.environment.get(name), new.environment.get(name)
         if a != b:
             out.append(f"{name}: {a or 'not recorded'} before, {b or 'not recorded'} now")
-    a, b = total_points(old), total_points(new)
-    if a != b:
-        out.append(f"evaluations: {count(a)} before, {count(b)} now")
+    before, now = total_points(old), total_points(new)
+    if before != now:
+        out.append(f"evaluations: {count(before)} before, {count(now)} now")
     return out

@@ -94,9 +94,9 @@ def layered(nodes: Sequence[str], links: Iterable[tuple[str, str]], sweeps: int 
     """Lay out a directed graph in layers.
 
     The layer of a node is the length of the longest path to it, so every edge points to a later layer; edges over
-    several layers get a place in each layer between (Sugiyama's method). Each layer is then ordered by the barycentre of its
-    neighbours in the layer before and after, in turn, and the order with the fewest crossings is kept. Edges that
-    close a cycle are laid out reversed.
+    several layers get a place in each layer between (Sugiyama's method). Each layer is then ordered by the barycentre
+    of its neighbours in the layer before and after, in turn, and the order with the fewest crossings is kept. Edges
+    that close a cycle are laid out reversed.
     """
     forward = _acyclic(nodes, links)
     depth = _longest_path(nodes, forward)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def with_run(text: str, run: RunResult) -> str:
     return text + line
 
 
-def trend(history: list[dict[str, Any]], command: str, limit: int = 60) -> list[dict[str, Any]]:
+def trend(history: Sequence[Mapping[str, Any]], command: str, limit: int = 60) -> list[dict[str, Any]]:
     """The last records of the same command as points of a trend: label, share that holds and share covered.
 
     Shares are of the declared documented entries for `verify`, of the rules for `check`; None where unknown.

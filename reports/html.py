@@ -95,7 +95,7 @@ def to_html(
         "findings": _findings(run, page),
         "changes": list(changes),
         "previous": previous,
-        "trend": svg.trend_chart(trend(list(history), run.command)),
+        "trend": svg.trend_chart(trend(history, run.command)),
         "modules": modules,
         "module_graph": _module_graph(modules, graph.module_edges(run)),
         "graph": _graph(run.subjects, links, page) if len(subjects) <= GRAPH_LIMIT else Markup(""),

@@ -122,8 +122,8 @@ def _block(lines: list[str], language: str) -> list[str]:
 def _text(text: str) -> str:
     """Plain text that Markdown and HTML leave alone, on one line."""
     flat = re.sub(r"\s+", " ", text).strip()
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
-    return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", flat)
+    marked = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", flat)
+    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
 
 
 def _within_limit(head: list[str], body: list[str]) -> str:

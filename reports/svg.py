@@ -203,8 +203,8 @@ def _matrix(value: Any) -> list[list[float | None]] | None:
 
 def _heat_map(matrix: list[list[float | None]], top: float, title: str) -> Markup:
     rows, columns = len(matrix), len(matrix[0])
-    cell = 46 if max(rows, columns) <= 6 else max(8, 230 // max(rows, columns))
-    high = cell * 0.7 if cell == 46 else cell
+    cell = 54 if max(rows, columns) <= 6 else max(8, 230 // max(rows, columns))
+    high = cell * 0.6 if cell == 54 else cell
     out = []
     for i, row in enumerate(matrix):
         for j, v in enumerate(row):
@@ -219,9 +219,9 @@ def _heat_map(matrix: list[list[float | None]], top: float, title: str) -> Marku
                 out.append(
                     f'<rect class="{sign}" fill-opacity="{opacity}" {where}><title>[{i}, {j}]: {label}</title></rect>'
                 )
-            if cell == 46:
+            if cell == 54:
                 text = "\N{MULTIPLICATION SIGN}" if v is None else _short(v)
-                out.append(f'<text x="{j * cell + 22.5:g}" y="{i * high + high / 2 + 4:g}">{text}</text>')
+                out.append(f'<text x="{j * cell + 26.5:g}" y="{i * high + high / 2 + 4:g}">{text}</text>')
     words = escape(f"heat map of {title}, {rows} by {columns}")
     return Markup(
         f'<svg class="heat" viewBox="0 0 {columns * cell - 1:g} {rows * high - 1:g}" width="{columns * cell - 1:g}" '

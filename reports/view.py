@@ -135,7 +135,8 @@ class Page:
         dtypes = list(dict.fromkeys(p.dtype for p in s.properties))
         series = {d: svg.add([p.histogram for p in s.properties if p.dtype == d]) for d in dtypes}
         least = {d: min(p.points for p in s.properties if p.dtype == d) for d in dtypes}
-        grade, words = _grade(s.properties)
+        # A grade says how accurate a right formula is; a wrong one has none.
+        grade, words = _grade(s.properties) if s.verdict.rank >= Verdict.INACCURATE.rank else (None, "")
         short = self.short(s.name)
         return SubjectView(
             raw=s,

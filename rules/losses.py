@@ -204,7 +204,11 @@ def kl_div(lp: Tensor, q: Tensor) -> Tensor:
 
 
 def kl_div_jvp(lp: Tensor, q: Tensor, dlp: Tensor, dq: Tensor) -> Tensor:
-    return over(inner(dq, log(q) - lp) + inner(q, dq * inv(q) - dlp), lp.shape[0])
+    """`(1/m) (<dq, log|q| - lp> + <q, dq/q - dlp>)`, with `<q, dq/q>` as `<q (1/q), dq>`, the form of the VJP.
+
+    As it is written in the statement, `dq/q` overflows in floats where `|q| < |dq|/max`.
+    """
+    return over(inner(dq, log(q) - lp) + inner(q * inv(q), dq) - inner(q, dlp), lp.shape[0])
 
 
 def kl_div_vjp(lp: Tensor, q: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:

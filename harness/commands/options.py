@@ -73,7 +73,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> No
         help="points by occasion: dev and ci 1e4, nightly 1e6 (default: ci under CI=true)",
     )
     add("--accuracy", type=positive, metavar="N", help="refuse errors beyond N times what conditioning forces")
-    add("--executor", default="serial", metavar="SPEC", help="serial, processes, or processes:N (default serial)")
+    add("--executor", default="process", metavar="SPEC", help="serial, process (one per core, the default), or process:N")
     add("--resume", action="store_true", help="go on with the same run where it was interrupted")
     add("--timeout", type=positive, metavar="S", help="stop a rule after S seconds")
     add("--out", type=Path, default=out, metavar="DIR", help=f"write the report there (default: {out or 'none'})")
@@ -143,11 +143,11 @@ def parse_executor(spec: str) -> int:
     kind, separator, count = spec.partition(":")
     if kind == "serial" and not separator:
         return 0
-    if kind == "processes" and not separator:
+    if kind == "process" and not separator:
         return os.cpu_count() or 1
-    if kind == "processes" and count.isdigit() and int(count) > 0:
+    if kind == "process" and count.isdigit() and int(count) > 0:
         return int(count)
-    raise UsageError(f"--executor {spec!r} is unknown; expected serial, processes, or processes:N with N at least 1")
+    raise UsageError(f"--executor {spec!r} is unknown; expected serial, process, or process:N with N at least 1")
 
 
 def probe_folder(folder: Path) -> None:

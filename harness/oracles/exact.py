@@ -207,9 +207,12 @@ class ExactLayer:
             return Outcome(Status.UNEXAMINED)
         self.kink_budget -= 1
         try:
-            return self.kinks(problem, x, d)
+            outcome = self.kinks(problem, x, d)
         except Undecided as why:
             return Outcome(Status.UNDECIDED, note=str(why))
+        if outcome.status.refused:
+            self.kink_budget = 0  # one refusal is enough, and a refusal is the dearest answer
+        return outcome
 
     def _compare(
         self, problem: DerivativeProblem, x: list[Array], d: list[Array], index: Array, out: list[Outcome | None]

@@ -87,6 +87,8 @@ def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outco
     random = dyadic(rng, (FIRST_DIRECTIONS, search.size))
     if search.diverges(first[:2]) or search.diverges(random[:2]):
         return Outcome(Status.SINGULAR)
+    if value is None and _Search(problem, x, [np.ones_like(a) for a in d]).diverges(first[:2]):
+        return Outcome(Status.SINGULAR)  # 0 * inf: the direction hides that the slopes diverge
     search.add(np.concatenate([random, -random[: FIRST_DIRECTIONS // 2]]))
     if not search.pieces:
         return Outcome(Status.UNDECIDED, note="no smooth piece was found next to the point")
@@ -112,7 +114,7 @@ def _hull(search: _Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> O
         residual, normal = search.distance(value)
         if residual <= INSIDE:
             return Outcome(Status.KINK_AGREES)
-        if not search.chase(normal, value):
+        if not search.chase(normal, value, thorough=not search.one_piece(value)):
             break
     else:
         return Outcome(Status.UNEXAMINED, note="the pieces at a kink were too many")
@@ -125,7 +127,7 @@ def _hull(search: _Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> O
     sizes = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
     a = int(np.searchsorted(sizes, k, side="right")) - 1
     refused = _refusal(a, k - int(sizes[a]), shapes, float(value[k]), (float(low[k]), float(high[k])))
-    if np.all(high - low <= 1e-12 * search.scale(value)):
+    if search.one_piece(value):
         # all pieces agree: the branch is only in the code, the derivative has one value
         return replace(refused, status=Status.REFUTED, expected_value=float(low[k]))
     return refused
@@ -246,8 +248,16 @@ class _Search:
                     return True
         return False
 
-    def chase(self, normal: Array, value: Array) -> bool:
-        """Look for a piece further out along `normal` than all so far; whether one was found."""
+    def one_piece(self, value: Array) -> bool:
+        """Whether all pieces found have the same derivative: the branch is only in the code."""
+        pieces = np.stack([p.derivative for p in self.pieces], axis=1)
+        return bool(np.all(np.ptp(pieces, axis=1) <= 1e-12 * self.scale(value)))
+
+    def chase(self, normal: Array, value: Array, thorough: bool = True) -> bool:
+        """Look for a piece further out along `normal` than all so far; whether one was found.
+
+        `thorough` adds all single flips and swaps of the best direction to the two directions of the normal.
+        """
         target = max(float(normal @ p.derivative) for p in self.pieces)
         needed = target + 1e-9 * max(abs(target), abs(float(normal @ value)))
         best = max(self.pieces, key=lambda p: float(normal @ p.derivative))
@@ -257,7 +267,7 @@ class _Search:
             guess = np.where(guess == 0, 1e-3, guess)
             guesses = [guess, -guess]
         base = best.direction
-        for k in range(self.size):
+        for k in range(self.size if thorough else 0):
             flipped = base.copy()
             flipped[k] = -flipped[k]
             guesses.append(flipped)

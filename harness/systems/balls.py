@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import is_float
+from backprove.harness.dtypes import FORMATS, is_float
 from backprove.harness.program import Equation, Var
 from backprove.harness.systems import ball_functions as bf
 from backprove.harness.systems import structural
@@ -46,12 +46,17 @@ def pointwise(function: Callable[..., Any], *arrays: Array) -> Array:
     return out if isinstance(out, np.ndarray) else np.asarray(out, dtype=object)
 
 
-def short_dyadic(value: float) -> bool:
-    """At most 12 significant bits: taken for exactly what the author meant, not for a rounded constant."""
+def short_dyadic(value: float, bits: int = 12) -> bool:
+    """At most `bits` significant bits: taken for exactly what the author meant, not for a rounded constant."""
     if value == 0 or not np.isfinite(value):
         return True
     m, _ = np.frexp(value)
-    return float(m * 4096).is_integer()
+    return float(m * 2**bits).is_integer()
+
+
+def exact_bits(dtype: str) -> int:
+    """How many significant bits a literal may have and still be meant exactly: 12, in short formats half of them all."""
+    return min(12, FORMATS[dtype].digits // 2)
 
 
 def _compare(name: str, a: arb, b: arb) -> int:
@@ -100,15 +105,15 @@ class Balls(System):
     def constant(self, value: Array, var: Var) -> Any:
         value = np.asarray(value)[..., None]
         if is_float(var.dtype):
-            return self.real_constant(value.astype(np.float64))
+            return self.real_constant(value.astype(np.float64), exact_bits(var.dtype))
         return value.astype(np.int8) if value.dtype == bool else value
 
-    def real_constant(self, value: Array) -> Any:
+    def real_constant(self, value: Array, bits: int) -> Any:
         out = lift(value)
         if self.widen:
             flat = out.ravel()
             for i, v in enumerate(np.ravel(value).tolist()):
-                if not short_dyadic(v):
+                if not short_dyadic(v, bits):
                     flat[i] = flat[i] * arb(1, self.widen)
         return out
 

@@ -80,8 +80,8 @@ class DualBalls(Balls):
         """Equations (by identity) whose tangents no output needs: they cannot be kinks."""
         self.touched = np.zeros(points, dtype=bool)
 
-    def real_constant(self, value: Array) -> Any:
-        return Dual(super().real_constant(value))
+    def real_constant(self, value: Array, bits: int) -> Any:
+        return Dual(super().real_constant(value, bits))
 
     def map(self, function: Callable[..., Array], *values: Any) -> Any:
         duals = [x for x in values if isinstance(x, Dual)]

@@ -180,7 +180,13 @@ def _dynamic_update_slice(e: Equation, data: Sequence[Array], indices: Sequence[
     return [out]
 
 
+def _stack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+    points = max(x.shape[-1] for x in data)
+    return [np.stack([np.broadcast_to(x, (*x.shape[:-1], points)) for x in data], axis=int(e.params["axis"]))]
+
+
 _MOVES: dict[str, Move] = {
+    "stack": _stack,
     "broadcast_in_dim": _broadcast_in_dim,
     "reshape": _reshape,
     "squeeze": _reshape,

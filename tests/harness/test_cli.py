@@ -93,7 +93,7 @@ def test_help_starts_at_once_without_numpy() -> None:
         (["verify", "--dtype", "float"], "invalid choice: 'float'"),
         (["verify", "--seed", "-1"], "--seed must not be negative"),
         (["verify", "--executor", "cloud"], "--executor 'cloud' is unknown"),
-        (["verify", "--executor", "processes:0"], "--executor 'processes:0' is unknown"),
+        (["verify", "--executor", "process:0"], "--executor 'process:0' is unknown"),
         (["check", "missing.py"], "missing.py does not exist"),
         (["check", str(DATA)], "is a folder"),
         (["check", f"{DATA}/no_rule.py"], "no rule found"),
@@ -140,7 +140,7 @@ def test_a_right_rule_passes_in_the_default_formats_and_writes_a_report_where_as
         (["check", f"{DATA}/several_rules.py::doubled"], 0),
         (["check", f"{DATA}/several_rules.py", "--only", "d*"], 0),
         (["check", f"{DATA}/several_rules.py", "--only", "nothing*"], 5),
-        (["check", f"{DATA}/several_rules.py::RULES", "--executor", "processes:2"], 1),
+        (["check", f"{DATA}/several_rules.py::RULES", "--executor", "process:2"], 1),
         (["verify", "--only", "nothing*"], 5),
         (["verify", "--only", "sumExp_pos", "--timeout", "60"], 0),
         (["verify", "--only", "Proofs.*logSoftmaxVec"], 0),
@@ -214,7 +214,7 @@ def test_profiles() -> None:
     assert resolved("--profile", "nightly", CI="true").points == 1_000_000
     assert resolved("--profile", "nightly", "--points", "1e7").points == 10_000_000
     assert resolved("--dtype", "float16", "--dtype", "float32").dtypes == ("float16", "float32")
-    assert resolved("--executor", "processes:3").workers == 3
+    assert resolved("--executor", "process:3").workers == 3
     assert resolved("--accuracy", "16").engine["accuracy"] == 16.0
 
 

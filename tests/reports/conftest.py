@@ -32,7 +32,7 @@ TEX = {
     "gradient": r"\nabla_W L = \delta\,x^{\top}",
     "definition": r"y_i = x_i - \log\sum_{j} e^{x_j}",
     "positivity": r"\sum_{i} e^{x_i} > 0",
-    "self_adjoint": r"\langle \operatorname{relu}'(x)\odot u, w\rangle = \langle u, w\odot\operatorname{relu}'(x)\rangle",
+    "self_adjoint": r"\langle\operatorname{relu}'(x)\odot u, w\rangle = \langle u, D\odot w\rangle",
 }
 TEST = """\
 import numpy as np
@@ -57,9 +57,9 @@ theorem(
 def _histogram(rng: random.Random, points: int, centre: float = -0.3) -> list[int]:
     counts = [0] * (len(HISTOGRAM_EDGES) + 1)
     counts[0] = points // 5
-    for _ in range(400):
+    for _ in range(60):
         e = rng.gauss(centre, 0.55)
-        counts[min(len(counts) - 1, max(0, math.floor(e - HISTOGRAM_EDGES[0]) + 1))] += points // 500
+        counts[min(len(counts) - 1, max(0, math.floor(e - HISTOGRAM_EDGES[0]) + 1))] += points // 75
     return counts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from xml.etree import ElementTree as ET
 
 import pandas as pd
@@ -100,13 +101,9 @@ def test_markdown_escapes_and_never_breaks_out_of_a_block(hostile_run: RunResult
         else:
             outside.append(line)
     rest = "\n".join(outside)
-    assert (
-        fence == ""
-        and "<script" not in rest
-        and "<img" not in rest
-        and "](javascript" not in rest
-        and " @everyone" not in rest
-    )
+    assert fence == ""
+    assert "<" not in rest and not re.search(r"(?<!\\)\]\(", rest)
+    assert " @everyone" not in rest and "&#64;everyone" in rest
 
 
 def test_markdown_keeps_below_the_limit(failing_run: RunResult) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backprove.harness.result import RunResult
+from backprove.reports.html import LATE
 from backprove.reports.write import write_reports
 
 CHROMIUM = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
@@ -46,7 +47,7 @@ class Browser:
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        self.driver: Any = webdriver.Chrome(options=options, service=Service(DRIVER))
 
     def cdp(self, command: str, **arguments: Any) -> Any:
         return self.driver.execute_cdp_cmd(command, arguments)
@@ -110,7 +111,8 @@ def test_no_error_no_request_no_sideways_scroll(
         browser.size(width)
         browser.open(page)
         browser.js("document.getElementById('openall').click()")
-        assert browser.js("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
+        sideways = "const d = document.documentElement; return [d.scrollWidth - d.clientWidth, innerWidth]"
+        assert browser.js(sideways) == [0, width]
         assert "\u00b7 backprove" in browser.driver.title, "no rule changed the title"
     assert set(browser.requests()) == {page.as_uri()}
     assert browser.console() == []
@@ -169,8 +171,8 @@ def test_sort_within_modules_and_over_all(browser: Browser, failing_page: Path, 
     assert browser.visible()[:2] == [failing_run.subjects[30].name, failing_run.subjects[4].name]
     browser.js(sort % "name")
     browser.js(sort % "name")
-    found = browser.visible()
-    assert found == sorted(found, key=str.lower, reverse=True)
+    names = browser.visible()
+    assert names == sorted(names, key=str.lower, reverse=True)
     browser.keys("g")
     module = {s.name: s.module for s in failing_run.subjects}
     modules = [module[n] for n in browser.visible()]
@@ -189,6 +191,24 @@ def test_deep_links_open_and_show_their_theorem(browser: Browser, failing_page: 
     browser.js("return new Promise(done => setTimeout(done, 100))")
     is_open, top = browser.js(seen)
     assert is_open and 0 <= top < 200
+
+
+def test_details_of_a_large_report_unfold(
+    browser: Browser, synthetic_run: Callable[[int], RunResult], tmp_path: Path
+) -> None:
+    page = write(synthetic_run(LATE + 20), tmp_path)
+    anchor = "t-Lib.Part07.theorem0047"
+    layers = f"return document.querySelectorAll('[id=\"{anchor}\"] .layers').length"
+    browser.open(page)
+    assert browser.js(layers) == 0
+    browser.keys("f", "statement number 47 about")
+    assert browser.visible() == ["Lib.Part07.theorem0047"]
+    browser.open(page, "#" + anchor)
+    assert browser.js(layers) == 1 and browser.js(f"return document.getElementById('{anchor}').open")
+    browser.js("document.getElementById('openall').click()")
+    browser.js("return new Promise(done => setTimeout(done, 300))")
+    assert browser.js("return document.querySelectorAll('.subject > script').length") == 0
+    assert browser.console() == []
 
 
 def test_keyboard(browser: Browser, failing_page: Path, failing_run: RunResult) -> None:

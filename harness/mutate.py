@@ -1,0 +1,321 @@
+"""How many broken variants of each rule the properties of the catalogue refuse.
+
+Every theorem states rules: the rule of a derivative claim, the left side of an identity, the value of a positivity
+claim, and both sides of a duality pairing unless they are built from the rule of a derivative claim. The variants of a
+rule go to all claims that use it. One that no claim refuses is compared with the original in ball arithmetic: if the
+two are equal there, it is another way to write the same rule; if not, it is a survivor.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from backprove.harness.mutation_claims import Property, equivalent, properties
+from backprove.harness.mutations import Mutant, fingerprint, mutants
+from backprove.harness.program import Program
+from backprove.harness.progress import make_progress
+from backprove.harness.substitute import find, rest, substitute
+from backprove.harness.theorem import Theorem
+
+PREFIX = "Proofs.Autograd."
+PAIRING = frozenset({"mul", "reduce_sum", "add", "broadcast_in_dim"})
+"""What a pairing may do with a rule: inner products, and zeros in the slots that are not read."""
+FILE = "mutation.json"
+SERIAL = 400
+"""Up to this many variants starting other processes costs more than it saves."""
+
+
+@dataclass
+class Use:
+    """A claim that uses a rule: `places` are those of its programs in which the rule stands."""
+
+    property: Property
+    places: tuple[int, ...]
+    states: bool = True
+    """False where the theorem only rests on the one that states the rule."""
+
+    def programs(self, rule: Program, variant: Program) -> dict[int, Program] | None:
+        """The claim's programs with the variant in the place of the rule; None where it does not fit."""
+        found = {}
+        for k in self.places:
+            host = self.property.programs[k]
+            whole = fingerprint(host) == fingerprint(rule)
+            changed = variant if whole else substitute(host, rule, find(host, rule), variant)
+            if changed is None:
+                return None
+            found[k] = changed
+        return found
+
+
+@dataclass
+class MutatedRule:
+    """A rule of the catalogue, its variants, and the claims that use it."""
+
+    name: str
+    program: Program
+    uses: list[Use] = field(default_factory=list)
+
+    @property
+    def theorems(self) -> tuple[str, ...]:
+        """Names of the theorems that state it."""
+        return tuple(dict.fromkeys(u.property.theorem for u in self.uses if u.states))
+
+
+def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = None) -> dict[str, Any]:
+    """Judge the variants of all rules that the chosen theorems state; the result is also stored for the reports.
+
+    Args:
+        only: pattern for names of theorems, with or without `Proofs.Autograd.`.
+        theorems: what to take the rules from; the catalogue unless given.
+
+    Returns:
+        {"rules": [{"name", "mutants", "equivalent", "killed", "survivors", "theorems", "killed_by"}],
+        "theorems": [{"name", "mutants", "equivalent", "killed", "survivors"}], "weak": [{"name", "reason"}], "seconds"}.
+        A theorem's `killed` counts what its own claims refuse of the rules that it states.
+    """
+    started = perf_counter()
+    stated = _catalogue() if theorems is None else dict(theorems)
+    rules = collect(stated)
+    chosen = [n for n in stated if only is None or fnmatchcase(n, only) or fnmatchcase(short(n), only)]
+    todo = [k for k, r in enumerate(rules) if set(r.theorems) & set(chosen)]
+    progress = make_progress("rules", len(todo))
+    rows: dict[int, dict[str, Any]] = {}
+    with progress:
+        for k, row in _rows(rules, todo, parallel=theorems is None):
+            rows[k] = row
+            progress.finished(row["name"], "falsified" if row["survivors"] else "holds")
+    found = [rows[k] for k in todo]
+    result = {
+        "rules": found,
+        "theorems": [_of_theorem(n, found) for n in chosen if any(n in r["theorems"] for r in found)],
+        "weak": _weak(chosen, found, rules),
+        "seconds": perf_counter() - started,
+    }
+    if theorems is None:
+        _store(result, partial=only is not None)
+    return result
+
+
+def collect(theorems: Mapping[str, Theorem]) -> list[MutatedRule]:
+    """The rules that the theorems state, each with the claims that use it."""
+    claims = [p for t in theorems.values() for p in properties(t)]
+    rules: dict[str, MutatedRule] = {}
+
+    def state(p: Property, place: int, name: str) -> None:
+        program = p.programs[place].without_dead_code()
+        rule = rules.setdefault(fingerprint(program), MutatedRule(f"{short(p.theorem)}: {name}", program))
+        if not any(u.property is p for u in rule.uses):
+            same = [k for k, q in enumerate(p.programs) if fingerprint(q) == fingerprint(program)]
+            rule.uses.append(Use(p, tuple(same)))
+
+    for p in sorted(claims, key=lambda p: p.kind != "derivative"):
+        if p.kind != "pairing":
+            state(p, 0, p.name)
+    for p in claims:
+        if p.kind == "equality" and (rule := rules.get(fingerprint(p.programs[1]))) is not None:
+            if not any(u.property is p for u in rule.uses):
+                rule.uses.append(Use(p, (1,)))
+    known = list(rules.values())
+    for p in claims:
+        if p.kind == "pairing":
+            _pairing(p, known, state)
+    for rule in rules.values():
+        if all(u.property.kind == "positivity" for u in rule.uses):
+            rule.uses += _resting(rule, claims, theorems)
+    return list(rules.values())
+
+
+def _pairing(p: Property, known: Sequence[MutatedRule], state: Any) -> None:
+    """A pairing uses the rules from which its sides are built; a side built from none is a rule of its own."""
+    for k, side in enumerate(p.programs):
+        fitting = [r for r in known if _built_from(side, r.program)]
+        if fitting:
+            rule = max(fitting, key=lambda r: len(r.program.equations))
+            if not any(u.property is p for u in rule.uses):
+                places = tuple(j for j, s in enumerate(p.programs) if _built_from(s, rule.program))
+                rule.uses.append(Use(p, places))
+        else:
+            state(p, k, f"{p.name}, {('left', 'right')[k]} side")
+
+
+def _built_from(side: Program, rule: Program) -> bool:
+    places = find(side, rule)
+    return bool(places) and all(e.primitive in PAIRING for e in rest(side, rule, places))
+
+
+def _resting(rule: MutatedRule, claims: Sequence[Property], theorems: Mapping[str, Theorem]) -> Iterator[Use]:
+    """Claims in which the rule is used, of theorems that rest on one that states it."""
+    for p in claims:
+        rests = _rests_on(p.theorem, theorems)
+        if rests & set(rule.theorems) and find(p.programs[0], rule.program):
+            yield Use(p, (0,), states=False)
+
+
+def _rests_on(name: str, theorems: Mapping[str, Theorem]) -> set[str]:
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        for n in theorems[todo.pop()].rests_on:
+            if n in theorems and n not in found:
+                found.add(n)
+                todo.append(n)
+    return found
+
+
+def judge(rule: MutatedRule, variants: Sequence[Mutant] | None = None) -> dict[str, Any]:
+    """What the claims say of the variants of one rule; see `run` for the result."""
+    variants = mutants(rule.program) if variants is None else variants
+    killed_by: dict[str, int] = dict.fromkeys(rule.theorems, 0)
+    killed, same, survivors = 0, 0, []
+    for variant in variants:
+        killers = list(_killers(rule, variant.program))
+        for name in killers:
+            killed_by[name] = killed_by.get(name, 0) + 1
+        if killers:
+            killed += 1
+        elif _equivalent(rule, variant.program):
+            same += 1
+        else:
+            survivors.append(variant.label)
+    return {
+        "name": rule.name,
+        "mutants": len(variants),
+        "equivalent": same,
+        "killed": killed,
+        "survivors": survivors,
+        "theorems": list(rule.theorems),
+        "killed_by": killed_by,
+    }
+
+
+def _killers(rule: MutatedRule, variant: Program) -> Iterator[str]:
+    """Names of the theorems that refuse the variant; those that only rest on the rule are asked last, if need be."""
+    killed: set[str] = set()
+    for use in sorted(rule.uses, key=lambda u: not u.states):
+        name = use.property.theorem
+        if name in killed or (killed and not use.states):
+            continue
+        programs = use.programs(rule.program, variant)
+        if programs is not None and use.property.refuses(programs) is not None:
+            killed.add(name)
+            yield name
+
+
+def _equivalent(rule: MutatedRule, variant: Program) -> bool:
+    """Equal to the rule at the points of every claim that is made of the rule itself."""
+    whole = [u.property for u in rule.uses if any(fingerprint(q) == fingerprint(rule.program) for q in u.property.programs)]
+    return all(equivalent(rule.program, variant, p.arguments) for p in whole)
+
+
+def _rows(rules: Sequence[MutatedRule], todo: Sequence[int], *, parallel: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    sizes = {k: len(mutants(rules[k].program)) * len(rules[k].uses) for k in todo}
+    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(todo))
+    if not parallel or workers < 2 or sum(sizes.values()) <= SERIAL:
+        for k in todo:
+            yield k, judge(rules[k])
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        # The largest first, so that no worker is left with one at the end.
+        jobs = [pool.submit(_job, k) for k in sorted(todo, key=lambda k: -sizes[k])]
+        for job in as_completed(jobs):
+            yield job.result()
+
+
+_RULES: list[MutatedRule] = []
+"""The catalogue's rules in a worker process."""
+
+
+def _job(index: int) -> tuple[int, dict[str, Any]]:
+    if not _RULES:
+        _RULES.extend(collect(_catalogue()))
+    return index, judge(_RULES[index])
+
+
+def _catalogue() -> dict[str, Theorem]:
+    import importlib
+
+    found: dict[str, Theorem] = importlib.import_module("backprove.rules.all").load()
+    return found
+
+
+def _of_theorem(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    mine = [r for r in rows if name in r["theorems"]]
+    return {
+        "name": name,
+        "mutants": sum(r["mutants"] for r in mine),
+        "equivalent": sum(r["equivalent"] for r in mine),
+        "killed": sum(r["killed_by"].get(name, 0) for r in mine),
+        "survivors": [f"{r['name']}, {s}" for r in mine for s in r["survivors"]],
+    }
+
+
+def _weak(chosen: Sequence[str], rows: Sequence[Mapping[str, Any]], rules: Sequence[MutatedRule]) -> list[dict[str, str]]:
+    """Theorems whose own claims refuse none of their rules' variants, with the reason."""
+    found = []
+    for name in chosen:
+        own = _of_theorem(name, rows)
+        if own["mutants"] > own["equivalent"] and not own["killed"]:
+            kinds = {u.property.kind for r in rules for u in r.uses if u.property.theorem == name and u.states}
+            others = sorted({short(t) for r in rows if name in r["theorems"] for t, n in r["killed_by"].items() if n})
+            by = f"; refused through {', '.join(others)}" if others else ""
+            found.append({"name": name, "reason": _reason(kinds) + by})
+    return found
+
+
+def _reason(kinds: set[str]) -> str:
+    if kinds == {"pairing"}:
+        return "duality alone cannot see a wrong pair: JVP and VJP with the same wrong factor are adjoint as well"
+    if kinds == {"positivity"}:
+        return "a wrong value that is still positive satisfies the claim"
+    return "none of the edits changes what its claims compare"
+
+
+def short(name: str) -> str:
+    return name.removeprefix(PREFIX)
+
+
+def _path() -> Path:
+    return Path(os.environ.get("BACKPROVE_HOME") or ".backprove") / FILE
+
+
+def stored() -> dict[str, dict[str, Any]]:
+    """The record of each theorem from the last runs, by name; empty where there is none.
+
+    Each is {"mutants", "equivalent", "killed", "survivors"}, as `SubjectResult.mutation` holds it.
+    """
+    try:
+        data = json.loads(_path().read_text(encoding="utf-8"))
+        return {t["name"]: {k: v for k, v in t.items() if k != "name"} for t in data["theorems"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _store(result: Mapping[str, Any], *, partial: bool) -> None:
+    """Write the result beside the runs; what a partial run did not look at is kept."""
+    path = _path()
+    data = dict(result)
+    if partial:
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            for key in ("rules", "theorems", "weak"):
+                new = {r["name"] for r in (result["theorems"] if key == "weak" else result[key])}
+                data[key] = [r for r in before[key] if r["name"] not in new] + list(result[key])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        beside.write_text(json.dumps(data, allow_nan=False, indent=1), encoding="utf-8")
+        beside.replace(path)
+    except OSError:  # the result is printed in any case
+        return

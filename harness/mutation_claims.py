@@ -1,0 +1,230 @@
+"""Claims of theorems at one small shape, judged with another program in the place of the traced one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.binding import Binder
+from backprove.harness.bound_derivative import BoundDerivative, DerivativeFunctions
+from backprove.harness.bound_identity import BoundEquality, BoundPositivity
+from backprove.harness.campaign import theorem_binders
+from backprove.harness.claims import Derivative, Equality, Positivity
+from backprove.harness.examination import Examination
+from backprove.harness.function import JAX, Function, Signature, quiet
+from backprove.harness.program import Program
+from backprove.harness.theorem import Theorem
+from backprove.harness.verdict import Verdict
+from backprove.strategies.cotangents import draw_directions
+from backprove.strategies.points import Points
+from backprove.strategies.shapes import Sizes
+from backprove.strategies.values import draw_points, special_points
+
+Array = NDArray[Any]
+
+DTYPE = "float64"
+ORDINARY_POINTS = 28
+SPECIAL_POINTS = 36
+BATCHES = (2, 10)
+"""Most broken variants fall at the first points: these many first, then up to that many, then all."""
+KINKS = 8
+
+
+class ProgramFunction(Function):
+    """A program in the place of a user's function, at the one signature for which it was made."""
+
+    def __init__(self, program: Program, label: str) -> None:
+        super().__init__(_no_call, label)
+        self.fixed = program
+
+    def _trace(self, signature: Signature) -> tuple[str, Program | None]:
+        known = tuple((v.shape, v.dtype) for v in self.fixed.inputs)
+        if signature != known:
+            raise ValueError(f"{self.label}: this program takes {known}, not {signature}")
+        return JAX, self.fixed
+
+
+def _no_call(*arguments: Any) -> Any:
+    raise TypeError("a program has no Python code to call")
+
+
+class ExactDerivative(BoundDerivative):
+    """Every point meets the exact layer, so what only points at suspicious ones, and the grades, are left out."""
+
+    def _screen(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+        return np.zeros(seen.outside.size, dtype=bool)
+
+    def _differences(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+        return np.zeros(seen.outside.size, dtype=bool)
+
+    def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
+        return None
+
+    def with_rule(self, program: Program) -> ExactDerivative:
+        """The same claim, forward map and traces with `program` as the rule."""
+        other = copy.copy(self)
+        rule = ProgramFunction(program, self.mode)
+        other.functions = DerivativeFunctions(self.functions.forward, rule, self.functions.convention)
+        other.kink_budget = KINKS
+        for cached in ("rule_program", "problem"):
+            other.__dict__.pop(cached, None)
+        return other
+
+
+Claimed = ExactDerivative | BoundEquality | BoundPositivity
+
+
+@dataclass
+class Property:
+    """One claim of a theorem at a fixed shape, with its points.
+
+    Attributes:
+        theorem: full name.
+        name: of the claim, as in reports.
+        kind: "derivative", "equality", "pairing" or "positivity".
+        bound: the claim at the shape.
+        programs: the rule, the two sides, or the value.
+        inputs, directions: points that satisfy the hypotheses, ordinary ones first.
+    """
+
+    theorem: str
+    name: str
+    kind: str
+    bound: Claimed
+    programs: tuple[Program, ...]
+    inputs: tuple[Array, ...] = field(repr=False)
+    directions: tuple[Array, ...] = field(repr=False)
+
+    @property
+    def points(self) -> int:
+        return int((self.inputs or self.directions)[0].shape[-1])
+
+    @property
+    def arguments(self) -> tuple[Array, ...]:
+        """What the programs are evaluated at."""
+        return (*self.inputs, *self.directions)
+
+    def refuses(self, other: Mapping[int, Program]) -> Verdict | None:
+        """The verdict with `other` programs in the places given, None where nothing is wrong."""
+        bound = self._with(other)
+        start = 0
+        with quiet():
+            for stop in (*BATCHES, self.points):
+                batch = slice(start, min(stop, self.points))
+                count = batch.stop - batch.start
+                if count > 0:
+                    seen = bound.examine(
+                        [a[..., batch] for a in self.inputs],
+                        [a[..., batch] for a in self.directions],
+                        np.ones(count, dtype=bool),
+                    )
+                    verdicts = [f.verdict for f in seen.findings if f is not None]
+                    if verdicts:
+                        return min(verdicts, key=lambda v: v.rank)
+                start = max(start, batch.stop)
+        return None
+
+    def _with(self, other: Mapping[int, Program]) -> Claimed:
+        bound = self.bound
+        if isinstance(bound, ExactDerivative):
+            return bound.with_rule(other[0])
+        sides = [
+            ProgramFunction(other[k], s.function.label) if k in other else s.function for k, s in enumerate(bound.sides)
+        ]
+        if isinstance(bound, BoundEquality):
+            return BoundEquality(sides, bound.input_names, bound.signature, bound.dtype)
+        return BoundPositivity(sides[0], bound.nonzero, bound.input_names, bound.signature, bound.dtype)
+
+
+def equivalent(original: Program, other: Program, arguments: Sequence[Array]) -> bool:
+    """Whether two programs are equal over the reals at all points, and `other` no worse in floats.
+
+    In floats `other` may miss its exact value by no more than its own rounding, and is finite where `original` is.
+    """
+    signature: Signature = tuple((v.shape, v.dtype) for v in original.inputs)
+    names = [f"input {k + 1}" for k in range(len(signature))]
+    sides = [ProgramFunction(original, "original"), ProgramFunction(other, "variant")]
+    bound = BoundEquality(sides, names, signature, DTYPE)
+    points = arguments[0].shape[-1]
+    with quiet():
+        seen = bound.examine(arguments, [], np.ones(points, dtype=bool), cap=points)
+        if any(f is not None for f in seen.findings):
+            return False
+        told = [o is not None and o.status.accepted for o in seen.outcomes]
+        if not any(told):
+            return False
+        shapes = bound.sides[0].shapes()
+        before, after = (s.floats(arguments, shapes) for s in bound.sides)
+    return all(bool(np.all(np.isfinite(b) | ~np.isfinite(a))) for a, b in zip(before, after, strict=True))
+
+
+def properties(theorem: Theorem) -> list[Property]:
+    """The claims of a theorem whose functions JAX can trace, at one small shape."""
+    found = []
+    for binder in theorem_binders(theorem):
+        p = _property(theorem, binder)
+        if p is not None:
+            found.append(p)
+    return found
+
+
+def small_sizes(theorem: Theorem) -> Sizes:
+    """Three entries where the statement has one dimension, else 2 x 2: a square shows transposes that are missing."""
+    names = {n for s in theorem.inputs.values() for n in s.names}
+    stars = {d for s in theorem.inputs.values() for d in s.dims if isinstance(d, str) and d.startswith("*")}
+    sizes: Sizes = {n: 3 if len(names) == 1 else 2 for n in names}
+    return {**sizes, **{s.lstrip("*"): (3,) for s in stars}}
+
+
+def _property(theorem: Theorem, binder: Binder) -> Property | None:
+    sizes, specs, claim = small_sizes(theorem), dict(theorem.inputs), binder.claim
+    shapes = [s.shape(sizes) for s in specs.values()]
+    bound: Claimed
+    if isinstance(claim, Derivative):
+        bound = ExactDerivative(claim, binder.derivative, specs, shapes, DTYPE)
+        traced, kind = [bound.rule_program], "derivative"
+    elif isinstance(claim, (Equality, Positivity)):
+        made = binder.bind(shapes, DTYPE)
+        assert isinstance(made, (BoundEquality, BoundPositivity))
+        bound = made
+        traced = [s.program for s in bound.sides]
+        kind = "equality" if isinstance(claim, Equality) else "positivity"
+    else:
+        return None
+    programs = tuple(p for p in traced if p is not None)
+    if len(programs) != len(traced):
+        return None
+    if kind == "equality" and all(map(is_inner_product, programs)):
+        kind = "pairing"
+    points = _points(theorem, specs, sizes, bound.specials)
+    item = ("mutate", theorem.name, binder.name)
+    directions = draw_directions(bound.direction_shapes, points.count, 0, item, DTYPE)
+    if getattr(bound, "unit", False):
+        directions = tuple(np.ones_like(d) for d in directions)
+    return Property(theorem.name, binder.name, kind, bound, programs, points.arrays, directions)
+
+
+def is_inner_product(program: Program) -> bool:
+    """Whether the only output is a sum of inner products."""
+    made = {v.slot: e for e in program.equations for v in e.outputs}
+    todo = [v.slot for v in program.outputs]
+    while todo:
+        e = made.get(todo.pop())
+        if e is not None and e.primitive == "add":
+            todo += [v.slot for v in e.inputs]
+        elif e is None or e.primitive != "reduce_sum" or getattr(made.get(e.inputs[0].slot), "primitive", "") != "mul":
+            return False
+    return len(program.outputs) == 1
+
+
+def _points(theorem: Theorem, specs: dict[str, Any], sizes: Sizes, specials: Sequence[float]) -> Points:
+    ordinary = draw_points(specs, sizes, DTYPE, ORDINARY_POINTS, 0, ("mutate", theorem.name), specials)
+    points = Points.join([ordinary, special_points(specs, sizes, DTYPE, specials, limit=SPECIAL_POINTS)])
+    if theorem.where is None:
+        return points
+    return points.take([i for i in range(points.count) if bool(np.all(theorem.where(*points.point(i))))])

@@ -1,0 +1,267 @@
+"""The judge of last resort: finite differences decide where no number system can run the code.
+
+Forward and rule are only called, in float64. Along random directions and single entries, central differences with one
+Richardson step are taken at three step sizes; each carries a truncation estimate and a rounding estimate. The noise
+of the code is measured, not assumed: difference tables of values at nearby points (Moré and Wild, Estimating
+computational noise, SIAM J. Sci. Comput. 33, 2011). A rule is refused only where it is off by `MARGIN` times the
+error at all three step sizes and the point does not look like a kink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import factorial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.oracles.differences import central
+from backprove.harness.oracles.exact import Outcome, Status, dyadic
+
+Array = NDArray[Any]
+Values = Callable[[list[Array]], list[Array]]
+"""Float64 values at many points (shape + points); NaN where the code gives none."""
+
+STEPS = (2.0**-8, 2.0**-11, 2.0**-14)
+"""Step sizes relative to the point."""
+MARGIN = 32.0
+"""So many times the error of the differences must a disagreement be."""
+RANDOM_DIRECTIONS = 3
+SINGLE_ENTRIES = 4
+LOCALISED = 128
+"""A refused point is localised among so many entries at most."""
+NOISE_SPACINGS = (0.7390851 * 2.0**-44, 0.7390851 * 2.0**-33, 0.7390851 * 2.0**-20)
+"""Spacings of the difference tables, relative to the point; odd, so that coarse grids inside the code show."""
+NOISE_ORDER = 4
+NOISE_FACTOR = 4.0
+TOLD = 1e-3
+FLAT = 1e-6
+"""A slope of zero is told where the error is below this share of the values."""
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One number to compare: `<partner, result>` against the slope of `<weights, forward>` along `tangents`."""
+
+    tangents: list[Array]
+    weights: list[Array]
+    partners: list[Array]
+
+
+def judge(
+    forward: Values,
+    inputs: Sequence[Array],
+    directions: Sequence[Array],
+    result: Sequence[Array],
+    mode: str,
+    wrt: Sequence[int],
+    seed: int = 0,
+) -> list[Outcome]:
+    """One outcome per point: AGREES, REFUTED (localised) or UNDECIDED.
+
+    Args:
+        forward: the forward map's floating-point outputs.
+        inputs, directions: shape + points; floats as float64.
+        result: what the rule returned in float64, shape + points.
+        mode: "vjp" or "jvp".
+        wrt: positions of the differentiated inputs.
+    """
+    bench = _Bench(forward, list(inputs), tuple(wrt))
+    rng = np.random.Generator(np.random.Philox(key=[seed, 29]))
+    n = bench.points
+    agreed, against, refuted = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    kink = np.zeros(n, dtype=bool)
+    for test in _tests(bench, directions, result, mode, rng):
+        told, near, far, suspected = bench.compare(test, result)
+        agreed |= told & near
+        against |= told & ~near
+        refuted |= far & ~suspected
+        kink |= far & suspected
+    out = []
+    for p in range(n):
+        if refuted[p]:
+            out.append(_localise(bench, p, directions, result, mode))
+        elif kink[p]:
+            out.append(Outcome(Status.UNDECIDED, note="black box: the one-sided slopes differ, which looks like a kink"))
+        elif agreed[p] and not against[p]:
+            out.append(Outcome(Status.AGREES))
+        else:
+            out.append(Outcome(Status.UNDECIDED, note="black box: the differences are too inaccurate to tell"))
+    return out
+
+
+def _tests(
+    bench: _Bench, directions: Sequence[Array], result: Sequence[Array], mode: str, rng: np.random.Generator
+) -> list[_Test]:
+    n = bench.points
+    given = [np.broadcast_to(d, (*d.shape[:-1], n)) for d in directions]
+    free = [(*r.shape[:-1], n) for r in result]
+    sizes = [int(np.prod(s[:-1])) for s in free]
+    chosen: list[list[Array]] = []
+    for _ in range(RANDOM_DIRECTIONS):
+        chosen.append([np.repeat(dyadic(rng, (*s[:-1], 1)), n, axis=-1) for s in free])
+    picked = rng.permutation(sum(sizes))[:SINGLE_ENTRIES]
+    chosen += [_single(free, int(k)) for k in np.sort(picked)]
+    if mode == "jvp":
+        return [_Test(given, c, c) for c in chosen]
+    scaled = [[c * m for c, m in zip(some, bench.magnitudes, strict=True)] for some in chosen]
+    return [_Test(s, given, s) for s in scaled]
+
+
+def _single(shapes: Sequence[tuple[int, ...]], k: int) -> list[Array]:
+    """Arrays of zeros with a 1 at the k-th entry of all."""
+    out = []
+    for shape in shapes:
+        a = np.zeros(shape)
+        size = int(np.prod(shape[:-1]))
+        if 0 <= k < size:
+            a.reshape(size, shape[-1])[k] = 1.0
+        k -= size
+        out.append(a)
+    return out
+
+
+class _Bench:
+    """The forward map at a batch of points, with its measured noise."""
+
+    def __init__(self, forward: Values, inputs: list[Array], wrt: tuple[int, ...]) -> None:
+        self.forward, self.inputs, self.wrt = forward, inputs, wrt
+        self.points = max((a.shape[-1] for a in inputs), default=1)
+        self.inputs = [np.broadcast_to(a, (*a.shape[:-1], self.points)) for a in inputs]
+        self.moving = [self.inputs[i] for i in wrt]
+        flat = [np.abs(a).reshape(-1, self.points) for a in self.moving]
+        self.largest = np.max([f.max(axis=0, initial=0.0) for f in flat], axis=0) if flat else np.ones(self.points)
+        zero = np.minimum(1.0, np.where(self.largest > 0, self.largest, 1.0))
+        self.magnitudes = [np.where(a == 0, zero, np.abs(a)) for a in self.moving]
+        self.centre = self.forward(self.inputs)
+        self.noise = self._noise()
+
+    def at(self, tangents: Sequence[Array], t: Array | float) -> list[Array]:
+        moved = list(self.inputs)
+        for i, v in zip(self.wrt, tangents, strict=True):
+            with np.errstate(all="ignore"):
+                moved[i] = self.inputs[i] + v * t
+        return self.forward(moved)
+
+    def _noise(self) -> list[Array]:
+        """Entry by entry: size of the rounding errors of the values around the points."""
+        rng = np.random.Generator(np.random.Philox(key=[31, 37]))
+        v = [dyadic(rng, (*a.shape[:-1], 1)) * a for a in self.magnitudes]
+        with np.errstate(all="ignore"):
+            worst = [np.maximum(np.abs(f) * 2.0**-53, 2.0**-1070) for f in self.centre]
+            gamma = factorial(NOISE_ORDER) ** 2 / factorial(2 * NOISE_ORDER)
+            for spacing in NOISE_SPACINGS:
+                rows = [self.at(v, k * spacing) for k in range(1, NOISE_ORDER + 3)]
+                for k, f in enumerate(self.centre):
+                    table = np.stack([f, *(row[k] for row in rows)])
+                    last = np.diff(table, n=NOISE_ORDER, axis=0)
+                    sigma = np.sqrt(gamma * np.mean(last**2, axis=0))
+                    worst[k] = np.maximum(worst[k], np.where(np.isfinite(sigma), sigma, worst[k]))
+        return [NOISE_FACTOR * w for w in worst]
+
+    def steps(self, tangents: Sequence[Array]) -> Array:
+        """Per point: t with `|t v| <= |x|` in every entry (magnitudes at zeros)."""
+        limit = np.full(self.points, np.inf)
+        for v, m in zip(tangents, self.magnitudes, strict=True):
+            with np.errstate(all="ignore"):
+                ratio = np.where(v != 0, m / np.abs(v), np.inf)
+            limit = np.minimum(limit, ratio.reshape(-1, self.points).min(axis=0, initial=np.inf))
+        return np.where(np.isfinite(limit), limit, 1.0)
+
+    def compare(self, test: _Test, result: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
+        """Per point: can the differences tell, do they agree, are they far apart, does it look like a kink?"""
+        unit = self.steps(test.tangents)
+
+        def along(t: Array) -> tuple[Array, Array]:
+            return self._pair(self.at(test.tangents, t), test.weights), self._pair_noise(test.weights)
+
+        found = [central(along, s * unit, np.float64) for s in STEPS]
+        values = np.stack([f.value for f in found])
+        errors = np.stack([f.error for f in found])
+        left = self._pair(result, test.partners)
+        with np.errstate(all="ignore"):
+            own = 2.0**-50 * self._pair([np.abs(r) for r in result], [np.abs(p) for p in test.partners])
+            off = np.abs(left - values)
+            best = np.argmin(np.where(np.isfinite(errors), errors, np.inf), axis=0)
+            here = np.arange(self.points)
+            value, error = values[best, here], errors[best, here] + own
+            size = np.maximum(np.abs(left), np.abs(value))
+            flat = self._pair([np.abs(f) for f in self.centre], [np.abs(w) for w in test.weights]) / unit
+            usable = np.isfinite(left) & np.isfinite(value) & np.isfinite(error)
+            told = usable & (error <= np.maximum(TOLD * size, FLAT * flat))
+            near = off[best, here] <= error
+            far = usable & np.all(np.isfinite(off) & (off > MARGIN * (errors + own)), axis=0)
+        suspected = self._kink(along, unit) if far.any() else np.zeros(self.points, dtype=bool)
+        return told, near, far, suspected
+
+    def _kink(self, along: Callable[[Array], tuple[Array, Array]], unit: Array) -> Array:
+        """Whether the gap of the one-sided slopes does not shrink with the step, as it does where the map is smooth."""
+        middle, noise = along(0 * unit)
+        gaps, doubts = [], []
+        with np.errstate(all="ignore"):
+            for s in STEPS:
+                h = s * unit
+                gaps.append(np.abs(along(h)[0] - 2 * middle + along(-h)[0]) / h)
+                doubts.append(8 * noise / h)
+            told = gaps[-1] > doubts[-1]
+            # a smooth map's gap falls by the ratio of the steps, 1/64 from first to last
+            jump = told & ~(gaps[-1] <= 0.25 * gaps[0])
+            return np.asarray(jump | ~np.isfinite(gaps[-1]))
+
+    def _pair(self, values: Sequence[Array], weights: Sequence[Array]) -> Array:
+        total = np.zeros(self.points)
+        with np.errstate(all="ignore"):
+            for f, w in zip(values, weights, strict=True):
+                # a weight of zero silences an entry even where it is not finite
+                product = np.where(w == 0, 0.0, f * w)
+                total = total + np.broadcast_to(product, (*w.shape[:-1], self.points)).reshape(-1, self.points).sum(axis=0)
+        return total
+
+    def _pair_noise(self, weights: Sequence[Array]) -> Array:
+        return self._pair(self.noise, [np.abs(w) for w in weights])
+
+
+def _localise(bench: _Bench, p: int, directions: Sequence[Array], result: Sequence[Array], mode: str) -> Outcome:
+    """The worst entry of a refused point, by differences along single entries."""
+    free = [r.shape[:-1] for r in result]
+    sizes = [int(np.prod(s)) for s in free]
+    n = min(sum(sizes), LOCALISED)
+    here = [np.repeat(a[..., p : p + 1], n, axis=-1) for a in bench.inputs]
+    local = _Bench(bench.forward, here, bench.wrt)
+    given = [np.repeat(np.broadcast_to(d, (*d.shape[:-1], bench.points))[..., p : p + 1], n, axis=-1) for d in directions]
+    units = [np.zeros((*s, n)) for s in free]
+    start = 0
+    for u, size in zip(units, sizes, strict=True):
+        for k in range(max(0, min(size, n - start))):
+            u.reshape(size, n)[k, start + k] = 1.0
+        start += size
+    tangents, weights = (units, given) if mode == "vjp" else (given, units)
+    unit = local.steps(tangents)
+
+    def along(t: Array) -> tuple[Array, Array]:
+        return local._pair(local.at(tangents, t), weights), local._pair_noise(weights)
+
+    found = [central(along, s * unit, np.float64) for s in STEPS]
+    errors = np.stack([f.error for f in found])
+    best = np.argmin(np.where(np.isfinite(errors), errors, np.inf), axis=0)
+    value = np.stack([f.value for f in found])[best, np.arange(n)]
+    error = errors[best, np.arange(n)]
+    got = np.concatenate([r[..., p].reshape(-1) for r in result])[:n]
+    with np.errstate(all="ignore"):
+        off = np.where(np.isfinite(value), np.abs(got - value) / (error + 2.0**-50 * np.abs(got) + 1e-300), 0.0)
+    k = int(np.argmax(off))
+    a = int(np.searchsorted(np.cumsum(sizes), k, side="right"))
+    at = k - sum(sizes[:a])
+    entry = tuple(int(i) for i in np.unravel_index(at, free[a])) if free[a] else ()
+    return Outcome(
+        Status.REFUTED,
+        argument=a,
+        entry=entry,
+        got=repr(float(got[k])),
+        expected=repr(float(value[k])),
+        got_value=float(got[k]),
+        expected_value=float(value[k]),
+        note="black box",
+    )

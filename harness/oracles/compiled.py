@@ -1,0 +1,87 @@
+"""The real thing: a function compiled by XLA, jitted and vmapped, on points of one shape.
+
+The bulk layers interpret the traced program in NumPy and never run XLA's code. One compiled program per claim and dtype
+is run beside them, with compile options that trade the speed of the code for that of the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+
+Array = NDArray[Any]
+Signature = tuple[tuple[tuple[int, ...], str], ...]
+
+POINTS = 64
+"""Points of one compiled program; fewer are filled up with the last one."""
+
+FAST: dict[str, bool | int | str] = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+"""Options under which XLA compiles several times faster and its code runs a third slower."""
+
+
+@dataclass
+class CompiledFunction:
+    """A JAX-traceable function, compiled once for every number of points that is asked for.
+
+    Attributes:
+        call: the function, of one point.
+        signature: shape and dtype name of every argument.
+    """
+
+    call: Callable[..., Any]
+    signature: Signature
+    _programs: dict[int, Callable[..., Any]] = field(default_factory=dict)
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        """Results at many points: float64 (integers and truth values as they are), shape + points.
+
+        Args:
+            arrays: one per argument, shape + points (or 1); floats as float64.
+
+        Raises:
+            Exception: whatever tracing and compiling raise.
+        """
+        points = max((a.shape[-1] for a in arrays), default=1)
+        every = [np.broadcast_to(a, (*a.shape[:-1], points)) for a in arrays]
+        parts = [self._chunk([a[..., k : k + POINTS] for a in every]) for k in range(0, max(points, 1), POINTS)]
+        return [np.concatenate(column, axis=-1) for column in zip(*parts, strict=True)]
+
+    def _chunk(self, arrays: list[Array]) -> list[Array]:
+        import jax
+
+        n = max((a.shape[-1] for a in arrays), default=1)
+        fill = np.minimum(np.arange(POINTS), max(n - 1, 0)) if n else np.zeros(POINTS, dtype=int)
+        if n == 0:
+            arrays = [np.ones((*a.shape[:-1], 1), a.dtype) for a in arrays]
+        first = [np.ascontiguousarray(np.moveaxis(a[..., fill], -1, 0)) for a in arrays]
+        ready = [a.astype(_numpy_dtype(dt)) for a, (_, dt) in zip(first, self.signature, strict=True)]
+        with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+            if POINTS not in self._programs:
+                lowered = jax.jit(jax.vmap(self.call)).lower(*ready)
+                self._programs[POINTS] = lowered.compile(compiler_options=FAST)
+            leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self._programs[POINTS](*ready))]
+        return [_read(np.moveaxis(leaf, 0, -1)[..., :n]) for leaf in leaves]
+
+
+def compiled_results(call: Callable[..., Any], signature: Signature, arrays: Sequence[Array]) -> list[Array]:
+    """Results of `call`, jitted and vmapped, at the given points; see `CompiledFunction`."""
+    return CompiledFunction(call, signature)(arrays)
+
+
+def _numpy_dtype(name: str) -> Any:
+    return FORMATS[name].numpy if name in FORMATS else np.dtype(name)
+
+
+def _read(a: Array) -> Array:
+    return a if a.dtype.kind in "iub" else a.astype(np.float64)
