@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprove.harness.bound_derivative import BoundDerivative, DerivativeFunctions
-from backprove.harness.bound_identity import BoundEquality, BoundPositivity
+from backprove.harness.bound_identity import BoundEquality
+from backprove.harness.bound_positivity import BoundPositivity
 from backprove.harness.claims import Adjointness, Claim, Derivative, Equality, Positivity
 from backprove.harness.examination import Bound
 from backprove.harness.function import Function, Signature

@@ -1,4 +1,4 @@
-"""What code must keep to before its numbers are judged: the same answer for the same input."""
+"""What code must keep to before its numbers are judged: leave its inputs alone, one answer for one input."""
 
 from __future__ import annotations
 
@@ -29,6 +29,24 @@ def two_answers(function: Callable[..., Any], arguments: Sequence[Array]) -> boo
     with quiet():
         first, second = (flatten(function(*(np.array(a) for a in arguments))) for _ in range(2))
     return len(first) != len(second) or not all(_same(a, b) for a, b in zip(first, second, strict=True))
+
+
+def changed(function: Callable[..., Any], arguments: Sequence[Array]) -> int | None:
+    """Position of the first argument that a call writes into; None where it writes into none.
+
+    A trace does not show this: traced arrays are immutable, so `x *= 2` there makes a new array.
+
+    Args:
+        function: code as the user wrote it.
+        arguments: ordinary arrays of the real dtypes; the call gets copies.
+
+    Raises:
+        Exception: whatever the code raises.
+    """
+    given = [np.array(a) for a in arguments]
+    with quiet():
+        function(*given)
+    return next((k for k, (a, b) in enumerate(zip(arguments, given, strict=True)) if not _same(np.asarray(a), b)), None)
 
 
 def _same(a: Array, b: Array) -> bool:

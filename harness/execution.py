@@ -65,7 +65,8 @@ class Called:
 def arguments_at(arrays: Sequence[Array], signature: Signature, point: int) -> list[Array]:
     """The arguments of one call: arrays of the real dtypes without a points axis."""
     return [
-        cast(np.array(a[..., point if a.shape[-1] > 1 else 0]), dt) for a, (_, dt) in zip(arrays, signature, strict=True)
+        cast(np.array(a[..., point if a.shape[-1] > 1 else 0]), dt)
+        for a, (_, dt) in zip(arrays, signature, strict=True)
     ]
 
 
@@ -136,7 +137,11 @@ def _same(a: Sequence[Array], b: Sequence[Array], dtype: str, factor: float) -> 
     for p, q in zip(a, b, strict=True):
         v, w = np.asarray(p).astype(np.float64), np.asarray(q).astype(np.float64)
         with np.errstate(all="ignore"):
-            near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= factor * u * np.maximum(np.abs(v), np.abs(w)))
+            near = (
+                (v == w)
+                | (np.isnan(v) & np.isnan(w))
+                | (np.abs(v - w) <= factor * u * np.maximum(np.abs(v), np.abs(w)))
+            )
         if not near.all():
             return False
     return True
@@ -162,11 +167,15 @@ def _batched(
     try:
         got = function.at(*stacked)
     except Exception as why:
-        out.notes.append(f"{function.label}: the batched call raised {type(why).__name__}; points were called one by one")
+        out.notes.append(
+            f"{function.label}: the batched call raised {type(why).__name__}; points were called one by one"
+        )
         return False
     if floats_only:
         got = [g for g in got if g.dtype.kind not in "iub"]
-    changed = any(not np.array_equal(a, b, equal_nan=a.dtype.kind not in "iub") for a, b in zip(stacked, before, strict=True))
+    changed = any(
+        not np.array_equal(a, b, equal_nan=a.dtype.kind not in "iub") for a, b in zip(stacked, before, strict=True)
+    )
     if changed or tuple(g.shape for g in got) != tuple((todo.size, *s) for s in shapes):
         out.notes.append(f"{function.label}: the batched call returned other shapes; points were called one by one")
         return False

@@ -22,6 +22,7 @@ from backprove.harness.verdict import Verdict
 
 Array = NDArray[Any]
 
+NOT_FINITE = "the result overflows or is not a number, where forward is finite and the derivative is representable"
 UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
 
 
@@ -86,9 +87,13 @@ class Findings:
         if not (broken or beyond) or o.status in UNCLEAR:
             return None
         if broken and o.status is Status.UNDEFINED and o.argument is not None and o.entry is not None:
-            what = "the formula has no value here (a division of zero by zero), where the derivatives around are bounded"
+            what = (
+                "the formula has no value here (a division of zero by zero), where the derivatives around are bounded"
+            )
             name, got = self.result_names[o.argument], float(result[o.argument][o.entry])
-            return Finding(Verdict.FALSIFIED, what, name, o.entry, got, o.expected_value, "smooth pieces around the point")
+            return Finding(
+                Verdict.FALSIFIED, what, name, o.entry, got, o.expected_value, "smooth pieces around the point"
+            )
         if broken:
             return self._not_finite(o, x, d, result)
         if o.status is not Status.AGREES:
@@ -106,7 +111,9 @@ class Findings:
                 else "the value lies outside the generalized (Clarke) derivative at this kink"
             )
         oracle = "smooth pieces that meet at the point, in ball arithmetic" if at_kink else "dual balls"
-        return Finding(Verdict.FALSIFIED, what, self.result_names[o.argument], o.entry, o.got_value, o.expected_value, oracle)
+        return Finding(
+            Verdict.FALSIFIED, what, self.result_names[o.argument], o.entry, o.got_value, o.expected_value, oracle
+        )
 
     def _not_finite(self, o: Outcome, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
         """NaN or infinity where the forward map is finite in all its steps and the derivative can be represented."""
@@ -122,10 +129,12 @@ class Findings:
                     what = (
                         "the formula has no value here (a division of zero by zero), where the derivative has one"
                         if undefined
-                        else "the result overflows or is not a number, where forward is finite and the derivative is representable"
+                        else NOT_FINITE
                     )
                     verdict = Verdict.FALSIFIED if undefined else Verdict.INACCURATE
-                    return Finding(verdict, what, self.result_names[k], tuple(j), float(r[j]), float(t[j]), "dual balls")
+                    return Finding(
+                        verdict, what, self.result_names[k], tuple(j), float(r[j]), float(t[j]), "dual balls"
+                    )
         return None
 
     def too_far(self, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
@@ -149,7 +158,10 @@ class Findings:
                 )
                 if worst is None or far > worst[0]:
                     name = self.result_names[k]
-                    worst = (far, Finding(Verdict.INACCURATE, what, name, tuple(j), float(r[j]), value, "running error bound"))
+                    worst = (
+                        far,
+                        Finding(Verdict.INACCURATE, what, name, tuple(j), float(r[j]), value, "running error bound"),
+                    )
         return worst[1] if worst else None
 
     def truth(self, x: list[Array], d: list[Array]) -> list[Array] | None:

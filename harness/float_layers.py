@@ -25,7 +25,9 @@ TOLD = 1e-3
 """A difference whose error exceeds this share of the values says nothing."""
 
 
-def against_bounds(result: Sequence[Array], bounds: Sequence[Bounded], dtype: str, seen: Examination, run: Array) -> Array:
+def against_bounds(
+    result: Sequence[Array], bounds: Sequence[Bounded], dtype: str, seen: Examination, run: Array
+) -> Array:
     """Float results beyond twice the running error bound of the rule's own operations.
 
     Args:
@@ -35,7 +37,8 @@ def against_bounds(result: Sequence[Array], bounds: Sequence[Bounded], dtype: st
     beyond = any_entry([exceeds(r, b.v, b.e, dtype) for r, b in zip(result, bounds, strict=True)], n) & run
     seen.balls_only = any_entry([~np.isfinite(b.e) for b in bounds], n) & ~seen.outside & run
     measured = [
-        np.where(np.isfinite(b.e) & np.isfinite(r), ulps(r, b.v, dtype), 0.0) for r, b in zip(result, bounds, strict=True)
+        np.where(np.isfinite(b.e) & np.isfinite(r), ulps(r, b.v, dtype), 0.0)
+        for r, b in zip(result, bounds, strict=True)
     ]
     judged = ~seen.outside & ~seen.balls_only & run
     seen.ulps = np.where(judged, largest(measured, n), np.nan)

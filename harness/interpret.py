@@ -53,4 +53,4 @@ def last_uses(program: Program) -> list[list[int]]:
 
 def _var_of(program: Program, slot: int) -> Var:
     value = program.constants[slot]
-    return Var(slot, value.shape, str(value.dtype))
+    return Var(slot, value.shape, value.dtype.name)

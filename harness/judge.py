@@ -153,10 +153,10 @@ class Judge:
                 points = draw_points(specs, sizes, plan.dtype, count, plan.seed, item, bound.specials, extreme)
                 yield self._with_directions(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // len(full)) if k == 0 else 0)
                 if k == 0 and not extreme:
-                    item = ("extreme", name, str(sizes))
+                    far_item = ("extreme", name, str(sizes))
                     n = EXTREME_POINTS // len(full)
-                    far = draw_points(specs, sizes, plan.dtype, n, plan.seed, item, bound.specials, True)
-                    yield self._with_directions(far, bound, item, exact=min(8, far.count), beyond=True)
+                    far = draw_points(specs, sizes, plan.dtype, n, plan.seed, far_item, bound.specials, True)
+                    yield self._with_directions(far, bound, far_item, exact=min(8, far.count), beyond=True)
 
     def _with_directions(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> _Batch:
         directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
@@ -209,6 +209,12 @@ class Judge:
         seen = batch.bound.examine(points.arrays, directions, batch.exact[keep], cap=0 if batch.drawn else EXACT_CAP)
         if self.plan.accuracy is not None and not batch.beyond:
             self._hold_to_accuracy(seen, batch.bound)
+        if has_empty(dict(self.binder.specs), points.sizes) and any(f is not None for f in seen.findings):
+            # code that cannot handle size 0 is unsupported there, nothing worse
+            result.count("unsupported", points.count)
+            what = next(f.what for f in seen.findings if f is not None)
+            self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {what}")
+            return
         counted = ~seen.outside & ~np.array([f is not None and batch.beyond and f.verdict is Verdict.INACCURATE for f in seen.findings])
         result.count("outside_domain", int(seen.outside.sum()))
         if batch.beyond:

@@ -19,10 +19,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from backprove.harness.mutation_claims import Property, equivalent, properties
+from backprove.harness.mutation_claims import Property, equivalent, overflows, properties
 from backprove.harness.mutations import Mutant, fingerprint, mutants
 from backprove.harness.program import Program
-from backprove.harness.progress import make_progress
+from backprove.harness.progress import Progress, make_progress
 from backprove.harness.substitute import find, rest, substitute
 from backprove.harness.theorem import Theorem
 
@@ -30,8 +30,10 @@ PREFIX = "Proofs.Autograd."
 PAIRING = frozenset({"mul", "reduce_sum", "add", "broadcast_in_dim"})
 """What a pairing may do with a rule: inner products, and zeros in the slots that are not read."""
 FILE = "mutation.json"
-SERIAL = 400
-"""Up to this many variants starting other processes costs more than it saves."""
+CHUNK = 40
+"""Variants of one rule that are judged in one go."""
+SERIAL = 6
+"""Up to this many chunks starting other processes costs more than it saves."""
 
 
 @dataclass
@@ -69,6 +71,12 @@ class MutatedRule:
         """Names of the theorems that state it."""
         return tuple(dict.fromkeys(u.property.theorem for u in self.uses if u.states))
 
+    @property
+    def whole(self) -> list[Property]:
+        """The claims made of the rule itself; their points are its domain."""
+        key = fingerprint(self.program)
+        return [u.property for u in self.uses if any(fingerprint(q) == key for q in u.property.programs)]
+
 
 def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = None) -> dict[str, Any]:
     """Judge the variants of all rules that the chosen theorems state; the result is also stored for the reports.
@@ -78,9 +86,12 @@ def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = Non
         theorems: what to take the rules from; the catalogue unless given.
 
     Returns:
-        {"rules": [{"name", "mutants", "equivalent", "killed", "survivors", "theorems", "killed_by"}],
-        "theorems": [{"name", "mutants", "equivalent", "killed", "survivors"}], "weak": [{"name", "reason"}], "seconds"}.
-        A theorem's `killed` counts what its own claims refuse of the rules that it states.
+        {"rules": [{"name", "mutants", "equivalent", "killed", "survivors", "float_only", "theorems",
+        "killed_by"}],
+        "theorems": [{"name", "mutants", "equivalent", "killed", "survivors"}], "weak": [{"name", "reason"}],
+        "seconds"}.
+        `float_only` are those of the equivalent that overflow where the rule does not: an identity over the reals says
+        nothing of that. A theorem's `killed` counts what its own claims refuse of the rules that it states.
     """
     started = perf_counter()
     stated = _catalogue() if theorems is None else dict(theorems)
@@ -88,11 +99,8 @@ def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = Non
     chosen = [n for n in stated if only is None or fnmatchcase(n, only) or fnmatchcase(short(n), only)]
     todo = [k for k, r in enumerate(rules) if set(r.theorems) & set(chosen)]
     progress = make_progress("rules", len(todo))
-    rows: dict[int, dict[str, Any]] = {}
     with progress:
-        for k, row in _rows(rules, todo, parallel=theorems is None):
-            rows[k] = row
-            progress.finished(row["name"], "falsified" if row["survivors"] else "holds")
+        rows = _rows(rules, todo, progress, parallel=theorems is None)
     found = [rows[k] for k in todo]
     result = {
         "rules": found,
@@ -121,9 +129,9 @@ def collect(theorems: Mapping[str, Theorem]) -> list[MutatedRule]:
         if p.kind != "pairing":
             state(p, 0, p.name)
     for p in claims:
-        if p.kind == "equality" and (rule := rules.get(fingerprint(p.programs[1]))) is not None:
-            if not any(u.property is p for u in rule.uses):
-                rule.uses.append(Use(p, (1,)))
+        rule = rules.get(fingerprint(p.programs[1])) if p.kind == "equality" else None
+        if rule is not None and not any(u.property is p for u in rule.uses):
+            rule.uses.append(Use(p, (1,)))
     known = list(rules.values())
     for p in claims:
         if p.kind == "pairing":
@@ -156,7 +164,8 @@ def _resting(rule: MutatedRule, claims: Sequence[Property], theorems: Mapping[st
     """Claims in which the rule is used, of theorems that rest on one that states it."""
     for p in claims:
         rests = _rests_on(p.theorem, theorems)
-        if rests & set(rule.theorems) and find(p.programs[0], rule.program):
+        used = any(u.property is p for u in rule.uses)
+        if not used and rests & set(rule.theorems) and find(p.programs[0], rule.program):
             yield Use(p, (0,), states=False)
 
 
@@ -175,15 +184,18 @@ def judge(rule: MutatedRule, variants: Sequence[Mutant] | None = None) -> dict[s
     """What the claims say of the variants of one rule; see `run` for the result."""
     variants = mutants(rule.program) if variants is None else variants
     killed_by: dict[str, int] = dict.fromkeys(rule.theorems, 0)
-    killed, same, survivors = 0, 0, []
+    killed, same = 0, 0
+    survivors, float_only = [], []
     for variant in variants:
         killers = list(_killers(rule, variant.program))
         for name in killers:
             killed_by[name] = killed_by.get(name, 0) + 1
         if killers:
             killed += 1
-        elif _equivalent(rule, variant.program):
+        elif all(equivalent(rule.program, variant.program, p.arguments) for p in rule.whole):
             same += 1
+            if any(overflows(rule.program, variant.program, p.arguments) for p in rule.whole):
+                float_only.append(variant.label)
         else:
             survivors.append(variant.label)
     return {
@@ -192,6 +204,7 @@ def judge(rule: MutatedRule, variants: Sequence[Mutant] | None = None) -> dict[s
         "equivalent": same,
         "killed": killed,
         "survivors": survivors,
+        "float_only": float_only,
         "theorems": list(rule.theorems),
         "killed_by": killed_by,
     }
@@ -210,24 +223,41 @@ def _killers(rule: MutatedRule, variant: Program) -> Iterator[str]:
             yield name
 
 
-def _equivalent(rule: MutatedRule, variant: Program) -> bool:
-    """Equal to the rule at the points of every claim that is made of the rule itself."""
-    whole = [u.property for u in rule.uses if any(fingerprint(q) == fingerprint(rule.program) for q in u.property.programs)]
-    return all(equivalent(rule.program, variant, p.arguments) for p in whole)
+def _rows(
+    rules: Sequence[MutatedRule], todo: Sequence[int], progress: Progress, *, parallel: bool
+) -> dict[int, dict[str, Any]]:
+    """The row of each rule in `todo`, by its number."""
+    counts = {k: len(mutants(rules[k].program)) for k in todo}
+    jobs = [(k, start) for k in todo for start in range(0, counts[k], CHUNK)]
+    parts: dict[tuple[int, int], dict[str, Any]] = {}
+    rows: dict[int, dict[str, Any]] = {}
+    for k, start, part in _parts(rules, jobs, parallel=parallel):
+        parts[k, start] = part
+        mine = [parts[job] for job in jobs if job[0] == k and job in parts]
+        name, done = rules[k].name, sum(p["mutants"] for p in mine)
+        if done < counts[k]:
+            progress.update(name, done, counts[k])
+        else:
+            rows[k] = _merged(mine)
+            progress.finished(name, "falsified" if rows[k]["survivors"] else "holds")
+    for k in todo:
+        rows.setdefault(k, judge(rules[k], []))
+    return rows
 
 
-def _rows(rules: Sequence[MutatedRule], todo: Sequence[int], *, parallel: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    sizes = {k: len(mutants(rules[k].program)) * len(rules[k].uses) for k in todo}
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(todo))
-    if not parallel or workers < 2 or sum(sizes.values()) <= SERIAL:
-        for k in todo:
-            yield k, judge(rules[k])
+def _parts(
+    rules: Sequence[MutatedRule], jobs: Sequence[tuple[int, int]], *, parallel: bool
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Judge the chunks here, or in worker processes that load the catalogue for themselves."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, len(jobs))
+    if not parallel or workers < 2 or len(jobs) <= SERIAL:
+        for k, start in jobs:
+            yield k, start, judge(rules[k], mutants(rules[k].program)[start : start + CHUNK])
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        # The largest first, so that no worker is left with one at the end.
-        jobs = [pool.submit(_job, k) for k in sorted(todo, key=lambda k: -sizes[k])]
-        for job in as_completed(jobs):
+        for job in as_completed([pool.submit(_job, *job) for job in jobs]):
             yield job.result()
 
 
@@ -235,10 +265,23 @@ _RULES: list[MutatedRule] = []
 """The catalogue's rules in a worker process."""
 
 
-def _job(index: int) -> tuple[int, dict[str, Any]]:
+def _job(index: int, start: int) -> tuple[int, int, dict[str, Any]]:
     if not _RULES:
         _RULES.extend(collect(_catalogue()))
-    return index, judge(_RULES[index])
+    rule = _RULES[index]
+    return index, start, judge(rule, mutants(rule.program)[start : start + CHUNK])
+
+
+def _merged(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One row from those of the chunks: counts are added, lists joined."""
+    row = dict(parts[0])
+    for key in ("mutants", "equivalent", "killed"):
+        row[key] = sum(p[key] for p in parts)
+    for key in ("survivors", "float_only"):
+        row[key] = [label for p in parts for label in p[key]]
+    names = dict.fromkeys(n for p in parts for n in p["killed_by"])
+    row["killed_by"] = {n: sum(p["killed_by"].get(n, 0) for p in parts) for n in names}
+    return row
 
 
 def _catalogue() -> dict[str, Theorem]:
@@ -259,7 +302,9 @@ def _of_theorem(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _weak(chosen: Sequence[str], rows: Sequence[Mapping[str, Any]], rules: Sequence[MutatedRule]) -> list[dict[str, str]]:
+def _weak(
+    chosen: Sequence[str], rows: Sequence[Mapping[str, Any]], rules: Sequence[MutatedRule]
+) -> list[dict[str, str]]:
     """Theorems whose own claims refuse none of their rules' variants, with the reason."""
     found = []
     for name in chosen:

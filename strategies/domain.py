@@ -5,6 +5,7 @@ Floats are float64 numbers that the tested dtype represents exactly; subnormals 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -239,12 +240,20 @@ def special_values(domain: Domain, specials: Iterable[float] = ()) -> Floats:
     """
     fmt = domain.format
     raw = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -0.5, -2.0, fmt.tiny, -fmt.tiny, *constant_values(fmt, specials)]
-    raw += neighbours(domain.low, fmt) + neighbours(domain.high, fmt)
+    raw += neighbours(domain.low, fmt) + neighbours(domain.high, fmt) + exponential_limits(fmt)
     rounded = fmt.round(np.array(raw))
     rounded = rounded * (np.abs(rounded) >= fmt.tiny)
     kept = rounded[domain.contains(rounded)]
     _, first = np.unique(kept.view(np.int64), return_index=True)
     return kept[np.sort(first)]
+
+
+def exponential_limits(fmt: FloatFormat) -> list[float]:
+    """Where exponentials leave the format: log(max), the middle between it and log(2 max) (sinh and cosh are still finite
+    there), log(tiny) and the square root of max, with both signs."""
+    top = math.log(fmt.max)
+    limits = [top, top + math.log(2) / 2, -math.log(fmt.tiny), math.sqrt(fmt.max)]
+    return [sign * v for v in limits for sign in (1.0, -1.0)]
 
 
 def constant_values(fmt: FloatFormat, specials: Iterable[float]) -> list[float]:

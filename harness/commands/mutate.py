@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> Exit:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """A table of the rules, then every variant that survived."""
+    """A table of the rules, one of the theorems' own shares, weak theorems, then every variant that survived."""
     from backprove.harness.commands.text import count, table
 
     rules = result["rules"]
@@ -46,6 +46,13 @@ def summary(result: dict[str, Any]) -> str:
         [r["name"], str(r["mutants"]), str(r["equivalent"]), str(r["killed"]), str(len(r["survivors"]))] for r in rules
     ]
     lines = [table(("rule", "mutants", "equivalent", "killed", "survivors"), rows, right=(1, 2, 3, 4)), ""]
+    if result.get("theorems"):
+        shares = [[t["name"], str(t["killed"]), str(t["mutants"] - t["equivalent"])] for t in result["theorems"]]
+        lines += [table(("theorem", "refuses", "of its rules' broken variants"), shares, right=(1, 2)), ""]
+    lines += [f"weak: {w['name']}: {w['reason']}" for w in result.get("weak", [])]
+    floats = sum(len(r.get("float_only", [])) for r in rules)
+    if floats:
+        lines.append(f"{count(floats, 'variant')} equal over the reals may overflow in floats, which no claim excludes")
     lines += [f"survivor of {r['name']}: {s}" for r in rules for s in r["survivors"]]
     killed, judged = sum(r["killed"] for r in rules), sum(r["mutants"] - r["equivalent"] for r in rules)
     lines.append(f"{killed:,} of {count(judged, 'broken variant')} refused")

@@ -98,6 +98,7 @@ def describe(subject: SubjectResult, theorem: Theorem) -> None:
     subject.rests_on = subject.rests_on or list(theorem.rests_on)
     subject.covers = subject.covers or list(theorem.covers)
     subject.source = subject.source or {"file": theorem.source[0], "line": theorem.source[1]}
+    add_mutation(subject)
     for catalogue in map(Catalogue.load, NAMES):
         entry = catalogue.entries.get(subject.name)
         if entry is not None:
@@ -105,6 +106,13 @@ def describe(subject: SubjectResult, theorem: Theorem) -> None:
             subject.statement = entry.statement
             subject.hypotheses = entry.hypotheses
             subject.kind_of_claim = entry.property
+
+
+def add_mutation(subject: SubjectResult) -> None:
+    """Fill in what the last `backprove mutate` found of the theorem, if there was one."""
+    from backprove.harness.mutate import stored
+
+    subject.mutation = stored().get(subject.name, subject.mutation)
 
 
 def fill_coverage(run: RunResult, theorems: Mapping[str, Theorem]) -> None:

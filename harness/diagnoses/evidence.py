@@ -144,7 +144,7 @@ class Evidence:
     Attributes:
         cases: at generic points; shapes in which the rule's results have the wrong shape have `got` None.
         linear: the rule is linear in its direction.
-        verdict, region: of the refusal.
+        verdict: the worst of the refusal.
     """
 
     cases: list[Case]
@@ -152,7 +152,6 @@ class Evidence:
     specs: dict[str, ArraySpec]
     linear: bool
     verdict: str
-    regions: tuple[str, ...]
 
     @property
     def mode(self) -> str:
@@ -299,7 +298,7 @@ def small_sizes(specs: dict[str, ArraySpec]) -> list[dict[str, Any]]:
     return [s for i, s in enumerate(out) if s not in out[:i]]
 
 
-def gather(binder: Binder, verdict: str, regions: tuple[str, ...]) -> Evidence | None:
+def gather(binder: Binder, verdict: str) -> Evidence | None:
     """Look at the rule at a few small points; None where nothing can be compared."""
     specs = dict(binder.specs)
     cases: list[Case] = []
@@ -334,7 +333,7 @@ def gather(binder: Binder, verdict: str, regions: tuple[str, ...]) -> Evidence |
     if not cases:
         return None
     first = cases[0].bound
-    return Evidence(cases, tuple(first.input_names[i] for i in first.wrt), specs, linear, verdict, regions)
+    return Evidence(cases, tuple(first.input_names[i] for i in first.wrt), specs, linear, verdict)
 
 
 def _numbers(sizes: dict[str, Any]) -> dict[str, int]:

@@ -4,7 +4,8 @@ Forward and rule are only called, in float64. Along random directions and single
 Richardson step are taken at three step sizes; each carries a truncation estimate and a rounding estimate. The noise
 of the code is measured, not assumed: difference tables of values at nearby points (Moré and Wild, Estimating
 computational noise, SIAM J. Sci. Comput. 33, 2011). A rule is refused only where it is off by `MARGIN` times the
-error at all three step sizes and the point does not look like a kink.
+error at all three step sizes, by more than cancellation inside it could cause (`GUARD`), and the point does not look
+like a kink.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ NOISE_SPACINGS = (0.7390851 * 2.0**-44, 0.7390851 * 2.0**-33, 0.7390851 * 2.0**-
 """Spacings of the difference tables, relative to the point; odd, so that coarse grids inside the code show."""
 NOISE_ORDER = 4
 NOISE_FACTOR = 4.0
+GUARD = 2.0**-36
+"""A right rule may lose everything below this share of its largest conceivable intermediate value (1 - tanh(x)**2)."""
 TOLD = 1e-3
 FLAT = 1e-6
 """A slope of zero is told where the error is below this share of the values."""
@@ -57,6 +60,8 @@ def judge(
     result: Sequence[Array],
     mode: str,
     wrt: Sequence[int],
+    *,
+    noise: Sequence[Array] | None = None,
     seed: int = 0,
 ) -> list[Outcome]:
     """One outcome per point: AGREES, REFUTED (localised) or UNDECIDED.
@@ -67,14 +72,16 @@ def judge(
         result: what the rule returned in float64, shape + points.
         mode: "vjp" or "jvp".
         wrt: positions of the differentiated inputs.
+        noise: measured rounding errors of `result` (None: those of the last operation only).
     """
     bench = _Bench(forward, list(inputs), tuple(wrt))
     rng = np.random.Generator(np.random.Philox(key=[seed, 29]))
     n = bench.points
     agreed, against, refuted = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     kink = np.zeros(n, dtype=bool)
+    doubt = list(noise) if noise is not None else [np.zeros(r.shape) for r in result]
     for test in _tests(bench, directions, result, mode, rng):
-        told, near, far, suspected = bench.compare(test, result)
+        told, near, far, suspected = bench.compare(test, result, doubt)
         agreed |= told & near
         against |= told & ~near
         refuted |= far & ~suspected
@@ -84,7 +91,9 @@ def judge(
         if refuted[p]:
             out.append(_localise(bench, p, directions, result, mode))
         elif kink[p]:
-            out.append(Outcome(Status.UNDECIDED, note="black box: the one-sided slopes differ, which looks like a kink"))
+            out.append(
+                Outcome(Status.UNDECIDED, note="black box: the one-sided slopes differ, which looks like a kink")
+            )
         elif agreed[p] and not against[p]:
             out.append(Outcome(Status.AGREES))
         else:
@@ -170,7 +179,9 @@ class _Bench:
             limit = np.minimum(limit, ratio.reshape(-1, self.points).min(axis=0, initial=np.inf))
         return np.where(np.isfinite(limit), limit, 1.0)
 
-    def compare(self, test: _Test, result: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
+    def compare(
+        self, test: _Test, result: Sequence[Array], doubt: Sequence[Array]
+    ) -> tuple[Array, Array, Array, Array]:
         """Per point: can the differences tell, do they agree, are they far apart, does it look like a kink?"""
         unit = self.steps(test.tangents)
 
@@ -182,7 +193,9 @@ class _Bench:
         errors = np.stack([f.error for f in found])
         left = self._pair(result, test.partners)
         with np.errstate(all="ignore"):
-            own = 2.0**-50 * self._pair([np.abs(r) for r in result], [np.abs(p) for p in test.partners])
+            sizes = [2.0**-50 * np.abs(r) + e for r, e in zip(result, doubt, strict=True)]
+            own = self._pair(sizes, [np.abs(p) for p in test.partners])
+            guard = self._guard(test)
             off = np.abs(left - values)
             best = np.argmin(np.where(np.isfinite(errors), errors, np.inf), axis=0)
             here = np.arange(self.points)
@@ -192,9 +205,18 @@ class _Bench:
             usable = np.isfinite(left) & np.isfinite(value) & np.isfinite(error)
             told = usable & (error <= np.maximum(TOLD * size, FLAT * flat))
             near = off[best, here] <= error
-            far = usable & np.all(np.isfinite(off) & (off > MARGIN * (errors + own)), axis=0)
+            far = usable & np.all(np.isfinite(off) & (off > MARGIN * (errors + own) + guard), axis=0)
         suspected = self._kink(along, unit) if far.any() else np.zeros(self.points, dtype=bool)
         return told, near, far, suspected
+
+    def _guard(self, test: _Test) -> Array:
+        """What cancellation inside a right rule may lose; grows with the point, where the terms that cancel do."""
+        big = np.maximum(1.0, self.largest)
+        reach = np.max([_largest(v, self.points) for v in test.tangents], axis=0) if test.tangents else big
+        values = [np.maximum(1.0, np.abs(f)) for f in self.centre]
+        with np.errstate(all="ignore"):
+            lost: Array = self._pair(values, [np.abs(w) for w in test.weights]) * np.maximum(1.0, reach) * big**2
+        return GUARD * lost
 
     def _kink(self, along: Callable[[Array], tuple[Array, Array]], unit: Array) -> Array:
         """Whether the gap of the one-sided slopes does not shrink with the step, as it does where the map is smooth."""
@@ -208,7 +230,8 @@ class _Bench:
             told = gaps[-1] > doubts[-1]
             # a smooth map's gap falls by the ratio of the steps, 1/64 from first to last
             jump = told & ~(gaps[-1] <= 0.25 * gaps[0])
-            return np.asarray(jump | ~np.isfinite(gaps[-1]))
+            out: Array = jump | ~np.isfinite(gaps[-1])
+        return out
 
     def _pair(self, values: Sequence[Array], weights: Sequence[Array]) -> Array:
         total = np.zeros(self.points)
@@ -216,22 +239,48 @@ class _Bench:
             for f, w in zip(values, weights, strict=True):
                 # a weight of zero silences an entry even where it is not finite
                 product = np.where(w == 0, 0.0, f * w)
-                total = total + np.broadcast_to(product, (*w.shape[:-1], self.points)).reshape(-1, self.points).sum(axis=0)
+                total = total + np.broadcast_to(product, (*w.shape[:-1], self.points)).reshape(-1, self.points).sum(
+                    axis=0
+                )
         return total
 
     def _pair_noise(self, weights: Sequence[Array]) -> Array:
         return self._pair(self.noise, [np.abs(w) for w in weights])
 
 
-def _localise(bench: _Bench, p: int, directions: Sequence[Array], result: Sequence[Array], mode: str) -> Outcome:
-    """The worst entry of a refused point, by differences along single entries."""
-    free = [r.shape[:-1] for r in result]
-    sizes = [int(np.prod(s)) for s in free]
+def _largest(a: Array, points: int) -> Array:
+    out: Array = np.abs(np.broadcast_to(a, (*a.shape[:-1], points))).reshape(-1, points).max(axis=0, initial=0.0)
+    return out
+
+
+def rounding_noise(function: Values, arrays: Sequence[Array]) -> list[Array]:
+    """Measured rounding errors of a function's values, entry by entry; all float arguments move."""
+    moving = tuple(k for k, a in enumerate(arrays) if a.dtype.kind == "f")
+    return _Bench(function, list(arrays), moving).noise
+
+
+def entries(
+    forward: Values,
+    inputs: Sequence[Array],
+    directions: Sequence[Array],
+    shapes: Sequence[tuple[int, ...]],
+    mode: str,
+    wrt: Sequence[int],
+) -> tuple[Array, Array]:
+    """The derivative at one point (points axis of size 1), entry by entry of the result, with errors.
+
+    Args:
+        shapes: of the rule's results, without a points axis.
+
+    Returns:
+        values and errors of the first `LOCALISED` entries over all results; the error is infinite where one-sided
+        slopes grow as the step shrinks.
+    """
+    sizes = [int(np.prod(s)) for s in shapes]
     n = min(sum(sizes), LOCALISED)
-    here = [np.repeat(a[..., p : p + 1], n, axis=-1) for a in bench.inputs]
-    local = _Bench(bench.forward, here, bench.wrt)
-    given = [np.repeat(np.broadcast_to(d, (*d.shape[:-1], bench.points))[..., p : p + 1], n, axis=-1) for d in directions]
-    units = [np.zeros((*s, n)) for s in free]
+    local = _Bench(forward, [np.repeat(a, n, axis=-1) for a in inputs], tuple(wrt))
+    given = [np.repeat(d, n, axis=-1) for d in directions]
+    units = [np.zeros((*s, n)) for s in shapes]
     start = 0
     for u, size in zip(units, sizes, strict=True):
         for k in range(max(0, min(size, n - start))):
@@ -246,15 +295,34 @@ def _localise(bench: _Bench, p: int, directions: Sequence[Array], result: Sequen
     found = [central(along, s * unit, np.float64) for s in STEPS]
     errors = np.stack([f.error for f in found])
     best = np.argmin(np.where(np.isfinite(errors), errors, np.inf), axis=0)
-    value = np.stack([f.value for f in found])[best, np.arange(n)]
-    error = errors[best, np.arange(n)]
-    got = np.concatenate([r[..., p].reshape(-1) for r in result])[:n]
+    value, error = np.stack([f.value for f in found])[best, np.arange(n)], errors[best, np.arange(n)]
+    middle, noise = along(0 * unit)
     with np.errstate(all="ignore"):
-        off = np.where(np.isfinite(value), np.abs(got - value) / (error + 2.0**-50 * np.abs(got) + 1e-300), 0.0)
-    k = int(np.argmax(off))
+        first, last = (np.abs(along(s * unit)[0] - middle) / (s * unit) for s in (STEPS[0], STEPS[-1]))
+        diverges = last > 2 * first + 8 * noise / (STEPS[-1] * unit)
+    return value, np.where(diverges, np.inf, error)
+
+
+def place(k: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
+    """Result and index in it of the k-th entry over all results."""
+    sizes = [int(np.prod(s)) for s in shapes]
     a = int(np.searchsorted(np.cumsum(sizes), k, side="right"))
     at = k - sum(sizes[:a])
-    entry = tuple(int(i) for i in np.unravel_index(at, free[a])) if free[a] else ()
+    return a, tuple(int(i) for i in np.unravel_index(at, shapes[a])) if shapes[a] else ()
+
+
+def _localise(bench: _Bench, p: int, directions: Sequence[Array], result: Sequence[Array], mode: str) -> Outcome:
+    """The worst entry of a refused point, by differences along single entries."""
+    shapes = [r.shape[:-1] for r in result]
+    here = [a[..., p : p + 1] for a in bench.inputs]
+    given = [np.broadcast_to(d, (*d.shape[:-1], bench.points))[..., p : p + 1] for d in directions]
+    value, error = entries(bench.forward, here, given, shapes, mode, bench.wrt)
+    got = np.concatenate([r[..., p].reshape(-1) for r in result])[: value.size]
+    with np.errstate(all="ignore"):
+        off = np.abs(got - value) / (np.abs(got) + np.abs(value))
+        off = np.where(np.isfinite(off) & (np.abs(got - value) > error), off, 0.0)
+    k = int(np.argmax(off))
+    a, entry = place(k, shapes)
     return Outcome(
         Status.REFUTED,
         argument=a,

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.examination import Examination, Finding
+from backprove.harness.program import Program
+from backprove.harness.rounding import exceeds
+from backprove.harness.systems.running import Running
+from backprove.harness.verdict import Verdict
 
 Array = NDArray[Any]
 Signature = tuple[tuple[tuple[int, ...], str], ...]
@@ -21,13 +28,15 @@ Signature = tuple[tuple[tuple[int, ...], str], ...]
 POINTS = 64
 """Points of one compiled program; fewer are filled up with the last one."""
 
-FAST: dict[str, bool | int | str] = {
+FAST: dict[str, Any] = {
     "xla_backend_optimization_level": 0,
     "xla_cpu_use_fusion_emitters": False,
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_parallel_codegen_split_count": 1,
 }
 """Options under which XLA compiles several times faster and its code runs a third slower."""
+
+WRONG = "the compiled (XLA) result is further from the exact one than the code's own operations can cause"
 
 
 @dataclass
@@ -73,10 +82,80 @@ class CompiledFunction:
             leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self._programs[POINTS](*ready))]
         return [_read(np.moveaxis(leaf, 0, -1)[..., :n]) for leaf in leaves]
 
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of(call: Callable[..., Any], signature: Signature) -> CompiledFunction:
+        """The compiled function of a callable, kept between batches."""
+        return CompiledFunction(call, signature)
+
 
 def compiled_results(call: Callable[..., Any], signature: Signature, arrays: Sequence[Array]) -> list[Array]:
     """Results of `call`, jitted and vmapped, at the given points; see `CompiledFunction`."""
     return CompiledFunction(call, signature)(arrays)
+
+
+@dataclass
+class SpotCheck:
+    """One compiled program per claim and dtype against the running error bound.
+
+    After a disagreement every point is checked, so that it can be made smaller.
+    """
+
+    done: set[str] = field(default_factory=set)
+    failed: bool = False
+
+    def enter(
+        self,
+        call: Callable[..., Any],
+        signature: Signature,
+        program: Program,
+        arrays: Sequence[Array],
+        dtype: str,
+        seen: Examination,
+        names: Sequence[str],
+        label: str = "",
+    ) -> None:
+        """Compare at up to `POINTS` points, unless it was done for this dtype, and enter what disagrees in `seen`.
+
+        Args:
+            call, signature, program: the function and its trace.
+            names: of the function's outputs, for messages.
+            label: tells several functions of one claim apart.
+        """
+        points = max((a.shape[-1] for a in arrays), default=0)
+        empty = any(0 in shape for shape, _ in signature)
+        if (f"{label} {dtype}" in self.done and not self.failed) or empty or points == 0:
+            return
+        self.done.add(f"{label} {dtype}")
+        index = np.flatnonzero(~seen.outside)[:POINTS]
+        here = [a[..., index] if a.shape[-1] > 1 else a for a in arrays]
+        if not index.size:
+            return
+        try:
+            results = CompiledFunction.of(call, signature)(here)
+            bounds = Running(dtype).run(program, here)
+        except UnsupportedPrimitive:
+            return
+        except Exception as why:
+            seen.note(f"compiled spot check skipped: {type(why).__name__}: {str(why)[:200]}")
+            return
+        tally = seen.layer("compiled")
+        tally.checked += index.size
+        wrong = set()
+        for name, r, b in zip(names, results, bounds, strict=True):
+            if r.dtype.kind in "iub":
+                continue
+            for j in zip(*np.nonzero(exceeds(r, b.v, b.e, dtype)), strict=True):
+                i, entry = int(index[j[-1]]), tuple(int(q) for q in j[:-1])
+                wrong.add(i)
+                if seen.findings[i] is None:
+                    got, expected = float(r[j]), float(b.v[j])
+                    seen.findings[i] = Finding(
+                        Verdict.INACCURATE, WRONG, name, entry, got, expected, "running error bound"
+                    )
+        tally.refuted += len(wrong)
+        tally.agreed += index.size - len(wrong)
+        self.failed |= bool(wrong)
 
 
 def _numpy_dtype(name: str) -> Any:

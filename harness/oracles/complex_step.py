@@ -71,7 +71,9 @@ def _run(forward: Callable[..., Any], arguments: Sequence[Array]) -> list[Array]
     return None if any(a.dtype == object for a in arrays) else [a for a in arrays if a.dtype.kind in "fc"]
 
 
-def _along(forward: Callable[..., Any], x: Sequence[Array], v: Sequence[Array | None], t: complex) -> list[Array] | None:
+def _along(
+    forward: Callable[..., Any], x: Sequence[Array], v: Sequence[Array | None], t: complex
+) -> list[Array] | None:
     return _run(forward, [a if d is None else a + t * d for a, d in zip(x, v, strict=True)])
 
 
@@ -98,7 +100,9 @@ def _cauchy_riemann(
     size = max((float(np.abs(t).max(initial=0.0)) for t in v if t is not None), default=0.0)
     if size == 0:
         return True
-    scale = max(1e-3, min((float(np.abs(a).max(initial=0.0)) for a, t in zip(x, v, strict=True) if t is not None), default=1.0))
+    scale = max(
+        1e-3, min((float(np.abs(a).max(initial=0.0)) for a, t in zip(x, v, strict=True) if t is not None), default=1.0)
+    )
     h = REAL_STEP * scale / size
     for sign in (1.0, -1.0):
         beside = _along(forward, x, v, sign * h)

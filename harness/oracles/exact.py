@@ -18,12 +18,14 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from backprove.harness.systems.balls import Undecided, lift, zeros
+from backprove.harness.systems.ball_arrays import lift, spread, zeros
+from backprove.harness.systems.ball_truth import Undecided
 
 Array = NDArray[Any]
 
 PRECISIONS = (128, 512, 2048)
 AGREEMENT_BITS = 70
+HUGE = 1e15
 NEGLIGIBLE_BITS = 1500
 """Below 2**-1500 a difference is far under every format's smallest number and counts as agreement."""
 
@@ -114,22 +116,27 @@ def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.integers(1, 4097, shape) * rng.choice([-1.0, 1.0], shape) / 4096.0
 
 
+def products(a: Sequence[Array], b: Sequence[Array]) -> Array:
+    """All products of corresponding entries: (entries of all arrays, points)."""
+    rows = [(x * y).reshape(-1, max(x.shape[-1], y.shape[-1])) for x, y in zip(a, b, strict=True)]
+    points = max((r.shape[-1] for r in rows), default=1)
+    return np.concatenate([zeros((0, points)), *(np.broadcast_to(r, (len(r), points)) for r in rows)])
+
+
+def column_sums(rows: Array) -> Array:
+    return np.asarray(rows.sum(axis=0), dtype=object) if len(rows) else zeros(rows.shape[1:])
+
+
 def inner(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, Array]:
     """Per point: sum of products over all entries of all arrays, and the sum of their absolute values."""
-    points = max((x.shape[-1] for x in (*a, *b)), default=1)
-    total, size = zeros((points,)), zeros((points,))
-    for x, y in zip(a, b, strict=True):
-        p = (x * y).reshape(-1, points if x.size else points)
-        for row in p:
-            total = total + row
-            size = size + np.frompyfunc(abs, 1, 1)(row)
-    return total, size
+    rows = products(a, b)
+    return column_sums(rows), column_sums(np.abs(rows))
 
 
 def finite(arrays: Sequence[Array], points: int) -> Array:
     """Per point: whether every entry is finite."""
     ok = np.ones(points, dtype=bool)
-    is_finite = np.frompyfunc(lambda v: v.is_finite(), 1, 1)
+    is_finite = np.frompyfunc(arb.is_finite, 1, 1)
     for x in arrays:
         if x.size:
             ok &= np.broadcast_to(is_finite(x).astype(bool).reshape(-1, x.shape[-1]).all(axis=0), ok.shape)
@@ -184,16 +191,16 @@ class ExactLayer:
         x, d = take(inputs, index), take(directions, index)
         try:
             todo = self._compare(problem, x, d, index, out)
-        except Undecided as why:
+        except Undecided as trouble:
             if len(index) > 1:
                 for i in index:
                     self._derivative(problem, inputs, directions, np.array([i]), out, level)
                 return
-            todo = [(int(index[0]), str(why))]
+            todo = [(int(index[0]), str(trouble))]
         last = level + 1 == len(self.precisions)
         rest = []
         for i, why in todo:
-            if why == "kink" or (last and self.kinks is not None and why != "rule"):
+            if why == "kink":
                 out[i] = self._kink(problem, take(inputs, slice(i, i + 1)), take(directions, slice(i, i + 1)))
             elif last:
                 out[i] = Outcome(Status.UNDECIDED, note=why)
@@ -250,7 +257,9 @@ class ExactLayer:
             elif not smooth[k]:
                 todo.append((i, "kink"))
             elif not defined[k]:
-                out[i] = Outcome(Status.UNDEFINED)
+                # an exponential of something huge leaves the range of the balls: that is no division by zero
+                huge = any(a.dtype.kind == "f" and np.any(np.abs(a[..., k]) > HUGE) for a in x)
+                out[i] = Outcome(Status.UNDECIDED, note="beyond the range of the balls") if huge else Outcome(Status.UNDEFINED)
             else:
                 verdict = _judge(left[k], right[k], size[k])
                 if verdict is None:
@@ -328,19 +337,17 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
     n = sum(sizes)
     if n == 0:
         return [zeros(x[i].shape) for i in problem.wrt]
-    # column p * n + k holds point p moving along entry k
-    copies = [np.repeat(np.broadcast_to(a, (*a.shape[:-1], points)), n, axis=-1) for a in x]
+    # column k * points + p holds point p moving along entry k; the values are computed once
     start = 0
     for i, size in zip(problem.wrt, sizes, strict=True):
-        unit = zeros((size, points * n))
-        for k in range(size):
-            unit[k, start + k :: n] = arb(1)
-        ins[i] = unit.reshape((*x[i].shape[:-1], points * n))
+        unit = zeros((size, n, points))
+        unit[np.arange(size), start + np.arange(size)] = arb(1)
+        ins[i] = unit.reshape((*x[i].shape[:-1], n * points))
         start += size
-    moved = full(problem.forward.duals(copies, ins, widen)[1], points * n)
-    weights = [np.repeat(np.broadcast_to(w, (*w.shape[:-1], points)), n, axis=-1) for w in d]
-    total, _ = inner(weights, moved)
-    entries = total.reshape(points, n).T
+    given = [np.broadcast_to(a, (*a.shape[:-1], points)) for a in x]
+    moved = problem.forward.duals(given, ins, widen)[1]
+    weights = [spread(np.broadcast_to(w, (*w.shape[:-1], points)), n * points) for w in d]
+    entries = np.broadcast_to(column_sums(products(weights, moved)), (n * points,)).reshape(n, points)
     out, start = [], 0
     for i, size in zip(problem.wrt, sizes, strict=True):
         out.append(entries[start : start + size].reshape((*x[i].shape[:-1], points)))

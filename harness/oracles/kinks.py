@@ -9,7 +9,7 @@ members of the generalized (Clarke) derivative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 
 from backprove.harness.oracles.exact import (
+    NEGLIGIBLE_BITS,
     DerivativeProblem,
     Outcome,
     Status,
@@ -52,6 +53,20 @@ class _Piece:
     """The derivative's entries on that piece, as floats."""
 
 
+class TooWide(Undecided):
+    """An enclosure next to a kink has too few digits at this precision."""
+
+
+def negligible(v: arb) -> bool:
+    """Below 2**-1500: zero for every format."""
+    return bool(v.abs_upper() < arb(2) ** -NEGLIGIBLE_BITS)
+
+
+def numbers(balls: Iterable[arb]) -> Array:
+    """Midpoints as floats; what is negligible is zero."""
+    return np.array([0.0 if negligible(v) else float(v.mid()) for v in balls])
+
+
 def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
     """Judge the rule at one point where the forward map has a kink, a tie or no derivative.
 
@@ -61,15 +76,24 @@ def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outco
         d: cotangents or tangents, points axis of size 1.
     """
     search = _Search(problem, x, d)
-    ctx.prec = search.precision
     if search.size == 0:
         return Outcome(Status.KINK_AGREES)
     if search.size > MAX_ENTRIES:
         return Outcome(Status.UNEXAMINED, note=f"a kink with {search.size} entries")
+    try:
+        return _judge(search, x, d)
+    except TooWide:
+        # heavy cancellation next to the kink: twice the digits, and enough to sink below what counts
+        return _judge(_Search(problem, x, d, least=2 * NEGLIGIBLE_BITS), x, d)
+
+
+def _judge(search: _Search, x: list[Array], d: list[Array]) -> Outcome:
+    problem = search.problem
+    ctx.prec = search.precision
     rule = full(problem.rule.balls([*search.x, *search.d]), 1)
     defined = all(finite([r], 1)[0] for r in rule)
     shapes = [r.shape[:-1] for r in rule]
-    value = np.array([float(v.mid()) for r in rule for v in r.ravel()]) if defined else None
+    value = numbers(v for r in rule for v in r.ravel()) if defined else None
     if problem.convention is not None and defined:
         wanted = full(problem.convention.balls([*search.x, *search.d]), 1)
         for a, (r, w) in enumerate(zip(rule, wanted, strict=True)):
@@ -81,11 +105,13 @@ def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outco
     ones = np.ones(search.size)
     first = np.stack([ones, -ones, ramp, -ramp])
     search.add(first)
+    if value is not None and search.too_wide(rule, value):
+        raise TooWide("the enclosure of the rule's value at a kink is too wide")
     if search.pieces and value is not None and search.distance(value)[0] <= INSIDE:
         return Outcome(Status.KINK_AGREES)
     rng = np.random.Generator(np.random.Philox(key=[11, 13]))
     random = dyadic(rng, (FIRST_DIRECTIONS, search.size))
-    if search.diverges(first[:2]) or search.diverges(random[:2]):
+    if search.jumps(first) or search.diverges(first[:2]) or search.diverges(random[:2]):
         return Outcome(Status.SINGULAR)
     if value is None and _Search(problem, x, [np.ones_like(a) for a in d]).diverges(first[:2]):
         return Outcome(Status.SINGULAR)  # 0 * inf: the direction hides that the slopes diverge
@@ -144,6 +170,8 @@ def _distance(pieces: Array, value: Array) -> tuple[float, Array]:
     """Distance (largest entry) from `value` to the hull of the columns, and the normal of a separating hyperplane."""
     from scipy.optimize import linprog
 
+    if not (np.all(np.isfinite(pieces)) and np.all(np.isfinite(value))):
+        raise Undecided("a derivative next to a kink is beyond the range of floats")
     m, k = pieces.shape
     # minimise s subject to |pieces @ weights - value| <= s, weights >= 0, sum(weights) = 1
     upper = np.block([[pieces, -np.ones((m, 1))], [-pieces, -np.ones((m, 1))]])
@@ -166,7 +194,7 @@ def _distance(pieces: Array, value: Array) -> tuple[float, Array]:
 class _Search:
     """The smooth pieces found so far around one point."""
 
-    def __init__(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> None:
+    def __init__(self, problem: DerivativeProblem, x: list[Array], d: list[Array], least: int = PRECISION) -> None:
         self.problem = problem
         self.x = [lift(a) if a.dtype.kind == "f" else a for a in x]
         self.d = [lift(a) for a in d]
@@ -176,8 +204,14 @@ class _Search:
         # a zero must not be moved past another entry, however small that is
         smallest = min(1.0, float(floats[floats > 0].min(initial=1.0)))
         self.magnitude = np.where(moving == 0, smallest, moving)
-        self.precision = PRECISION + max(0, -int(np.floor(np.log2(smallest))))
+        self.precision = least + max(0, -int(np.floor(np.log2(smallest))))
         self.pieces: list[_Piece] = []
+
+    def too_wide(self, rule: Sequence[Array], value: Array) -> bool:
+        """Whether an enclosure is wider than 2**-60 of its entry and of the pieces there."""
+        scale = self.scale(value) if self.pieces else np.abs(value)
+        radii = np.array([0.0 if negligible(v) else float(v.rad()) for r in rule for v in r.ravel()])
+        return bool(np.any(radii > scale * 2.0**-40))
 
     def scale(self, value: Array) -> Array:
         """Size of each entry among the pieces and the value; 1 where all are zero."""
@@ -202,18 +236,17 @@ class _Search:
                 self.remember(direction, values)
 
     def remember(self, direction: Array, near: Array) -> None:
-        piece = _Piece(direction, np.array([float(v.mid()) for v in near]))
+        if any(v.rad() > v.abs_lower() * arb(2) ** -40 and not negligible(v) for v in near):
+            raise TooWide("the enclosure of a derivative next to a kink is too wide")
+        piece = _Piece(direction, numbers(near))
         if not any(np.array_equal(p.derivative, piece.derivative) for p in self.pieces):
             self.pieces.append(piece)
 
-    def derivatives(self, directions: Array, bits: int) -> list[Array | None]:
-        """Entries of `J^T w` (or `J v`) at the point moved by 2**-bits along each direction.
-
-        None where that is a kink again, or outside the domain.
-        """
+    def moved(self, directions: Array, bits: int) -> list[Array]:
+        """The inputs moved by 2**-bits of their magnitude along each direction, one point per direction."""
         k = len(directions)
         step = arb(2) ** -bits
-        moved = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.x]
+        out = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.x]
         start = 0
         for i in self.problem.wrt:
             n = self.x[i].size
@@ -221,8 +254,17 @@ class _Search:
             for row in range(n):
                 for column in range(k):
                     shift[row, column] = arb(float(directions[column][start + row] * self.magnitude[start + row])) * step
-            moved[i] = self.x[i] + shift.reshape((*self.x[i].shape[:-1], k))
+            out[i] = self.x[i] + shift.reshape((*self.x[i].shape[:-1], k))
             start += n
+        return out
+
+    def derivatives(self, directions: Array, bits: int) -> list[Array | None]:
+        """Entries of `J^T w` (or `J v`) at the point moved by 2**-bits along each direction.
+
+        None where that is a kink again, or outside the domain.
+        """
+        k = len(directions)
+        moved = self.moved(directions, bits)
         given = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.d]
         spy = _TouchSpy(self.problem)
         try:
@@ -232,6 +274,18 @@ class _Search:
         flat = np.concatenate([a.reshape(-1, k) for a in out])
         usable = finite([flat], k) & ~spy.touched.reshape(k, -1).any(axis=1)
         return [flat[:, c] if usable[c] else None for c in range(k)]
+
+    def jumps(self, directions: Array) -> bool:
+        """Whether the forward map itself differs between the directions: a jump has no slope."""
+        outputs = self.problem.forward.balls(self.moved(directions, STEP_BITS))
+        moved_by = arb(float(self.magnitude.max(initial=0.0))) * arb(2) ** -(STEP_BITS // 2)
+        for out in outputs:
+            for row in full([out], len(directions))[0].reshape(-1, len(directions)):
+                for other in row[1:]:
+                    gap = abs(row[0] - other)
+                    if gap > moved_by and gap > (abs(row[0]) + abs(other)) * arb(2) ** -20:
+                        return True
+        return False
 
     def diverges(self, directions: Array) -> bool:
         """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
@@ -279,7 +333,7 @@ class _Search:
             some = guesses[start : start + TRIED_AT_ONCE]
             found = False
             for direction, near in zip(some, self.derivatives(np.array(some), STEP_BITS), strict=True):
-                if near is not None and float(normal @ np.array([float(v.mid()) for v in near])) > needed:
+                if near is not None and float(normal @ numbers(near)) > needed:
                     self.remember(direction, near)
                     found = True
             if found:

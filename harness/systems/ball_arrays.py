@@ -15,7 +15,6 @@ from backprove.harness.systems.ball_truth import Undecided
 Array = NDArray[Any]
 
 
-
 def lift(values: Array) -> Array:
     """Floats or integers as exact balls, same shape."""
     out = np.empty(np.shape(values), dtype=object)
@@ -29,8 +28,6 @@ def zeros(shape: tuple[int, ...]) -> Array:
     out = np.empty(shape, dtype=object)
     out.fill(ZERO)
     return out
-
-
 
 
 def pointwise(function: Callable[..., Any], *arrays: Array) -> Array:

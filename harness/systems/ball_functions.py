@@ -7,9 +7,12 @@ cross-checks every row (tests/harness/oracles/test_mean_value.py).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from flint import arb
 
 ZERO, ONE, TWO = arb(0), arb(1), arb(2)
@@ -146,6 +149,10 @@ def minimum(a: arb, b: arb) -> arb:
     return a.min(b)
 
 
+def logaddexp(a: arb, b: arb) -> arb:
+    return maximum(a, b) + (-abs(a - b)).exp().log1p()
+
+
 @dataclass(frozen=True)
 class Smooth:
     """A differentiable function of one variable: value, and slope from the argument and the value."""
@@ -155,34 +162,34 @@ class Smooth:
 
 
 SMOOTH: dict[str, Smooth] = {
-    "neg": Smooth(lambda x: -x, lambda x, y: -ONE),
-    "exp": Smooth(lambda x: x.exp(), lambda x, y: y),
+    "neg": Smooth(operator.neg, lambda x, y: -ONE),
+    "exp": Smooth(arb.exp, lambda x, y: y),
     "exp2": Smooth(lambda x: TWO**x, lambda x, y: y * arb.const_log2()),
-    "expm1": Smooth(lambda x: x.expm1(), lambda x, y: x.exp()),
-    "log": Smooth(lambda x: x.log(), lambda x, y: ONE / x if not x <= 0 else arb("nan")),
-    "log1p": Smooth(lambda x: x.log1p(), lambda x, y: ONE / (ONE + x) if not x <= -1 else arb("nan")),
+    "expm1": Smooth(arb.expm1, lambda x, y: x.exp()),
+    "log": Smooth(arb.log, lambda x, y: ONE / x if not x <= 0 else arb("nan")),
+    "log1p": Smooth(arb.log1p, lambda x, y: ONE / (ONE + x) if not x <= -1 else arb("nan")),
     "logistic": Smooth(logistic, lambda x, y: logistic_slope(x)),
-    "tanh": Smooth(lambda x: x.tanh(), lambda x, y: tanh_slope(x)),
-    "sinh": Smooth(lambda x: x.sinh(), lambda x, y: x.cosh()),
-    "cosh": Smooth(lambda x: x.cosh(), lambda x, y: x.sinh()),
-    "asinh": Smooth(lambda x: x.asinh(), lambda x, y: ONE / (ONE + x * x).sqrt()),
-    "acosh": Smooth(lambda x: x.acosh(), lambda x, y: ONE / (x * x - 1).sqrt()),
-    "atanh": Smooth(lambda x: x.atanh(), lambda x, y: ONE / (ONE - x * x)),
-    "sin": Smooth(lambda x: x.sin(), lambda x, y: x.cos()),
-    "cos": Smooth(lambda x: x.cos(), lambda x, y: -x.sin()),
-    "tan": Smooth(lambda x: x.tan(), lambda x, y: ONE + y * y),
-    "asin": Smooth(lambda x: x.asin(), lambda x, y: ONE / (ONE - x * x).sqrt()),
-    "acos": Smooth(lambda x: x.acos(), lambda x, y: -ONE / (ONE - x * x).sqrt()),
-    "atan": Smooth(lambda x: x.atan(), lambda x, y: ONE / (ONE + x * x)),
-    "sqrt": Smooth(lambda x: x.sqrt(), lambda x, y: HALF / y),
-    "rsqrt": Smooth(lambda x: x.rsqrt(), lambda x, y: -HALF * y / x),
+    "tanh": Smooth(arb.tanh, lambda x, y: tanh_slope(x)),
+    "sinh": Smooth(arb.sinh, lambda x, y: x.cosh()),
+    "cosh": Smooth(arb.cosh, lambda x, y: x.sinh()),
+    "asinh": Smooth(arb.asinh, lambda x, y: ONE / (ONE + x * x).sqrt()),
+    "acosh": Smooth(arb.acosh, lambda x, y: ONE / (x * x - 1).sqrt()),
+    "atanh": Smooth(arb.atanh, lambda x, y: ONE / (ONE - x * x)),
+    "sin": Smooth(arb.sin, lambda x, y: x.cos()),
+    "cos": Smooth(arb.cos, lambda x, y: -x.sin()),
+    "tan": Smooth(arb.tan, lambda x, y: ONE + y * y),
+    "asin": Smooth(arb.asin, lambda x, y: ONE / (ONE - x * x).sqrt()),
+    "acos": Smooth(arb.acos, lambda x, y: -ONE / (ONE - x * x).sqrt()),
+    "atan": Smooth(arb.atan, lambda x, y: ONE / (ONE + x * x)),
+    "sqrt": Smooth(arb.sqrt, lambda x, y: HALF / y),
+    "rsqrt": Smooth(arb.rsqrt, lambda x, y: -HALF * y / x),
     "cbrt": Smooth(cbrt, lambda x, y: y / (3 * x)),
     "square": Smooth(square, lambda x, y: 2 * x),
-    "erf": Smooth(lambda x: x.erf(), lambda x, y: 2 / arb.const_sqrt_pi() * (-x * x).exp()),
-    "erfc": Smooth(lambda x: x.erfc(), lambda x, y: -2 / arb.const_sqrt_pi() * (-x * x).exp()),
-    "erf_inv": Smooth(lambda x: x.erfinv(), lambda x, y: erf_inv_slope(y)),
-    "lgamma": Smooth(lambda x: x.lgamma(), lambda x, y: x.digamma()),
-    "digamma": Smooth(lambda x: x.digamma(), lambda x, y: TWO.zeta(x)),
+    "erf": Smooth(arb.erf, lambda x, y: 2 / arb.const_sqrt_pi() * (-x * x).exp()),
+    "erfc": Smooth(arb.erfc, lambda x, y: -2 / arb.const_sqrt_pi() * (-x * x).exp()),
+    "erf_inv": Smooth(arb.erfinv, lambda x, y: erf_inv_slope(y)),
+    "lgamma": Smooth(arb.lgamma, lambda x, y: x.digamma()),
+    "digamma": Smooth(arb.digamma, lambda x, y: TWO.zeta(x)),
 }
 """Differentiable functions of one variable, by the name of the JAX primitive."""
 
@@ -194,16 +201,16 @@ PIECEWISE: dict[str, Unary] = {
 }
 """Functions of one variable with kinks or jumps."""
 
-BINARY: dict[str, Callable[[arb, arb], arb]] = {
-    "add": lambda a, b: a + b,
-    "add_any": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "add": np.add,
+    "add_any": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
     "max": maximum,
     "min": minimum,
     "pow": power,
     "rem": rem,
-    "atan2": lambda a, b: arb.atan2(a, b),
+    "atan2": arb.atan2,
 }
-"""Functions of two variables."""
+"""Functions of two variables; the four operations as NumPy's, which call the balls' own operators."""

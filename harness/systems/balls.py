@@ -1,8 +1,7 @@
 """Balls: rigorous enclosures over the reals (python-flint `arb`), at the precision `flint.ctx.prec`.
 
-A value is an object array of `arb`. A truth value is an int8 array: bits 0-1 hold False (0), True (1) or undecided (2);
-bit 2 (TOUCH) marks a decided comparison of two different quantities that are exactly equal, so that the other
-outcome is arbitrarily near. A select on an undecided truth value returns the hull of both branches.
+A value is an object array of `arb`, a truth value an int8 array (see `ball_truth`). A select on an undecided truth
+value returns the hull of both branches.
 """
 
 from __future__ import annotations
@@ -18,32 +17,26 @@ from backprove.harness.dtypes import FORMATS, is_float
 from backprove.harness.program import Equation, Var
 from backprove.harness.systems import ball_functions as bf
 from backprove.harness.systems import structural
-from backprove.harness.systems.base import System
+from backprove.harness.systems.ball_arrays import dot_general, lift, pointwise, scatter_add, zeros
+from backprove.harness.systems.ball_reductions import Reductions
+from backprove.harness.systems.ball_truth import (
+    COMPARISONS,
+    TOUCH,
+    UNDECIDED,
+    Undecided,
+    UndecidedInteger,
+    compare,
+    truth,
+    truth_and,
+    truth_not,
+    truth_or,
+    truth_xor,
+    undecided,
+)
+
+__all__ = ["Balls", "Undecided", "lift", "pointwise", "short_dyadic", "zeros"]
 
 Array = NDArray[Any]
-
-UNDECIDED, TOUCH = 2, 4
-
-
-def lift(values: Array) -> Array:
-    """Floats or integers as exact balls, same shape."""
-    out = np.empty(np.shape(values), dtype=object)
-    flat = np.asarray(values).ravel()
-    cast: Callable[[Any], Any] = int if flat.dtype.kind in "iub" else float
-    out.ravel()[:] = [arb(cast(v)) for v in flat.tolist()] if flat.size else []
-    return out
-
-
-def zeros(shape: tuple[int, ...]) -> Array:
-    out = np.empty(shape, dtype=object)
-    out.fill(bf.ZERO)
-    return out
-
-
-def pointwise(function: Callable[..., Any], *arrays: Array) -> Array:
-    """`function` entry by entry with broadcasting; always an object array."""
-    out = np.frompyfunc(function, len(arrays), 1)(*arrays)
-    return out if isinstance(out, np.ndarray) else np.asarray(out, dtype=object)
 
 
 def short_dyadic(value: float, bits: int = 12) -> bool:
@@ -59,40 +52,14 @@ def exact_bits(dtype: str) -> int:
     return min(12, FORMATS[dtype].digits // 2)
 
 
-def _compare(name: str, a: arb, b: arb) -> int:
-    equal = a.is_exact() and b.is_exact() and a == b
-    if equal:
-        return TOUCH | (name in ("eq", "le", "ge"))
-    if name in ("lt", "le"):
-        return 1 if a < b else 0 if a > b else UNDECIDED
-    if name in ("gt", "ge"):
-        return 1 if a > b else 0 if a < b else UNDECIDED
-    if not a.overlaps(b):
-        return 1 if name == "ne" else 0
-    return UNDECIDED
-
-
-def truth_not(a: Array) -> Array:
-    t = a & 3
-    return np.where(t == UNDECIDED, UNDECIDED, (1 - t) | (a & TOUCH)).astype(np.int8)
-
-
-def truth_and(a: Array, b: Array) -> Array:
-    """Three-valued and; a clear False wins, a touched operand that matters marks the result."""
-    ta, tb = a & 3, b & 3
-    clear_false = ((ta == 0) & (a < TOUCH)) | ((tb == 0) & (b < TOUCH))
-    value = np.where((ta == 0) | (tb == 0), 0, np.where((ta == 1) & (tb == 1), 1, UNDECIDED))
-    touched = ((a | b) & TOUCH) * (value != UNDECIDED)
-    return np.where(clear_false, 0, value | touched).astype(np.int8)
-
-
-class Balls(System):
+class Balls(Reductions):
     """Interpreter of a program over balls.
 
     Args:
         widen: relative radius given to literals that are not short dyadics (0: literals are exact). A refusal that
             does not survive widening by the dtype's unit roundoff is only a rounded constant.
-        narrow: dtype conversions between float formats are the identity over the reals.
+
+    Conversions between float formats are the identity over the reals.
     """
 
     name = "balls"
@@ -120,26 +87,38 @@ class Balls(System):
     def map(self, function: Callable[..., Array], *values: Any) -> Any:
         return function(*values)
 
-    def hull(self, a: arb, b: arb) -> arb:
-        return a.union(b)
+    def primal(self, x: Any) -> Any:
+        """The enclosure in a value of the system."""
+        return x
 
     def select(self, which: Any, cases: Sequence[Any]) -> Any:
         which = np.asarray(which)
         if which.dtype == np.int8 or which.dtype == bool:
-            return self._select_truth(which.astype(np.int8), cases[0], cases[1])
-        return _choose(which, cases)
+            return self._select_truth(truth(which), cases[0], cases[1])
+        out = cases[0]
+        for k, case in enumerate(cases[1:], start=1):
+            out = self.map(lambda w, a, b, k=k: np.where(expand(w, a) == k, b, a), which, out, case)
+        return out
 
     def _select_truth(self, which: Array, no: Array, yes: Array) -> Array:
-        w = _expand(which, no)
+        w = expand(which, no)
         if no.dtype != object:
-            if np.any(w & 3 == UNDECIDED):
-                raise Undecided("an integer depends on a comparison that is not decided")
-            return np.where(w & 3 == 1, yes, no)
-        w, no, yes = np.broadcast_arrays(w, no, yes)
+            if np.any(w >= UNDECIDED) and self._are_truths(no, yes):
+                no, yes = truth(no), truth(yes)
+                chosen = truth_or(truth_and(w, yes), truth_and(truth_not(w), no))
+                return np.where(no == yes, no, chosen)
+            return np.where(self.certain(w) & 3 == 1, yes, no)
         out = np.where(w & 3 == 1, yes, no)
-        for i in np.flatnonzero(w.ravel() & 3 == UNDECIDED):
-            out.ravel()[i] = self.hull(no.ravel()[i], yes.ravel()[i])
+        unknown = np.flatnonzero(np.broadcast_to(w & 3 == UNDECIDED, out.shape))
+        if unknown.size:
+            no, yes = np.broadcast_to(no, out.shape).ravel(), np.broadcast_to(yes, out.shape).ravel()
+            flat = out.reshape(-1)
+            flat[unknown] = [a if a is b else a.union(b) for a, b in zip(no[unknown], yes[unknown], strict=True)]
         return out
+
+    @staticmethod
+    def _are_truths(*values: Array) -> bool:
+        return all(v.dtype in (np.int8, np.bool_) for v in values)
 
     # -- arithmetic ------------------------------------------------------------------------------------------------
 
@@ -151,23 +130,45 @@ class Balls(System):
             if name in bf.PIECEWISE:
                 return [pointwise(bf.PIECEWISE[name], inputs[0])]
             if name in bf.BINARY:
-                return [pointwise(bf.BINARY[name], inputs[0], inputs[1])]
-        if name in ("lt", "le", "gt", "ge", "eq", "ne") and is_float(equation.inputs[0].dtype):
-            return [self.compare(name, inputs[0], inputs[1], same=equation.inputs[0].slot == equation.inputs[1].slot)]
+                a, b = (x if x.dtype == object else lift(x) for x in inputs)
+                return [self.combine(name, a, b)]
+        if name in COMPARISONS and is_float(equation.inputs[0].dtype):
+            same = equation.inputs[0].slot == equation.inputs[1].slot
+            return [self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)]
         if name in structural.INTEGER and not is_float(equation.outputs[0].dtype):
-            inputs = [self.certain(i) if v.dtype == "bool" else i for i, v in zip(inputs, equation.inputs, strict=True)]
+            bools = [v.dtype == "bool" for v in equation.inputs]
+            if (
+                name == "convert_element_type"
+                and bools[0]
+                and equation.outputs[0].dtype != "bool"
+                and undecided(inputs[0])
+            ):
+                return [UndecidedInteger(inputs[0])]
+            inputs = [
+                self.certain(i) if b and name not in _THREE_VALUED else i for i, b in zip(inputs, bools, strict=True)
+            ]
+            if name in _THREE_VALUED and bools[0]:
+                return [self._three_valued(name, equation, inputs)]
         return super().apply(equation, inputs)
 
-    def certain(self, truth: Any) -> Any:
-        """Truth values on their way to integers: they must be decided."""
-        if isinstance(truth, np.ndarray) and np.any(truth & 3 == UNDECIDED):
-            raise Undecided("an integer depends on a comparison that is not decided")
-        return truth
+    def _three_valued(self, name: str, e: Equation, inputs: Sequence[Any]) -> Array:
+        if name in ("eq", "ne", "xor"):
+            differ = truth_xor(truth(inputs[0]), truth(inputs[1]))
+            return truth_not(differ) if name == "eq" else differ
+        result: Array = self.p_reduce_and(e, inputs) if name == "reduce_and" else self.p_reduce_or(e, inputs)
+        return result
 
-    def compare(self, name: str, a: Array, b: Array, *, same: bool) -> Array:
+    def certain(self, values: Any) -> Any:
+        """Truth values on their way to integers: they must be decided."""
+        if undecided(values):
+            raise Undecided("an integer depends on a comparison that is not decided")
+        return values
+
+    def compare(self, name: str, a: Array, b: Array, *, same: bool = False) -> Array:
+        """Truth value of a comparison of enclosures; `same`: both are one quantity."""
         if same:
-            return np.full(a.shape, name in ("eq", "le", "ge"), dtype=np.int8)
-        told = pointwise(lambda x, y: _compare(name, x, y), a, b).astype(np.int8)
+            return np.full(a.shape, name in ("eq", "le", "ge", "le_to"), dtype=np.int8)
+        told = pointwise(lambda x, y: compare(name, x, y), a, b).astype(np.int8)
         return told if self.watches_kinks else np.where(told & TOUCH, told & 1, told)
 
     def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
@@ -213,221 +214,26 @@ class Balls(System):
         return pointwise(lambda t: arb(0.5, 0.5) if t & 3 == UNDECIDED else arb(int(t) & 1), x)
 
     def p_and(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return truth_and(*(np.asarray(i).astype(np.int8) for i in ins))
-
-    def p_not(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return truth_not(np.asarray(ins[0]).astype(np.int8))
+        return truth_and(truth(ins[0]), truth(ins[1]))
 
     def p_or(self, e: Equation, ins: Sequence[Any]) -> Any:
-        a, b = (truth_not(np.asarray(i).astype(np.int8)) for i in ins)
-        return truth_not(truth_and(a, b))
+        return truth_or(truth(ins[0]), truth(ins[1]))
 
-    # -- reductions ------------------------------------------------------------------------------------------------
-
-    def fold(self, combine: Callable[[Any, Any], Any], x: Any, axes: Sequence[int], start: arb | None) -> Any:
-        """Reduce `axes` with `combine` (on values of the system), from the first entry on; `start` for empty axes."""
-        parts = self.entries(x, axes)
-        if not parts:
-            shape = tuple(n for i, n in enumerate(np.shape(x)) if i not in axes)
-            out = np.empty(shape, dtype=object)
-            out.fill(start if start is not None else arb("nan"))
-            return out
-        acc = parts[0]
-        for part in parts[1:]:
-            acc = combine(acc, part)
-        return acc
-
-    def entries(self, x: Any, axes: Sequence[int]) -> list[Any]:
-        """The slices of `x` along `axes`, in row-major order, each without those axes."""
-        shape = np.shape(x)
-        picks = list(np.ndindex(*(shape[a] for a in axes)))
-
-        def take(a: Array, pick: tuple[int, ...]) -> Array:
-            index: list[Any] = [slice(None)] * a.ndim
-            for axis, i in zip(axes, pick, strict=True):
-                index[axis] = i
-            return np.asarray(a[tuple(index)], dtype=a.dtype)
-
-        return [self.map(lambda a, p=p: take(a, p), x) for p in picks]
-
-    def p_reduce_sum(self, e: Equation, ins: Sequence[Any]) -> Any:
-        x, axes = ins[0], tuple(e.params["axes"])
-        return _sum(x, axes)
-
-    def p_reduce_prod(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.fold(lambda a, b: pointwise(lambda p, q: p * q, a, b), ins[0], e.params["axes"], bf.ONE)
-
-    def p_reduce_max(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.fold(lambda a, b: pointwise(bf.maximum, a, b), ins[0], e.params["axes"], arb("-inf"))
-
-    def p_reduce_min(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.fold(lambda a, b: pointwise(bf.minimum, a, b), ins[0], e.params["axes"], arb("inf"))
-
-    def p_reduce_and(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._reduce_truth(ins[0], e.params["axes"], truth_and, 1)
-
-    def p_reduce_or(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return truth_not(self._reduce_truth(truth_not(ins[0].astype(np.int8)), e.params["axes"], truth_and, 1))
-
-    def _reduce_truth(self, x: Array, axes: Sequence[int], combine: Callable[[Array, Array], Array], start: int) -> Array:
-        acc = np.full(tuple(n for i, n in enumerate(x.shape) if i not in axes), start, dtype=np.int8)
-        for part in self.entries(x.astype(np.int8), axes):
-            acc = combine(acc, part)
-        return acc
-
-    def scan_axis(self, combine: Callable[[Any, Any], Any], x: Any, axis: int, reverse: bool) -> Any:
-        """Running reduction along one axis."""
-        parts = self.entries(x, (axis,))
-        if reverse:
-            parts.reverse()
-        for i in range(1, len(parts)):
-            parts[i] = combine(parts[i - 1], parts[i])
-        if reverse:
-            parts.reverse()
-        return self.map(lambda *a: np.stack(a, axis=axis), *parts) if parts else x
-
-    def p_cumsum(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._scan("add", e, ins)
-
-    def p_cumprod(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._scan("mul", e, ins)
-
-    def p_cummax(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._scan("max", e, ins)
-
-    def p_cummin(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._scan("min", e, ins)
-
-    def p_cumlogsumexp(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._scan("logaddexp", e, ins)
-
-    def _scan(self, name: str, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.scan_axis(lambda a, b: self.combine(name, a, b), ins[0], e.params["axis"], e.params["reverse"])
-
-    def combine(self, name: str, a: Any, b: Any) -> Any:
-        if name == "logaddexp":
-            return pointwise(lambda p, q: bf.maximum(p, q) + (-abs(p - q)).exp().log1p(), a, b)
-        return pointwise(bf.BINARY[name], a, b)
-
-    def p_argmax(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._arg(e, ins[0], "gt")
-
-    def p_argmin(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self._arg(e, ins[0], "lt")
-
-    def _arg(self, e: Equation, x: Array, better: str) -> Array:
-        (axis,) = e.params["axes"]
-        parts = self.entries(x, (axis,))
-        best, index = parts[0], np.zeros(parts[0].shape, dtype=np.int64)
-        for i, part in enumerate(parts[1:], start=1):
-            w = self.compare(better, part, best, same=False) & 3
-            if np.any(w == UNDECIDED):
-                raise Undecided("which entry is the largest is not decided")
-            best, index = np.where(w == 1, part, best), np.where(w == 1, i, index)
-        return index
+    def p_not(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return truth_not(truth(ins[0]))
 
     def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
         return dot_general(ins[0], ins[1], e.params["dimension_numbers"])
 
     def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
         operand, indices, updates = ins
-        return scatter_add(operand, updates, structural.scatter_positions(e, [np.asarray(indices)]))
-
-    def p_sort(self, e: Equation, ins: Sequence[Any]) -> Any:
-        order = self.sort_order(e, ins)
-        axis = e.params["dimension"]
-        return [self.map(lambda a: np.take_along_axis(_widen(a, order), order, axis), x) for x in ins]
-
-    def sort_order(self, e: Equation, ins: Sequence[Any]) -> Array:
-        """Indices that sort the first operand along the axis (stable); raises Undecided where balls overlap."""
-        if e.params["num_keys"] != 1:
-            raise Undecided("a sort by several keys is not decided in balls")
-        keys = ins[0]
-        axis = e.params["dimension"]
-        moved = np.moveaxis(np.asarray(keys), axis, -1)
-        order = np.empty(moved.shape, dtype=np.int64)
-        for i in np.ndindex(moved.shape[:-1]):
-            order[i] = _order(list(moved[i]))
-        return np.moveaxis(order, -1, axis)
+        return scatter_add(operand, updates, structural.scatter_positions(e, np.asarray(indices)))
 
 
-class Undecided(Exception):
-    """The balls are too wide (or the branch too near) for a discrete choice at this precision."""
+_THREE_VALUED = frozenset({"reduce_and", "reduce_or", "xor", "eq", "ne"})
+"""Primitives of truth values that know what to make of undecided ones."""
 
 
-def _order(keys: list[Any]) -> list[int]:
-    order = sorted(range(len(keys)), key=lambda i: _Mid(keys[i]))
-    for i, j in zip(order, order[1:], strict=False):
-        a, b = keys[i], keys[j]
-        if isinstance(a, arb) and not (a < b or (a.is_exact() and b.is_exact())):
-            raise Undecided("the order of two entries is not decided")
-    return order
-
-
-class _Mid:
-    __slots__ = ("m",)
-
-    def __init__(self, x: Any) -> None:
-        self.m = x.mid() if isinstance(x, arb) else x
-
-    def __lt__(self, other: _Mid) -> bool:
-        return bool(self.m < other.m)
-
-
-def _sum(x: Array, axes: tuple[int, ...]) -> Array:
-    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    if x.size == 0:
-        return zeros(shape)
-    out = np.sum(x, axis=axes)
-    return out if isinstance(out, np.ndarray) else np.asarray(out, dtype=object)
-
-
-def _widen(a: Array, like: Array) -> Array:
-    return np.broadcast_to(a, (*a.shape[:-1], max(a.shape[-1], like.shape[-1])))
-
-
-def _expand(which: Array, like: Array) -> Array:
+def expand(which: Array, like: Array) -> Array:
     """A scalar predicate (points axis only) against cases of any rank."""
     return which.reshape((1,) * (like.ndim - 1) + which.shape[-1:]) if which.ndim == 1 and like.ndim > 1 else which
-
-
-def _choose(which: Array, cases: Sequence[Array]) -> Array:
-    out = cases[0]
-    for k, case in enumerate(cases[1:], start=1):
-        out = np.where(_expand(which, case) == k, case, out)
-    return out
-
-
-def dot_general(a: Array, b: Array, dimension_numbers: Any) -> Array:
-    """`dot_general` on object arrays with a trailing points axis."""
-    (ca, cb), (ba, bb) = dimension_numbers
-    letters = iter("abcdefghijklmnopqrstuvwxyz")
-    la: list[str] = [""] * (a.ndim - 1)
-    lb: list[str] = [""] * (b.ndim - 1)
-    for i, j in [*zip(ba, bb, strict=True), *zip(ca, cb, strict=True)]:
-        la[i] = lb[j] = next(letters)
-    batch = [la[i] for i in ba]
-    free = []
-    for labels in (la, lb):
-        for i, label in enumerate(labels):
-            if not label:
-                labels[i] = next(letters)
-                free.append(labels[i])
-    shape = tuple(dict(zip([*la, *lb], [*a.shape[:-1], *b.shape[:-1]], strict=True))[c] for c in [*batch, *free])
-    if a.size == 0 or b.size == 0:
-        return zeros((*shape, max(a.shape[-1], b.shape[-1])))
-    spec = f"{''.join(la)}...,{''.join(lb)}...->{''.join(batch)}{''.join(free)}..."
-    return np.asarray(np.einsum(spec, a, b), dtype=object)
-
-
-def scatter_add(operand: Array, updates: Array, positions: Array) -> Array:
-    """`operand` with `updates` added at flat `positions` (-1: dropped), point by point."""
-    points = max(operand.shape[-1], updates.shape[-1], positions.shape[-1])
-    out = np.array(np.broadcast_to(operand, (*operand.shape[:-1], points))).reshape(-1, points)
-    u = np.broadcast_to(updates, (*updates.shape[:-1], points)).reshape(-1, points)
-    where = np.broadcast_to(positions, (*positions.shape[:-1], points)).reshape(-1, points)
-    for k in range(u.shape[0]):
-        for p in range(points):
-            if where[k, p] >= 0:
-                out[where[k, p], p] = out[where[k, p], p] + u[k, p]
-    return out.reshape((*operand.shape[:-1], points))

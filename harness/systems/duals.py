@@ -1,8 +1,10 @@
 """Dual balls: value and directional derivative over the reals, independent of JAX's differentiation.
 
-A value is `Dual(v, t)`: object arrays of `arb` of equal shape; `t is None` where the derivative is identically zero.
-`touched` collects, point by point, whether a branch was met whose two sides have different derivatives (a kink, a tie,
-or an undecided comparison): there the tangent is a hull at best, and the kink oracle takes over.
+A value is `Dual(v, t)`: object arrays of `arb`; `t is None` where the derivative is identically zero. The tangent may
+carry several directions per point: with P points its points axis holds k*P columns, direction after direction, and the
+value is computed once. `touched` collects, point by point, whether a branch was met whose two sides have different
+derivatives (a kink, a tie, or an undecided comparison): there the tangent is a hull at best, and the kink oracle takes
+over.
 """
 
 from __future__ import annotations
@@ -19,18 +21,18 @@ from backprove.harness.dtypes import is_float
 from backprove.harness.program import Equation
 from backprove.harness.systems import ball_functions as bf
 from backprove.harness.systems import structural
-from backprove.harness.systems.balls import (
-    TOUCH,
-    UNDECIDED,
-    Balls,
-    _expand,
-    _sum,
-    _widen,
+from backprove.harness.systems.ball_arrays import (
+    along,
     dot_general,
+    lift,
     pointwise,
+    predicate,
     scatter_add,
+    spread,
     zeros,
 )
+from backprove.harness.systems.ball_truth import TOUCH, UNDECIDED
+from backprove.harness.systems.balls import Balls, expand
 
 Array = NDArray[Any]
 
@@ -44,7 +46,8 @@ class Dual:
 
     @property
     def tangent(self) -> Array:
-        return zeros(self.v.shape) if self.t is None else np.broadcast_to(self.t, self.v.shape)
+        """The tangent in the shape of the value, its points axis 1 or as wide as the directions."""
+        return zeros((*self.v.shape[:-1], 1)) if self.t is None else self.t
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,7 +59,7 @@ class Dual:
 
 
 def _same(a: arb, b: arb) -> bool:
-    return bool(a.is_exact() and b.is_exact() and a == b)
+    return a is b or bool(a.is_exact() and b.is_exact() and a == b)
 
 
 def _agree(a: arb, b: arb) -> bool:
@@ -68,8 +71,18 @@ def _agree(a: arb, b: arb) -> bool:
     return bool(a.union(b).rad() <= (abs(a) + abs(b)).abs_lower() * arb(2) ** -90)
 
 
+def _width(*arrays: Array) -> int:
+    return max(a.shape[-1] for a in arrays)
+
+
 class DualBalls(Balls):
-    """Interpreter of a program over dual balls; see the module's text. One instance serves one evaluation."""
+    """Interpreter of a program over dual balls; see the module's text. One instance serves one evaluation.
+
+    Args:
+        points: P, the points of the values.
+        widen: see `Balls`.
+        still: equations (by identity) whose tangents no output needs: they cannot be kinks.
+    """
 
     name = "dual balls"
     watches_kinks = True
@@ -77,64 +90,64 @@ class DualBalls(Balls):
     def __init__(self, points: int, widen: float = 0.0, still: frozenset[int] = frozenset()) -> None:
         super().__init__(widen)
         self.still = still
-        """Equations (by identity) whose tangents no output needs: they cannot be kinks."""
         self.touched = np.zeros(points, dtype=bool)
 
     def real_constant(self, value: Array, bits: int) -> Any:
         return Dual(super().real_constant(value, bits))
 
+    def lifted(self, enclosure: Array) -> Any:
+        return Dual(enclosure)
+
+    def primal(self, x: Any) -> Any:
+        return x.v if isinstance(x, Dual) else x
+
     def map(self, function: Callable[..., Array], *values: Any) -> Any:
         duals = [x for x in values if isinstance(x, Dual)]
         if not duals:
             return function(*values)
-        v = function(*(x.v if isinstance(x, Dual) else x for x in values))
-        if all(x.t is None for x in duals):
+        v = function(*(self.primal(x) for x in values))
+        moving = [x.t for x in duals if x.t is not None]
+        if not moving:
             return Dual(v)
-        return Dual(v, function(*(x.tangent if isinstance(x, Dual) else x for x in values)))
+        width = _width(*moving)
+        return Dual(v, function(*(x.tangent if isinstance(x, Dual) else spread(np.asarray(x), width) for x in values)))
 
     def touch(self, where: Array) -> None:
-        """Mark the points (last axis of `where`) at which something is True."""
-        per_point = where.reshape(-1, where.shape[-1]).any(axis=0)
-        self.touched |= np.broadcast_to(per_point, self.touched.shape)
+        """Mark the points at which something is True, in some direction (last axis of `where`: 1, P or k*P)."""
+        columns = where.reshape(-1, where.shape[-1]).any(axis=0)
+        points = self.touched.size
+        if columns.size > points:
+            columns = columns.reshape(-1, points).any(axis=0)
+        self.touched |= np.broadcast_to(columns, self.touched.shape)
+
+    def touch_where(self, near: Array, apart: Callable[[arb, arb], bool], a: Array, b: Array) -> None:
+        """Mark the points at which `near` holds and the two sides are `apart`."""
+        width = _width(near, a, b)
+        near, a, b = np.broadcast_arrays(*(spread(x, width) for x in (near, a, b)))
+        if near.any():
+            found = np.zeros(near.shape, dtype=bool)
+            found[near] = [apart(p, q) for p, q in zip(a[near], b[near], strict=True)]
+            self.touch(found)
 
     def _select_truth(self, which: Array, no: Any, yes: Any) -> Any:
         if not isinstance(no, Dual):
-            if np.any(which & TOUCH):
-                self.touch((which & TOUCH) > 0)
             return super()._select_truth(which, no, yes)
-        near = _expand(which, no.v) >= UNDECIDED
         v = super()._select_truth(which, no.v, yes.v)
+        near = expand(which, no.v) >= UNDECIDED
+        # a jump (values differ across the branch) is as much a kink as differing slopes
+        self.touch_where(near, lambda p, q: not p.overlaps(q), no.v, yes.v)
         if no.t is None and yes.t is None:
-            self._touch_if_values_differ(near, no.v, yes.v)
             return Dual(v)
-        if np.any(near):
-            near, a, b = np.broadcast_arrays(near, no.tangent, yes.tangent)
-            differ = np.zeros(near.shape, dtype=bool)
-            for i in np.flatnonzero(near.ravel()):
-                differ.ravel()[i] = not _agree(a.ravel()[i], b.ravel()[i])
-            self.touch(differ)
-            self._touch_if_values_differ(near, no.v, yes.v)
-        return Dual(v, super()._select_truth(which, no.tangent, yes.tangent))
+        a, b = no.tangent, yes.tangent
+        self.touch_where(near, lambda p, q: not _agree(p, q), a, b)
+        return Dual(v, super()._select_truth(spread(expand(which, no.v), _width(a, b)), a, b))
 
-    def _touch_if_values_differ(self, near: Array, no: Array, yes: Array) -> None:
-        """A jump (values differ across the branch) is as much a kink as differing slopes."""
-        if not np.any(near):
-            return
-        near, a, b = np.broadcast_arrays(near, no, yes)
-        differ = np.zeros(near.shape, dtype=bool)
-        for i in np.flatnonzero(near.ravel()):
-            differ.ravel()[i] = not a.ravel()[i].overlaps(b.ravel()[i])
-        self.touch(differ)
-
-    def certain(self, truth: Any) -> Any:
-        truth = super().certain(truth)
-        if isinstance(truth, np.ndarray) and truth.dtype == np.int8:
-            self.touch(truth >= TOUCH)
-            return truth & 3
-        return truth
-
-    def compare(self, name: str, a: Any, b: Any, *, same: bool) -> Array:
-        return super().compare(name, a.v, b.v, same=same)
+    def certain(self, values: Any) -> Any:
+        values = super().certain(values)
+        if isinstance(values, np.ndarray) and values.dtype == np.int8:
+            self.touch(values >= TOUCH)
+            return values & 3
+        return values
 
     def from_truth(self, x: Array) -> Any:
         self.touch(x >= UNDECIDED)
@@ -144,64 +157,83 @@ class DualBalls(Balls):
         name = equation.primitive
         if id(equation) in self.still:
             inputs = [Dual(i.v) if isinstance(i, Dual) else i for i in inputs]
+        if name in structural.PRIMITIVES:
+            return self._move(equation, inputs)
         x = inputs[0] if inputs else None
         if isinstance(x, Dual) and is_float(equation.outputs[0].dtype):
             if name in bf.SMOOTH:
-                f = bf.SMOOTH[name]
-                y = pointwise(f.value, x.v)
-                return [Dual(y, None if x.t is None else pointwise(lambda v, w, t: f.slope(v, w) * t, x.v, y, x.t))]
+                return [self._smooth(bf.SMOOTH[name], x)]
             if name in bf.PIECEWISE:
                 return [self._piecewise(name, x)]
             if name in bf.BINARY:
-                return [self.binary(name, x, inputs[1])]
+                y = inputs[1] if isinstance(inputs[1], Dual) else Dual(lift(inputs[1]))
+                return [self.combine(name, x, y)]
         return super().apply(equation, inputs)
+
+    def _move(self, e: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """Entries move alike in value and tangent; what a gather fills in does not depend on the inputs."""
+        which = structural.data_operands(e)
+        data = [inputs[i] for i in which]
+        rest = [np.asarray(v) for i, v in enumerate(inputs) if i not in which]
+        if not any(isinstance(x, Dual) for x in data):
+            return structural.rearrange(e, data, rest)
+        values = structural.rearrange(e, [self.primal(x) for x in data], rest)
+        moving = [x.t for x in data if isinstance(x, Dual) and x.t is not None]
+        if not moving:
+            return [Dual(v) for v in values]
+        rest = [spread(i, _width(*moving)) for i in rest]
+        return [
+            Dual(v, t)
+            for v, t in zip(values, structural.rearrange(e, [x.tangent for x in data], rest, bf.ZERO), strict=True)
+        ]
+
+    def _smooth(self, f: bf.Smooth, x: Dual) -> Dual:
+        y = pointwise(f.value, x.v)
+        return Dual(y) if x.t is None else Dual(y, _scaled(pointwise(f.slope, x.v, y), x.t))
 
     def _piecewise(self, name: str, x: Dual) -> Dual:
         y = pointwise(bf.PIECEWISE[name], x.v)
         if x.t is None:
             return Dual(y)
         if name in ("abs", "sign"):
-            near = pointwise(lambda a: not (a > 0 or a < 0), x.v).astype(bool)
+            positive, negative = predicate(np.greater, x.v, bf.ZERO), predicate(np.less, x.v, bf.ZERO)
+            near = ~(positive | negative)
         else:
-            near = pointwise(lambda a: bool(a.contains_integer()), x.v).astype(bool)
-        moving = pointwise(lambda t: not t.is_zero(), np.broadcast_to(x.t, x.v.shape)).astype(bool)
-        self.touch(near & moving)
+            near = predicate(arb.contains_integer, x.v)
+        self.touch_where(near, lambda t, _: not t.is_zero(), x.t, x.t)
         if name != "abs":
             return Dual(y)
-        return Dual(y, pointwise(lambda a, t: bf.sign(a) * t if a > 0 or a < 0 else arb(0, 1) * t, x.v, x.tangent))
+        t = _scaled(np.where(positive, bf.ONE, np.where(negative, -bf.ONE, arb(0, 1))), x.t)
+        return Dual(y, t)
 
-    def binary(self, name: str, a: Dual, b: Dual) -> Dual:
+    def combine(self, name: str, a: Dual, b: Dual) -> Dual:
         """Value and tangent of a function of two variables."""
-        y = pointwise(bf.BINARY[name], a.v, b.v)
+        y = super().combine(name, a.v, b.v)
         if a.t is None and b.t is None:
             return Dual(y)
         if name in ("max", "min"):
-            return Dual(y, self._extremum_tangent(name, a, b))
-        terms = []
-        if a.t is not None:
-            terms.append(_term(_SLOPE_A[name], a.v, b.v, y, a.t))
-        if b.t is not None:
-            terms.append(_term(_SLOPE_B[name], a.v, b.v, y, b.t))
+            t = self._extremum_tangent(name, a, b)
+        elif name == "logaddexp":
+            weight = pointwise(lambda p, q: bf.logistic(p - q), a.v, b.v)
+            t = _scaled(weight, a.tangent) + _scaled(bf.ONE - weight, b.tangent)
+        else:
+            t = _tangent(name, a, b, y)
         if name == "rem" and b.t is not None:
-            whole = pointwise(lambda p, q: bool((p / q).contains_integer()) and not p.is_zero(), a.v, b.v)
-            self.touch(whole.astype(bool))
-        t = terms[0] if len(terms) == 1 else pointwise(lambda p, q: p + q, *terms)
-        return Dual(y, np.broadcast_to(t, y.shape))
+            self.touch(predicate(lambda p, q: bool((p / q).contains_integer()) and not p.is_zero(), a.v, b.v))
+        return Dual(y, np.broadcast_to(t, (*y.shape[:-1], t.shape[-1])))
 
     def _extremum_tangent(self, name: str, a: Dual, b: Dual) -> Array:
-        av, bv, at, bt = np.broadcast_arrays(a.v, b.v, a.tangent, b.tangent)
-        near = np.zeros(av.shape, dtype=bool)
-        out = np.empty(av.shape, dtype=object)
-        for i in range(av.size):
-            p, q, s, t = av.flat[i], bv.flat[i], at.flat[i], bt.flat[i]
-            first = p > q if name == "max" else p < q
-            second = q > p if name == "max" else q < p
-            if first or second:
-                out.flat[i] = t if second else s
-            else:
-                out.flat[i] = s if _same(s, t) else s.union(t)
-                near.flat[i] = not _agree(s, t)
-        self.touch(near)
+        high, low = (a.v, b.v) if name == "max" else (b.v, a.v)
+        first, second = predicate(np.greater, high, low), predicate(np.less, high, low)
+        s, t = a.tangent, b.tangent
+        near = ~(first | second)
+        out = np.where(spread(second, _width(s, t)), t, s)
+        self.touch_where(near, lambda p, q: not _agree(p, q), s, t)
+        if near.any():
+            near, s, t = np.broadcast_arrays(spread(near, out.shape[-1]), s, t)
+            out = np.array(np.broadcast_to(out, near.shape))
+            s, t = np.broadcast_to(s, out.shape), np.broadcast_to(t, out.shape)
+            out[near] = [p if _same(p, q) else p.union(q) for p, q in zip(s[near], t[near], strict=True)]
         return out
 
     # -- primitives with their own rule -----------------------------------------------------------------------------
@@ -211,19 +243,22 @@ class DualBalls(Balls):
         y = super().p_integer_pow(e, [x.v])
         if x.t is None or n == 0:
             return Dual(y)
-        return Dual(y, pointwise(lambda v, t: n * bf.integer_pow(v, n - 1) * t, x.v, x.t))
+        return Dual(y, _scaled(pointwise(lambda v: n * bf.integer_pow(v, n - 1), x.v), x.t))
 
     def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
         y = super().p_round(e, [ins[0].v])
         if ins[0].t is not None:
-            self.touch(pointwise(lambda a: bool((a - bf.HALF).contains_integer()), ins[0].v).astype(bool))
+            self.touch(predicate(lambda a: (a - bf.HALF).contains_integer(), ins[0].v))
         return Dual(y)
 
     def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.binary("min", self.binary("max", ins[1], ins[0]), ins[2])
+        return self.combine("min", self.combine("max", ins[1], ins[0]), ins[2])
 
     def p_stop_gradient(self, e: Equation, ins: Sequence[Any]) -> Any:
         return Dual(ins[0].v) if isinstance(ins[0], Dual) else ins[0]
+
+    def p_is_finite(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return super().p_is_finite(e, [ins[0].v])
 
     def p_iota(self, e: Equation, ins: Sequence[Any]) -> Any:
         out = super().p_iota(e, ins)
@@ -236,37 +271,11 @@ class DualBalls(Balls):
         out = super().p_convert_element_type(e, ins)
         return out if isinstance(out, Dual) or out.dtype != object else Dual(out)
 
-    def fold(self, combine: Callable[[Any, Any], Any], x: Any, axes: Sequence[int], start: arb | None) -> Any:
-        out = super().fold(combine, x, axes, start)
-        return out if isinstance(out, Dual) else Dual(out)
-
-    def p_reduce_sum(self, e: Equation, ins: Sequence[Any]) -> Any:
-        axes = tuple(e.params["axes"])
-        return Dual(_sum(ins[0].v, axes), None if ins[0].t is None else _sum(ins[0].tangent, axes))
-
-    def p_reduce_prod(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.fold(lambda a, b: self.binary("mul", a, b), ins[0], e.params["axes"], bf.ONE)
-
-    def p_reduce_max(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.fold(lambda a, b: self.binary("max", a, b), ins[0], e.params["axes"], arb("-inf"))
-
-    def p_reduce_min(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.fold(lambda a, b: self.binary("min", a, b), ins[0], e.params["axes"], arb("inf"))
-
-    def combine(self, name: str, a: Any, b: Any) -> Any:
-        if name != "logaddexp":
-            return self.binary(name, a, b)
-        weight = pointwise(lambda p, q: bf.logistic(p - q), a.v, b.v)
-        y = super().combine(name, a.v, b.v)
-        return Dual(y, pointwise(lambda w, s, t: w * s + (1 - w) * t, weight, a.tangent, b.tangent))
-
-    def _arg(self, e: Equation, x: Any, better: str) -> Array:
-        v = x.v
-        index = super()._arg(e, v, better) if v.shape[e.params["axes"][0]] else np.zeros(0, dtype=np.int64)
+    def position(self, e: Equation, x: Array, better: str) -> Array:
+        index = super().position(e, x, better)
         (axis,) = e.params["axes"]
-        best = np.take_along_axis(v, np.expand_dims(index, axis), axis)
-        ties = pointwise(_same, v, best).astype(np.int64).sum(axis=axis) > 1
-        self.touch(np.asarray(ties))
+        best = along(x, np.expand_dims(index, axis), axis)
+        self.touch(predicate(_same, x, best).sum(axis=axis) > 1)
         return index
 
     def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
@@ -275,61 +284,71 @@ class DualBalls(Balls):
         y = dot_general(a.v, b.v, dn)
         terms = []
         if a.t is not None:
-            terms.append(dot_general(a.tangent, b.v, dn))
+            terms.append(dot_general(a.t, spread(b.v, a.t.shape[-1]), dn))
         if b.t is not None:
-            terms.append(dot_general(a.v, b.tangent, dn))
+            terms.append(dot_general(spread(a.v, b.t.shape[-1]), b.t, dn))
         if not terms:
             return Dual(y)
-        return Dual(y, terms[0] if len(terms) == 1 else pointwise(lambda p, q: p + q, *terms))
+        return Dual(y, terms[0] if len(terms) == 1 else terms[0] + terms[1])
 
     def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
         operand, indices, updates = ins
-        where = structural.scatter_positions(e, [np.asarray(indices)])
+        where = structural.scatter_positions(e, np.asarray(indices))
         v = scatter_add(operand.v, updates.v, where)
         if operand.t is None and updates.t is None:
             return Dual(v)
-        return Dual(v, scatter_add(operand.tangent, updates.tangent, where))
+        s, t = operand.tangent, updates.tangent
+        return Dual(v, scatter_add(s, t, spread(where, _width(s, t))))
 
-    def p_sort(self, e: Equation, ins: Sequence[Any]) -> Any:
-        keys = ins[0]
-        order = self.sort_order(e, [keys.v if isinstance(keys, Dual) else keys])
-        axis = e.params["dimension"]
-        if isinstance(keys, Dual):
-            ordered = np.take_along_axis(_widen(keys.v, order), order, axis)
-            tangents = np.take_along_axis(_widen(keys.tangent, order), order, axis)
-            n = ordered.shape[axis]
-            lower = np.arange(max(n - 1, 0))
-            left, right = (np.take(ordered, lower + k, axis=axis) for k in (0, 1))
-            s, t = (np.take(tangents, lower + k, axis=axis) for k in (0, 1))
-            tie = pointwise(_same, left, right).astype(bool) & ~pointwise(_same, s, t).astype(bool)
-            if tie.size and (len(ins) > 1 or keys.t is not None):
-                self.touch(tie)
-        return [self.map(lambda a: np.take_along_axis(_widen(a, order), order, axis), x) for x in ins]
+    def watch_ties(self, keys: Sequence[Any], order: Array, axis: int) -> None:
+        """Equal keys next to each other that move apart: the order inside the tie is not a function of the point."""
+        tie = np.ones((), dtype=bool)
+        moves: list[tuple[Array, Array]] = []
+        for key in keys:
+            ordered = along(self.primal(key), order, axis)
+            lower = range(max(ordered.shape[axis] - 1, 0))
+            left, right = (np.take(ordered, [i + k for i in lower], axis=axis) for k in (0, 1))
+            tie = tie & (predicate(_same, left, right) if isinstance(key, Dual) else left == right)
+            if isinstance(key, Dual) and key.t is not None:
+                t = along(key.t, spread(order, key.t.shape[-1]), axis)
+                moves.append((np.take(t, list(lower), axis=axis), np.take(t, [i + 1 for i in lower], axis=axis)))
+        for s, t in moves:
+            self.touch_where(tie, lambda p, q: not _same(p, q), s, t)
 
 
-Slope = Callable[[arb, arb, arb], arb]
+def _scaled(slope: Array, t: Array) -> Array:
+    """Slope times tangent; the slope may have fewer columns than the tangent."""
+    return pointwise(np.multiply, spread(slope, t.shape[-1]), t)
+
+
+def _tangent(name: str, a: Dual, b: Dual, y: Array) -> Array:
+    if name in ("add", "add_any", "sub"):
+        if b.t is None:
+            return a.tangent
+        sign = np.subtract if name == "sub" else np.add
+        return pointwise(np.negative, b.t) if a.t is None and name == "sub" else b.t if a.t is None else sign(a.t, b.t)
+    terms = [_scaled(slopes[name](a.v, b.v, y), t) for slopes, t in ((_SLOPE_A, a.t), (_SLOPE_B, b.t)) if t is not None]
+    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+Slope = Callable[[Array, Array, Array], Array]
+
+
+def _entrywise(function: Callable[[arb, arb], arb]) -> Slope:
+    return lambda a, b, y: pointwise(function, a, b)
+
 
 _SLOPE_A: dict[str, Slope] = {
-    "add": lambda a, b, y: bf.ONE,
-    "add_any": lambda a, b, y: bf.ONE,
-    "sub": lambda a, b, y: bf.ONE,
     "mul": lambda a, b, y: b,
     "div": lambda a, b, y: bf.ONE / b,
-    "pow": lambda a, b, y: bf.power_slope_in_base(a, b),
-    "rem": lambda a, b, y: bf.ONE,
+    "pow": _entrywise(bf.power_slope_in_base),
+    "rem": lambda a, b, y: np.full(y.shape, bf.ONE),
     "atan2": lambda a, b, y: b / (a * a + b * b),
 }
 _SLOPE_B: dict[str, Slope] = {
-    "add": lambda a, b, y: bf.ONE,
-    "add_any": lambda a, b, y: bf.ONE,
-    "sub": lambda a, b, y: -bf.ONE,
     "mul": lambda a, b, y: a,
     "div": lambda a, b, y: -y / b,
-    "pow": lambda a, b, y: bf.power_slope_in_exponent(a, b),
-    "rem": lambda a, b, y: -bf.trunc(a / b),
+    "pow": _entrywise(bf.power_slope_in_exponent),
+    "rem": _entrywise(lambda a, b: -bf.trunc(a / b)),
     "atan2": lambda a, b, y: -a / (a * a + b * b),
 }
-
-
-def _term(slope: Slope, a: Array, b: Array, y: Array, t: Array) -> Array:
-    return pointwise(lambda p, q, r, s: slope(p, q, r) * s, a, b, y, t)

@@ -185,7 +185,13 @@ def _stack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: A
     return [np.stack([np.broadcast_to(x, (*x.shape[:-1], points)) for x in data], axis=int(e.params["axis"]))]
 
 
+def _unstack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+    axis = int(e.params["axis"])
+    return [np.take(data[0], i, axis=axis) for i in range(data[0].shape[axis])]
+
+
 _MOVES: dict[str, Move] = {
+    "unstack": _unstack,
     "stack": _stack,
     "broadcast_in_dim": _broadcast_in_dim,
     "reshape": _reshape,

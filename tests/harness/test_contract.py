@@ -1,4 +1,4 @@
-"""The same answer for the same input."""
+"""One answer for one input, and inputs left alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from backprove.harness.contract import two_answers
+from backprove.harness.contract import changed, two_answers
 
 
 def counting(*answers: Any) -> Callable[..., Any]:
@@ -72,6 +72,23 @@ def test_writing_into_the_arguments_is_not_a_second_answer() -> None:
 
     assert not two_answers(doubles, [x])
     assert np.array_equal(x, np.ones(3))
+
+
+def test_a_changed_argument_is_named() -> None:
+    def overwrites(a: Any, b: Any) -> Any:
+        b *= 2
+        return a * b
+
+    def to_nan(a: Any, b: Any) -> Any:
+        a[:1] = np.nan
+        return a
+
+    x, y = np.ones(3), np.full(3, 0.5)
+    assert changed(overwrites, [x, y]) == 1
+    assert changed(to_nan, [x, y]) == 0
+    assert changed(overwrites, [x, np.zeros(3)]) is None  # 0 stays 0
+    assert changed(lambda a, b: a * b, [np.array([np.nan]), y[:1]]) is None
+    assert np.array_equal(x, np.ones(3)) and np.array_equal(y, np.full(3, 0.5))
 
 
 def test_what_the_code_raises_goes_through() -> None:

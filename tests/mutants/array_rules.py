@@ -137,12 +137,18 @@ ARRAYS = [
     ),
     Problem.of("mse", mse, _vectors("x", "y"), lambda x, y, g: (2 * g * (x - y) / x.size, -2 * g * (x - y) / x.size)),
     Problem.of("cross_entropy", cross_entropy, {"z": bp.array("m n"), "t": _ONE_HOT}, cross_entropy_vjp),
-    Problem.of("nll", nll, {"p": bp.array("m n", high=0.0), "t": _ONE_HOT}, lambda p, t, g: (-g * t / p.shape[0], -g * p / p.shape[0])),
+    Problem.of(
+        "nll",
+        nll,
+        {"p": bp.array("m n", high=0.0), "t": _ONE_HOT},
+        lambda p, t, g: (-g * t / p.shape[0], -g * p / p.shape[0]),
+    ),
     Problem.of(
         "bce_with_logits",
         bce,
         {"x": bp.array("n"), "y": bp.array("n", low=0.0, high=1.0)},
         lambda x, y, g: (g * (sigmoid(x) - y) / x.size, -g * x / x.size),
+        jax_form=lambda x, y: (jax.nn.softplus(x) - x * y).mean(),
     ),
     Problem.of(
         "kl",
@@ -158,9 +164,16 @@ ARRAYS = [
         {"x": bp.array("m k"), "w": bp.array("k n"), "b": bp.array("n")},
         lambda x, w, b, g: (g @ w.T, x.T @ g, g.sum(0)),
     ),
-    Problem.of("matvec", lambda w, x: w @ x, {"w": bp.array("n n"), "x": bp.array("n")}, lambda w, x, g: (g[:, None] * x[None, :], w.T @ g)),
+    Problem.of(
+        "matvec",
+        lambda w, x: w @ x,
+        {"w": bp.array("n n"), "x": bp.array("n")},
+        lambda w, x, g: (g[:, None] * x[None, :], w.T @ g),
+    ),
     Problem.of("reduce_max", lambda x: x.max(), _vectors("x"), shared_largest, first_largest),
-    Problem.of("layer_norm", layer_norm, {"x": bp.array("m n"), "gamma": bp.array("n"), "beta": bp.array("n")}, layer_norm_vjp),
+    Problem.of(
+        "layer_norm", layer_norm, {"x": bp.array("m n"), "gamma": bp.array("n"), "beta": bp.array("n")}, layer_norm_vjp
+    ),
     Problem.of(
         "softmax",
         softmax,

@@ -42,7 +42,12 @@ class Problem:
         *,
         autodiff: bool = True,
     ) -> Problem:
-        """A problem from its forms; `jax_form` is differentiated in place of `forward`, `autodiff=False` leaves that out."""
+        """A problem from its forms.
+
+        Args:
+            jax_form: what is differentiated for the third form, if not `forward` itself.
+            autodiff: False leaves the third form out.
+        """
         forms = {"stable": stable}
         if textbook is not None:
             forms["textbook"] = textbook

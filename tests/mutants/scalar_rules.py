@@ -57,17 +57,28 @@ def _scalar(name: str, forward: Any, stable: Any, textbook: Any, jax_form: Any =
 
 
 SCALAR = [
-    _scalar("relu", lambda x: jnp.maximum(x, 0), lambda x, g: jnp.where(x > 0, g, 0), lambda x, g: g * (x > 0), jax.nn.relu),
+    _scalar(
+        "relu", lambda x: jnp.maximum(x, 0), lambda x, g: jnp.where(x > 0, g, 0), lambda x, g: g * (x > 0), jax.nn.relu
+    ),
     _scalar("abs", jnp.abs, lambda x, g: g * jnp.sign(x), lambda x, g: jnp.where(x < 0, -g, g)),
     _scalar("log", jnp.log, lambda x, g: g / x, lambda x, g: g * (1 / x), low=0.0),
     _scalar("inv", lambda x: 1 / x, lambda x, g: -(g / x) / x, lambda x, g: -g / (x * x), nonzero=True),
     _scalar("sqrt", jnp.sqrt, lambda x, g: 0.5 * g / jnp.sqrt(x), lambda x, g: 0.5 * g * x**-0.5, low=0.0),
     _scalar("exp", jnp.exp, lambda x, g: g * jnp.exp(x), lambda x, g: g * jnp.exp(0.5 * x) * jnp.exp(0.5 * x)),
-    _scalar("sinh", jnp.sinh, lambda x, g: g * jnp.cosh(x), lambda x, g: g * jnp.exp(jnp.abs(x) - LN2) * (1 + jnp.exp(-2 * jnp.abs(x)))),
+    _scalar(
+        "sinh",
+        jnp.sinh,
+        lambda x, g: g * jnp.cosh(x),
+        lambda x, g: g * jnp.exp(jnp.abs(x) - LN2) * (1 + jnp.exp(-2 * jnp.abs(x))),
+    ),
     _scalar("cosh", jnp.cosh, lambda x, g: g * jnp.sinh(x), lambda x, g: g * (jnp.tanh(x) * jnp.cosh(x))),
-    _scalar("sigmoid", sigmoid, lambda x, g: g * (sigmoid(x) * sigmoid(-x)), lambda x, g: g * sigmoid(x) * (1 - sigmoid(x))),
+    _scalar(
+        "sigmoid", sigmoid, lambda x, g: g * (sigmoid(x) * sigmoid(-x)), lambda x, g: g * sigmoid(x) * (1 - sigmoid(x))
+    ),
     _scalar("tanh", jnp.tanh, lambda x, g: g * sech2(x), lambda x, g: g * (1 - jnp.tanh(x) ** 2)),
-    _scalar("softplus", softplus, lambda x, g: g * sigmoid(x), lambda x, g: g * (1 - jnp.exp(-softplus(x))), jax.nn.softplus),
+    _scalar(
+        "softplus", softplus, lambda x, g: g * sigmoid(x), lambda x, g: g * (1 - jnp.exp(-softplus(x))), jax.nn.softplus
+    ),
     _scalar(
         "silu",
         lambda x: x * sigmoid(x),

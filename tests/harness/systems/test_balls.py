@@ -53,6 +53,10 @@ def close(ball: Any, number: float, tolerance: float = 1e-12) -> bool:
     return ball.is_finite() and abs(float(ball.mid()) - number) <= tolerance * (1 + abs(number)) and ball.rad() < 1e-30
 
 
+LOOSE = {"jax.nn: dot_product_attention": 1e-6}
+"""JAX computes these in float32 inside."""
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_tangents_are_those_of_jax(name: str) -> None:
     case = CASES[name]
@@ -82,4 +86,4 @@ def test_values_and_tangents_are_those_of_jax(name: str) -> None:
                 for g, w in zip(got, leaves(wanted), strict=True):
                     assert g.shape[:-1] == w.shape
                     for ball, number in zip(at(g, p).ravel(), w.ravel(), strict=True):
-                        assert close(ball, float(number)), (name, p, ball, number)
+                        assert close(ball, float(number), LOOSE.get(name, 1e-12)), (name, p, ball, number)

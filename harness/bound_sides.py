@@ -1,0 +1,130 @@
+"""Functions of one claim side by side, at fixed sizes and one dtype: in floats, and over the reals in balls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from flint import ctx
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+from backprove.harness.examination import Unsupported
+from backprove.harness.function import JAX, Function, Signature, cast
+from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
+from backprove.harness.program import Program
+from backprove.harness.rounding import run_floats
+from backprove.harness.systems.balls import Undecided, lift
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of an identity at one signature."""
+
+    function: Function
+    signature: Signature
+    dtype: str
+
+    @property
+    def program(self) -> Program | None:
+        return self.function.program(self.signature)
+
+    def floats(self, inputs: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+        """Float results; NaN where the code raises."""
+        program = self.program
+        if program is not None and self.function.front_end(self.signature) == JAX:
+            return [np.asarray(o, dtype=np.float64) for o in run_floats(program, inputs)]
+        n = inputs[0].shape[-1] if inputs else 1
+        out = [np.full((*s, n), np.nan) for s in shapes]
+        for i in range(n):
+            args = [
+                cast(a[..., i if a.shape[-1] > 1 else 0], dt) for a, (_, dt) in zip(inputs, self.signature, strict=True)
+            ]
+            try:
+                got = self.function.at(*args)
+            except Exception:  # outside the domain of this side: nothing is claimed in floats
+                continue
+            for o, g in zip(out, got, strict=False):
+                if o.shape[:-1] == g.shape:
+                    o[..., i] = FORMATS[self.dtype].round(g)
+        return out
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        program = self.program
+        if program is not None:
+            return tuple(v.shape for v in program.outputs)
+        probe = [np.ones(s, dtype=FORMATS[d].numpy if d in FORMATS else d) for s, d in self.signature]
+        try:
+            return tuple(a.shape for a in self.function.at(*probe))
+        except Exception as why:
+            raise Unsupported(f"{self.function.label} raises at {self.signature}: {why}") from why
+
+
+class BoundSides:
+    """What identities and positivity share."""
+
+    mode = ""
+    direction_names: tuple[str, ...] = ()
+    direction_shapes: tuple[tuple[int, ...], ...] = ()
+
+    def __init__(self, sides: Sequence[Function], names: Sequence[str], signature: Signature, dtype: str) -> None:
+        self.input_names, self.signature, self.dtype = tuple(names), signature, dtype
+        self.format = FORMATS[dtype]
+        self.sides = [Side(f, signature, dtype) for f in sides]
+
+    @property
+    def front_ends(self) -> dict[str, str]:
+        return {s.function.label: s.function.front_end(self.signature) for s in self.sides}
+
+    @property
+    def specials(self) -> list[float]:
+        found: set[float] = set()
+        for s in self.sides:
+            if s.program is not None:
+                found.update(s.program.literals())
+        return sorted(found)
+
+    @cached_property
+    def exact_sides(self) -> list[ExactFunction] | None:
+        found = [s.function.exact(self.signature) for s in self.sides]
+        return None if any(f is None for f in found) else [f for f in found if f is not None]
+
+    def over_reals(
+        self, inputs: list[Array], index: Array, judge: Callable[[list[Array], list[list[Array]]], list[Outcome | None]]
+    ) -> list[Outcome]:
+        """Run every side in balls at rising precision until `judge` decides each point."""
+        assert self.exact_sides is not None
+        out: dict[int, Outcome] = {}
+        rest = index
+        for precision in PRECISIONS:
+            ctx.prec = precision
+            groups = [rest]
+            undecided: list[int] = []
+            while groups:
+                group = groups.pop()
+                if not group.size:
+                    continue
+                balls = [lift(a) if a.dtype.kind == "f" else a for a in take(inputs, group)]
+                try:
+                    values = [full(s.balls(balls), group.size) for s in self.exact_sides]
+                except Undecided as why:
+                    if group.size == 1:
+                        out[int(group[0])] = Outcome(Status.UNDECIDED, note=str(why))
+                        undecided.append(int(group[0]))
+                    else:
+                        groups += [np.array([i]) for i in group]
+                    continue
+                for i, o in zip(group.tolist(), judge(balls, values), strict=True):
+                    if o is None:
+                        undecided.append(i)
+                    else:
+                        out[i] = o
+            rest = np.array(sorted(undecided), dtype=np.int64)
+            if not rest.size:
+                break
+        return [out.get(int(i), Outcome(Status.UNDECIDED, note="the enclosures are too wide")) for i in index]

@@ -1,0 +1,56 @@
+"""The stability grade: the float error in multiples of what the conditioning of the problem forces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FloatFormat
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.examination import Examination
+from backprove.harness.oracles.conditioning import forced_error
+from backprove.harness.oracles.exact import DerivativeProblem, Status
+from backprove.harness.rounding import any_entry, largest
+
+Array = NDArray[Any]
+
+GRADED_ENTRIES = 256
+"""Derivative entries that are graded in one batch."""
+LARGE_POINT = 64
+"""Points with more derivative entries than this are not graded (one dual pass per entry)."""
+
+
+def grade(
+    problem: DerivativeProblem,
+    x: list[Array],
+    d: list[Array],
+    result: list[Array],
+    index: Array,
+    form: FloatFormat,
+    seen: Examination,
+) -> None:
+    """Grade some of the points of `index` at which the formula is right; enters `factor` and `lost` in `seen`."""
+    entries = sum(int(np.prod(r.shape[:-1])) for r in result)
+    if not 0 < entries <= LARGE_POINT:
+        return
+    good = [i for i in index.tolist() if (o := seen.outcomes[i]) is not None and o.status is Status.AGREES]
+    good = good[: max(1, GRADED_ENTRIES // entries)]
+    if not good:
+        return
+    try:
+        graded = forced_error(problem, [a[..., good] for a in x], [a[..., good] for a in d], form)
+    except UnsupportedPrimitive:
+        return
+    if graded is None:
+        return
+    worst, lost = np.zeros(len(good)), np.zeros(len(good), dtype=bool)
+    for r, (value, forced) in zip(result, graded, strict=True):
+        with np.errstate(all="ignore"):
+            off = np.abs(r[..., good] - value)
+            judged = np.isfinite(off) & (np.abs(value) >= form.tiny) & np.isfinite(forced)
+            factor = np.where(judged, off / np.maximum(forced, form.u * np.abs(value)), 0.0)
+        worst = np.maximum(worst, largest([factor], len(good)))
+        lost |= any_entry([judged & (off >= np.abs(value)) & (factor > 16)], len(good))
+    seen.factor[good], seen.lost[good] = worst, lost

@@ -1,0 +1,77 @@
+"""Is a trace true? Traced programs are held against real calls of the code; an untrue one is given up.
+
+Code that looks at types, keeps state or draws random numbers can be traced to something else than what it computes.
+Then its function falls back to the next front end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.execution import call_points
+from backprove.harness.function import JAX, NUMPY, OBJECTS, Function, Signature
+from backprove.harness.rounding import run_floats
+from backprove.harness.systems.running import Running
+
+Array = NDArray[Any]
+
+WILD = 1e3
+"""A real call may differ from the traced program by so many error bounds before the trace is called untrue."""
+COMPARED = {JAX: 2, NUMPY: 16}
+"""Points that are compared: calls of JAX functions outside a program are slow."""
+
+
+def distrust(
+    function: Function, signature: Signature, arrays: Sequence[Array], dtype: str, compared: set[str], jax_too: bool
+) -> None:
+    """Compare the program of `function` with real calls; where it is untrue, move to the next front end and note it.
+
+    Args:
+        arrays: arguments at many points.
+        compared: what was compared before: NumPy traces once per signature, JAX traces once per dtype.
+        jax_too: whether JAX-traceable code is compared as well; it may be NumPy code that JAX happens to trace.
+    """
+    while (end := function.front_end(signature)) in COMPARED and (end == NUMPY or jax_too):
+        key = f"{function.label} {end} {dtype} {signature if end == NUMPY else ''}"
+        points = max((a.shape[-1] for a in arrays), default=0)
+        sizes = [int(np.prod(s)) for s, _ in signature]
+        if key in compared or not points or (end == JAX and 0 in sizes):
+            return
+        compared.add(key)
+        index = np.unique(np.linspace(0, points - 1, COMPARED[end]).astype(int))
+        if true(function, signature, [a[..., index] if a.shape[-1] > 1 else a for a in arrays], dtype):
+            return
+        function.notes.append(f"{function.label}: its {end} trace differs from real calls and was not used")
+        function.only = NUMPY if end == JAX else OBJECTS
+        function._cache.clear()
+
+
+def true(function: Function, signature: Signature, arrays: list[Array], dtype: str) -> bool:
+    """Whether real calls and the traced program agree; also where there is nothing to compare."""
+    program = function.program(signature)
+    assert program is not None
+    shapes = [v.shape for v in program.outputs]
+    # JAX code often cannot be called on NumPy arrays (`x.at[0]`); that alone says nothing
+    called = call_points(function, signature, arrays, shapes, dtype)
+    if any(t.kind == "shape" for t in called.troubles.values()):
+        return False
+    try:
+        traced = run_floats(program, arrays)
+        bounds = Running(dtype, narrowing_allowed=True).run(program, arrays)
+    except UnsupportedPrimitive:
+        return True
+    form = FORMATS[dtype]
+    for c, r, b in zip(called.values, traced, bounds, strict=True):
+        with np.errstate(all="ignore"):
+            t = np.asarray(r, dtype=np.float64)
+            allowed = WILD * (2 * b.e + 4 * form.tiny + form.u * np.abs(t))
+            wild = np.isfinite(c) & np.isfinite(t) & np.isfinite(allowed) & (np.abs(c - t) > allowed)
+        if wild.any():
+            return False
+    return True

@@ -1,0 +1,195 @@
+"""The tables of `docs/measurements.md`, from the stored figures of `soak` and `peers`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+DTYPES = ("float64", "float32", "bfloat16")
+LAYERS = ("trace", "floats", "rounding", "autodiff", "differences", "exact", "compiled", "grading")
+
+TITLE = """# Measurements
+
+Written by `python -m scripts.soak` and `python -m scripts.peers` from the figures in `docs/measurements/`. Every table
+says how many points it rests on. The rules and the wrong ones over them stand in `tests/mutants/`.
+"""
+
+
+def write_tables(figures: Path, out: Path) -> None:
+    """Write all tables whose figures are there.
+
+    Args:
+        figures: folder with `soak.json`, `peers.json` or both.
+        out: the Markdown file.
+    """
+    parts = [TITLE]
+    soak, peers = _load(figures / "soak.json"), _load(figures / "peers.json")
+    if soak is not None:
+        parts += [_right(soak), _cost(soak), _kills(soak)]
+    if peers is not None:
+        parts.append(_peers(peers, soak))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(parts), "utf-8")
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return data
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(str(c) for c in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _where(figures: dict[str, Any]) -> str:
+    e = figures["environment"]
+    return (
+        f"{e['system']} {e['machine']}, {e['cores']} cores (shared with other work), Python {e['python']}, "
+        f"JAX {e.get('jax', '?')}, NumPy {e.get('numpy', '?')}, python-flint {e.get('python-flint', '?')}"
+    )
+
+
+def _right(soak: dict[str, Any]) -> str:
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for r in soak["right"]:
+        groups.setdefault((r["form"], r["dtype"]), []).append(r)
+    rows = []
+    for (form, dtype), found in sorted(groups.items(), key=lambda g: (g[0][0], DTYPES.index(g[0][1]))):
+        points, beyond = sum(r["points"] for r in found), sum(r["beyond"] for r in found)
+        suspicious = sum(r["suspicious"] for r in found)
+        alarms = sum(sum(r["alarms"].values()) for r in found)
+        share = f"{100 * suspicious / max(points + beyond, 1):.4f} %"
+        rows.append(
+            (form, dtype, len(found), f"{points:,}", f"{beyond:,}", share, sum(r["undecided"] for r in found), alarms)
+        )
+    head = (
+        "form",
+        "dtype",
+        "rules",
+        "points",
+        "beyond the range",
+        "sent to the exact layer",
+        "undecided",
+        "false alarms",
+    )
+    alarmed = [r for r in soak["right"] if r["alarms"]]
+    listed = "".join(f"- {r['rule']} ({r['form']}), {r['dtype']}: {r['alarms']}; {r['first'][:300]}\n" for r in alarmed)
+    return (
+        f"## Right rules\n\n{soak['points']:,} bulk points per rule and dtype were asked for, seed {soak['seed']}; "
+        f"scalar rules in bfloat16 saw every normal number and both zeros of their domain instead. {_where(soak)}; "
+        f"{soak['seconds']:.0f} s in all{'' if soak['complete'] else ', cut short'}.\n\n{_table(head, rows)}\n"
+        + (f"False alarms:\n\n{listed}" if listed else "No right rule was refused.\n")
+    )
+
+
+def _cost(soak: dict[str, Any]) -> str:
+    rows = []
+    for scalar, label in ((True, "scalar"), (False, "arrays")):
+        for dtype in DTYPES:
+            found = [r for r in soak["right"] if r["dtype"] == dtype and _is_scalar(soak, r["rule"]) == scalar]
+            if not found:
+                continue
+            cells: list[object] = [label, dtype]
+            for layer in LAYERS:
+                seconds = sum(r["seconds"].get(layer, 0.0) for r in found)
+                if layer == "trace":
+                    cells.append(f"{1e3 * seconds / len(found):.0f} ms")
+                    continue
+                checked = sum(r["checked"].get(layer, 0) for r in found)
+                cells.append(f"{1e6 * seconds / checked:.2f}" if checked else "-")
+            cells.append(f"{sum(r['wall'] for r in found) / len(found):.2f} s")
+            rows.append(cells)
+    head = ("rules", "dtype", "trace per rule", *(f"{n}, µs" for n in LAYERS[1:]), "wall per rule")
+    return (
+        "## Cost of the layers\n\nMicroseconds per point that the layer looked at (grading: per point of the batch, "
+        "although it grades a few only); rules of arrays have up to 47 inputs.\n\n" + _table(head, rows)
+    )
+
+
+def _is_scalar(soak: dict[str, Any], rule: str) -> bool:
+    return any(r["exhaustive"] for r in soak["right"] if r["rule"] == rule)
+
+
+def _kills(soak: dict[str, Any]) -> str:
+    by: dict[str, dict[str, dict[str, Any]]] = {}
+    for k in soak["mutants"]:
+        by.setdefault(k["mutant"], {})[k["dtype"]] = k
+    counts = []
+    for dtype in DTYPES:
+        asked = [k for k in soak["mutants"] if k["dtype"] == dtype and not k["equivalent"]]
+        killed = [k for k in asked if k["verdict"] != "holds"]
+        layers: dict[str, int] = {}
+        for k in killed:
+            layers[k["layer"]] = layers.get(k["layer"], 0) + 1
+        first = sum(k["point"] == 1 for k in killed)
+        shares = ", ".join(f"{n} by {name}" for name, n in sorted(layers.items(), key=lambda i: -i[1]))
+        latest = max((k["point"] for k in killed), default=0)
+        counts.append((dtype, len(asked), len(killed), first, latest, shares))
+    head = ("dtype", "not equivalent", "refused", "at the first point", "latest at point", "layers")
+
+    def cell(k: dict[str, Any] | None) -> str:
+        if k is None:
+            return ""
+        if k["verdict"] == "holds":
+            return "equivalent" if k["equivalent"] else "**survived**"
+        return f"{k['layer']}, {k['point']}" + (" (refused, though equivalent)" if k["equivalent"] else "")
+
+    rows = []
+    for name, found in by.items():
+        any_one = next(iter(found.values()))
+        rows.append(
+            (name, any_one["wrong"].replace("|", "\\|"), any_one["expected"], *(cell(found.get(d)) for d in DTYPES))
+        )
+    return (
+        f"## Wrong rules\n\nJudged until the first refusal, by at most {soak['mutant_points']:,} bulk points. "
+        f'"Equivalent": no mistake in that dtype.\n\n{_table(head, counts)}\nWhich layer refused each, at which point:\n\n"
+        + _table(("rule", "what is wrong", "expected", *DTYPES), rows)
+    )
+
+
+def _peers(peers: dict[str, Any], soak: dict[str, Any] | None) -> str:
+    rows: list[Sequence[object]] = []
+    tools = list(dict.fromkeys(r["tool"] for r in peers["rows"]))
+    for tool in tools:
+        for dtype in DTYPES:
+            found = [r for r in peers["rows"] if r["tool"] == tool and r["dtype"] == dtype]
+            if found:
+                points, refused = sum(r["points"] for r in found), sum(r["refused"] for r in found)
+                killed, survived = (sum(len(r[k]) for r in found) for k in ("killed", "survived"))
+                rows.append(
+                    (
+                        tool,
+                        dtype,
+                        f"{killed} of {killed + survived}",
+                        f"{100 * refused / max(points, 1):.1f} %",
+                        f"{points:,}",
+                    )
+                )
+    if soak is not None:
+        for dtype in DTYPES:
+            asked = [k for k in soak["mutants"] if k["dtype"] == dtype and not k["equivalent"]]
+            right = [r for r in soak["right"] if r["dtype"] == dtype]
+            killed = sum(k["verdict"] != "holds" for k in asked)
+            points = sum(r["points"] + r["beyond"] for r in right)
+            alarms = sum(sum(r["alarms"].values()) for r in right)
+            rows.append(
+                (
+                    "backprove",
+                    dtype,
+                    f"{killed} of {len(asked)}",
+                    f"{100 * alarms / max(points, 1):.4f} %",
+                    f"{points:,}",
+                )
+            )
+    head = ("tool", "dtype", "wrong rules refused", "right rules refused, share of points", "points of right rules")
+    return (
+        f"## Beside the usual checkers\n\nTheir defaults, {peers['points']} wild points per rule and dtype (stable "
+        f"forms), seed {peers['seed']}; a refusal of a wrong rule counts only at a point where the tool accepts the "
+        f"right one. gradcheck is emulated. backprove's row rests on the tables above.\n\n{_table(head, rows)}"
+    )
