@@ -6,12 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprove.harness.bound_derivative import BoundDerivative, DerivativeFunctions
-from backprove.harness.bound_identity import BoundEquality
-from backprove.harness.bound_positivity import BoundPositivity
+import numpy as np
+from flint import ctx
+
+from backprove.harness.bound_derivative import BoundDerivative
+from backprove.harness.bound_identity import BoundEquality, BoundPositivity
 from backprove.harness.claims import Adjointness, Claim, Derivative, Equality, Positivity
+from backprove.harness.derivative_shell import DerivativeFunctions, DerivativeShell
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Bound
 from backprove.harness.function import Function, Signature
+from backprove.harness.laws import Law, pairing, parts
+from backprove.harness.oracles.compiled import SpotCheck
+from backprove.harness.oracles.exact import finite
+from backprove.harness.systems.balls import Undecided, lift
 from backprove.strategies.array import ArraySpec
 
 Shapes = Sequence[tuple[int, ...]]
@@ -26,17 +34,19 @@ class Binder:
         claim: what is claimed.
         specs: the inputs, in order.
         batched: the functions accept one extra leading axis of points.
+        users: the code is a user's; its traces are held against real calls.
     """
 
     name: str
-    claim: Claim
+    claim: Claim | Law
     specs: Mapping[str, ArraySpec]
     batched: bool = False
+    users: bool = False
 
     def __post_init__(self) -> None:
         claim = self.claim
         if isinstance(claim, Derivative):
-            self.derivative = DerivativeFunctions.of(claim)
+            self.derivative = DerivativeFunctions.of(claim, self.users)
         elif isinstance(claim, Equality):
             self.sides = [Function(claim.left, "left"), Function(claim.right, "right")]
         elif isinstance(claim, Positivity):
@@ -44,6 +54,7 @@ class Binder:
         else:
             self.forward = Function(claim.forward, "forward")
             self._pairings: dict[int, list[Function]] = {}
+        self.spot = SpotCheck()
 
     def bind(self, shapes: Shapes, dtype: str) -> Bound:
         """The claim at these shapes (one per input).
@@ -59,51 +70,79 @@ class Binder:
             (shape, dtype if s.dtype == "float" else s.dtype) for shape, s in zip(shapes, specs.values(), strict=True)
         )
         if isinstance(claim, Equality):
-            return BoundEquality(self.sides, tuple(specs), signature, dtype)
+            bound = BoundEquality(self.sides, tuple(specs), signature, dtype)
+            bound.spot = self.spot
+            return bound
         if isinstance(claim, Positivity):
             return BoundPositivity(self.sides[0], claim.nonzero, tuple(specs), signature, dtype)
-        return self._pairing(claim, specs, signature, dtype)
+        return self._law(claim, specs, signature, dtype)
 
-    def _pairing(self, claim: Adjointness, specs: dict[str, ArraySpec], signature: Signature, dtype: str) -> Bound:
-        """`<jvp(dx), g> = <dx, vjp(g)>` as an equality of inputs, tangents and cotangents."""
-        shell = BoundDerivative(
-            Derivative(claim.forward, claim.vjp, "vjp"),
-            DerivativeFunctions(self.forward, Function(claim.vjp, "vjp"), None),
+    def _law(self, claim: Adjointness | Law, specs: dict[str, ArraySpec], signature: Signature, dtype: str) -> Bound:
+        """An equality of inputs, tangents and cotangents."""
+        shell = DerivativeShell(
+            Derivative(claim.forward, claim.forward, "vjp"),
+            DerivativeFunctions(self.forward, self.forward, None),
             specs,
             [s for s, _ in signature],
             dtype,
         )
         n, m = len(signature), len(shell.wrt)
+        law = _adjointness(claim, n, m) if isinstance(claim, Adjointness) else claim
         if m not in self._pairings:
-            self._pairings[m] = [
-                Function(_left(claim.jvp, n, m), "<jvp(dx), g>"),
-                Function(_right(claim.vjp, n, m), "<dx, vjp(g)>"),
-            ]
-        tangents = [f"tangent of {shell.input_names[i]}" for i in shell.wrt]
-        directions = [(signature[i][0], dtype) for i in shell.wrt] + [(s, dtype) for s in shell.output_shapes]
-        names = (*specs, *tangents, *shell.direction_names)
-        bound = BoundEquality(self._pairings[m], names, (*signature, *directions), dtype)
+            labels = ("<jvp(dx), g>", "<dx, vjp(g)>") if isinstance(claim, Adjointness) else ("left", "right")
+            self._pairings[m] = [Function(f, label) for f, label in zip((law.left, law.right), labels, strict=True)]
+        names, directions = [], []
+        for k in range(law.tangents):
+            which = "" if law.tangents == 1 else f" {k + 1}"
+            names += [f"tangent{which} of {shell.input_names[i]}" for i in shell.wrt]
+            directions += [signature[i] for i in shell.wrt]
+        for k in range(law.cotangents):
+            names += [name if law.cotangents == 1 else f"{name} ({k + 1})" for name in shell.direction_names]
+            directions += list(shell.direction_signature)
+        bound = BoundEquality(self._pairings[m], (*specs, *names), (*signature, *directions), dtype)
         bound.mode = "pairing"
         bound.input_names = tuple(specs)
-        bound.direction_names = (*tangents, *shell.direction_names)
+        bound.direction_names = tuple(names)
         bound.direction_shapes = tuple(s for s, _ in directions)
+        if isinstance(claim, Adjointness):
+            bound.spot = self.spot
+        else:
+            bound.lenient = True
+            if law.smooth:
+                bound.excused = _kinks_of([Function(f, "smooth") for f in law.smooth], signature)
         return bound
 
 
-def _parts(result: Any) -> list[Any]:
-    return [r for r in result if r is not None] if isinstance(result, (tuple, list)) else [result]
+def _adjointness(claim: Adjointness, n: int, m: int) -> Law:
+    """`<jvp(dx), g> = <dx, vjp(g)>`."""
+
+    def left(*a: Any) -> Any:
+        return pairing(parts(claim.jvp(*a[: n + m])), a[n + m :])
+
+    def right(*a: Any) -> Any:
+        return pairing(a[n : n + m], parts(claim.vjp(*a[:n], *a[n + m :])))
+
+    return Law(claim.forward, left, right, n, m, tangents=1, cotangents=1)
 
 
-def _pair(a: Sequence[Any], b: Sequence[Any]) -> Any:
-    total: Any = 0.0
-    for p, q in zip(a, b, strict=True):
-        total = total + (p * q).sum()
-    return total
+def _kinks_of(functions: Sequence[Function], signature: Signature) -> Callable[[list[Any]], bool]:
+    """Whether one of the functions touches a kink, a tie or an undecided branch at a point, or cannot tell."""
 
+    def touches(x: list[Any]) -> bool:
+        ctx.prec = 256
+        inputs = x[: len(signature)]
+        balls = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+        moving = [lift(np.ones(a.shape)) if a.dtype.kind == "f" else None for a in inputs]
+        for function in functions:
+            exact = function.exact(signature)
+            if exact is None:
+                return True
+            try:
+                values, tangents, touched = exact.duals(balls, moving)
+            except (Undecided, UnsupportedPrimitive):
+                return True
+            if touched.any() or not all(finite([a], 1)[0] for a in (*values, *tangents)):
+                return True
+        return False
 
-def _left(jvp: Callable[..., Any], n: int, m: int) -> Callable[..., Any]:
-    return lambda *a: _pair(_parts(jvp(*a[: n + m])), a[n + m :])
-
-
-def _right(vjp: Callable[..., Any], n: int, m: int) -> Callable[..., Any]:
-    return lambda *a: _pair(a[n : n + m], _parts(vjp(*a[:n], *a[n + m :])))
+    return touches

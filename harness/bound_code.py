@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination, Finding
-from backprove.harness.execution import arguments_at, call_points
+from backprove.harness.execution import arguments_at, call_points, plain_values
 from backprove.harness.findings import NOT_FINITE
 from backprove.harness.float_layers import compare
 from backprove.harness.function import JAX, Function, Signature
@@ -67,13 +67,15 @@ class Values:
 
     def __call__(self, arrays: list[Array]) -> list[Array]:
         if self.function.front_end(self.signature) != JAX:
+            if not self.batched:
+                return plain_values(self.function, self.signature, arrays, self.shapes, self.floats_only)
             return call_points(
                 self.function,
                 self.signature,
                 arrays,
                 self.shapes,
                 "float64",
-                batched=self.batched,
+                batched=True,
                 floats_only=self.floats_only,
             ).values
         program = self.function.program(self.signature)
@@ -114,11 +116,11 @@ class CodeLayers:
 
     @cached_property
     def forward64(self) -> Values:
-        return Values(self.forward, _in_float64(self.signature), self.output_shapes, self.batched, floats_only=True)
+        return Values(self.forward, in_float64(self.signature), self.output_shapes, self.batched, floats_only=True)
 
     @cached_property
     def rule64(self) -> Values:
-        return Values(self.rule, _in_float64(self.rule_signature), self.result_shapes, self.batched)
+        return Values(self.rule, in_float64(self.rule_signature), self.result_shapes, self.batched)
 
     # -- the rounding bound of code on exact scalars -----------------------------------------------------------------
 
@@ -197,7 +199,7 @@ class CodeLayers:
             return suspicious
         tally = seen.layer("complex step")
         rng = np.random.Generator(np.random.Philox(key=[41, 43]))
-        signature = _in_float64(self.signature)
+        signature = in_float64(self.signature)
         for i in index[:COMPLEX_POINTS].tolist():
             here = arguments_at(x, signature, i)
             given = [np.array(_take(a, [i])[..., 0]) for a in d]
@@ -374,7 +376,8 @@ class CodeLayers:
                         )
 
 
-def _in_float64(signature: Signature) -> Signature:
+def in_float64(signature: Signature) -> Signature:
+    """The signature with every float argument in float64."""
     return tuple((shape, "float64" if dt in FORMATS else dt) for shape, dt in signature)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.bound_code import CodeLayers
+from backprove.harness.bound_sides import NOT_RUNNABLE
 from backprove.harness.claims import Derivative
 from backprove.harness.derivative_shell import DerivativeFunctions, DerivativeShell
 from backprove.harness.dtypes import FORMATS
@@ -37,8 +38,6 @@ Array = NDArray[Any]
 
 DIFFERENCES_PER_BATCH = 256
 KINKS_PER_SHAPE = 24
-NOT_RUNNABLE = "the code does not run on exact scalars"
-"""How the exact layer says that code on object arrays cannot be followed at a point."""
 
 
 class BoundDerivative(DerivativeShell):
@@ -128,6 +127,7 @@ class BoundDerivative(DerivativeShell):
         left = self._arbitrate(x, d, result, index, broken, beyond, suspicious, seen) if index.size else index
         if left.size:
             self.code.decide(x, d, forward, result, left, broken, seen)
+        self._zeros(x, d, index, seen)
         self._compiled(x, d, seen)
         self._grade(x, d, result, np.flatnonzero(exact & ~seen.outside), seen)
         return seen
@@ -141,7 +141,7 @@ class BoundDerivative(DerivativeShell):
             seen.note(note)
         if self._front() != self._known:
             self._known = self._front()
-            for name in ("autodiff", "problem"):
+            for name in ("autodiff", "_problem"):
                 self.__dict__.pop(name, None)
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
@@ -267,8 +267,12 @@ class BoundDerivative(DerivativeShell):
         layer = ExactLayer(kinks=at_kink, kink_budget=self.kink_budget)
         try:
             outcomes = layer.derivative(self.problem, [a[..., index] for a in x], [a[..., index] for a in d])
-        except Exception as why:
+        except UnsupportedPrimitive as why:
+            self.functions.unsupported = True
             seen.note(f"exact layer skipped: {why}")
+            return index
+        except Exception as why:
+            seen.note(f"exact layer skipped: {type(why).__name__}: {why}")
             return index
         self.kink_budget = layer.kink_budget
         tally, left = seen.layer("exact"), []
@@ -286,7 +290,33 @@ class BoundDerivative(DerivativeShell):
                 point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
                 here = [r[..., i] for r in result]
                 seen.findings[i] = self._findings.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
+        self.functions.tell_runnable(len(outcomes) - len(left), len(left), self.signature, self.rule_signature)
         return np.array(left, dtype=np.int64)
+
+    def _zeros(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> None:
+        """Points with a zero input that met the exact layer: the rule with all zeros of one sign, and of the other."""
+        moving = [x[i] for i in self.wrt]
+        zero = any_entry([a == 0 for a in moving], seen.outside.size)
+        index = np.array([i for i in index.tolist() if zero[i] and seen.findings[i] is None], dtype=np.int64)
+        if not index.size:
+            return
+        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
+        results = []
+        for sign in (0.0, -0.0):
+            signed = [np.where(a == 0, sign, a) if i in self.wrt else a for i, a in enumerate(here)]
+            result = self._result(signed, given, Examination.empty(index.size))
+            if result is None:
+                return
+            results.append(result)
+        plus, minus = results
+        with np.errstate(all="ignore"):
+            differ = any_entry(
+                [~((p == m) | (np.isnan(p) & np.isnan(m))) for p, m in zip(plus, minus, strict=True)], index.size
+            )
+        for k in np.flatnonzero(differ).tolist():
+            point = [a[..., k : k + 1] for a in here], [a[..., k : k + 1] for a in given]
+            pair = [p[..., k] for p in plus], [m[..., k] for m in minus]
+            seen.findings[int(index[k])] = self._findings.sign_of_zero(*point, *pair)
 
     def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
         if self.problem is not None:

@@ -6,17 +6,23 @@ is no forward map: where a side is not finite in floats, only the balls judge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
+from backprove.harness.bound_code import Values, in_float64
 from backprove.harness.bound_positivity import BoundPositivity
-from backprove.harness.bound_sides import BoundSides
+from backprove.harness.bound_sides import NOT_RUNNABLE, BoundSides
+from backprove.harness.derivative_shell import ENOUGH_STOPPED
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination, Finding
-from backprove.harness.oracles.exact import Outcome, Status, full, take
+from backprove.harness.function import BLACK_BOX, JAX, OBJECTS
+from backprove.harness.oracles.compiled import SpotCheck
+from backprove.harness.oracles.exact import PRECISIONS, Outcome, Status, full, take
+from backprove.harness.oracles.identity import judge_identity
 from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, ulps
 from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
@@ -27,7 +33,17 @@ Array = NDArray[Any]
 
 
 class BoundEquality(BoundSides):
-    """`left = right`, entry by entry."""
+    """`left = right`, entry by entry.
+
+    Attributes:
+        spot: the compiled check of both sides, once per dtype; None where it is left out.
+        lenient: only what holds over the reals is judged (the floats of a law are nobody's code).
+        excused: whether nothing is claimed at a point (points axis of size 1).
+    """
+
+    spot: SpotCheck | None = None
+    lenient: bool = False
+    excused: Callable[[list[Array]], bool] | None = None
 
     def examine(
         self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
@@ -42,19 +58,42 @@ class BoundEquality(BoundSides):
             seen.findings = [Finding(Verdict.ERROR, what)] * n
             return seen
         results = [s.floats(x, shapes) for s in self.sides]
-        suspicious, beyond = self._floats(x, results, seen)
+        nothing = np.zeros(n, dtype=bool)
+        try:
+            suspicious, beyond = self._floats(x, results, seen)
+        except UnsupportedPrimitive as why:
+            seen.note(f"rounding bound skipped: {why}")
+            suspicious, beyond = nothing, nothing
         asked = exact.copy()
         asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
         index = np.flatnonzero(asked)
-        if self.exact_sides is None:
-            seen.note("exact layer: not available for a black box")
-        elif index.size:
-            self._arbitrate(x, index, suspicious, seen)
+        left_over = self._arbitrate(x, index, suspicious, seen) if index.size else index
+        if left_over.size:
+            self._black_box(x, left_over, shapes, seen)
+        if self.lenient:
+            return seen
         for i in np.flatnonzero(beyond):
             o = seen.outcomes[i]
             if seen.findings[i] is None and o is not None and o.status.accepted:
                 seen.findings[i] = self._too_far(x, int(i), results)
+        self._compiled(x, seen)
         return seen
+
+    def _compiled(self, x: list[Array], seen: Examination) -> None:
+        """Both sides compiled by XLA, once per dtype."""
+        for side in self.sides:
+            function, program = side.function, side.program
+            if self.spot is not None and program is not None and function.front_end(self.signature) == JAX:
+                names = [function.label] * len(program.outputs)
+                self.spot.enter(function.call, self.signature, program, x, self.dtype, seen, names, function.label)
+
+    def _black_box(self, x: list[Array], index: Array, shapes: tuple[tuple[int, ...], ...], seen: Examination) -> None:
+        """Where no number system runs a side, both are compared in float64."""
+        seen.note("black box: compared in float64")
+        signature = in_float64(self.signature)
+        left, right = (Values(s.function, signature, shapes) for s in self.sides)
+        outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
+        self._enter(outcomes, x, index, np.zeros(len(seen.findings), dtype=bool), seen, "law", "in float64")
 
     def _floats(self, x: list[Array], results: list[list[Array]], seen: Examination) -> tuple[Array, Array]:
         n = seen.outside.size
@@ -76,7 +115,7 @@ class BoundEquality(BoundSides):
         seen.ulps = np.where(seen.balls_only, np.nan, largest(measured, n))
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
         assert programs[0] is not None and programs[1] is not None
-        apart = []
+        apart, compared = [], np.ones(n, dtype=bool)
         for a, b in zip(wide.run(programs[0], x), wide.run(programs[1], x), strict=True):
             if not hasattr(a, "e"):
                 apart.append(np.asarray(a != b))
@@ -84,6 +123,7 @@ class BoundEquality(BoundSides):
             with np.errstate(all="ignore"):
                 off = np.abs(a.v - b.v)
                 known = np.isfinite(a.e) & np.isfinite(b.e) & np.isfinite(off)
+                compared &= ~any_entry([~known], n)
                 apart.append(known & ~(off <= a.e + b.e + 4 * self.format.tiny * 2.0**-40))
         suspicious = any_entry(apart, n)
         tally = seen.layer("rounding")
@@ -94,30 +134,70 @@ class BoundEquality(BoundSides):
         finite = seen.ulps[np.isfinite(seen.ulps)]
         tally.worst = float(finite.max()) if finite.size else None
         tally = seen.layer("wide")
-        tally.checked += n
-        tally.suspicious += int(suspicious.sum())
-        tally.agreed += int((~suspicious).sum())
+        tally.checked += int(compared.sum())
+        tally.suspicious += int((suspicious & compared).sum())
+        tally.agreed += int((compared & ~suspicious).sum())
         return suspicious | beyond, beyond
 
-    def _arbitrate(self, x: list[Array], index: Array, suspicious: Array, seen: Examination) -> None:
-        outcomes = self.over_reals(x, index, self._judge)
-        tally = seen.layer("exact")
-        for i, o in zip(index.tolist(), outcomes, strict=True):
+    def _arbitrate(self, x: list[Array], index: Array, suspicious: Array, seen: Examination) -> Array:
+        """Ask the exact layer; the points that it cannot run are returned."""
+        if self.exact_sides is None:
+            return index
+        try:
+            outcomes = self.over_reals(x, index, self._judge)
+        except UnsupportedPrimitive as why:
+            seen.note(f"exact layer skipped: {why}")
+            return index
+        stopped = [o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE) for o in outcomes]
+        if len(stopped) >= ENOUGH_STOPPED and all(stopped):
+            # trying again at every point is slow
+            for side in self.sides:
+                if side.function.front_end(self.signature) == OBJECTS:
+                    side.function.only = BLACK_BOX
+                    side.function._cache.clear()
+            self.__dict__.pop("exact_sides", None)
+        ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
+        self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")
+        out: Array = index[np.array(stopped)]
+        return out
+
+    def _enter(
+        self,
+        outcomes: list[Outcome],
+        x: list[Array],
+        index: Array,
+        suspicious: Array,
+        seen: Examination,
+        layer: str,
+        where: str,
+    ) -> None:
+        tally = seen.layer(layer)
+        for i, outcome in zip(index.tolist(), outcomes, strict=True):
+            o = outcome
+            if o.status.refused and self.excused is not None and self.excused([a[..., i : i + 1] for a in x]):
+                o = Outcome(Status.UNEXAMINED, note="a kink, where nothing is claimed")
             seen.outcomes[i] = o
             tally.checked += 1
             tally.agreed += o.status.accepted
             tally.refuted += o.status.refused
             tally.cleared += bool(o.status.accepted and suspicious[i])
-            tally.undecided += o.status is Status.UNDECIDED
+            tally.undecided += not (o.status.accepted or o.status.refused)
+            if o.status is Status.UNDEFINED and o.entry is not None:
+                label = next(s.function.label for s in self.sides)
+                what = "one side has no value here, where the other has one"
+                seen.findings[i] = Finding(
+                    Verdict.FALSIFIED, what, label, o.entry, o.got_value, o.expected_value, where
+                )
             if o.status.refused and o.entry is not None:
+                label, other = (s.function.label for s in self.sides)
                 seen.findings[i] = Finding(
                     Verdict.FALSIFIED,
                     "the two sides differ",
-                    self.sides[0].function.label,
+                    label,
                     o.entry,
                     o.got_value,
                     o.expected_value,
-                    f"{self.sides[1].function.label}, in ball arithmetic",
+                    f"{other}, {where}",
                 )
 
     def _judge(self, balls: list[Array], values: list[list[Array]]) -> list[Outcome | None]:
@@ -135,9 +215,10 @@ class BoundEquality(BoundSides):
                         out.append(self._refuse(balls, p, a, j, u[(*j, p)], v[(*j, p)]))
                         break
                     if told is None:
-                        verdict = (
-                            Outcome(Status.OUTSIDE) if not (u[(*j, p)].is_finite() and v[(*j, p)].is_finite()) else None
-                        )
+                        verdict = _without_value(a, j, u[(*j, p)], v[(*j, p)])
+                        if verdict is not None and verdict.status is Status.UNDEFINED:
+                            out.append(verdict)
+                            break
                 else:
                     continue
                 break
@@ -176,6 +257,29 @@ class BoundEquality(BoundSides):
                             Verdict.INACCURATE, what, side.function.label, tuple(j), got, value, "running error bound"
                         )
         return None
+
+
+def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb) -> Outcome | None:
+    """Where balls cannot compare: no side has a value, one side alone has none, or the precision must rise (None)."""
+    lost = [v for v in (left, right) if not v.is_finite()]
+    if len(lost) == 2:
+        return Outcome(Status.OUTSIDE)
+    if ctx.prec < PRECISIONS[-1]:
+        return None
+    if not lost:
+        return Outcome(Status.UNDECIDED, note="the enclosures are too wide")
+    if not lost[0].is_nan():
+        return Outcome(Status.OUTSIDE)
+    values = [float(v.mid()) if v.is_finite() else np.nan for v in (left, right)]
+    return Outcome(
+        Status.UNDEFINED,
+        argument=argument,
+        entry=entry,
+        got=left.str(20),
+        expected=right.str(20),
+        got_value=values[0],
+        expected_value=values[1],
+    )
 
 
 def _agree(a: arb, b: arb) -> bool | None:

@@ -12,14 +12,20 @@ from flint import ctx
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Unsupported
-from backprove.harness.function import JAX, Function, Signature, cast
+from backprove.harness.execution import call_points
+from backprove.harness.function import JAX, Function, Signature
+from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
 from backprove.harness.program import Program
 from backprove.harness.rounding import run_floats
 from backprove.harness.systems.balls import Undecided, lift
 
 Array = NDArray[Any]
+
+NOT_RUNNABLE = "the code does not run on exact scalars"
+"""How the exact layer says that code on object arrays cannot be followed at a point."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +44,13 @@ class Side:
         """Float results; NaN where the code raises."""
         program = self.program
         if program is not None and self.function.front_end(self.signature) == JAX:
-            return [np.asarray(o, dtype=np.float64) for o in run_floats(program, inputs)]
-        n = inputs[0].shape[-1] if inputs else 1
-        out = [np.full((*s, n), np.nan) for s in shapes]
-        for i in range(n):
-            args = [
-                cast(a[..., i if a.shape[-1] > 1 else 0], dt) for a, (_, dt) in zip(inputs, self.signature, strict=True)
-            ]
             try:
-                got = self.function.at(*args)
-            except Exception:  # outside the domain of this side: nothing is claimed in floats
-                continue
-            for o, g in zip(out, got, strict=False):
-                if o.shape[:-1] == g.shape:
-                    o[..., i] = FORMATS[self.dtype].round(g)
-        return out
+                return [np.asarray(o, dtype=np.float64) for o in run_floats(program, inputs)]
+            except UnsupportedPrimitive:
+                found = CompiledFunction.of(self.function.call, self.signature)(inputs)
+                return [np.asarray(o, dtype=np.float64) for o in found]
+        # what raises is outside the domain of this side: nothing is claimed in floats
+        return call_points(self.function, self.signature, inputs, shapes, self.dtype).values
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         program = self.program

@@ -15,6 +15,7 @@ from backprove.harness.counterexample import build, rule_reference, sentence, sp
 from backprove.harness.errors import UsageError
 from backprove.harness.examination import Unsupported
 from backprove.harness.judge import DRAWN_EXAMPLES, MORE_DRAWN_EXAMPLES, Failure, Judge, Plan, Progress
+from backprove.harness.laws import laws_of
 from backprove.harness.result import PropertyResult, SubjectResult
 from backprove.harness.verdict import Verdict
 from backprove.strategies.points import DrawnPoint, PointSpace
@@ -35,7 +36,11 @@ def run_rule(
 ) -> SubjectResult:
     """Judge every property of a user's rule at every dtype."""
     subject = SubjectResult(
-        "rule", rule.name, module=rule.source[0], source={"file": rule.source[0], "line": rule.source[1]}, code=rule.code
+        "rule",
+        rule.name,
+        module=rule.source[0],
+        source={"file": rule.source[0], "line": rule.source[1]},
+        code=rule.code,
     )
     binders = rule_binders(rule)
     for k, dtype in enumerate(dtypes):
@@ -44,14 +49,28 @@ def run_rule(
             subject.properties.append(_judge(binder, rule.where, plan, progress, subject, rule_reference(rule)))
     _front_ends(binders, subject)
     subject.source["spots"] = _spots(binders, subject)
+    if subject.verdict.fails:
+        from backprove.harness.diagnosis import diagnose
+
+        subject.diagnosis = diagnose(binders, subject)
     return subject
 
 
 def rule_binders(rule: Rule) -> list[Binder]:
-    """One binder per property of a rule."""
+    """One binder per property of a rule: its claims, and the laws that are worth running beside them."""
     from backprove.harness.rule import to_claims
 
-    return [Binder(name, claim, rule.inputs, rule.batched) for name, claim in to_claims(rule)]
+    binders = [Binder(name, claim, rule.inputs, rule.batched, users=True) for name, claim in to_claims(rule)]
+    ends: dict[str, str] = {}
+    shapes = None
+    for binder in binders:
+        bound = _small_bound(binder, "float64")
+        if isinstance(bound, BoundDerivative):
+            ends.update(bound.front_ends)
+            shapes = bound.output_shapes
+    if shapes is None:
+        return binders
+    return binders + [Binder(name, law, rule.inputs, users=True) for name, law in laws_of(rule, ends, shapes)]
 
 
 def run_theorem(
@@ -140,7 +159,9 @@ def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, 
     out = []
     for binder in binders:
         bound = _small_bound(binder, "float64") if binder.name in refused else None
-        plain = all(s.kind is None and s.dtype == "float" and s.low is None and s.high is None for s in binder.specs.values())
+        plain = all(
+            s.kind is None and s.dtype == "float" and s.low is None and s.high is None for s in binder.specs.values()
+        )
         if isinstance(bound, BoundDerivative) and plain:
             arrays = [1.0 + np.arange(int(np.prod(s)), dtype=float).reshape(s) for s, _ in bound.signature]
             found = spot_values(bound, arrays)
@@ -161,7 +182,9 @@ def replay(payload: Mapping[str, Any]) -> str:
         known = ", ".join(b.name for b in binders)
         raise UsageError(f"replay: {payload['name']} has no property {payload['property']!r} (it has: {known})")
     judge = Judge(binder, where, Plan(payload["dtype"], 1))
-    arrays = tuple(_from_hex(v, s.dtype) for v, s in zip(payload["inputs"].values(), binder.specs.values(), strict=True))
+    arrays = tuple(
+        _from_hex(v, s.dtype) for v, s in zip(payload["inputs"].values(), binder.specs.values(), strict=True)
+    )
     directions = [np.asarray(v, dtype=float) for v in {**payload["tangents"], **payload["cotangents"]}.values()]
     space = PointSpace(dict(binder.specs), payload["dtype"])
     point = DrawnPoint(space, {}, arrays, tuple(directions))

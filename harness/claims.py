@@ -22,6 +22,7 @@ class Derivative:
         mode: "jvp" or "vjp".
         wrt: names of the inputs that are differentiated (None: all differentiable ones).
         convention: function of the signature of `rule` whose value the rule must equal at kinks.
+        reference: JAX-traceable function of the same map, used where `forward` cannot be traced.
         unit_cotangent: for scalar `forward`: `rule(*inputs)` is the gradient, the cotangent 1 is understood.
     """
 
@@ -30,6 +31,7 @@ class Derivative:
     mode: str
     wrt: tuple[str, ...] | None = None
     convention: Callable[..., Any] | None = None
+    reference: Callable[..., Any] | None = None
     unit_cotangent: bool = False
 
 

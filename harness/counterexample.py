@@ -92,7 +92,9 @@ def number(value: Any) -> str:
     return "none" if value is None else repr(float(value))
 
 
-def sentence(failure: Failure, inputs: Mapping[str, Array], tangents: Mapping[str, Any], cotangents: Mapping[str, Any]) -> str:
+def sentence(
+    failure: Failure, inputs: Mapping[str, Array], tangents: Mapping[str, Any], cotangents: Mapping[str, Any]
+) -> str:
     """What is wrong, where, with both values and their sides."""
     f = failure.finding
     given = [f"{k} = {a.tolist()}" for k, a in inputs.items()]
@@ -139,9 +141,12 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     for k, a in zip(binder.specs, point.arrays, strict=True):
         arguments.append(k)
         head.append(f"    {k} = {_literal(a, judge.plan.dtype)}")
+    several = len(point.directions) > 1
     for i, d in enumerate(point.directions):
-        arguments.append(f"d{i}")
-        head.append(f"    d{i} = {_literal(d, judge.plan.dtype)}")
+        short = f"d_{bound.direction_names[i]}" if bound is not None and mode == "jvp" else f"g{i}" if several else "g"
+        variable = short if short not in binder.specs else f"direction_{i}"
+        arguments.append(variable)
+        head.append(f"    {variable} = {_literal(d, judge.plan.dtype)}")
     call = f"rule.{mode}({', '.join(arguments)})"
     if f.got is None or f.expected is None:
         return "\n".join([*head, f"    {call}  # {f.what}", ""])

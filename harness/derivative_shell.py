@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backprove.harness.claims import Derivative
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Unsupported
-from backprove.harness.function import Function, Signature
+from backprove.harness.function import BLACK_BOX, OBJECTS, Function, Signature
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.oracles.compiled import SpotCheck
 from backprove.harness.oracles.exact import DerivativeProblem
@@ -21,6 +21,9 @@ from backprove.harness.program import Program
 from backprove.strategies.array import ArraySpec
 
 Array = NDArray[Any]
+
+ENOUGH_STOPPED = 16
+"""So many points, and times those where it ran, must stop code on exact scalars before it counts as a black box."""
 
 
 @dataclass
@@ -39,6 +42,22 @@ class DerivativeFunctions:
     users: bool = False
     compared: set[str] = field(default_factory=set)
     """Functions and dtypes whose JAX trace was held against real calls."""
+    unsupported: bool = False
+    """The exact layer lacks a primitive of the code."""
+    ran: int = 0
+    stopped: int = 0
+    """Points at which the exact layer could, and could not, run the code on exact scalars."""
+
+    def tell_runnable(self, ran: int, stopped: int, signature: Signature, rule_signature: Signature) -> None:
+        """Code that hardly ever runs on exact scalars is a black box; trying again at every point is slow."""
+        self.ran += ran
+        self.stopped += stopped
+        if self.stopped < ENOUGH_STOPPED or self.stopped < ENOUGH_STOPPED * self.ran:
+            return
+        for function, given in ((self.forward, signature), (self.rule, rule_signature)):
+            if function.front_end(given) == OBJECTS:
+                function.only = BLACK_BOX
+                function._cache.clear()
 
     @staticmethod
     def of(claim: Derivative, users: bool = False) -> DerivativeFunctions:
@@ -50,7 +69,7 @@ class DerivativeFunctions:
                 return gradient(*arguments[:-1])
 
         return DerivativeFunctions(
-            Function(claim.forward, "forward"),
+            Function(claim.forward, "forward", stand_in=claim.reference),
             Function(rule, claim.mode),
             Function(claim.convention, "convention") if claim.convention else None,
             users=users,
@@ -149,8 +168,13 @@ class DerivativeShell:
                 found += p.literals()
         return sorted(set(found))
 
-    @cached_property
+    @property
     def problem(self) -> DerivativeProblem | None:
+        """The claim in balls; None for black boxes and code with primitives that balls lack."""
+        return None if self.functions.unsupported else self._problem
+
+    @cached_property
+    def _problem(self) -> DerivativeProblem | None:
         forward = self.functions.forward.exact(self.signature)
         rule = self.functions.rule.exact(self.rule_signature)
         if forward is None or rule is None:

@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 
 from backprove.harness.binding import Binder
 from backprove.harness.claims import Derivative
-from backprove.harness.diagnoses import axes, directions, kinks, points, regions, scaling, state, structure
+from backprove.harness.diagnoses import axes, directions, kinks, points, regions, scaling, structure
 from backprove.harness.diagnoses.evidence import Evidence, gather
+from backprove.harness.diagnoses.state import frozen, stateful
 from backprove.harness.function import quiet
 from backprove.harness.result import PropertyResult, SubjectResult
 
 Explanation = Callable[[Evidence], str | None]
 
 EXPLANATIONS: tuple[Explanation, ...] = (
-    state.stateful,
     axes.result_shape,
     scaling.zero,
     regions.narrower,
@@ -36,7 +36,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     axes.axis_forgotten,
     regions.region,
     points.elsewhere,
-    state.frozen,
+    frozen,
     scaling.variable_factor,
     kinks.at_kink,
     regions.overflow,
@@ -76,6 +76,9 @@ def explain(binder: Binder, refused: Sequence[PropertyResult]) -> str | None:
     """
     worst = min((p.verdict for p in refused), key=lambda v: v.rank)
     with quiet():
+        kept = stateful(binder)
+        if kept is not None:
+            return kept
         evidence = gather(binder, worst.value)
         if evidence is None:
             return None

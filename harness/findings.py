@@ -84,6 +84,8 @@ class Findings:
         """
         if o.status.refused and o.argument is not None and o.entry is not None:
             return self._refused(o)
+        if o.status is Status.UNDEFINED and not broken:
+            return self._undefined(x, d, result)
         if not (broken or beyond) or o.status in UNCLEAR:
             return None
         if broken and o.status is Status.UNDEFINED and o.argument is not None and o.entry is not None:
@@ -99,6 +101,51 @@ class Findings:
         if o.status is not Status.AGREES:
             return None
         return self.too_far(x, d, result)
+
+    def _undefined(self, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+        """The formula has no value over the reals and its floats are finite: refused where they are wrong.
+
+        `1/(1 + 1/0)` is 0 in floats, and may be right; what is off by more than 2**-8 is no rounding.
+        """
+        truth = self.truth(x, d)
+        if truth is None:
+            return None
+        for name, r, t in zip(self.result_names, result, truth, strict=True):
+            with np.errstate(all="ignore"):
+                far = np.abs(r - t) > 2.0**-8 * np.maximum(np.abs(r), np.abs(t)) + self.format.tiny
+            for j in np.ndindex(r.shape):
+                if far[j] and np.isfinite(t[j]):
+                    what = "the formula has no value here (a division by zero), where the derivative has one"
+                    return Finding(Verdict.FALSIFIED, what, name, tuple(j), float(r[j]), float(t[j]), "dual balls")
+        return None
+
+    def sign_of_zero(self, x: list[Array], d: list[Array], plus: list[Array], minus: list[Array]) -> Finding | None:
+        """The rule's results at +0 and at -0 differ: refused where the derivative has one value.
+
+        Args:
+            x, d: the point, points axis of size 1.
+            plus, minus: the results with all zeros of one sign, without a points axis.
+        """
+        if self.problem is None:
+            return None
+        ctx.prec = 256
+        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        moved: list[Array | None] = [lift(np.ones_like(a)) if i in self.problem.wrt else None for i, a in enumerate(x)]
+        try:
+            if self.problem.forward.duals(balls, moved)[2].any():
+                return None  # a kink, where both may be right
+        except Undecided:
+            return None
+        truth = self.truth(x, d)
+        for name, p, m, t in zip(self.result_names, plus, minus, truth or [], strict=False):
+            for j in np.ndindex(p.shape):
+                size = max(abs(p[j]), abs(m[j]))
+                if not np.isfinite(size + t[j]) or abs(p[j] - m[j]) <= 64 * self.format.u * size + 8 * self.format.tiny:
+                    continue
+                what = "another result at -0 than at +0, where the derivative has one value"
+                got = max(float(p[j]), float(m[j]), key=lambda v: abs(v - t[j]))
+                return Finding(Verdict.INACCURATE, what, name, tuple(j), got, float(t[j]), "dual balls")
+        return None
 
     def _refused(self, o: Outcome) -> Finding:
         assert o.argument is not None and o.entry is not None

@@ -27,7 +27,7 @@ Array = NDArray[Any]
 Signature = tuple[tuple[tuple[int, ...], str], ...]
 """Shape and dtype name of every argument."""
 
-JAX, NUMPY, OBJECTS, BLACK_BOX = "jax", "numpy", "objects", "black box"
+JAX, NUMPY, OBJECTS, BLACK_BOX, STAND_IN = "jax", "numpy", "objects", "black box", "reference"
 
 
 @dataclass
@@ -38,11 +38,13 @@ class Function:
         call: the user's function.
         label: how messages name it ("forward", "vjp", ...).
         only: restrict to this front end and the ones after it (a trace that was found untrue).
+        stand_in: JAX-traceable function of the same map, for code that cannot be traced.
     """
 
     call: Callable[..., Any]
     label: str
     only: str = JAX
+    stand_in: Callable[..., Any] | None = None
     _cache: dict[Signature, tuple[str, Program | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -67,6 +69,9 @@ class Function:
         if self.only in (JAX, NUMPY):
             with contextlib.suppress(Exception), quiet():
                 return NUMPY, trace_numpy(self.call, *signature)
+        if self.stand_in is not None:
+            with contextlib.suppress(Exception), quiet():
+                return STAND_IN, trace(self.stand_in, *signature)
         return (BLACK_BOX if self.only == BLACK_BOX else OBJECTS), None
 
     def traceable(self, signature: Signature) -> Callable[..., Any] | None:
@@ -74,6 +79,8 @@ class Function:
         from backprove.harness.numpy_trace import as_jax
 
         end = self.front_end(signature)
+        if end == STAND_IN:
+            return self.stand_in
         return self.call if end == JAX else as_jax(self.call) if end == NUMPY else None
 
     def exact(self, signature: Signature) -> ExactFunction | None:

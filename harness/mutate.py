@@ -19,11 +19,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from backprove.harness.mutation_claims import Property, equivalent, overflows, properties
+from backprove.harness.mutation_claims import Property, defined, equivalent, overflows, properties
 from backprove.harness.mutations import Mutant, fingerprint, mutants
 from backprove.harness.program import Program
 from backprove.harness.progress import Progress, make_progress
-from backprove.harness.substitute import find, rest, substitute
+from backprove.harness.substitute import Match, find, rest, substitute
 from backprove.harness.theorem import Theorem
 
 PREFIX = "Proofs.Autograd."
@@ -45,13 +45,22 @@ class Use:
     states: bool = True
     """False where the theorem only rests on the one that states the rule."""
 
+    _matches: dict[int, list[Match] | None] = field(default_factory=dict)
+
+    def matches(self, rule: Program) -> dict[int, list[Match] | None]:
+        """Where the rule stands in each of the places; None where it is the whole program."""
+        if not self._matches:
+            key = fingerprint(rule)
+            for k in self.places:
+                host = self.property.programs[k]
+                self._matches[k] = None if fingerprint(host) == key else find(host, rule)
+        return self._matches
+
     def programs(self, rule: Program, variant: Program) -> dict[int, Program] | None:
         """The claim's programs with the variant in the place of the rule; None where it does not fit."""
         found = {}
-        for k in self.places:
-            host = self.property.programs[k]
-            whole = fingerprint(host) == fingerprint(rule)
-            changed = variant if whole else substitute(host, rule, find(host, rule), variant)
+        for k, places in self.matches(rule).items():
+            changed = variant if places is None else substitute(self.property.programs[k], rule, places, variant)
             if changed is None:
                 return None
             found[k] = changed
@@ -73,9 +82,12 @@ class MutatedRule:
 
     @property
     def whole(self) -> list[Property]:
-        """The claims made of the rule itself; their points are its domain."""
-        key = fingerprint(self.program)
-        return [u.property for u in self.uses if any(fingerprint(q) == key for q in u.property.programs)]
+        """Claims made of the rule itself, one of each theorem; their points are its domain."""
+        found: dict[str, Property] = {}
+        for u in self.uses:
+            if any(m is None for m in u.matches(self.program).values()):
+                found.setdefault(u.property.theorem, u.property)
+        return list(found.values())
 
 
 def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = None) -> dict[str, Any]:
@@ -122,8 +134,7 @@ def collect(theorems: Mapping[str, Theorem]) -> list[MutatedRule]:
         program = p.programs[place].without_dead_code()
         rule = rules.setdefault(fingerprint(program), MutatedRule(f"{short(p.theorem)}: {name}", program))
         if not any(u.property is p for u in rule.uses):
-            same = [k for k, q in enumerate(p.programs) if fingerprint(q) == fingerprint(program)]
-            rule.uses.append(Use(p, tuple(same)))
+            rule.uses.append(Use(p, (place,)))
 
     for p in sorted(claims, key=lambda p: p.kind != "derivative"):
         if p.kind != "pairing":
@@ -186,15 +197,17 @@ def judge(rule: MutatedRule, variants: Sequence[Mutant] | None = None) -> dict[s
     killed_by: dict[str, int] = dict.fromkeys(rule.theorems, 0)
     killed, same = 0, 0
     survivors, float_only = [], []
+    # Where the rule itself has a value; a variant without one there is another function.
+    domain = [(p.arguments, defined(rule.program, p.arguments)) for p in rule.whole] if variants else []
     for variant in variants:
         killers = list(_killers(rule, variant.program))
         for name in killers:
             killed_by[name] = killed_by.get(name, 0) + 1
         if killers:
             killed += 1
-        elif all(equivalent(rule.program, variant.program, p.arguments) for p in rule.whole):
+        elif all(equivalent(rule.program, variant.program, x, known) for x, known in domain):
             same += 1
-            if any(overflows(rule.program, variant.program, p.arguments) for p in rule.whole):
+            if any(overflows(rule.program, variant.program, x) for x, _ in domain):
                 float_only.append(variant.label)
         else:
             survivors.append(variant.label)
@@ -239,7 +252,7 @@ def _rows(
             progress.update(name, done, counts[k])
         else:
             rows[k] = _merged(mine)
-            progress.finished(name, "falsified" if rows[k]["survivors"] else "holds")
+            progress.finished(name, "holds")
     for k in todo:
         rows.setdefault(k, judge(rules[k], []))
     return rows

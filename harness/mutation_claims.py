@@ -30,11 +30,11 @@ from backprove.strategies.values import draw_points, special_points
 Array = NDArray[Any]
 
 DTYPE = "float64"
-ORDINARY_POINTS = 28
-SPECIAL_POINTS = 36
-BATCHES = (4,)
+ORDINARY_POINTS = 24
+SPECIAL_POINTS = 32
+BATCHES = (3,)
 """Most broken variants fall at the first points: so many first, then all."""
-KINKS = 8
+KINKS = 3
 
 
 class ProgramFunction(Function):
@@ -149,18 +149,25 @@ class Property:
         return BoundPositivity(sides[0], bound.nonzero, bound.input_names, bound.signature, bound.dtype)
 
 
-def equivalent(original: Program, other: Program, arguments: Sequence[Array]) -> bool:
-    """Whether two programs are equal over the reals at all points, and `other` within its own rounding in floats."""
+def defined(program: Program, arguments: Sequence[Array]) -> Array:
+    """Per point: whether the program has a value over the reals that balls enclose."""
+    every = np.ones(arguments[0].shape[-1], dtype=bool)
+    with quiet():
+        seen = _identity(program, program).examine(arguments, [], every)
+    return np.array([o is not None and o.status.accepted for o in seen.outcomes])
+
+
+def equivalent(original: Program, other: Program, arguments: Sequence[Array], known: Array) -> bool:
+    """Whether two programs are equal over the reals at all points, and `other` within its own rounding in floats.
+
+    Args:
+        known: the points where `original` has a value; there `other` must have it too.
+    """
     every = np.ones(arguments[0].shape[-1], dtype=bool)
     with quiet():
         seen = _identity(original, other).examine(arguments, [], every)
-        if any(f is not None for f in seen.findings):
-            return False
-        # Where the original itself has a value, the two must agree; a variant without one is another function.
-        itself = _identity(original, original).examine(arguments, [], every)
-    agrees = [o is not None and o.status.accepted for o in seen.outcomes]
-    defined = [o is not None and o.status.accepted for o in itself.outcomes]
-    return any(defined) and all(a for a, d in zip(agrees, defined, strict=True) if d)
+    agrees = np.array([o is not None and o.status.accepted for o in seen.outcomes])
+    return bool(known.any() and agrees[known].all() and all(f is None for f in seen.findings))
 
 
 def overflows(original: Program, other: Program, arguments: Sequence[Array]) -> bool:
@@ -191,10 +198,11 @@ def properties(theorem: Theorem) -> list[Property]:
 
 def small_sizes(theorem: Theorem) -> Sizes:
     """Three entries where the statement has one dimension, else 2 x 2: a square shows transposes that are missing."""
-    names = {n for s in theorem.inputs.values() for n in s.names}
-    stars = {d for s in theorem.inputs.values() for d in s.dims if isinstance(d, str) and d.startswith("*")}
+    # In the order of the statement: the draws depend on it.
+    names = dict.fromkeys(n for s in theorem.inputs.values() for n in s.names)
+    dims = [d for s in theorem.inputs.values() for d in s.dims if isinstance(d, str)]
     sizes: Sizes = {n: 3 if len(names) == 1 else 2 for n in names}
-    return {**sizes, **{s.lstrip("*"): (3,) for s in stars}}
+    return {**sizes, **{d.lstrip("*"): (3,) for d in dims if d.startswith("*")}}
 
 
 def _property(theorem: Theorem, binder: Binder) -> Property | None:

@@ -101,17 +101,17 @@ def to_claims(rule: Rule) -> list[tuple[str, Claim]]:
     """The named claims that `rule` makes: jvp, vjp, adjointness (where both are given) and reference.
 
     A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
-    stands for forward in the derivative claims, and is compared with it in a claim of its own.
+    stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
     """
-    forward = rule.reference if callable(rule.reference) else rule.forward
+    reference = rule.reference if callable(rule.reference) else None
     claims: list[tuple[str, Claim]] = []
     if rule.jvp is not None:
         convention = rule.convention if rule.vjp is None else None
-        claims.append(("jvp", Derivative(forward, rule.jvp, "jvp", rule.differentiable, convention)))
+        claims.append(("jvp", Derivative(rule.forward, rule.jvp, "jvp", rule.differentiable, convention, reference)))
     if rule.vjp is not None:
-        claims.append(("vjp", Derivative(forward, rule.vjp, "vjp", rule.differentiable, rule.convention)))
+        claims.append(("vjp", Derivative(rule.forward, rule.vjp, "vjp", rule.differentiable, rule.convention, reference)))
     if rule.jvp is not None and rule.vjp is not None:
-        claims.append(("adjointness", Adjointness(forward, rule.jvp, rule.vjp)))
+        claims.append(("adjointness", Adjointness(rule.forward, rule.jvp, rule.vjp)))
     if callable(rule.reference):
         claims.append(("reference", Equality(rule.forward, rule.reference)))
     return claims

@@ -125,6 +125,9 @@ def _unify(host: Program, part: Program, start: int) -> dict[int, Var] | None:
             if (a.shape, a.dtype) != (b.shape, b.dtype):
                 return None
             slots[a.slot] = b
+    # Inputs that the part does not read: the host's, where both take the same arguments.
+    if [(v.shape, v.dtype) for v in part.inputs] == [(v.shape, v.dtype) for v in host.inputs]:
+        slots = {a.slot: b for a, b in zip(part.inputs, host.inputs, strict=True)} | slots
     return slots
 
 

@@ -14,16 +14,21 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.execution import call_points
-from backprove.harness.function import JAX, NUMPY, OBJECTS, Function, Signature
+from backprove.harness.execution import arguments_at, call_points
+from backprove.harness.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function, Signature
 from backprove.harness.rounding import run_floats
 from backprove.harness.systems.running import Running
+from backprove.harness.systems.scalars import run_on_bounded
 
 Array = NDArray[Any]
 
 WILD = 1e3
 """A real call may differ from the traced program by so many error bounds before the trace is called untrue."""
-COMPARED = {JAX: 2, NUMPY: 16}
+NEXT = {JAX: NUMPY, NUMPY: OBJECTS, OBJECTS: BLACK_BOX}
+HOW = {JAX: "jax trace", NUMPY: "numpy trace", OBJECTS: "run on exact scalars"}
+COARSE = 2.0**-7
+"""Exact scalars know no dtypes: only what no narrowing inside the code explains makes a run on them untrue."""
+COMPARED = {JAX: 2, NUMPY: 16, OBJECTS: 8}
 """Points that are compared: calls of JAX functions outside a program are slow."""
 
 
@@ -37,18 +42,19 @@ def distrust(
         compared: what was compared before: NumPy traces once per signature, JAX traces once per dtype.
         jax_too: whether JAX-traceable code is compared as well; it may be NumPy code that JAX happens to trace.
     """
-    while (end := function.front_end(signature)) in COMPARED and (end == NUMPY or jax_too):
-        key = f"{function.label} {end} {dtype} {signature if end == NUMPY else ''}"
+    while (end := function.front_end(signature)) in COMPARED and (end != JAX or jax_too):
+        key = f"{function.label} {end} {dtype} {signature if end != JAX else ''}"
         points = max((a.shape[-1] for a in arrays), default=0)
         sizes = [int(np.prod(s)) for s, _ in signature]
         if key in compared or not points or (end == JAX and 0 in sizes):
             return
         compared.add(key)
         index = np.unique(np.linspace(0, points - 1, COMPARED[end]).astype(int))
-        if true(function, signature, [a[..., index] if a.shape[-1] > 1 else a for a in arrays], dtype):
+        holds = on_objects_true if end == OBJECTS else true
+        if holds(function, signature, [a[..., index] if a.shape[-1] > 1 else a for a in arrays], dtype):
             return
-        function.notes.append(f"{function.label}: its {end} trace differs from real calls and was not used")
-        function.only = NUMPY if end == JAX else OBJECTS
+        function.notes.append(f"{function.label}: its {HOW[end]} differs from real calls and was not used")
+        function.only = NEXT[end]
         function._cache.clear()
 
 
@@ -74,4 +80,27 @@ def true(function: Function, signature: Signature, arrays: list[Array], dtype: s
             wild = np.isfinite(c) & np.isfinite(t) & np.isfinite(allowed) & (np.abs(c - t) > allowed)
         if wild.any():
             return False
+    return True
+
+
+def on_objects_true(function: Function, signature: Signature, arrays: list[Array], dtype: str) -> bool:
+    """Whether real calls and runs on exact scalars agree; also where the code does not run on them."""
+    points = max((a.shape[-1] for a in arrays), default=1)
+    for i in range(points):
+        here = arguments_at(arrays, signature, i)
+        exact = [a.astype(np.float64) if a.dtype.kind not in "iub" else a for a in here]
+        try:
+            bounds = run_on_bounded(function.call, exact, dtype)
+            real = function.at(*here)
+        except Exception:
+            continue
+        if [r.shape for r in real] != [v.shape for v, _ in bounds]:
+            return False
+        for r, (v, e) in zip(real, bounds, strict=True):
+            with np.errstate(all="ignore"):
+                off = np.abs(r.astype(np.float64) - v).astype(np.float64)
+                size = np.maximum(np.abs(v), np.abs(r.astype(np.float64))).astype(np.float64)
+                wild = np.isfinite(off) & (off > WILD * (2 * e + 4 * FORMATS[dtype].tiny)) & (off > COARSE * size)
+            if wild.any():
+                return False
     return True

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+PEERS = ("check_grads", "gradcheck")
 DTYPES = ("float64", "float32", "bfloat16")
 LAYERS = ("trace", "floats", "rounding", "autodiff", "differences", "exact", "compiled", "grading")
 
@@ -21,15 +22,18 @@ def write_tables(figures: Path, out: Path) -> None:
     """Write all tables whose figures are there.
 
     Args:
-        figures: folder with `soak.json`, `peers.json` or both.
+        figures: folder with `soak.json`, `mutants.json` and those of the peers, as far as they are there.
         out: the Markdown file.
     """
     parts = [TITLE]
-    soak, peers = _load(figures / "soak.json"), _load(figures / "peers.json")
+    soak, mutants = _load(figures / "soak.json"), _load(figures / "mutants.json")
+    peers = [p for name in PEERS if (p := _load(figures / f"{name}.json")) is not None]
     if soak is not None:
-        parts += [_right(soak), _cost(soak), _kills(soak)]
-    if peers is not None:
-        parts.append(_peers(peers, soak))
+        parts += [_right(soak), _cost(soak)]
+    if mutants is not None:
+        parts.append(_kills(mutants))
+    if peers:
+        parts.append(_peers(peers, soak, mutants))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts), "utf-8")
 
@@ -57,7 +61,7 @@ def _where(figures: dict[str, Any]) -> str:
 
 def _right(soak: dict[str, Any]) -> str:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for r in soak["right"]:
+    for r in soak["rows"]:
         groups.setdefault((r["form"], r["dtype"]), []).append(r)
     rows = []
     for (form, dtype), found in sorted(groups.items(), key=lambda g: (g[0][0], DTYPES.index(g[0][1]))):
@@ -78,7 +82,7 @@ def _right(soak: dict[str, Any]) -> str:
         "undecided",
         "false alarms",
     )
-    alarmed = [r for r in soak["right"] if r["alarms"]]
+    alarmed = [r for r in soak["rows"] if r["alarms"]]
     listed = "".join(f"- {r['rule']} ({r['form']}), {r['dtype']}: {r['alarms']}; {r['first'][:300]}\n" for r in alarmed)
     return (
         f"## Right rules\n\n{soak['points']:,} bulk points per rule and dtype were asked for, seed {soak['seed']}; "
@@ -92,7 +96,7 @@ def _cost(soak: dict[str, Any]) -> str:
     rows = []
     for scalar, label in ((True, "scalar"), (False, "arrays")):
         for dtype in DTYPES:
-            found = [r for r in soak["right"] if r["dtype"] == dtype and _is_scalar(soak, r["rule"]) == scalar]
+            found = [r for r in soak["rows"] if r["dtype"] == dtype and _is_scalar(soak, r["rule"]) == scalar]
             if not found:
                 continue
             cells: list[object] = [label, dtype]
@@ -113,16 +117,16 @@ def _cost(soak: dict[str, Any]) -> str:
 
 
 def _is_scalar(soak: dict[str, Any], rule: str) -> bool:
-    return any(r["exhaustive"] for r in soak["right"] if r["rule"] == rule)
+    return any(r["exhaustive"] for r in soak["rows"] if r["rule"] == rule)
 
 
-def _kills(soak: dict[str, Any]) -> str:
+def _kills(mutants: dict[str, Any]) -> str:
     by: dict[str, dict[str, dict[str, Any]]] = {}
-    for k in soak["mutants"]:
+    for k in mutants["rows"]:
         by.setdefault(k["mutant"], {})[k["dtype"]] = k
     counts = []
     for dtype in DTYPES:
-        asked = [k for k in soak["mutants"] if k["dtype"] == dtype and not k["equivalent"]]
+        asked = [k for k in mutants["rows"] if k["dtype"] == dtype and not k["equivalent"]]
         killed = [k for k in asked if k["verdict"] != "holds"]
         layers: dict[str, int] = {}
         for k in killed:
@@ -147,34 +151,27 @@ def _kills(soak: dict[str, Any]) -> str:
             (name, any_one["wrong"].replace("|", "\\|"), any_one["expected"], *(cell(found.get(d)) for d in DTYPES))
         )
     return (
-        f"## Wrong rules\n\nJudged until the first refusal, by at most {soak['mutant_points']:,} bulk points. "
-        f'"Equivalent": no mistake in that dtype.\n\n{_table(head, counts)}\nWhich layer refused each, at which point:\n\n"
-        + _table(("rule", "what is wrong", "expected", *DTYPES), rows)
+        f"## Wrong rules\n\nJudged until the first refusal, by at most {mutants['points']:,} bulk points. "
+        f'"Equivalent": no mistake in that dtype.\n\n{_table(head, counts)}\n'
+        "Which layer refused each, at which point:\n\n" + _table(("rule", "what is wrong", "expected", *DTYPES), rows)
     )
 
 
-def _peers(peers: dict[str, Any], soak: dict[str, Any] | None) -> str:
+def _peers(peers: Sequence[dict[str, Any]], soak: dict[str, Any] | None, mutants: dict[str, Any] | None) -> str:
     rows: list[Sequence[object]] = []
-    tools = list(dict.fromkeys(r["tool"] for r in peers["rows"]))
-    for tool in tools:
+    for figures in peers:
         for dtype in DTYPES:
-            found = [r for r in peers["rows"] if r["tool"] == tool and r["dtype"] == dtype]
+            found = [r for r in figures["rows"] if r["dtype"] == dtype]
             if found:
                 points, refused = sum(r["points"] for r in found), sum(r["refused"] for r in found)
                 killed, survived = (sum(len(r[k]) for r in found) for k in ("killed", "survived"))
-                rows.append(
-                    (
-                        tool,
-                        dtype,
-                        f"{killed} of {killed + survived}",
-                        f"{100 * refused / max(points, 1):.1f} %",
-                        f"{points:,}",
-                    )
-                )
-    if soak is not None:
+                share = f"{100 * refused / max(points, 1):.1f} %"
+                tool = found[0]["tool"]
+                rows.append((tool, dtype, f"{killed} of {killed + survived}", share, len(found), f"{points:,}"))
+    if soak is not None and mutants is not None:
         for dtype in DTYPES:
-            asked = [k for k in soak["mutants"] if k["dtype"] == dtype and not k["equivalent"]]
-            right = [r for r in soak["right"] if r["dtype"] == dtype]
+            asked = [k for k in mutants["rows"] if k["dtype"] == dtype and not k["equivalent"]]
+            right = [r for r in soak["rows"] if r["dtype"] == dtype]
             killed = sum(k["verdict"] != "holds" for k in asked)
             points = sum(r["points"] + r["beyond"] for r in right)
             alarms = sum(sum(r["alarms"].values()) for r in right)
@@ -184,12 +181,21 @@ def _peers(peers: dict[str, Any], soak: dict[str, Any] | None) -> str:
                     dtype,
                     f"{killed} of {len(asked)}",
                     f"{100 * alarms / max(points, 1):.4f} %",
+                    len(right),
                     f"{points:,}",
                 )
             )
-    head = ("tool", "dtype", "wrong rules refused", "right rules refused, share of points", "points of right rules")
+    head = (
+        "tool",
+        "dtype",
+        "wrong rules refused",
+        "right rules refused, share of points",
+        "right rules",
+        "their points",
+    )
+    given = ", ".join(f"{p['points']} to {p['rows'][0]['tool']}" for p in peers if p["rows"])
     return (
-        f"## Beside the usual checkers\n\nTheir defaults, {peers['points']} wild points per rule and dtype (stable "
-        f"forms), seed {peers['seed']}; a refusal of a wrong rule counts only at a point where the tool accepts the "
-        f"right one. gradcheck is emulated. backprove's row rests on the tables above.\n\n{_table(head, rows)}"
+        f"## Beside the usual checkers\n\nTheir defaults, wild points per rule and dtype: {given} (stable forms); a "
+        "refusal of a wrong rule counts only at a point where the tool accepts the right one. gradcheck is emulated. "
+        f"backprove's row counts each form of a right rule and rests on the tables above.\n\n{_table(head, rows)}"
     )

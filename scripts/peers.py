@@ -1,10 +1,11 @@
 """The same points given to the usual checkers at their defaults: which wrong rules they refuse, and which right ones.
 
-`jax.test_util.check_grads` runs as it is (reverse mode, order 1); torch's `gradcheck` is emulated in JAX from its
-documented comparison (central differences with step 1e-6 per entry, |a - n| <= 1e-5 + 1e-3 |n|), so that both judge the
-very same code. A refusal counts as a kill only at a point where the tool accepts the right rule.
+`jax.test_util.check_grads` runs as it is (reverse mode, order 1: its `check_vjp`); torch's `gradcheck` is emulated in
+JAX from its documented comparison (central differences with step 1e-6 per entry, |a - n| <= 1e-5 + 1e-3 |n|), so that
+both judge the very same code. A refusal counts as a kill only at a point where the tool accepts the right rule.
 
-Usage: python -m scripts.peers [--points N] [--dtype D] [--only GLOB] [--seed N] [--out DIR] [--tables FILE]
+Usage: python -m scripts.peers [--tool T] [--points N] [--dtype D] [--only GLOB] [--seed N] [--out DIR]
+    [--tables FILE]
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.test_util import check_grads
+from jax.test_util import check_vjp
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
@@ -71,26 +72,24 @@ def inputs(problem: Problem, dtype: str, count: int, seed: int) -> list[Array]:
     return [a[finite] for a in arrays]
 
 
-def with_rule(forward: Formula, vjp: Formula) -> Formula:
-    """`forward` with `vjp` as its derivative, compiled."""
-    f = jax.custom_vjp(forward)
-
-    def backward(residuals: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
-        found = vjp(*residuals, g)
-        return found if isinstance(found, tuple) else (found,)
-
-    f.defvjp(lambda *x: (forward(*x), x), backward)
-    compiled: Formula = jax.jit(f)
-    return compiled
-
-
 def by_check_grads(forward: Formula, vjp: Formula, arrays: Sequence[Array]) -> Callable[[int], bool]:
-    """Whether check_grads accepts the rule at point `i`."""
-    f = with_rule(forward, vjp)
+    """Whether check_grads accepts the rule at point `i`.
+
+    In reverse mode at order 1 check_grads is one call of `check_vjp`, which takes the rule as it is: compiled once,
+    where check_grads would trace it again at every point.
+    """
+    run, rule = jax.jit(forward), jax.jit(vjp)
+
+    def with_pullback(*x: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+        def pullback(g: Any) -> tuple[Any, ...]:
+            found = rule(*x, g)
+            return found if isinstance(found, tuple) else (found,)
+
+        return run(*x), pullback
 
     def accepts(i: int) -> bool:
         try:
-            check_grads(f, tuple(jnp.asarray(a[i]) for a in arrays), order=1, modes=("rev",))
+            check_vjp(run, with_pullback, tuple(np.asarray(a[i]) for a in arrays))
         except AssertionError:
             return False
         return True
@@ -136,12 +135,13 @@ def gradcheck(forward: Formula, vjp: Formula, arrays: Sequence[Array]) -> Array:
     numerical = np.stack(columns, axis=-1)
     with np.errstate(all="ignore"):
         close = (np.abs(analytical - numerical) <= ATOL + RTOL * np.abs(numerical)) & np.isfinite(numerical)
-    return (close | (analytical == numerical)).all(axis=(1, 2))
+    accepted: Array = (close | (analytical == numerical)).all(axis=(1, 2))
+    return accepted
 
 
 TOOLS: dict[str, Callable[[Formula, Formula, Sequence[Array]], Callable[[int], bool]]] = {
     "check_grads": by_check_grads,
-    "gradcheck (emulated)": by_gradcheck,
+    "gradcheck": by_gradcheck,
 }
 
 
@@ -163,16 +163,16 @@ def compare(tool: str, problem: Problem, dtype: str, points: int, seed: int) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=200, help="points per rule and dtype")
+    parser.add_argument("--tool", action="append", choices=list(TOOLS), help="repeatable; all if left out")
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="repeatable; all three if left out")
     parser.add_argument("--only", default="*", help="glob over the names of the right rules")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs/measurements"), help="folder of the figures")
     parser.add_argument("--tables", type=Path, default=Path("docs/measurements.md"), help="file of the tables")
     options = parser.parse_args(arguments)
-    started = perf_counter()
-    rows = []
     with jax.enable_x64(True), np.errstate(all="ignore"):
-        for tool in TOOLS:
+        for tool in options.tool or TOOLS:
+            started, rows = perf_counter(), []
             for name, problem in PROBLEMS.items():
                 for dtype in options.dtype or DTYPES if fnmatch.fnmatch(name, options.only) else ():
                     rows.append(compare(tool, problem, dtype, options.points, options.seed))
@@ -181,15 +181,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         f"{tool} {name} {dtype}: refused {r.refused}/{r.points}, killed {len(r.killed)}",
                         file=sys.stderr,
                     )
-    figures = {
-        "points": options.points,
-        "seed": options.seed,
-        "seconds": perf_counter() - started,
-        "environment": describe(),
-        "rows": [asdict(r) for r in rows],
-    }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "peers.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+                figures = {
+                    "points": options.points,
+                    "seed": options.seed,
+                    "seconds": perf_counter() - started,
+                    "environment": describe(),
+                    "rows": [asdict(r) for r in rows],
+                }
+                options.out.mkdir(parents=True, exist_ok=True)
+                (options.out / f"{tool}.json").write_text(
+                    json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8"
+                )
     write_tables(options.out, options.tables)
     return 0
 

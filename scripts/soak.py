@@ -1,9 +1,10 @@
 """Soak the numeric core: right rules at very many points, wrong ones until they are refused, and what each layer costs.
 
-Writes `soak.json` and, together with the figures of `scripts/peers.py`, the tables of `measurements.md`.
+Writes `soak.json` (right rules), `mutants.json` (wrong ones) and, with the figures of `scripts/peers.py`, the tables of
+`measurements.md`.
 
-Usage: python -m scripts.soak [--points N] [--mutant-points N] [--dtype D] [--only GLOB] [--seed N] [--out DIR]
-    [--tables FILE]
+Usage: python -m scripts.soak [--part wrong right] [--points N] [--mutant-points N] [--dtype D] [--only GLOB]
+    [--seed N] [--out DIR] [--tables FILE]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -296,38 +298,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs/measurements"), help="folder of the figures")
     parser.add_argument("--tables", type=Path, default=Path("docs/measurements.md"), help="file of the tables")
+    parser.add_argument("--part", nargs="+", choices=("wrong", "right"), default=("wrong", "right"))
     options = parser.parse_args(arguments)
     dtypes = options.dtype or list(DTYPES)
-    started = perf_counter()
-    right: list[Soaked] = []
+    wrong = _judge_wrong(options, dtypes) if "wrong" in options.part else 0
+    alarms = _judge_right(options, dtypes) if "right" in options.part else 0
+    return 1 if wrong or alarms else 0
+
+
+def _judge_wrong(options: argparse.Namespace, dtypes: Sequence[str]) -> int:
+    """The wrong rules; returns the number of survivors."""
     kills: list[Kill] = []
-    complete = False
-    try:
+    with _stored(options, "mutants", options.mutant_points, kills):
         for mutant in MUTANTS.values():
             for dtype in dtypes if fnmatch.fnmatch(mutant.name, options.only) else ():
                 kills.append(hunt(mutant, dtype, options.mutant_points, options.seed))
                 _tell(f"{mutant.name} {dtype}: {kills[-1].verdict} {kills[-1].layer} {kills[-1].point or ''}")
+    return sum(k.verdict == "holds" and not k.equivalent for k in kills)
+
+
+def _judge_right(options: argparse.Namespace, dtypes: Sequence[str]) -> int:
+    """The right rules; returns the number of those that were refused."""
+    right: list[Soaked] = []
+    with _stored(options, "soak", options.points, right):
         for name, form in RIGHT:
             for dtype in dtypes if fnmatch.fnmatch(name, options.only) else ():
                 right.append(soak(PROBLEMS[name], form, dtype, options.points, options.seed))
                 _tell(f"{name} {form} {dtype}: {right[-1].points} points, alarms {right[-1].alarms or 'none'}")
+    return sum(bool(r.alarms) for r in right)
+
+
+@contextmanager
+def _stored(options: argparse.Namespace, name: str, points: int, rows: Sequence[Any]) -> Iterator[None]:
+    """Write figures and tables at the end; what a cut run has measured is kept, and says that it was cut."""
+    started, complete = perf_counter(), False
+    try:
+        yield
         complete = True
-    finally:  # what a cut run has measured is kept, and says that it was cut
+    finally:
         figures = {
-            "points": options.points,
-            "mutant_points": options.mutant_points,
+            "points": points,
             "seed": options.seed,
             "complete": complete,
             "seconds": perf_counter() - started,
             "environment": describe(),
-            "right": [asdict(r) for r in right],
-            "mutants": [asdict(k) for k in kills],
+            "rows": [asdict(r) for r in rows],
         }
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "soak.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+        (options.out / f"{name}.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
         write_tables(options.out, options.tables)
-    survivors = [k for k in kills if k.verdict == "holds" and not k.equivalent]
-    return 1 if survivors or any(r.alarms for r in right) else 0
 
 
 def _tell(line: str) -> None:
@@ -335,4 +354,7 @@ def _tell(line: str) -> None:
 
 
 if __name__ == "__main__":
+    # A run in the background ignores interrupts; both signals end it with its figures written.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

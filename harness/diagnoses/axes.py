@@ -1,4 +1,4 @@
-"""Sums over the wrong axes: a broadcast axis not summed, summed to a scalar, an axis forgotten, the wrong axis reduced."""
+"""Sums over the wrong axes: one not summed, summed to a scalar, an axis forgotten, the wrong axis reduced."""
 
 from __future__ import annotations
 
@@ -40,16 +40,22 @@ def result_shape(e: Evidence) -> str | None:
 def _reshaped(name: str, got: Array, right: Array, c: Case) -> Iterator[str]:
     """All that may have been done to the right result, the most special first."""
     if got.ndim == 0 and same(got, np.asarray(right.sum())):
-        yield f"The cotangent of {name} is summed to a scalar: sum only over the axes that were broadcast, down to the shape of {name}."
+        yield (
+            f"The cotangent of {name} is summed to a scalar: sum only over the axes that were broadcast, "
+            f"down to the shape of {name}."
+        )
     if got.ndim == right.ndim == 2 and got.shape == right.shape[::-1] and same(got.T, right):
         yield f"The cotangent of {name} is the transpose of the right one: transpose the result."
     if got.ndim >= right.ndim:
         extra = got.ndim - right.ndim
         padded = (1,) * extra + right.shape
-        over = tuple(a for a, (p, q) in enumerate(zip(padded, got.shape, strict=True)) if a < extra or (p == 1 and q > 1))
+        over = tuple(
+            a for a, (p, q) in enumerate(zip(padded, got.shape, strict=True)) if a < extra or (p == 1 and q > 1)
+        )
         if over and same(got.sum(axis=over).reshape(-1), right.reshape(-1)):
             yield (
-                f"A broadcast axis is not summed: {name} was broadcast in forward, so its cotangent must be summed down to "
+                f"A broadcast axis is not summed: {name} was broadcast in forward, so its cotangent must be "
+                "summed down to "
                 f"the shape of {name}."
             )
     if len(c.sizes) > 1 and got.ndim == right.ndim and _overlap_agrees(got, right):
@@ -58,7 +64,9 @@ def _reshaped(name: str, got: Array, right: Array, c: Case) -> Iterator[str]:
             f"Use the shape of {name}."
         )
     if got.size == right.size and same(got.reshape(-1), right.reshape(-1)):
-        yield f"The values of the cotangent of {name} are right but its shape is not: reshape it to the shape of {name}."
+        yield (
+            f"The values of the cotangent of {name} are right but its shape is not: reshape it to the shape of {name}."
+        )
 
 
 def _overlap_agrees(got: Array, right: Array) -> bool:
@@ -75,7 +83,9 @@ def summed_too_far(e: Evidence) -> str | None:
     if how is None:
         return None
     names = " and ".join(e.names[k] for k in e.wrong)
-    return f"The cotangent of {names} is {how}: every entry of {names} must get its own sum, down to the shape of {names}."
+    return (
+        f"The cotangent of {names} is {how}: every entry of {names} must get its own sum, down to the shape of {names}."
+    )
 
 
 def _summed(c: Case, k: int) -> str | None:
@@ -101,7 +111,10 @@ def transposed_axes(e: Evidence) -> str | None:
     square = [c for c in e.cases if len(c.shapes[0]) == 2 and c.shapes[0][0] == c.shapes[0][1] > 1]
     if len(square) < 2 or not all(_other_axis(c) for c in square):
         return None
-    return f"The wrong axis is reduced: the result is right for the map along the other axis of {e.names[0]}. Check axis= in the rule."
+    return (
+        "The wrong axis is reduced: the result is right for the map along the other axis of "
+        f"{e.names[0]}. Check axis= in the rule."
+    )
 
 
 def _other_axis(c: Case) -> bool:
@@ -130,15 +143,19 @@ def axis_forgotten(e: Evidence) -> str | None:
             continue
         if all(c.right(k) for c in alone for k in e.wrong) and all(_mixes(c, k) for c in several for k in e.wrong):
             return (
-                f"{e.where}right when {name} = 1, but for larger {name} entries influence each other that forward keeps apart: "
-                f"a sum runs over the whole array. Give it axis= (and keepdims=True), so that it does not run over {name}."
+                f"{e.where}right when {name} = 1, but for larger {name} entries influence each other that "
+                "forward keeps apart: "
+                "a sum runs over the whole array. Give it axis= (and keepdims=True), so that it does not run "
+                f"over {name}."
             )
     return None
 
 
 def _mixes(c: Case, k: int) -> bool:
-    """Whether the rule has entries where the Jacobian is zero."""
+    """Whether the rule has all entries of the Jacobian, and more where it is zero, as a sum over too much has."""
     assert c.got is not None
     got, true = c.got[k], c.true[k]
-    return bool(np.isfinite(got).all()) and bool((np.abs(got[true == 0]) > 1e-6 * np.abs(true).max()).any())
-
+    if not np.isfinite(got).all():
+        return False
+    present = np.abs(got) > 1e-6 * np.abs(true).max()
+    return bool(present[true != 0].all()) and bool(present[true == 0].any())

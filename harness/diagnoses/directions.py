@@ -28,9 +28,8 @@ def ignored(e: Evidence) -> str | None:
 
     if not all(fits(c) for c in e.cases):
         return None
-    return (
-        f"The {e.word} is ignored: the result is the same for every {e.word}. "
-        + ("Multiply by the incoming cotangent g." if e.mode == "vjp" else "Multiply by the tangent.")
+    return f"The {e.word} is ignored: the result is the same for every {e.word}. " + (
+        "Multiply by the incoming cotangent g." if e.mode == "vjp" else "Multiply by the tangent."
     )
 
 
@@ -39,7 +38,7 @@ def _same_all(a: list[Array] | None, b: list[Array] | None) -> bool:
 
 
 def partly(e: Evidence) -> str | None:
-    """`R(g) = J^T (B g)` with B taking the first row for all, only the first, a sum, a mean or the entries in another order."""
+    """`R(g) = J^T (B g)` where B takes the first row for all, only the first, a sum, a mean or another order."""
     if e.mode != "vjp" or not e.linear or not e.wrong or len(e.shaped) < len(e.cases):
         return None
     if any(len(c.bound.output_shapes) != 1 for c in e.cases):
@@ -64,7 +63,7 @@ def _last(g: Array, axis: int) -> Array:
 
 def _only_first(g: Array, axis: int) -> Array:
     keep = np.arange(g.shape[axis]) == 0
-    return g * keep.reshape([-1 if a == axis else 1 for a in range(g.ndim)])
+    return np.asarray(g * keep.reshape([-1 if a == axis else 1 for a in range(g.ndim)]))
 
 
 def _total(g: Array, axis: int) -> Array:
@@ -81,9 +80,13 @@ CHANGES: dict[str, Callable[[Array, int], Array]] = {
     "only the first {line} of the cotangent is used, the others are dropped.": _only_first,
     "the cotangent is summed{place} where each entry must meet its own: use g, not g.sum(axis={axis}).": _total,
     "the cotangent is averaged{place} where each entry must meet its own: use g, not g.mean(axis={axis}).": _mean,
-    "the cotangent is reversed{place}.": lambda g, axis: np.flip(g, axis),
-    "the cotangent is shifted by one{place}: entry i meets the cotangent of its neighbour.": lambda g, axis: np.roll(g, 1, axis),
-    "the cotangent is shifted by one{place}: entry i meets the cotangent of the next one.": lambda g, axis: np.roll(g, -1, axis),
+    "the cotangent is reversed{place}.": np.flip,
+    "the cotangent is shifted by one{place}: entry i meets the cotangent of its neighbour.": lambda g, axis: np.roll(
+        g, 1, axis
+    ),
+    "the cotangent is shifted by one{place}: entry i meets the cotangent of the next one.": lambda g, axis: np.roll(
+        g, -1, axis
+    ),
 }
 
 
@@ -125,8 +128,14 @@ def _confusions(word: str) -> Iterator[tuple[str, Build]]:
             return None
         return list(d), list(c.x)
 
-    yield f"The derivative is evaluated at the {word} instead of the primal: the {word} is taken for the input.", at_direction
-    yield f"Primal and {word} are exchanged: the derivative is evaluated at the {word} and applied to the input.", exchanged
+    yield (
+        f"The derivative is evaluated at the {word} instead of the primal: the {word} is taken for the input.",
+        at_direction,
+    )
+    yield (
+        f"Primal and {word} are exchanged: the derivative is evaluated at the {word} and applied to the input.",
+        exchanged,
+    )
 
 
 def _confused(c: Case, build: Build) -> bool:

@@ -60,12 +60,14 @@ def _at_zero(e: Evidence, k: int) -> str | None:
         every += _nan_here(c, k, np.zeros_like(x))
     if one == len(e.cases):
         return (
-            f"Right except where an entry of {name} is zero: the formula divides by it (0/0), where the derivative is finite. "
+            f"Right except where an entry of {name} is zero: the formula divides by it (0/0), where the "
+            "derivative is finite. "
             f"Write it without this division."
         )
     if not one and every == len(e.cases):
         return (
-            f"Right except at {name} = 0 (all entries zero), where the formula is 0/0: it divides by something that vanishes "
+            f"Right except at {name} = 0 (all entries zero), where the formula is 0/0: it divides by "
+            "something that vanishes "
             f"there. Return 0 at this point, for example."
         )
     return None
@@ -74,7 +76,7 @@ def _at_zero(e: Evidence, k: int) -> str | None:
 def _nan_here(c: Case, k: int, value: Array) -> bool:
     """Whether the rule has no value there, and forward is finite with bounded slopes around."""
     got = _results(c, _put(c, k, value))
-    values = c.bound.functions.forward.at(*_put(c, k, value))
+    values = c.forward(_put(c, k, value))
     if got is None or not np.isnan(got[k]).any() or not all(np.isfinite(v).all() for v in values):
         return False
     rng = np.random.default_rng(5)
@@ -109,16 +111,21 @@ def _at_tie(e: Evidence, k: int) -> str | None:
             return None
     word = "cotangent" if e.mode == "vjp" else "tangent"
     if seen == {"each"}:
-        return f"Right except at ties: each of several equal entries of {name} gets the whole {word}. Divide by the number of tied entries."
+        return (
+            f"Right except at ties: each of several equal entries of {name} gets the whole {word}. Divide "
+            "by the number of tied entries."
+        )
     if seen == {"none"}:
-        return f"Right except at ties: none of several equal entries of {name} gets any of the {word}; together they must get all of it."
+        return (
+            f"Right except at ties: none of several equal entries of {name} gets any of the {word}; "
+            "together they must get all of it."
+        )
     return None
 
 
 def _slope_along_ones(c: Case, k: int, x: Array) -> Array | None:
     def value(t: float) -> Array:
-        out = c.bound.functions.forward.at(*_put(c, k, x + t))
-        return np.concatenate([o.ravel().astype(float) for o in out if o.dtype.kind not in "iub"])
+        return np.concatenate([o.ravel() for o in c.forward(_put(c, k, x + t))])
 
     h = 2.0**-10
     left, right = (value(0.0) - value(-h)) / h, (value(h) - value(0.0)) / h
@@ -142,12 +149,14 @@ def _at_constant(e: Evidence, k: int) -> str | None:
         if same(left, right):
             if not np.allclose(got, left, rtol=1e-4, atol=1e-6):
                 return (
-                    f"Right except at {name} = {value:g}: the derivative exists there ({_number(left)}), but the rule is put together from "
+                    f"Right except at {name} = {value:g}: the derivative exists there ({_number(left)}), but "
+                    "the rule is put together from "
                     f"pieces that do not meet there (such as abs or sign at its kink) and gives {_number(got)}."
                 )
         elif not ((got >= np.minimum(left, right) - 1e-6) & (got <= np.maximum(left, right) + 1e-6)).all():
             return (
-                f"Right except at the kink {name} = {value:g}: the rule gives {_number(got)}, which is not between the slopes "
+                f"Right except at the kink {name} = {value:g}: the rule gives {_number(got)}, which is not "
+                "between the slopes "
                 f"{_number(left)} and {_number(right)} on its two sides."
             )
     return None

@@ -1,4 +1,4 @@
-"""The derivative is evaluated at another point: at the output, another row, minus the point, with arguments exchanged."""
+"""The derivative is evaluated at another point: the output, another row, minus the point, exchanged arguments."""
 
 from __future__ import annotations
 

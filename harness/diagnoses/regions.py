@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ Array = NDArray[Any]
 SWEEP = np.arange(-39, 40) * 0.25 + 0.0625
 FAR = (12.0, 25.0, 45.0, 95.0, 200.0, 400.0, 800.0, 2e3, 1e4, 1e80, 1e120, 1e160, 1e200)
 BISECTIONS = 16
+SWEPT = 48
+"""Most entries of the Jacobians of a case that is swept through its values."""
+WIDE = 3
+"""Fewest neighbouring values of the sweep that make a region."""
 
 
 def at(c: Case, k: int, value: float) -> Case | None:
@@ -47,7 +52,8 @@ def _smallest(e: Evidence) -> list[Case]:
     for c in sorted(e.cases, key=lambda c: sum(j.size for j in c.true)):
         if any(j.any() for j in c.true):
             seen.setdefault(tuple(c.bound.signature), c)
-    return list(seen.values())[:2]
+    small = [c for c in seen.values() if sum(j.size for j in c.true) <= SWEPT]
+    return small[:2]
 
 
 def region(e: Evidence) -> str | None:
@@ -65,12 +71,14 @@ def region(e: Evidence) -> str | None:
 
 
 def _sweep(e: Evidence, c: Case, k: int) -> str | None:
-    values = _allowed(e, k, SWEEP.tolist())
-    cases = [(v, h) for v in values if (h := at(c, k, v)) is not None]
-    if len(cases) < 8:
+    # where generic points are right, only a wide region further out is left to find
+    values = _allowed(e, k, (SWEEP if e.wrong else SWEEP[::2]).tolist())
+    if e.wrong and not any(h.right(k) for v in values[::8] if (h := at(c, k, v)) is not None):
         return None
+    cases = [(v, h) for v in values if (h := at(c, k, v)) is not None]
     good = [h.right(k) for _, h in cases]
-    if all(good) or not any(good):
+    # two curves that cross are no region: both parts must be wide
+    if len(cases) < 8 or min(good.count(True), good.count(False)) < WIDE or not _runs_are_wide(good):
         return None
     edges = [i for i in range(len(good) - 1) if good[i] != good[i + 1]]
     if len(edges) > 2:
@@ -81,6 +89,11 @@ def _sweep(e: Evidence, c: Case, k: int) -> str | None:
     where = _words(name, cuts, good[0])
     wrong = [h for (_, h), ok in zip(cases, good, strict=True) if not ok]
     return f"{e.where}wrong only for {where}: {_there(wrong, k, name, len(cuts) == 2 and good[0])}"
+
+
+def _runs_are_wide(good: Sequence[bool]) -> bool:
+    runs = [len(list(group)) for _, group in groupby(good)]
+    return min(runs) >= WIDE
 
 
 def _bisect(c: Case, k: int, low: float, high: float, specials: Sequence[float]) -> float:
@@ -175,7 +188,11 @@ def _broken(c: Case, k: int) -> bool:
 def _lost(c: Case, k: int) -> bool:
     if c.got is None or not np.isfinite(c.got[k]).all():
         return False
-    if c.true[k].shape[0] != c.true[k].shape[1] or (c.true[k] != np.diag(np.diag(c.true[k]))).any() or not _forward_is_fine(c):
+    if (
+        c.true[k].shape[0] != c.true[k].shape[1]
+        or (c.true[k] != np.diag(np.diag(c.true[k]))).any()
+        or not _forward_is_fine(c)
+    ):
         return False
     big = np.abs(c.true[k]) > 1e-250
     off = np.abs(c.got[k] - c.true[k])
@@ -204,8 +221,10 @@ def _overflow_words(name: str, edge: float) -> str:
 def _lost_words(name: str, edge: float) -> str:
     side = f"{name} > {edge:.3g}" if edge > 0 else f"{name} < {edge:.3g}"
     return (
-        f"The formula is right over the reals, but all its digits cancel in float64 for {side}: a difference of nearly equal "
-        f"numbers, such as 1 - s. Write the small number directly (for the sigmoid: s(x)*s(-x) instead of s(x)*(1-s(x)))."
+        f"The formula is right over the reals, but all its digits cancel in float64 for {side}: a "
+        "difference of nearly equal "
+        "numbers, such as 1 - s. Write the small number directly (for the sigmoid: s(x)*s(-x) instead of "
+        "s(x)*(1-s(x)))."
     )
 
 
@@ -226,7 +245,8 @@ def narrower(e: Evidence) -> str | None:
     else:
         return None
     return (
-        f"In float64 the result is right to about {max(1, int(-np.log10(worst)))} digits only, as if computed in {which} inside: "
+        f"In float64 the result is right to about {max(1, int(-np.log10(worst)))} digits only, as if "
+        f"computed in {which} inside: "
         f"look for a cast or a constant array of a narrower dtype."
     )
 

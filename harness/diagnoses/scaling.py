@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,12 @@ CONSTANT = 1e-7
 
 def zero(e: Evidence) -> str | None:
     """The rule gives zero where the derivative is not."""
-    if not e.every(lambda c, k: c.got is not None and not c.got[k].any() and c.true[k].any()):
+    if not e.every(lambda c, k: c.got is not None and bool(not c.got[k].any() and c.true[k].any())):
         return None
-    return f"{e.where}the result is always zero, as if {_names(e)} had no influence on the output; the derivative is not zero."
+    return (
+        f"{e.where}the result is always zero, as if {_names(e)} had no influence on the output; the "
+        "derivative is not zero."
+    )
 
 
 def factor(e: Evidence) -> str | None:
@@ -48,7 +53,10 @@ def _number(e: Evidence, value: float) -> str | None:
     if abs(value + 1) <= CONSTANT:
         return f"{e.where}the sign is wrong: the result is minus the derivative. Negate it."
     if abs(value - 1) <= 1e-2:
-        return f"{e.where}the result is the derivative times {value:.10g}: a constant in the formula is not precise enough."
+        return (
+            f"{e.where}the result is the derivative times {value:.10g}: a constant in the formula is not "
+            "precise enough."
+        )
     simple = {2.0: "twice", 0.5: "half", -2.0: "minus twice", -0.5: "minus half"}
     for known, words in simple.items():
         if abs(value - known) <= CONSTANT:
@@ -58,27 +66,46 @@ def _number(e: Evidence, value: float) -> str | None:
 
 Size = Callable[[dict[str, int]], float]
 
+ONE_SIZE: tuple[tuple[str, str, Callable[[int], float]], ...] = (
+    (
+        "1/{n}",
+        "something is averaged over the {n} entries (or divided by {n}) where a sum belongs; multiply by {n}",
+        lambda n: 1 / n,
+    ),
+    ("{n}", "something is summed over the {n} entries where a mean belongs; divide by {n}", lambda n: n),
+    ("-1/{n}", "a mean stands where a sum belongs, and the sign is wrong; multiply by -{n}", lambda n: -1 / n),
+    ("1/sqrt({n})", "multiply by sqrt({n})", lambda n: 1 / math.sqrt(n)),
+    ("sqrt({n})", "divide by sqrt({n})", math.sqrt),
+    ("{n}/({n}-1)", "divide by {n}, not by {n}-1", lambda n: n / (n - 1) if n > 1 else math.inf),
+    ("({n}-1)/{n}", "divide by {n}-1, not by {n}", lambda n: (n - 1) / n),
+)
+"""Factors made of one size: in words, what to do, the number."""
+
 
 def _size_factors(sizes: dict[str, int]) -> Iterator[tuple[str, str, Size]]:
-    """Factors made of sizes, in words, with what to do about each."""
     for n in sizes:
-        mean = f"something is averaged over the {n} entries (or divided by {n}) where a sum belongs; multiply by {n}"
-        total = f"something is summed over the {n} entries where a mean belongs; divide by {n}"
-        yield f"1/{n}", mean, lambda s, n=n: 1 / s[n]
-        yield n, total, lambda s, n=n: s[n]
-        yield f"-1/{n}", f"{mean}, and negate", lambda s, n=n: -1 / s[n]
-        yield f"1/sqrt({n})", f"multiply by sqrt({n})", lambda s, n=n: s[n] ** -0.5
-        yield f"sqrt({n})", f"divide by sqrt({n})", lambda s, n=n: s[n] ** 0.5
-        yield f"{n}/({n}-1)", f"divide by {n}, not by {n}-1", lambda s, n=n: s[n] / (s[n] - 1) if s[n] > 1 else np.inf
-        yield f"({n}-1)/{n}", f"divide by {n}-1, not by {n}", lambda s, n=n: (s[n] - 1) / s[n]
+        for words, advice, value in ONE_SIZE:
+            yield words.format(n=n), advice.format(n=n), partial(_of_size, value, n)
     if len(sizes) > 1:
-        all_of = "*".join(sizes)
-        yield f"1/({all_of})", f"a mean over all entries where a sum belongs; multiply by {all_of}", lambda s: 1 / _product(s)
-        yield all_of, f"a sum over all entries where a mean belongs; divide by {all_of}", _product
+        every = "*".join(sizes)
+        yield f"1/({every})", f"a mean over all entries where a sum belongs; multiply by {every}", _inverse_product
+        yield every, f"a sum over all entries where a mean belongs; divide by {every}", _product
     for n in sizes:
         for m in sizes:
             if m != n:
-                yield f"{n}/{m}", f"divide by {n}, not by {m}", lambda s, n=n, m=m: s[n] / s[m]
+                yield f"{n}/{m}", f"divide by {n}, not by {m}", partial(_quotient, n, m)
+
+
+def _of_size(value: Callable[[int], float], n: str, sizes: dict[str, int]) -> float:
+    return value(sizes[n])
+
+
+def _quotient(n: str, m: str, sizes: dict[str, int]) -> float:
+    return sizes[n] / sizes[m]
+
+
+def _inverse_product(sizes: dict[str, int]) -> float:
+    return 1 / _product(sizes)
 
 
 def _product(sizes: dict[str, int]) -> float:
@@ -122,7 +149,7 @@ ELEMENTARY: dict[str, Callable[[Array], Array]] = {
 
 
 def variable_factor(e: Evidence) -> str | None:
-    """`J = R * c phi` entry by entry, phi elementary of an argument or the output: an inner derivative is missing (or too many)."""
+    """`J = R * c phi`, phi elementary of an argument or the output: an inner derivative too few or many."""
     if len(e.wrong) != 1 or len(e.shaped) < len(e.cases):
         return None
     k = e.wrong[0]

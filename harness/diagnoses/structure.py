@@ -24,7 +24,10 @@ def diagonal_only(e: Evidence) -> str | None:
     if not e.every(fits):
         return None
     repair = _diagonal_repair(e) if len(e.wrong) == 1 and e.mode == "vjp" else None
-    text = f"{e.where}the rule keeps only the diagonal of the Jacobian: every output entry depends on other input entries too"
+    text = (
+        f"{e.where}the rule keeps only the diagonal of the Jacobian: every output entry depends on other "
+        "input entries too"
+    )
     return f"{text}; {repair}." if repair else f"{text}."
 
 
@@ -54,14 +57,17 @@ def permutation(e: Evidence) -> str | None:
     if not e.every(fits):
         return None
     return (
-        f"{e.where}the {e.word} is permuted the wrong way round, with the inverse permutation: scatter instead of gather "
+        f"{e.where}the {e.word} is permuted the wrong way round, with the inverse permutation: scatter "
+        "instead of gather "
         "(out[perm] = g, not g[perm])."
     )
 
 
 def transposed(e: Evidence) -> str | None:
     """`R = J^T`, or each result transposed as a matrix."""
-    if e.every(lambda c, k: c.got is not None and c.true[k].shape[0] == c.true[k].shape[1] and same(c.got[k], c.true[k].T)):
+    if e.every(
+        lambda c, k: c.got is not None and c.true[k].shape[0] == c.true[k].shape[1] and same(c.got[k], c.true[k].T)
+    ):
         right = "J^T g" if e.mode == "vjp" else "J t"
         wrong = "J g" if e.mode == "vjp" else "J^T t"
         return f"{e.where}the Jacobian is transposed: the rule computes {wrong} where {right} is right."
@@ -88,20 +94,27 @@ def swapped(e: Evidence) -> str | None:
         if set(e.wrong) - {a, b} or not e.shaped or len(e.shaped) < len(e.cases):
             continue
         if all(c.got is not None and same(c.got[a], c.true[b]) and same(c.got[b], c.true[a]) for c in e.cases):
-            return f"The {e.word}s of {e.names[a]} and {e.names[b]} are exchanged: return them in the order of the inputs."
-    for k in e.wrong:
+            return (
+                f"The {e.word}s of {e.names[a]} and {e.names[b]} are exchanged: return them in the order of the inputs."
+            )
+    if len(e.wrong) == 1:
+        k = e.wrong[0]
         for other in range(n):
-            if other != k and e.every(lambda c, i, k=k, o=other: i == k and c.got is not None and same(c.got[i], c.true[o])):
-                return f"The result for {e.names[k]} is that of {e.names[other]}: two arguments are confused in the rule."
+            if other != k and all(c.got is not None and same(c.got[k], c.true[other]) for c in e.cases):
+                return (
+                    f"The result for {e.names[k]} is that of {e.names[other]}: two arguments are confused in the rule."
+                )
     return None
 
 
 def rank_one(e: Evidence) -> str | None:
-    """A rank-one term is missing, or counted twice: seen at the shapes where one dimension is long and all others are 1."""
+    """A rank-one term is missing, or counted twice: seen where one dimension is long and all others are 1."""
     if len(e.wrong) != 1 or len(e.shaped) < len(e.cases):
         return None
     k = e.wrong[0]
-    kinds = {_rank_one_kind(c, k) for c in e.cases if max(c.true[k].shape) >= 6 and sum(s > 1 for s in c.sizes.values()) == 1}
+    kinds = {
+        _rank_one_kind(c, k) for c in e.cases if max(c.true[k].shape) >= 6 and sum(s > 1 for s in c.sizes.values()) == 1
+    }
     kinds -= {"right", "uncoupled"}
     if len(kinds) != 1 or kinds & {""}:
         return None
@@ -113,7 +126,10 @@ def rank_one(e: Evidence) -> str | None:
         repair = f": {'subtract' if found[1] < 0 else 'add'} {found[0]}" if found else ""
         return f"{e.where}a rank-one term of the Jacobian (a sum over the entries) is missing{repair}."
     repair = f" ({found[0]})" if found else ""
-    return f"{e.where}a rank-one term of the Jacobian (a sum over the entries){repair} is counted twice: remove one of them."
+    return (
+        f"{e.where}a rank-one term of the Jacobian (a sum over the entries){repair} is counted twice: "
+        "remove one of them."
+    )
 
 
 def _rank_one_kind(c: Case, k: int) -> str:
@@ -172,7 +188,10 @@ KNOWN: dict[str, Callable[[Array, Array], Array]] = {
 def _rank_one_words(
     e: Evidence, matrix: Callable[[Case, int], Array], *, diagonal: bool
 ) -> tuple[str, int, str | None] | None:
-    """The term `b * sum(a * g)` with `matrix = sign * a b^T` (off its diagonal if `diagonal`), and what is left on the diagonal."""
+    """The term `b * sum(a * g)` with `matrix = sign * a b^T`, its sign, and what is left on the diagonal.
+
+    With `diagonal` the matrix is compared beside its diagonal only.
+    """
     k = e.wrong[0]
     cases = [c for c in e.cases if c.got is not None and c.true[k].shape[0] == c.true[k].shape[1] >= 3]
     name = e.names[k]

@@ -25,7 +25,7 @@ Array = NDArray[Any]
 Values = Callable[[list[Array]], list[Array]]
 """Float64 values at many points (shape + points); NaN where the code gives none."""
 
-STEPS = (2.0**-8, 2.0**-11, 2.0**-14)
+STEPS = (2.0**-11, 2.0**-13, 2.0**-15)
 """Step sizes relative to the point."""
 MARGIN = 32.0
 """So many times the error of the differences must a disagreement be."""
@@ -228,7 +228,7 @@ class _Bench:
                 gaps.append(np.abs(along(h)[0] - 2 * middle + along(-h)[0]) / h)
                 doubts.append(8 * noise / h)
             told = gaps[-1] > doubts[-1]
-            # a smooth map's gap falls by the ratio of the steps, 1/64 from first to last
+            # a smooth map's gap falls by the ratio of the steps, 1/16 from first to last
             jump = told & ~(gaps[-1] <= 0.25 * gaps[0])
             out: Array = jump | ~np.isfinite(gaps[-1])
         return out

@@ -26,6 +26,8 @@ Array = NDArray[Any]
 PRECISIONS = (128, 512, 2048)
 AGREEMENT_BITS = 70
 HUGE = 1e15
+REFUSED_COLUMNS = 4096
+"""Points times entries that are localised at once."""
 NEGLIGIBLE_BITS = 1500
 """Below 2**-1500 a difference is far under every format's smallest number and counts as agreement."""
 
@@ -113,7 +115,7 @@ class DerivativeProblem:
 
 def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Random non-zero multiples of 2**-12 in [-1, 1]."""
-    return rng.integers(1, 4097, shape) * rng.choice([-1.0, 1.0], shape) / 4096.0
+    return np.asarray(rng.integers(1, 4097, shape) * rng.choice([-1.0, 1.0], shape) / 4096.0)
 
 
 def products(a: Sequence[Array], b: Sequence[Array]) -> Array:
@@ -139,7 +141,7 @@ def finite(arrays: Sequence[Array], points: int) -> Array:
     is_finite = np.frompyfunc(arb.is_finite, 1, 1)
     for x in arrays:
         if x.size:
-            ok &= np.broadcast_to(is_finite(x).astype(bool).reshape(-1, x.shape[-1]).all(axis=0), ok.shape)
+            ok &= np.broadcast_to(np.asarray(is_finite(x), dtype=bool).reshape(-1, x.shape[-1]).all(axis=0), ok.shape)
     return ok
 
 
@@ -166,7 +168,9 @@ class ExactLayer:
     precisions: tuple[int, ...] = PRECISIONS
     kink_budget: int = 10**9
 
-    def derivative(self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array]) -> list[Outcome]:
+    def derivative(
+        self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array]
+    ) -> list[Outcome]:
         """One outcome per point.
 
         Args:
@@ -250,6 +254,7 @@ class ExactLayer:
         right, size_right = inner(cotangents, moved)
         size = size_left + size_right
         todo: list[tuple[int, str]] = []
+        separated: list[int] = []
         for k in range(n):
             i = int(index[k])
             if not inside[k]:
@@ -259,7 +264,11 @@ class ExactLayer:
             elif not defined[k]:
                 # an exponential of something huge leaves the range of the balls: that is no division by zero
                 huge = any(a.dtype.kind == "f" and np.any(np.abs(a[..., k]) > HUGE) for a in x)
-                out[i] = Outcome(Status.UNDECIDED, note="beyond the range of the balls") if huge else Outcome(Status.UNDEFINED)
+                out[i] = (
+                    Outcome(Status.UNDECIDED, note="beyond the range of the balls")
+                    if huge
+                    else Outcome(Status.UNDEFINED)
+                )
             else:
                 verdict = _judge(left[k], right[k], size[k])
                 if verdict is None:
@@ -267,46 +276,62 @@ class ExactLayer:
                 elif verdict:
                     out[i] = Outcome(Status.AGREES)
                 else:
-                    out[i] = self._refuse(problem, take(balls, slice(k, k + 1)), take(given, slice(k, k + 1)), left[k], right[k], size[k])
+                    separated.append(k)
+        entries = sum(int(np.prod(balls[i].shape[:-1])) for i in problem.wrt)
+        at_once = max(1, REFUSED_COLUMNS // max(entries, 1))
+        for start in range(0, len(separated), at_once):
+            some = np.array(separated[start : start + at_once])
+            gaps = abs(left[some] - right[some]) / size[some]
+            refusals = self._refuse(problem, take(balls, some), take(given, some), gaps)
+            for k, outcome in zip(some, refusals, strict=True):
+                out[int(index[k])] = outcome
         return todo
 
-    def _rule(self, problem: DerivativeProblem, balls: list[Array], given: list[Array], widen: float = 0.0) -> list[Array]:
+    def _rule(
+        self, problem: DerivativeProblem, balls: list[Array], given: list[Array], widen: float = 0.0
+    ) -> list[Array]:
         return problem.rule.balls([*balls, *given], widen)
 
-    def _refuse(
-        self, problem: DerivativeProblem, x: list[Array], d: list[Array], left: arb, right: arb, size: arb
-    ) -> Outcome:
-        """A refusal, unless widened literals take it back; localised to the worst entry."""
-        gap = abs(left - right) / size
-        bits = float((gap.log() / arb.const_log2()).mid()) if gap > 0 else None
-        exact = vector(problem, x, d)
-        rule = self._rule(problem, x, d)
-        wide_rule = self._rule(problem, x, d, problem.unit)
-        wide = vector(problem, x, d, problem.unit)
-        worst: tuple[float, int, int] | None = None
-        for a, (r, t, wr, wt) in enumerate(zip(rule, exact, wide_rule, wide, strict=True)):
-            for k in range(t[..., 0].size):
-                p, q = np.broadcast_to(wr, wt.shape).ravel()[k], wt.ravel()[k]
-                if p.is_finite() and q.is_finite() and not p.overlaps(q):
-                    g, e = np.broadcast_to(r, t.shape).ravel()[k], t.ravel()[k]
-                    rel = float((abs(g - e) / (abs(g) + abs(e))).mid())
-                    if worst is None or rel > worst[0]:
-                        worst = (rel, a, k)
-        if worst is None:
-            return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
-        _, a, k = worst
-        shape = exact[a].shape[:-1]
-        g, e = np.broadcast_to(rule[a], exact[a].shape).ravel()[k], exact[a].ravel()[k]
-        return Outcome(
-            Status.REFUTED,
-            gap_bits=bits,
-            argument=a,
-            entry=tuple(int(i) for i in np.unravel_index(k, shape)) if shape else (),
-            got=g.str(20),
-            expected=e.str(20),
-            got_value=float(g.mid()),
-            expected_value=float(e.mid()),
-        )
+    def _refuse(self, problem: DerivativeProblem, x: list[Array], d: list[Array], gaps: Array) -> list[Outcome]:
+        """Refusals, unless widened literals take them back; each localised to its worst entry."""
+        points = len(gaps)
+        exact, wide = vector(problem, x, d), vector(problem, x, d, problem.unit)
+        rule, wide_rule = (full(self._rule(problem, x, d, widen), points) for widen in (0.0, problem.unit))
+        every = (rule, exact, wide_rule, wide)
+        return [_localise([take(arrays, slice(p, p + 1)) for arrays in every], gaps[p]) for p in range(points)]
+
+
+def _localise(every: Sequence[list[Any]], gap: arb) -> Outcome:
+    """The entry of one point (points axis of size 1) whose widened enclosures separate; agreement where none do.
+
+    Args:
+        every: the rule, the derivative, and both with widened literals.
+        gap: relative distance of the enclosures along the test direction.
+    """
+    rule, exact, wide_rule, wide = every
+    worst: tuple[float, int, tuple[int, ...]] | None = None
+    for a, (r, t, wr, wt) in enumerate(zip(rule, exact, wide_rule, wide, strict=True)):
+        for entry in np.ndindex(t.shape):
+            p, q = wr[entry], wt[entry]
+            if p.is_finite() and q.is_finite() and not p.overlaps(q):
+                g, e = r[entry], t[entry]
+                rel = float((abs(g - e) / (abs(g) + abs(e))).mid())
+                if worst is None or rel > worst[0]:
+                    worst = (rel, a, entry)
+    if worst is None:
+        return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
+    _, a, entry = worst
+    g, e = rule[a][entry], exact[a][entry]
+    return Outcome(
+        Status.REFUTED,
+        gap_bits=float((gap.log() / arb.const_log2()).mid()) if gap > 0 else None,
+        argument=a,
+        entry=entry[:-1],
+        got=g.str(20),
+        expected=e.str(20),
+        got_value=float(g.mid()),
+        expected_value=float(e.mid()),
+    )
 
 
 def _judge(left: arb, right: arb, size: arb) -> bool | None:

@@ -1,8 +1,8 @@
 """The mean-value form: a check of the exact layer that needs no table of derivatives.
 
-For g(t) = <w, f(x + t v)> the central quotient (g(h) - g(-h)) / 2h equals <w, J(x + s v) v> for some |s| < h. So it must
-lie in the enclosure of <R, v> over the whole segment, at a step so small (2**-120 of the point) that the enclosure
-resolves 2**-60. Where the two separate, the rule is wrong on the segment, whatever any table says.
+For g(t) = <w, f(x + t v)> the central quotient (g(h) - g(-h)) / 2h equals <w, J(x + s v) v> for some |s| < h. So it
+must lie in the enclosure of <R, v> over the whole segment, at a step so small (2**-120 of the point) that the
+enclosure resolves 2**-60. Where the two separate, the rule is wrong on the segment, whatever any table says.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ PRECISIONS = (512, 2048)
 AGREEMENT_BITS = 60
 
 
-def mean_value(problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array], seed: int = 0) -> Outcome:
+def mean_value(
+    problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array], seed: int = 0
+) -> Outcome:
     """Judge one point (points axis of size 1); never looks at a derivative table.
 
     Only for mode "vjp"; a JVP is judged through its own tangent, with a random cotangent.

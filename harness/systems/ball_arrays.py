@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -127,7 +128,7 @@ def _order(keys: list[list[Any]], descending: bool) -> list[int]:
     rows = list(zip(*keys, strict=True))
     ranks = [_Rank(row) for row in rows]
     order = sorted(range(len(rows)), key=ranks.__getitem__, reverse=descending)
-    for i, j in zip(order, order[1:], strict=False):
+    for i, j in itertools.pairwise(order):
         for a, b in zip(rows[i], rows[j], strict=True):
             if not isinstance(a, arb):
                 if a != b:

@@ -130,6 +130,8 @@ def rem(x: arb, y: arb) -> arb:
 
 
 def cbrt(x: arb) -> arb:
+    if x.is_zero():
+        return ZERO
     if x >= 0:
         return x.root(3)
     if x < 0:

@@ -6,7 +6,7 @@ combine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.program import Equation
 from backprove.harness.systems import ball_functions as bf
+from backprove.harness.systems import structural
 from backprove.harness.systems.ball_arrays import along, pointwise, stable_order, total
 from backprove.harness.systems.ball_truth import Undecided, reduce_and, truth, truth_not, undecided
 from backprove.harness.systems.base import System
@@ -153,6 +154,29 @@ class Reductions(System):
 
     def reorder(self, x: Any, order: Array, axis: int) -> Any:
         return self.map(lambda a, o: along(a, o, axis), x, order)
+
+    def p_scatter_sub(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return self._scatter("sub", e, ins)
+
+    def p_scatter_mul(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return self._scatter("mul", e, ins)
+
+    def p_scatter_max(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return self._scatter("max", e, ins)
+
+    def p_scatter_min(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return self._scatter("min", e, ins)
+
+    def _scatter(self, name: str, e: Equation, ins: Sequence[Any]) -> Any:
+        """Updates joined to the operand one after the other."""
+        out, indices, updates = ins
+        where = structural.scatter_positions(e, np.asarray(indices))
+        for pick in np.ndindex(where.shape[:-1]):
+            row = where[pick]
+            old = self.map(lambda a, r: structural.take_positions(a, np.maximum(r, 0)), out, row)
+            new = self.combine(name, old, self.map(lambda a, p=pick: a[p], updates))
+            out = self.map(lambda a, r, v: structural.put_positions(a, r[None], v[None]), out, row, new)
+        return out
 
     def watch_ties(self, keys: Sequence[Any], order: Array, axis: int) -> None:
         """Called with the keys of a sort; the values alone have no kinks."""

@@ -7,6 +7,7 @@ value returns the hull of both branches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def short_dyadic(value: float, bits: int = 12) -> bool:
 
 
 def exact_bits(dtype: str) -> int:
-    """How many significant bits a literal may have and still be meant exactly: 12, in short formats half of them all."""
+    """How many significant bits a literal may have and still be meant exactly: 12, or half of them in short formats."""
     return min(12, FORMATS[dtype].digits // 2)
 
 
@@ -93,11 +94,11 @@ class Balls(Reductions):
 
     def select(self, which: Any, cases: Sequence[Any]) -> Any:
         which = np.asarray(which)
-        if which.dtype == np.int8 or which.dtype == bool:
+        if which.dtype in (np.int8, bool):
             return self._select_truth(truth(which), cases[0], cases[1])
         out = cases[0]
         for k, case in enumerate(cases[1:], start=1):
-            out = self.map(lambda w, a, b, k=k: np.where(expand(w, a) == k, b, a), which, out, case)
+            out = self.map(partial(_replace, k), which, out, case)
         return out
 
     def _select_truth(self, which: Array, no: Array, yes: Array) -> Array:
@@ -232,6 +233,10 @@ class Balls(Reductions):
 
 _THREE_VALUED = frozenset({"reduce_and", "reduce_or", "xor", "eq", "ne"})
 """Primitives of truth values that know what to make of undecided ones."""
+
+
+def _replace(k: int, which: Array, old: Array, case: Array) -> Array:
+    return np.where(expand(which, old) == k, case, old)
 
 
 def expand(which: Array, like: Array) -> Array:

@@ -58,6 +58,11 @@ class Dual:
         return self.v.dtype
 
 
+def _abs_slope(a: arb) -> arb:
+    """The hull [-1, 1] at zero and where the sign is not known."""
+    return bf.ONE if a > 0 else -bf.ONE if a < 0 else arb(0, 1)
+
+
 def _same(a: arb, b: arb) -> bool:
     return a is b or bool(a.is_exact() and b.is_exact() and a == b)
 
@@ -72,7 +77,7 @@ def _agree(a: arb, b: arb) -> bool:
 
 
 def _width(*arrays: Array) -> int:
-    return max(a.shape[-1] for a in arrays)
+    return max(int(a.shape[-1]) for a in arrays)
 
 
 class DualBalls(Balls):
@@ -196,15 +201,14 @@ class DualBalls(Balls):
         if x.t is None:
             return Dual(y)
         if name in ("abs", "sign"):
-            positive, negative = predicate(np.greater, x.v, bf.ZERO), predicate(np.less, x.v, bf.ZERO)
+            positive, negative = predicate(lambda a: a > 0, x.v), predicate(lambda a: a < 0, x.v)
             near = ~(positive | negative)
         else:
             near = predicate(arb.contains_integer, x.v)
         self.touch_where(near, lambda t, _: not t.is_zero(), x.t, x.t)
         if name != "abs":
             return Dual(y)
-        t = _scaled(np.where(positive, bf.ONE, np.where(negative, -bf.ONE, arb(0, 1))), x.t)
-        return Dual(y, t)
+        return Dual(y, _scaled(pointwise(_abs_slope, x.v), x.t))
 
     def combine(self, name: str, a: Dual, b: Dual) -> Dual:
         """Value and tangent of a function of two variables."""

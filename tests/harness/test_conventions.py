@@ -1,4 +1,4 @@
-"""Conventions at kinks differ between frameworks: every member of the generalized derivative is right, nothing else is."""
+"""Conventions at kinks differ between frameworks: every member of the generalized derivative is right, no other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from backprove.harness.result import PropertyResult
 from backprove.harness.verdict import Verdict
 
 
-def judged(rule: bp.Rule, points: int = 200) -> PropertyResult:
-    (result,) = run_rule(rule, points=points, dtypes=["float64"]).properties
+def judged(rule: bp.Rule, points: int = 64) -> PropertyResult:
+    result = run_rule(rule, points=points, dtypes=["float64"]).properties[0]
     return result
 
 
@@ -54,7 +54,7 @@ LIBRARIES = pytest.mark.parametrize("xp", [np, jnp], ids=["numpy", "jax"])
 
 
 @LIBRARIES
-@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("kink", KINKS)
 def test_every_member_is_accepted(kink: str, share: float, xp: Any) -> None:
     forward, slope, where, low, high = KINKS[kink]

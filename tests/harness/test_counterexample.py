@@ -16,7 +16,7 @@ from backprove.harness.campaign import run_rule
 from backprove.harness.counterexample import hexadecimal, number
 from backprove.harness.result import Counterexample
 
-LOG_SOFTMAX = '''
+LOG_SOFTMAX = """
 import numpy as np
 import backprove as bp
 
@@ -31,13 +31,13 @@ def backward(z, g):
 
 
 rule = bp.Rule("logsoftmax", forward=logsoftmax, vjp=backward, inputs={{"z": bp.array("m n")}})
-'''
+"""
 WRONG = "g * (1 - np.exp(logsoftmax(z)))"
 RIGHT = "g - np.exp(logsoftmax(z)) * g.sum(axis=1, keepdims=True)"
 
 
 def example_of(rule: bp.Rule, **options: Any) -> Counterexample:
-    (result,) = run_rule(rule, **{"points": 300, "dtypes": ["float64"], **options}).properties
+    result = run_rule(rule, **{"points": 300, "dtypes": ["float64"], **options}).properties[0]
     assert result.counterexample is not None
     return result.counterexample
 
@@ -52,7 +52,8 @@ def run_test(folder: Path, formula: str, test: str) -> subprocess.CompletedProce
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "empty.ini", "test_pasted.py"]
     (folder / "empty.ini").write_text("[pytest]\n", encoding="utf-8")
     (folder / "conftest.py").write_text(
-        f"import sys\n\nsys.path[:0] = [{str(folder)!r}, {str(Path(__file__).resolve().parents[2])!r}]\n", encoding="utf-8"
+        f"import sys\n\nsys.path[:0] = [{str(folder)!r}, {str(Path(__file__).resolve().parents[2])!r}]\n",
+        encoding="utf-8",
     )
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 

@@ -29,13 +29,16 @@ def square_wrong(x: Any, g: Any) -> Any:
 
 
 def rule(
-    vjp: Callable[..., Any] = square_right, forward: Callable[..., Any] = square, spec: ArraySpec | None = None, **more: Any
+    vjp: Callable[..., Any] = square_right,
+    forward: Callable[..., Any] = square,
+    spec: ArraySpec | None = None,
+    **more: Any,
 ) -> bp.Rule:
     return bp.Rule("square", forward=forward, vjp=vjp, inputs={"x": spec or bp.array("n")}, **more)
 
 
 def judge(of: bp.Rule, points: int = 300, dtype: str = "float64", **plan: Any) -> tuple[PropertyResult, Judge]:
-    (binder,) = rule_binders(of)
+    binder = rule_binders(of)[0]
     judge = Judge(binder, of.where, Plan(dtype, points, **plan))
     return judge.run(), judge
 
@@ -206,7 +209,7 @@ def test_another_seed_gives_other_points() -> None:
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
-    (binder,) = rule_binders(rule())
+    binder = rule_binders(rule())[0]
     Judge(binder, None, Plan("float64", 100), lambda *now: told.append(now)).run()
     assert told[-1] == ("vjp", 100, 100)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)

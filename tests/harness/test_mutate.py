@@ -13,8 +13,16 @@ import pytest
 from backprove.harness import mutate
 from backprove.harness.claims import Claim, Derivative, Equality, Positivity
 from backprove.harness.mutate import collect, judge, run
-from backprove.harness.mutation_claims import ProgramFunction, equivalent, is_inner_product, overflows, properties
-from backprove.harness.mutations import Mutant
+from backprove.harness.mutation_claims import (
+    ProgramFunction,
+    defined,
+    equivalent,
+    is_inner_product,
+    overflows,
+    properties,
+    small_sizes,
+)
+from backprove.harness.mutations import Mutant, mutants
 from backprove.harness.program import Program, trace
 from backprove.harness.theorem import Theorem
 from backprove.harness.verdict import Verdict
@@ -79,23 +87,27 @@ def points(count: int = 40) -> np.ndarray[Any, Any]:
     return np.random.default_rng(5).normal(size=(3, count)) * 3
 
 
+def same(original: Any, other: Any, x: np.ndarray[Any, Any]) -> bool:
+    program = trace(original, V)
+    return equivalent(program, trace(other, V), [x], defined(program, [x]))
+
+
 def test_another_way_to_write_a_function_is_equivalent() -> None:
-    x = points()
-    assert equivalent(trace(jnp.sinh, V), trace(lambda x: (jnp.exp(x) - jnp.exp(-x)) / 2, V), [x])
-    assert not equivalent(trace(jnp.sinh, V), trace(lambda x: jnp.sinh(x) * (1 + 1e-9), V), [x])
+    assert same(jnp.sinh, lambda x: (jnp.exp(x) - jnp.exp(-x)) / 2, points())
+    assert not same(jnp.sinh, lambda x: jnp.sinh(x) * (1 + 1e-9), points())
 
 
 def test_a_difference_at_one_point_is_one() -> None:
     x = points()
-    open_, closed = trace(lambda x: (x > 0) * 1.0, V), trace(lambda x: (x >= 0) * 1.0, V)
-    assert equivalent(open_, closed, [x])
+    assert same(lambda x: (x > 0) * 1.0, lambda x: (x >= 0) * 1.0, x)
     x[1, 7] = 0.0
-    assert not equivalent(open_, closed, [x])
+    assert not same(lambda x: (x > 0) * 1.0, lambda x: (x >= 0) * 1.0, x)
 
 
 def test_a_variant_without_a_value_is_not_equivalent() -> None:
-    x = points()
-    assert not equivalent(trace(lambda x: jnp.log(jnp.exp(x)), V), trace(lambda x: jnp.log(-jnp.exp(x)), V), [x])
+    assert not same(lambda x: jnp.log(jnp.exp(x)), lambda x: jnp.log(-jnp.exp(x)), points())
+    # Where the original has none either, nothing is asked.
+    assert same(jnp.log, lambda x: jnp.log(x) * 1, points()[:, :2] ** 2)
 
 
 def test_overflow_is_told_apart() -> None:
@@ -135,6 +147,20 @@ def test_one_rule_for_both_sides_of_a_pairing() -> None:
     assert 0 < row["killed_by"]["dual"] < row["killed_by"]["both"] == row["mutants"]
 
 
+def test_an_identity_of_one_program_with_itself_changes_on_the_left_only() -> None:
+    same = theorem("same", Equality(lambda W, x: x @ W, lambda W, x: x @ W), W=array("m n"), x=array("m"))
+    (rule,) = collect(stated(same))
+    assert rule.uses[0].places == (0,)
+    row = judge(rule)
+    assert row["killed"] == row["mutants"] > 0
+
+
+def test_sizes_follow_the_order_of_the_statement() -> None:
+    t = theorem("sizes", Positivity(jnp.sum), A=array("out in"), b=array("*batch k"), c=array("h"))
+    assert list(small_sizes(t).items()) == [("out", 2), ("in", 2), ("k", 2), ("h", 2), ("batch", (3,))]
+    assert small_sizes(LOG_SOFTMAX) == {"n": 3}
+
+
 def test_pairings_are_recognised_by_their_programs() -> None:
     assert is_inner_product(trace(lambda x, d: inner(x * 2, d), V, V))
     assert is_inner_product(trace(lambda x, d: inner(x, d) + inner(d, d), V, V))
@@ -167,6 +193,13 @@ def test_all_variants_of_a_rule_are_refused_or_equivalent() -> None:
     assert row["survivors"] == []
     assert row["mutants"] == row["killed"] + row["equivalent"]
     assert row["equivalent"] < row["mutants"] / 3
+
+
+def test_chunks_of_variants_give_the_same_row() -> None:
+    (rule,) = collect(stated(LOG_SOFTMAX))
+    variants = mutants(rule.program)[:9]
+    parts = [judge(rule, variants[:4]), judge(rule, variants[4:])]
+    assert mutate._merged(parts) == judge(rule, variants)
 
 
 def test_a_survivor_is_reported() -> None:

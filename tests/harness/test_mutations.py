@@ -132,5 +132,14 @@ def test_a_replacement_that_reads_more_than_the_host_has_does_not_fit() -> None:
     assert substitute(host, part, places, trace(lambda x, d, t: t * x, V, V, V)) is None
 
 
+def test_inputs_that_a_part_does_not_read_are_the_hosts_where_both_take_the_same_arguments() -> None:
+    part = trace(lambda x, d: d * 2.0, V, V)
+    host = trace(lambda x, d: jnp.sum(x * (d * 2.0)), V, V)
+    other = substitute(host, part, find(host, part), trace(lambda x, d: x * 2.0, V, V))
+    assert other is not None
+    (got,) = run(other, X, D)
+    assert got == 2 * np.sum(np.square(X))
+
+
 def test_mutants_are_plain_records() -> None:
     assert isinstance(mutants(trace(jnp.exp, V))[0], Mutant)

@@ -251,12 +251,12 @@ def test_small_gaps_are_not_stepped_over() -> None:
     assert status(relu, slope_at_zero(0.5, 0.0, 1.0), [both], [1.0, 1.0]) is ACCEPTED
     wrong = lambda x, w: w * jnp.where(x > 0, 0.9, 0.5)  # noqa: E731
     assert status(relu, wrong, [both], [1.0, 1.0]) is REFUSED
-    assert status(lambda x: jnp.max(x), constant([0.0, 1.0, 0.0]), [[0.0, tiny, 0.0]], 1.0) is Status.AGREES
+    assert status(jnp.max, constant([0.0, 1.0, 0.0]), [[0.0, tiny, 0.0]], 1.0) is Status.AGREES
     tied = [0.0, 0.0, tiny]
     assert status(lambda x: jnp.sort(x)[2], constant([0.1, 0.0, 0.9]), [tied], 1.0).refused
     # a tie of two numbers with a third one ulp above: only the two may share
     three = [one, one, above]
-    smallest = lambda x: jnp.min(x)  # noqa: E731
+    smallest = jnp.min
     assert status(smallest, constant([0.3, 0.7, 0.0]), [three], 1.0) is ACCEPTED
     assert status(smallest, constant([0.3, 0.3, 0.4]), [three], 1.0) is REFUSED
 
@@ -275,7 +275,10 @@ class PiecewiseLinear:
     def __call__(self, x: Any, lib: Any = jnp) -> Any:
         def line(matrix: Any) -> Any:
             # sums written out: exact in balls, and linear whatever the shape
-            return sum((matrix[:, k] * (x[k] - self.centre[k]) for k in range(1, self.n)), matrix[:, 0] * (x[0] - self.centre[0]))
+            return sum(
+                (matrix[:, k] * (x[k] - self.centre[k]) for k in range(1, self.n)),
+                matrix[:, 0] * (x[0] - self.centre[0]),
+            )
 
         p, q, r, s = (line(m) for m in (self.a, self.b, self.c, self.d))
         if self.kind == 0:
@@ -327,4 +330,6 @@ def test_a_vertex_is_found_fast(n: int) -> None:
 
 def test_jax_derivatives_at_kinks_of_common_functions_are_accepted() -> None:
     for forward in (jax.nn.relu, jax.nn.relu6, jax.nn.leaky_relu, jax.nn.hard_tanh, jnp.abs, jax.nn.elu):
-        assert judge(vjp_problem(forward, vjp_of(forward), [(3,)]), [[0.0, 0.0, 1.0]], [[1.0, -1.0, 2.0]]).status.accepted
+        assert judge(
+            vjp_problem(forward, vjp_of(forward), [(3,)]), [[0.0, 0.0, 1.0]], [[1.0, -1.0, 2.0]]
+        ).status.accepted

@@ -79,11 +79,13 @@ def test_values_and_tangents_are_those_of_jax(name: str) -> None:
                     full[k] = m
                 return case.call(*full)
 
-            primal, tangent = jax.jvp(
-                partial, tuple(here[k] for k in floats), tuple(jnp.asarray(at(tangents[k], p)) for k in floats)
-            )
-            for got, wanted in ((enclosed, primal), (values, primal), (slopes, tangent)):
-                for g, w in zip(got, leaves(wanted), strict=True):
+            primal = partial(*(here[k] for k in floats))
+            wanted = [(enclosed, primal), (values, primal)]
+            if case.tangent:
+                directions = tuple(jnp.asarray(at(tangents[k], p)) for k in floats)
+                wanted.append((slopes, jax.jvp(partial, tuple(here[k] for k in floats), directions)[1]))
+            for got, result in wanted:
+                for g, w in zip(got, leaves(result), strict=True):
                     assert g.shape[:-1] == w.shape
                     for ball, number in zip(at(g, p).ravel(), w.ravel(), strict=True):
                         assert close(ball, float(number), LOOSE.get(name, 1e-12)), (name, p, ball, number)

@@ -1,0 +1,84 @@
+"""Identities of code that can only be called: both sides in float64, held to what noise and conditioning explain.
+
+The change of each side under relative perturbations of all inputs by 2**-50 shows how far its floats may be off; a
+disagreement counts only far beyond that, far beyond the size of the results times 2**-26, and beyond what cancellation
+inside the code could hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.oracles.exact import Outcome, Status
+
+Array = NDArray[Any]
+Values = Callable[[list[Array]], list[Array]]
+
+PERTURBATION = 2.0**-50
+SAMPLES = 4
+AMPLIFIED = 1e3
+"""Changes under perturbation are multiplied by this."""
+RELATIVE = 2.0**-26
+HIDDEN = 2.0**-36
+MARGIN = 32.0
+
+
+def judge_identity(left: Values, right: Values, arrays: Sequence[Array]) -> list[Outcome]:
+    """One outcome per point: AGREES, REFUTED (with the worst entry) or UNDECIDED.
+
+    Args:
+        arrays: arguments of both sides, shape + points; floats as float64.
+    """
+    points = max((a.shape[-1] for a in arrays), default=1)
+    every = [np.broadcast_to(a, (*a.shape[:-1], points)) for a in arrays]
+    rng = np.random.Generator(np.random.Philox(key=[59, 61]))
+    first, second = left(every), right(every)
+    moved = [np.zeros(f.shape) for f in first]
+    with np.errstate(all="ignore"):
+        for _ in range(SAMPLES):
+            near = [
+                a * (1 + PERTURBATION * rng.choice([-1.0, 1.0], a.shape)) if a.dtype.kind == "f" else a for a in every
+            ]
+            for k, (f, p, s, q) in enumerate(zip(first, left(near), second, right(near), strict=True)):
+                moved[k] = np.fmax(moved[k], np.fmax(np.abs(p - f), np.abs(q - s)))
+        reach = np.ones(points)
+        for a in every:
+            if a.dtype.kind == "f":
+                reach = np.maximum(reach, np.abs(a).reshape(-1, points).max(axis=0, initial=0.0))
+        out: list[Outcome] = [Outcome(Status.AGREES)] * points
+        worst = np.zeros(points)
+        for k, (f, s, m) in enumerate(zip(first, second, moved, strict=True)):
+            size = np.maximum(np.abs(f), np.abs(s)).reshape(-1, points).max(axis=0, initial=0.0)
+            allowed = RELATIVE * size + AMPLIFIED * m + HIDDEN * reach**3
+            ratio = np.where(f == s, 0.0, np.abs(f - s) / allowed).reshape(-1, points)
+            for i in range(points):
+                if not ratio.shape[0]:
+                    continue
+                j = int(np.argmax(np.where(np.isnan(ratio[:, i]), -1.0, ratio[:, i])))
+                if np.isnan(ratio[:, i]).any() and worst[i] <= MARGIN:
+                    out[i] = Outcome(Status.UNDECIDED, note="black box: a side has no finite value")
+                elif ratio[j, i] > max(worst[i], 1.0):
+                    worst[i] = ratio[j, i]
+                    out[i] = _disagreement(k, j, i, f, s, worst[i])
+    return out
+
+
+def _disagreement(k: int, j: int, i: int, left: Array, right: Array, ratio: float) -> Outcome:
+    if ratio <= MARGIN:
+        return Outcome(Status.UNDECIDED, note="black box: the two sides are apart, but not far enough to tell")
+    shape = left.shape[:-1]
+    entry = tuple(int(q) for q in np.unravel_index(j, shape)) if shape else ()
+    got, expected = float(left[(*entry, i)]), float(right[(*entry, i)])
+    return Outcome(
+        Status.REFUTED,
+        argument=k,
+        entry=entry,
+        got=repr(got),
+        expected=repr(expected),
+        got_value=got,
+        expected_value=expected,
+    )

@@ -1,0 +1,57 @@
+"""Finite differences that know their error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backprove.harness.oracles.differences import central, step_sizes
+
+
+def along(f: Callable[[Any], Any], x: Any) -> Callable[[Any], tuple[Any, Any]]:
+    def values(t: Any) -> tuple[Any, Any]:
+        with np.errstate(all="ignore"):
+            v = f(x + t)
+        return v, np.abs(v).astype(np.float64) * 2.0**-62
+
+    return values
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [(np.exp, np.exp), (np.sin, np.cos), (lambda x: x**5, lambda x: 5 * x**4), (np.log, lambda x: 1 / x)],
+)
+def test_error_covers_the_truth_and_is_small(f: Callable[[Any], Any], slope: Callable[[Any], Any]) -> None:
+    x = np.linspace(0.1, 20, 200).astype(np.longdouble)
+    found = central(along(f, x), step_sizes([x.astype(float)], [np.ones(200)]))
+    off = np.abs(found.value - slope(x)).astype(float)
+    assert (off <= found.error).all()
+    assert np.median(found.error / np.abs(slope(x)).astype(float)) < 1e-4
+
+
+def test_one_sided_at_the_edge_of_the_domain() -> None:
+    x = np.array([1.0], dtype=np.longdouble)
+    found = central(along(lambda y: np.where(y >= 1, y**2, np.nan), x), np.array([2.0**-10]))
+    assert abs(float(found.value[0]) - 2) <= found.error[0] < 1e-3
+
+
+def test_nothing_is_said_where_nothing_is_finite() -> None:
+    x = np.array([-1.0], dtype=np.longdouble)
+    assert np.isinf(central(along(np.log, x), np.array([2.0**-10])).error[0])
+
+
+def test_the_step_does_not_cross_a_kink_at_zero() -> None:
+    x = np.array([1e-5, -1e-12, 1e-300], dtype=np.longdouble)
+    found = central(along(np.abs, x), step_sizes([x.astype(float)], [np.ones(3)]))
+    assert (np.abs(found.value - np.sign(x)).astype(float) <= found.error).all()
+    assert (found.error < 1e-9).all()
+
+
+def test_steps_never_pass_a_share_of_any_entry() -> None:
+    x, v = np.array([[1e-8, 5.0], [3.0, 0.0]]), np.array([[1.0, -2.0], [1.0, 1.0]])
+    h = step_sizes([x], [v], 2.0**-10)
+    assert (np.abs(h * v)[x != 0] <= 2.0**-10 * np.abs(x)[x != 0] * (1 + 1e-12)).all()
+    assert step_sizes([np.zeros((2, 1))], [v[:, :1]]) > 0

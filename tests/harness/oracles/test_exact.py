@@ -1,0 +1,215 @@
+"""The exact layer refuses what is wrong by however little and accepts what is right at wild points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import nn as jnn
+
+from backprove.harness.function import CodeOnBalls, ProgramOnBalls
+from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome, Status, vector
+from backprove.harness.oracles.kinks import at_kink
+from backprove.harness.program import trace
+from backprove.harness.systems.balls import lift
+from tests.harness.oracles.problems import UNIT, judge, vjp_of, vjp_problem
+
+C = np.sqrt(2 / np.pi)
+
+
+def outcomes(problem: DerivativeProblem, inputs: list[np.ndarray], directions: list[np.ndarray]) -> list[Outcome]:
+    return ExactLayer(kinks=at_kink).derivative(problem, inputs, directions)
+
+
+def gelu(x: Any, cubic: float = 0.044715, three: float = 3 * 0.044715, scale: float = C) -> Any:
+    """Derivative of gelu's tanh form."""
+    inner = scale * (x + cubic * x**3)
+    t = jnp.tanh(inner)
+    return (1 + t) / 2 + x * (1 - t * t) / 2 * scale * (1 + three * x * x)
+
+
+def tanh_gelu(x: Any) -> Any:
+    return jnn.gelu(x, approximate=True)
+
+
+@pytest.mark.parametrize("x", [0.3, -1.7, 2.5])
+def test_gelu_with_a_wrong_digit_is_refused(x: float) -> None:
+    def rule(**constants: float) -> Callable[..., Any]:
+        return lambda x, w: w * gelu(x, **constants)
+
+    assert judge(vjp_problem(tanh_gelu, rule(), [()]), [x], [1.5]).status is Status.AGREES
+    for wrong in ({"cubic": 0.044714}, {"three": 3 * 0.044714}, {"scale": C * (1 + 1e-9)}, {"three": 0.134}):
+        assert judge(vjp_problem(tanh_gelu, rule(**wrong), [()]), [x], [1.5]).status is Status.REFUTED, wrong
+
+
+def test_a_constant_rounded_differently_is_accepted() -> None:
+    # over the reals none of these floats is three times the float that forward holds
+    for three in (3 * 0.044715, np.nextafter(0.134145, 1), np.nextafter(0.134145, 0)):
+        outcome = judge(vjp_problem(tanh_gelu, lambda x, w, t=three: w * gelu(x, three=t), [()]), [0.7], [1.5])
+        assert outcome.status is Status.AGREES
+        assert outcome.note == "agrees within the rounding of its literals"
+
+
+def test_a_relative_error_of_a_billionth_is_refused() -> None:
+    right = vjp_problem(jnp.sin, lambda x, w: w * jnp.cos(x), [(3,)])
+    wrong = vjp_problem(jnp.sin, lambda x, w: w * jnp.cos(x) * (1 + 1e-9), [(3,)])
+    x, w = [0.1, 2.0, -3.0], [1.0, -2.0, 0.5]
+    assert judge(right, [x], [w]).status is Status.AGREES
+    outcome = judge(wrong, [x], [w])
+    assert outcome.status is Status.REFUTED
+    assert outcome.gap_bits is not None
+    assert -36 < outcome.gap_bits < -24
+
+
+def test_agreement_means_seventy_bits() -> None:
+    # wrong by 2**-60: no float shows it, the balls do
+    rule = lambda x, w: w * (jnp.cos(x) + x * 2.0**-60)  # noqa: E731
+    assert judge(vjp_problem(jnp.sin, rule, [()]), [1.0], [1.0]).status is Status.REFUTED
+
+
+def layer(x: Any, a: Any, b: Any) -> Any:
+    return jnp.tanh(a @ x + b)
+
+
+def right_layer(x: Any, a: Any, b: Any, w: Any) -> tuple[Any, Any, Any]:
+    s = w * (1 - layer(x, a, b) ** 2)
+    return a.T @ s, jnp.outer(s, x), s
+
+
+def test_dropped_terms_and_transposed_weights_are_refused_and_named() -> None:
+    shapes = [(3,), (3, 3), (3,)]
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=s) for s in shapes]
+    w = rng.normal(size=3)
+
+    def outcome(change: Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]) -> Outcome:
+        return judge(vjp_problem(layer, change, shapes), inputs, [w])
+
+    def of(change: Callable[..., tuple[Any, Any, Any]]) -> Callable[..., tuple[Any, Any, Any]]:
+        return lambda x, a, b, w: change(*right_layer(x, a, b, w), x, a, b, w)
+
+    assert outcome(right_layer).status is Status.AGREES
+    transposed = outcome(of(lambda dx, da, db, x, a, b, w: (a @ db, da, db)))
+    assert (transposed.status, transposed.argument) == (Status.REFUTED, 0)
+    outer = outcome(of(lambda dx, da, db, x, a, b, w: (dx, da.T, db)))
+    assert (outer.status, outer.argument) == (Status.REFUTED, 1)
+    dropped = outcome(of(lambda dx, da, db, x, a, b, w: (dx, da, w)))
+    assert (dropped.status, dropped.argument) == (Status.REFUTED, 2)
+    entry = outcome(of(lambda dx, da, db, x, a, b, w: (dx, da.at[2, 1].multiply(1.001), db)))
+    assert (entry.status, entry.argument, entry.entry) == (Status.REFUTED, 1, (2, 1))
+    assert entry.got_value is not None
+    assert isinstance(entry.expected_value, float)
+    assert entry.got_value / entry.expected_value == pytest.approx(1.001)
+
+
+def test_a_jvp_is_judged_in_its_own_mode() -> None:
+    program = trace(jnp.cumprod, ((4,), "float64"))
+
+    def problem(rule: Callable[..., Any]) -> DerivativeProblem:
+        traced = ProgramOnBalls(trace(rule, ((4,), "float64"), ((4,), "float64")))
+        return DerivativeProblem(ProgramOnBalls(program), traced, "jvp", (0,), UNIT)
+
+    def divided(x: Any, t: Any) -> Any:
+        return jnp.cumprod(x) * jnp.cumsum(t / x)
+
+    x, t = [2.0, -1.0, 0.5, 3.0], [1.0, 0.5, -2.0, 1.0]
+    assert judge(problem(divided), [x], [t]).status is Status.AGREES
+    assert judge(problem(lambda x, t: jnp.cumprod(x) * jnp.cumsum(t)), [x], [t]).status is Status.REFUTED
+    # 0/0 where the derivative has a value
+    assert judge(problem(divided), [[2.0, 0.0, 0.5, 3.0]], [t]).status is Status.UNDEFINED
+
+
+WILD = np.array(
+    [
+        -1e4,
+        -745.2,
+        -88.8,
+        -38.0,
+        -3.0,
+        -1.0,
+        -0.37,
+        -1e-8,
+        -1e-300,
+        0.0,
+        1e-300,
+        1e-9,
+        0.61,
+        1.0,
+        3.0,
+        6.0,
+        40.0,
+        710.0,
+        1e4,
+    ]
+)
+
+ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "relu": jnn.relu,
+    "relu6": jnn.relu6,
+    "sigmoid": jnn.sigmoid,
+    "softplus": jnn.softplus,
+    "sparse_plus": jnn.sparse_plus,
+    "sparse_sigmoid": jnn.sparse_sigmoid,
+    "soft_sign": jnn.soft_sign,
+    "silu": jnn.silu,
+    "mish": jnn.mish,
+    "log_sigmoid": jnn.log_sigmoid,
+    "leaky_relu": jnn.leaky_relu,
+    "hard_sigmoid": jnn.hard_sigmoid,
+    "hard_silu": jnn.hard_silu,
+    "hard_tanh": jnn.hard_tanh,
+    "elu": jnn.elu,
+    "celu": jnn.celu,
+    "selu": jnn.selu,
+    "gelu": jnn.gelu,
+    "gelu exactly": lambda x: jnn.gelu(x, approximate=False),
+    "squareplus": jnn.squareplus,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivatives_of_jax_nn_are_never_refused(name: str) -> None:
+    forward = ACTIVATIONS[name]
+    problem = vjp_problem(forward, vjp_of(forward), [()])
+    found = outcomes(problem, [WILD], [np.full(WILD.size, 1.25)])
+    assert not [(x, o) for x, o in zip(WILD, found, strict=True) if o.status.refused]
+    assert sum(o.status.accepted for o in found) >= WILD.size - 2
+
+
+@pytest.mark.parametrize("forward", [jnn.softmax, jnn.log_softmax, jnn.logsumexp, jnn.standardize], ids=str)
+def test_normalisations_of_jax_nn_are_never_refused(forward: Callable[..., Any]) -> None:
+    problem = vjp_problem(forward, vjp_of(forward), [(4,)])
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(size=(4, 6)), rng.normal(size=(4, 3)) * 1e3, np.ones((4, 1))], axis=1)
+    w = rng.normal(size=(*jax.eval_shape(forward, jnp.zeros(4)).shape, 10))
+    found = outcomes(problem, [x], [w])
+    assert not [o for o in found if o.status.refused]
+    assert sum(o.status.accepted for o in found) >= 9
+
+
+def test_points_are_judged_one_by_one_in_a_batch() -> None:
+    """Right, wrong, kink and outside in one batch."""
+    forward = lambda x: jnp.log(jnp.abs(x))  # noqa: E731
+    rule = lambda x, w: w * jnp.where(x > 2, 2 / x, 1 / x)  # noqa: E731
+    found = outcomes(vjp_problem(forward, rule, [()]), [np.array([1.0, 3.0, 0.0, -1.0, 5.0])], [np.ones(5)])
+    assert [o.status for o in found] == [Status.AGREES, Status.REFUTED, Status.OUTSIDE, Status.AGREES, Status.REFUTED]
+    assert [o.expected_value for o in found if o.status.refused] == [pytest.approx(1 / 3), pytest.approx(0.2)]
+
+
+def test_all_entries_at_many_points_for_programs_and_for_code() -> None:
+    program = trace(lambda x: jnp.exp(x) * x[::-1], ((3,), "float64"))
+    rng = np.random.default_rng(2)
+    x, w = rng.normal(size=(3, 5)), rng.normal(size=(3, 5))
+    wanted = np.exp(x) * x[::-1] * w + (np.exp(x) * w)[::-1]
+
+    def code(y: Any) -> Any:
+        return np.exp(y) * y[::-1]
+
+    for forward in (ProgramOnBalls(program), CodeOnBalls(code)):
+        problem = DerivativeProblem(forward, forward, "vjp", (0,), UNIT)
+        (entries,) = vector(problem, [lift(x)], [lift(w)])
+        assert np.allclose(entries.astype(float), wanted, rtol=1e-14)

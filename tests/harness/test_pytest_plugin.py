@@ -1,0 +1,162 @@
+"""The pytest plugin, run as its users run it, with a stand-in for the engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = ("-p", "no:backprove", "-p", "backprove.harness.pytest_plugin", "-p", "no:cacheprovider")
+
+CONFTEST = f"""
+import importlib.util, sys
+
+spec = importlib.util.spec_from_file_location("fake_engine", {str(ROOT / "tests" / "data" / "fake_engine.py")!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+sys.modules["backprove.harness.campaign"] = module
+"""
+
+RULES = """
+import pytest
+import backprove as bp
+
+def rule(factor):
+    return bp.Rule("twice", forward=lambda x: 2 * x, vjp=lambda x, g: factor * g, inputs={"x": bp.array("n")})
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("COLUMNS", "200")
+    pytester.makeconftest(CONFTEST)
+
+
+def run(pytester: pytest.Pytester, text: str, *options: str) -> pytest.RunResult:
+    pytester.makepyfile(test_rules=RULES + text)
+    return pytester.runpytest_subprocess(*PLUGIN, *options)
+
+
+MARKED = """
+@pytest.mark.backprove
+def test_right():
+    return rule(2)
+
+@pytest.mark.backprove
+def test_wrong():
+    return {"good": rule(2), "bad": rule(3)}
+"""
+
+
+def test_a_marked_test_asserts_the_rules_that_it_returns(pytester: pytest.Pytester) -> None:
+    result = run(pytester, MARKED, "--strict-markers", "-W", "error")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*twice: falsified*"])
+    # the failure shows the report, not the inside of the library
+    assert "check(rule, points=" not in result.stdout.str()
+
+
+def test_a_marked_test_that_returns_something_else_fails(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "@pytest.mark.backprove\ndef test_no_rule():\n    return 3\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*is marked backprove and returned int: 3; expected a bp.Rule*"])
+
+
+def test_a_marked_test_may_use_fixtures_and_return_nothing(pytester: pytest.Pytester) -> None:
+    text = """
+@pytest.fixture
+def factor():
+    return 2
+
+@pytest.mark.backprove
+@pytest.mark.parametrize("n", [1, 2])
+def test_fixture(factor, n):
+    return rule(factor)
+
+@pytest.mark.backprove(points=10)
+def test_nothing():
+    bp.assert_rule(rule(2))
+"""
+    run(pytester, text).assert_outcomes(passed=3)
+
+
+OPTIONS = """
+import backprove.harness.campaign as engine
+seen = []
+real = engine.run_rule
+
+def spy(rule, **options):
+    seen.append((options["points"], tuple(options["dtypes"]), options["seed"]))
+    return real(rule, **options)
+
+engine.run_rule = spy
+
+@pytest.mark.backprove(points=7, seed=5)
+def test_marked():
+    return rule(2)
+
+def test_plain():
+    bp.assert_rule(rule(2), points=9)
+
+def test_seen():
+    assert seen == {expected}
+"""
+
+
+def test_the_marker_gives_options(pytester: pytest.Pytester) -> None:
+    both = ("float64", "float32")
+    text = OPTIONS.replace("{expected}", repr([(7, both, 5), (9, both, 0)]))
+    run(pytester, text).assert_outcomes(passed=3)
+
+
+def test_the_command_line_goes_before_marker_and_call(pytester: pytest.Pytester) -> None:
+    text = OPTIONS.replace("{expected}", repr([(4, ("float32",), 5), (4, ("float32",), 0)]))
+    run(pytester, text, "--backprove-points", "4", "--backprove-dtype", "float32").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--backprove-points", "0"), "*points must be a positive integer*got 0*"),
+        (("--backprove-dtype", "float99"), "*dtypes: expected one or more of float64*got 'float99'*"),
+    ],
+)
+def test_wrong_options_are_wrong_use(pytester: pytest.Pytester, options: tuple[str, str], message: str) -> None:
+    result = run(pytester, MARKED, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_an_unknown_option_of_the_marker_is_named(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "@pytest.mark.backprove(pionts=3)\ndef test_it():\n    return rule(2)\n")
+    assert result.ret != 0
+    assert (
+        "takes the options points, dtypes, seed, accuracy by name, got pionts"
+        in result.stdout.str() + result.stderr.str()
+    )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_the_report_holds_all_rules_also_under_xdist(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    text = MARKED + "\ndef test_call():\n    bp.assert_rule(rule(2))\n"
+    result = run(pytester, text, "--backprove-report", "out", "--backprove-dtype", "float64", *workers)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["backprove: 4 rules, 1 refused; report in *index.html"])
+    stored = json.loads((pytester.path / "out" / "results.json").read_text())
+    assert len(stored["subjects"]) == 4
+    assert (pytester.path / "out" / "index.html").exists()
+
+
+def test_loading_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+    code = (
+        "import sys, backprove.harness.pytest_plugin; print([m for m in ('jax', 'numpy', 'hypothesis') "
+        "if m in sys.modules])"
+    )
+    result = pytester.run(sys.executable, "-c", code)
+    assert result.stdout.lines == ["[]"]
