@@ -121,7 +121,9 @@ def rule_reference(rule: Any) -> str:
             stem = file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
             for variable, value in list(vars(module).items()):
                 if value is rule:
-                    return f"from {stem} import {variable} as rule" if variable != "rule" else f"from {stem} import rule"
+                    return (
+                        f"from {stem} import {variable} as rule" if variable != "rule" else f"from {stem} import rule"
+                    )
                 if isinstance(value, dict):
                     for key, item in value.items():
                         if item is rule:
@@ -155,7 +157,9 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     entry = f"[{', '.join(map(str, f.entry))}]" if f.entry else ""
     head.append(f"    got = float(np.asarray({call}{which}){entry})")
     if isinstance(f.expected, tuple):
-        head.append(f"    assert {f.expected[0]!r} <= got <= {f.expected[1]!r}  # the generalized derivative at this kink")
+        head.append(
+            f"    assert {f.expected[0]!r} <= got <= {f.expected[1]!r}  # the generalized derivative at this kink"
+        )
     else:
         gap = abs(f.got - f.expected) if np.isfinite(f.got) else abs(f.expected) or 1.0
         head.append(f"    assert abs(got - {f.expected!r}) <= {gap / 2!r}  # half the distance of the wrong value")
@@ -226,7 +230,9 @@ def spot_values(bound: BoundDerivative, arrays: Sequence[Array]) -> dict[str, An
         return None
     return {
         "inputs": {n: a.tolist() for n, a in zip(bound.input_names, arrays, strict=True)},
-        "cotangent" if bound.mode == "vjp" else "tangent": ones[0].tolist() if len(ones) == 1 else [o.tolist() for o in ones],
+        "cotangent" if bound.mode == "vjp" else "tangent": ones[0].tolist()
+        if len(ones) == 1
+        else [o.tolist() for o in ones],
         "got": _flat(got),
         "expected": _flat(expected),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -58,7 +58,7 @@ FORMATS: dict[str, FloatFormat] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def is_float(dtype: Any) -> bool:
     """Whether `dtype` (name or dtype) is one of the four formats under test."""
     return str(np.dtype(dtype)) in FORMATS

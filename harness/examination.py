@@ -95,7 +95,9 @@ class Bound(Protocol):
     def specials(self) -> list[float]:
         """Constants of the programs, around which points are planted."""
 
-    def examine(self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256) -> Examination:
+    def examine(
+        self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
+    ) -> Examination:
         """Look at a batch of points.
 
         Args:

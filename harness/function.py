@@ -149,9 +149,7 @@ class ProgramOnBalls:
     ) -> tuple[list[Array], list[Array], Array]:
         points = max((a.shape[-1] for a in inputs), default=1)
         system = DualBalls(points, widen, self.still)
-        ins = [
-            Dual(a, t) if a.dtype == object else _ball_input(a) for a, t in zip(inputs, tangents, strict=True)
-        ]
+        ins = [Dual(a, t) if a.dtype == object else _ball_input(a) for a, t in zip(inputs, tangents, strict=True)]
         outs = evaluate(self.program, system, *ins)
         pairs = [o if isinstance(o, Dual) else Dual(o) for o in outs]
         return [p.v for p in pairs], [p.tangent for p in pairs], system.touched
@@ -212,4 +210,15 @@ def cast(array: Array, dtype: str) -> Array:
     return array.astype(FORMATS[dtype].numpy) if array.dtype.kind == "f" else array
 
 
-__all__ = ["BLACK_BOX", "JAX", "NUMPY", "OBJECTS", "Function", "Signature", "UnsupportedPrimitive", "cast", "flatten", "quiet"]
+__all__ = [
+    "BLACK_BOX",
+    "JAX",
+    "NUMPY",
+    "OBJECTS",
+    "Function",
+    "Signature",
+    "UnsupportedPrimitive",
+    "cast",
+    "flatten",
+    "quiet",
+]

@@ -1,8 +1,8 @@
 """One property at one dtype: draw points, examine them, shrink what fails, and say the verdict.
 
 Three sources of points, in this order: systematic special points of a few fixed sizes, points with drawn shapes from
-Hypothesis, and bulk points from the mixture. All special and drawn points and a fixed number of bulk points meet the exact
-layer; of the others, those that a float layer finds suspicious.
+Hypothesis, and bulk points from the mixture. All special and drawn points and a fixed number of bulk points meet the
+exact layer; of the others, those that a float layer finds suspicious.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ class Judge:
                 count = CHUNK if plan.points - result.points > CHUNK or k else min(CHUNK, max(wanted, 1))
                 item = ("bulk", name, str(sizes), chunk)
                 points = draw_points(specs, sizes, plan.dtype, count, plan.seed, item, bound.specials, extreme)
-                yield self._with_directions(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // len(full)) if k == 0 else 0)
+                yield self._with_directions(
+                    points, bound, item, exact=-(-RANDOM_EXACT_POINTS // len(full)) if k == 0 else 0
+                )
                 if k == 0 and not extreme:
                     far_item = ("extreme", name, str(sizes))
                     n = EXTREME_POINTS // len(full)
@@ -215,7 +217,9 @@ class Judge:
             what = next(f.what for f in seen.findings if f is not None)
             self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {what}")
             return
-        counted = ~seen.outside & ~np.array([f is not None and batch.beyond and f.verdict is Verdict.INACCURATE for f in seen.findings])
+        counted = ~seen.outside & ~np.array(
+            [f is not None and batch.beyond and f.verdict is Verdict.INACCURATE for f in seen.findings]
+        )
         result.count("outside_domain", int(seen.outside.sum()))
         if batch.beyond:
             result.count("beyond_range", int((~seen.outside).sum()))
@@ -241,8 +245,8 @@ class Judge:
         for i in np.flatnonzero(seen.factor > self.plan.accuracy):
             if seen.findings[i] is None:
                 what = (
-                    f"the float result is {seen.factor[i]:.3g} times further from the exact one than conditioning forces "
-                    f"(accuracy={self.plan.accuracy:g} was asked for)"
+                    f"the float result is {seen.factor[i]:.3g} times further from the exact one than conditioning "
+                    f"forces (accuracy={self.plan.accuracy:g} was asked for)"
                 )
                 seen.findings[i] = Finding(Verdict.INACCURATE, what)
 
@@ -302,7 +306,9 @@ class Judge:
             result.verdict = self.failure.finding.verdict
             result.reason = self.failure.finding.what
             return
-        decided = sum(result.layer(n).agreed for n in ("exact", "autodiff", "differences", "wide") if n in result.layers)
+        decided = sum(
+            result.layer(n).agreed for n in ("exact", "autodiff", "differences", "wide") if n in result.layers
+        )
         if result.points and decided:
             result.verdict = Verdict.HOLDS
         else:
@@ -344,7 +350,9 @@ class Judge:
             return finding is not None and finding.verdict is wanted
 
         try:
-            point, _ = shrink(strategy, still, failure.point.choices(), max_calls=1200, seconds=8.0, start=failure.point)
+            point, _ = shrink(
+                strategy, still, failure.point.choices(), max_calls=1200, seconds=8.0, start=failure.point
+            )
             finding, outcome = self.probe(point)
         except Exception as why:  # a shrinker's trouble must not lose the failure itself
             self.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")

@@ -17,7 +17,7 @@ from backprove.harness.verdict import Verdict, worst
 SCHEMA = 1
 
 HISTOGRAM_EDGES = tuple(range(-4, 20))
-"""log10 of the error in ulps at the edges of the histogram bins; the first bin also holds exact results, the last everything beyond."""
+"""log10 of the error in ulps at the edges of the histogram bins; the first bin holds exact results, too."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def exceeds(result: Array, value: Array, error: Array, dtype: str) -> Array:
     with np.errstate(all="ignore"):
         off = np.abs(result.astype(value.dtype) - value).astype(np.float64)
         allowed = MARGIN * error + 4 * tiny
-        return np.isfinite(result) & np.isfinite(error) & np.isfinite(value.astype(np.float64)) & ~(off <= allowed)
+        judged = np.isfinite(result) & np.isfinite(error) & np.isfinite(value.astype(np.float64))
+        return np.asarray(judged & ~(off <= allowed))
 
 
 def ulps(result: Array, value: Array, dtype: str) -> Array:

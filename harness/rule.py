@@ -109,7 +109,9 @@ def to_claims(rule: Rule) -> list[tuple[str, Claim]]:
         convention = rule.convention if rule.vjp is None else None
         claims.append(("jvp", Derivative(rule.forward, rule.jvp, "jvp", rule.differentiable, convention, reference)))
     if rule.vjp is not None:
-        claims.append(("vjp", Derivative(rule.forward, rule.vjp, "vjp", rule.differentiable, rule.convention, reference)))
+        claims.append(
+            ("vjp", Derivative(rule.forward, rule.vjp, "vjp", rule.differentiable, rule.convention, reference))
+        )
     if rule.jvp is not None and rule.vjp is not None:
         claims.append(("adjointness", Adjointness(rule.forward, rule.jvp, rule.vjp)))
     if callable(rule.reference):

@@ -94,5 +94,5 @@ def theorem(
 
 
 def _full(name: str) -> str:
-    """Names with a namespace of their own stand as they are; a single word or `TapeNodes.x` is one of Proofs.Autograd."""
+    """Names with a namespace of their own stand as they are; `x` and `TapeNodes.x` are in Proofs.Autograd."""
     return f"Proofs.Autograd.{name}" if "." not in name or name.startswith("TapeNodes.") else name

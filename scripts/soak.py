@@ -284,7 +284,7 @@ def _layer(verdict: Verdict, oracle: str, asked: bool) -> str:
 
 
 def _binder(rule: Rule) -> Binder:
-    return rule_binders(rule)[0]
+    return next(b for b in rule_binders(rule) if b.name == "vjp")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -73,7 +73,12 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> No
         help="points by occasion: dev and ci 1e4, nightly 1e6 (default: ci under CI=true)",
     )
     add("--accuracy", type=positive, metavar="N", help="refuse errors beyond N times what conditioning forces")
-    add("--executor", default="process", metavar="SPEC", help="serial, process (one per core, the default), or process:N")
+    add(
+        "--executor",
+        default="process",
+        metavar="SPEC",
+        help="serial, process (one per core, the default), or process:N",
+    )
     add("--resume", action="store_true", help="go on with the same run where it was interrupted")
     add("--timeout", type=positive, metavar="S", help="stop a rule after S seconds")
     add("--out", type=Path, default=out, metavar="DIR", help=f"write the report there (default: {out or 'none'})")
