@@ -93,7 +93,7 @@ class BoundEquality(BoundSides):
         signature = in_float64(self.signature)
         left, right = (Values(s.function, signature, shapes) for s in self.sides)
         outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
-        self._enter(outcomes, x, index, np.zeros(len(seen.findings), dtype=bool), seen, "law", "in float64")
+        self._enter(outcomes, x, index, np.zeros(len(seen.findings), dtype=bool), seen, "wide", "in float64")
 
     def _floats(self, x: list[Array], results: list[list[Array]], seen: Examination) -> tuple[Array, Array]:
         n = seen.outside.size

@@ -39,6 +39,8 @@ MORE_DRAWN_EXAMPLES = 10
 """Examples at further dtypes: the formula is the same, the numbers are not."""
 EXTREME_POINTS = 128
 EMPTY_POINTS = 8
+DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law")
+"""Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most."""
 MAX_DRAWS = 4
@@ -306,9 +308,7 @@ class Judge:
             result.verdict = self.failure.finding.verdict
             result.reason = self.failure.finding.what
             return
-        decided = sum(
-            result.layer(n).agreed for n in ("exact", "autodiff", "differences", "wide") if n in result.layers
-        )
+        decided = sum(result.layer(n).agreed for n in DECIDING_LAYERS if n in result.layers)
         if result.points and decided:
             result.verdict = Verdict.HOLDS
         else:

@@ -8,6 +8,7 @@ two are equal there, it is another way to write the same rule; if not, it is a s
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -90,12 +91,15 @@ class MutatedRule:
         return list(found.values())
 
 
-def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = None) -> dict[str, Any]:
+def run(
+    only: str | None = None, *, catalogue: str = "", theorems: Mapping[str, Theorem] | None = None
+) -> dict[str, Any]:
     """Judge the variants of all rules that the chosen theorems state; the result is also stored for the reports.
 
     Args:
         only: pattern for names of theorems, with or without `Proofs.Autograd.`.
-        theorems: what to take the rules from; the catalogue unless given.
+        catalogue: module whose `load()` gives the theorems by name; worker processes load it, too.
+        theorems: what to take the rules from instead, in this process.
 
     Returns:
         {"rules": [{"name", "mutants", "equivalent", "killed", "survivors", "float_only", "theorems",
@@ -106,13 +110,13 @@ def run(only: str | None = None, *, theorems: Mapping[str, Theorem] | None = Non
         nothing of that. A theorem's `killed` counts what its own claims refuse of the rules that it states.
     """
     started = perf_counter()
-    stated = _catalogue() if theorems is None else dict(theorems)
+    stated = _load(catalogue) if theorems is None else dict(theorems)
     rules = collect(stated)
     chosen = [n for n in stated if only is None or fnmatchcase(n, only) or fnmatchcase(short(n), only)]
     todo = [k for k, r in enumerate(rules) if set(r.theorems) & set(chosen)]
     progress = make_progress("rules", len(todo))
     with progress:
-        rows = _rows(rules, todo, progress, parallel=theorems is None)
+        rows = _rows(rules, todo, progress, catalogue if theorems is None else "")
     found = [rows[k] for k in todo]
     result = {
         "rules": found,
@@ -237,14 +241,14 @@ def _killers(rule: MutatedRule, variant: Program) -> Iterator[str]:
 
 
 def _rows(
-    rules: Sequence[MutatedRule], todo: Sequence[int], progress: Progress, *, parallel: bool
+    rules: Sequence[MutatedRule], todo: Sequence[int], progress: Progress, catalogue: str
 ) -> dict[int, dict[str, Any]]:
     """The row of each rule in `todo`, by its number."""
     counts = {k: len(mutants(rules[k].program)) for k in todo}
     jobs = [(k, start) for k in todo for start in range(0, counts[k], CHUNK)]
     parts: dict[tuple[int, int], dict[str, Any]] = {}
     rows: dict[int, dict[str, Any]] = {}
-    for k, start, part in _parts(rules, jobs, parallel=parallel):
+    for k, start, part in _parts(rules, jobs, catalogue):
         parts[k, start] = part
         mine = [parts[job] for job in jobs if job[0] == k and job in parts]
         name, done = rules[k].name, sum(p["mutants"] for p in mine)
@@ -259,18 +263,18 @@ def _rows(
 
 
 def _parts(
-    rules: Sequence[MutatedRule], jobs: Sequence[tuple[int, int]], *, parallel: bool
+    rules: Sequence[MutatedRule], jobs: Sequence[tuple[int, int]], catalogue: str
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Judge the chunks here, or in worker processes that load the catalogue for themselves."""
+    """Judge the chunks here, or in worker processes that load the catalogue for themselves ("": here)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, len(jobs))
-    if not parallel or workers < 2 or len(jobs) <= SERIAL:
+    if not catalogue or workers < 2 or len(jobs) <= SERIAL:
         for k, start in jobs:
             yield k, start, judge(rules[k], mutants(rules[k].program)[start : start + CHUNK])
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for job in as_completed([pool.submit(_job, *job) for job in jobs]):
+        for job in as_completed([pool.submit(_job, catalogue, *job) for job in jobs]):
             yield job.result()
 
 
@@ -278,9 +282,9 @@ _RULES: list[MutatedRule] = []
 """The catalogue's rules in a worker process."""
 
 
-def _job(index: int, start: int) -> tuple[int, int, dict[str, Any]]:
+def _job(catalogue: str, index: int, start: int) -> tuple[int, int, dict[str, Any]]:
     if not _RULES:
-        _RULES.extend(collect(_catalogue()))
+        _RULES.extend(collect(_load(catalogue)))
     rule = _RULES[index]
     return index, start, judge(rule, mutants(rule.program)[start : start + CHUNK])
 
@@ -297,10 +301,8 @@ def _merged(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _catalogue() -> dict[str, Theorem]:
-    import importlib
-
-    found: dict[str, Theorem] = importlib.import_module("backprove.rules.all").load()
+def _load(catalogue: str) -> dict[str, Theorem]:
+    found: dict[str, Theorem] = importlib.import_module(catalogue).load()
     return found
 
 

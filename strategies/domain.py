@@ -249,8 +249,8 @@ def special_values(domain: Domain, specials: Iterable[float] = ()) -> Floats:
 
 
 def exponential_limits(fmt: FloatFormat) -> list[float]:
-    """Where exponentials leave the format: log(max), the middle between it and log(2 max), where sinh and cosh are still
-    finite, log(tiny) and the square root of max, with both signs."""
+    """Where exponentials leave the format: log(max), the middle between it and log(2 max), where sinh and cosh are
+    still finite, log(tiny) and the square root of max, with both signs."""
     top = math.log(fmt.max)
     limits = [top, top + math.log(2) / 2, -math.log(fmt.tiny), math.sqrt(fmt.max)]
     return [sign * v for v in limits for sign in (1.0, -1.0)]

@@ -12,6 +12,7 @@ from backprove.harness.verdict import Exit
 
 HELP = "how many broken variants of each rule the properties refuse"
 MUTATE = "backprove.harness.mutate"
+THEOREMS = "backprove.rules.all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> Exit:
 
     if args.json is not None:
         probe_file(args.json)
-    result: dict[str, Any] = importlib.import_module(MUTATE).run(only=args.only)
+    result: dict[str, Any] = importlib.import_module(MUTATE).run(only=args.only, catalogue=THEOREMS)
     if args.json is not None:
         from backprove.reports.summary import strict_json
 

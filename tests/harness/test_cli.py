@@ -230,7 +230,7 @@ def test_replay_says_whether_the_point_still_fails(capsys: pytest.CaptureFixture
 def test_mutate_tells_what_survives(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     survivor = {"name": "relu", "mutants": 4, "equivalent": 1, "killed": 2, "survivors": ["0.5 -> 0.25"]}
     stub = ModuleType("mutants")
-    stub.__dict__["run"] = lambda only: {"rules": [survivor] if only is None else []}
+    stub.__dict__["run"] = lambda only, catalogue: {"rules": [survivor] if only is None else []}
     monkeypatch.setitem(sys.modules, "mutants", stub)
     monkeypatch.setattr(mutate, "MUTATE", "mutants")
     assert main(["mutate", "--json", "out.json"]) == 1

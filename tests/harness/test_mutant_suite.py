@@ -83,7 +83,7 @@ def _values(rule: Rule, dtype: str) -> list[Any]:
     specs = dict(rule.inputs)
     sizes = shape_buckets(specs)[0]
     bound: Any = binder.bind([s.shape(sizes) for s in specs.values()], dtype)
-    points = draw_points(specs, sizes, dtype, POINTS, 0, "equivalence")
+    points = draw_points(specs, sizes, dtype, POINTS, 0, "equivalence", (6.0, 6.02))
     directions = draw_directions(bound.direction_shapes, POINTS, 0, "equivalence", dtype)
     return run_floats(bound.rule_program, [*points.arrays, *directions])
 
