@@ -7,6 +7,7 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination
 from backprove.harness.execution import Called, call_points
 from backprove.harness.findings import Findings
-from backprove.harness.float_layers import against_autodiff, against_bounds, against_differences
+from backprove.harness.float_layers import against_autodiff, against_bounds, against_differences, overflows
 from backprove.harness.function import JAX, Function, Signature
 from backprove.harness.grading import grade
 from backprove.harness.oracles.compiled import CompiledFunction
@@ -117,6 +118,7 @@ class BoundDerivative(DerivativeShell):
         if result is None:
             return seen
         broken = any_entry([~np.isfinite(r) for r in result], n) & ~seen.outside
+        broken = self._unexplained(x, d, result, broken)
         beyond = self._rounding(x, d, result, exact, seen)
         # with no cap the screens, which only point to the exact layer, are left out
         suspicious = beyond | broken | (self._screens(x, d, exact, seen) if cap else False)
@@ -202,6 +204,15 @@ class BoundDerivative(DerivativeShell):
         for note in called.notes:
             seen.note(note)
         return called
+
+    def _unexplained(self, x: list[Array], d: list[Array], result: list[Array], broken: Array) -> Array:
+        """The points of `broken` without those at which the derivative itself leaves the format."""
+        index = np.flatnonzero(broken)
+        if index.size and self.rule_program is not None and self.autodiff is not None:
+            here = [a[..., index] for a in (*x, *d)]
+            with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
+                broken[index] = ~overflows(self.autodiff, here, [r[..., index] for r in result], self.dtype)
+        return broken
 
     # -- layers ----------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ def run_rule(
         plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
         for binder in binders:
             subject.properties.append(_judge(binder, rule.where, plan, progress, subject, rule_reference(rule)))
+    _grade_findings(subject)
     _front_ends(binders, subject)
     subject.source["spots"] = _spots(binders, subject)
     if subject.verdict.fails:
@@ -89,6 +90,7 @@ def run_theorem(
         plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
         for binder in binders:
             subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, ""))
+    _grade_findings(subject)
     return subject
 
 
@@ -128,6 +130,23 @@ def _judge(
         result.counterexample = build(judge, kind=subject.kind, name=subject.name, file=file, reference=reference)
     result.seconds = perf_counter() - started
     return result
+
+
+def _grade_findings(subject: SubjectResult) -> None:
+    """One finding for each property that holds and loses digits, at whatever dtypes."""
+    for name in dict.fromkeys(p.name for p in subject.properties):
+        losing = [
+            p
+            for p in subject.properties
+            if p.name == name and p.verdict is Verdict.HOLDS and p.grade in ("lossy", "lost")
+        ]
+        if losing:
+            worst = max(losing, key=lambda p: (p.grade == "lost", p.grade_factor or 0.0))
+            dtypes = " and ".join(dict.fromkeys(p.dtype for p in losing))
+            worst.findings.append(
+                f"{name} holds over the reals but is {worst.grade} in {dtypes}: the error is up to "
+                f"{worst.grade_factor:.3g} times what conditioning forces ({worst.grade_region})"
+            )
 
 
 def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:

@@ -88,6 +88,7 @@ class Running(System):
         unit: None to bound the float program's error. A unit roundoff to bound the error of the wide evaluation
             itself instead (2**-64 for 80-bit numbers); literals are exact then and conversions identities.
         flush: whether subnormal numbers are flushed to zero, going in and coming out.
+        literals: with `unit`, relative error charged to literals that look like rounded constants.
         narrowing_allowed: whether an equation in a coarser format than the one under test is charged that format's
             unit roundoff; otherwise it is charged that of the format under test.
 
@@ -98,12 +99,19 @@ class Running(System):
     name = "running error bounds"
 
     def __init__(
-        self, dtype: str, *, unit: float | None = None, flush: bool = True, narrowing_allowed: bool = False
+        self,
+        dtype: str,
+        *,
+        unit: float | None = None,
+        flush: bool = True,
+        literals: float = 0.0,
+        narrowing_allowed: bool = False,
     ) -> None:
         if dtype not in FORMATS:
             raise UsageError(f"Running: dtype must be one of {', '.join(FORMATS)}, got {dtype!r}")
         self.tested = FORMATS[dtype]
         self.unit = unit
+        self.literals = literals
         self.flush = flush and unit is None
         self.narrowing_allowed = narrowing_allowed
         self.wide: type[np.floating[Any]] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
@@ -158,12 +166,13 @@ class Running(System):
         v = value.astype(np.float64)
         wide = v.astype(self.wide) + self.wide(0)
         e = self._flushed(wide)
-        if self.unit is None:
+        if self.unit is None or self.literals:
+            charge = self.format(var.dtype).u if self.unit is None else self.literals
             bits = min(LITERAL_BITS, FORMATS[var.dtype].digits // 2)
             with np.errstate(all="ignore"):
                 m = np.frexp(v)[0] * 2.0**bits
                 rounded = np.isfinite(v) & (m != np.trunc(m))
-                e = np.where(rounded, e + self.format(var.dtype).u * np.abs(v), e)
+                e = np.where(rounded, e + charge * np.abs(v), e)
         return Bounded(wide, np.where(np.isnan(v), np.inf, e))
 
     def _flushed(self, v: Array) -> NDArray[np.float64]:

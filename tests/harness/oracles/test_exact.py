@@ -180,7 +180,11 @@ def test_derivatives_of_jax_nn_are_never_refused(name: str) -> None:
     assert sum(o.status.accepted for o in found) >= WILD.size - 2
 
 
-@pytest.mark.parametrize("forward", [jnn.softmax, jnn.log_softmax, jnn.logsumexp, jnn.standardize], ids=str)
+@pytest.mark.parametrize(
+    "forward",
+    [jnn.softmax, jnn.log_softmax, jnn.logsumexp, jnn.standardize],
+    ids=["softmax", "log_softmax", "logsumexp", "standardize"],
+)
 def test_normalisations_of_jax_nn_are_never_refused(forward: Callable[..., Any]) -> None:
     problem = vjp_problem(forward, vjp_of(forward), [(4,)])
     rng = np.random.default_rng(1)
