@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from backprove.harness.bound_code import CodeLayers
 from backprove.harness.bound_sides import NOT_RUNNABLE
 from backprove.harness.claims import Derivative
+from backprove.harness.contract import changed, two_answers
 from backprove.harness.derivative_shell import DerivativeFunctions, DerivativeShell
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.examination import Examination
+from backprove.harness.examination import Examination, Finding
 from backprove.harness.execution import Called, call_points
 from backprove.harness.findings import Findings
 from backprove.harness.float_layers import against_autodiff, against_bounds, against_differences, overflows
-from backprove.harness.function import JAX, Function, Signature
+from backprove.harness.function import JAX, Function, Signature, cast
 from backprove.harness.grading import grade
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import ExactLayer, Status, dyadic
@@ -33,6 +34,7 @@ from backprove.harness.program import Program
 from backprove.harness.rounding import any_entry, run_floats
 from backprove.harness.systems.running import Bounded, Running
 from backprove.harness.traces import distrust
+from backprove.harness.verdict import Verdict
 from backprove.strategies.array import ArraySpec
 
 Array = NDArray[Any]
@@ -59,6 +61,7 @@ class BoundDerivative(DerivativeShell):
         """Kinks still to be examined at this shape."""
         self._known = self._front()
         self._code: CodeLayers | None = None
+        self._contract_kept = False
 
     def _front(self) -> tuple[str, str]:
         return self.functions.forward.only, self.functions.rule.only
@@ -117,6 +120,8 @@ class BoundDerivative(DerivativeShell):
         result = self._result(x, d, seen)
         if result is None:
             return seen
+        if self.functions.users and self._violates_contract(x, d, seen):
+            return seen
         broken = any_entry([~np.isfinite(r) for r in result], n) & ~seen.outside
         broken = self._unexplained(x, d, result, broken)
         beyond = self._rounding(x, d, result, exact, seen)
@@ -145,6 +150,38 @@ class BoundDerivative(DerivativeShell):
             self._known = self._front()
             for name in ("autodiff", "_problem"):
                 self.__dict__.pop(name, None)
+
+    def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
+        """Whether the user's code writes into its arguments or answers twice: a trace shows neither.
+
+        Looked at once per shape, and again for every single point.
+        """
+        n = seen.outside.size
+        if (self._contract_kept and n > 1) or seen.outside.all():
+            return False
+        self._contract_kept = True
+        busy = [np.broadcast_to(a, (*a.shape[:-1], n)).reshape(-1, n) for a in (*x, *d)]
+        filled = np.concatenate([a != 0 for a in busy]).sum(axis=0) * ~seen.outside
+        i = int(np.argmax(filled))
+        names = (*self.input_names, *self.direction_names)
+        for function, arrays, signature in (
+            (self.functions.forward, x, self.signature),
+            (self.functions.rule, [*x, *d], self.rule_signature),
+        ):
+            point = [cast(a[..., i % a.shape[-1]], dt) for a, (_, dt) in zip(arrays, signature, strict=True)]
+            finding = None
+            with contextlib.suppress(Exception):  # what raises is reported by the layer that calls
+                argument = changed(function.at, point)
+                if argument is not None:
+                    what = f"{function.label} changed its argument {names[argument]}"
+                    finding = Finding(Verdict.ERROR, what, argument=names[argument])
+                elif two_answers(function.at, point):
+                    finding = Finding(Verdict.ERROR, f"{function.label} gave two answers for one input")
+            if finding is not None:
+                self._contract_kept = False
+                seen.findings[i] = finding
+                return True
+        return False
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
         program = self.forward_program

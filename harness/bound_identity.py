@@ -21,7 +21,7 @@ from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination, Finding
 from backprove.harness.function import BLACK_BOX, JAX, OBJECTS
 from backprove.harness.oracles.compiled import SpotCheck
-from backprove.harness.oracles.exact import PRECISIONS, Outcome, Status, full, take
+from backprove.harness.oracles.exact import PRECISIONS, Outcome, Status, full, take, within_reach
 from backprove.harness.oracles.identity import judge_identity
 from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, ulps
 from backprove.harness.systems.running import Running
@@ -182,7 +182,7 @@ class BoundEquality(BoundSides):
             tally.refuted += o.status.refused
             tally.cleared += bool(o.status.accepted and suspicious[i])
             tally.undecided += not (o.status.accepted or o.status.refused)
-            if o.status is Status.UNDEFINED and o.entry is not None:
+            if o.status is Status.UNDEFINED and o.entry is not None and not self.lenient:
                 label = next(s.function.label for s in self.sides)
                 what = "one side has no value here, where the other has one"
                 seen.findings[i] = Finding(
@@ -215,7 +215,8 @@ class BoundEquality(BoundSides):
                         out.append(self._refuse(balls, p, a, j, u[(*j, p)], v[(*j, p)]))
                         break
                     if told is None:
-                        verdict = _without_value(a, j, u[(*j, p)], v[(*j, p)])
+                        reachable = all(within_reach(b[..., p : p + 1]) for b in balls)
+                        verdict = _without_value(a, j, u[(*j, p)], v[(*j, p)], reachable)
                         if verdict is not None and verdict.status is Status.UNDEFINED:
                             out.append(verdict)
                             break
@@ -259,7 +260,7 @@ class BoundEquality(BoundSides):
         return None
 
 
-def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb) -> Outcome | None:
+def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb, reachable: bool) -> Outcome | None:
     """Where balls cannot compare: no side has a value, one side alone has none, or the precision must rise (None)."""
     lost = [v for v in (left, right) if not v.is_finite()]
     if len(lost) == 2:
@@ -268,7 +269,7 @@ def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb)
         return None
     if not lost:
         return Outcome(Status.UNDECIDED, note="the enclosures are too wide")
-    if not lost[0].is_nan():
+    if not lost[0].is_nan() or not reachable:
         return Outcome(Status.OUTSIDE)
     values = [float(v.mid()) if v.is_finite() else np.nan for v in (left, right)]
     return Outcome(

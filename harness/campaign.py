@@ -15,7 +15,7 @@ from backprove.harness.counterexample import build, rule_reference, sentence, sp
 from backprove.harness.errors import UsageError
 from backprove.harness.examination import Unsupported
 from backprove.harness.judge import DRAWN_EXAMPLES, MORE_DRAWN_EXAMPLES, Failure, Judge, Plan, Progress
-from backprove.harness.laws import laws_of
+from backprove.harness.laws import Law, laws_of
 from backprove.harness.result import PropertyResult, SubjectResult
 from backprove.harness.verdict import Verdict
 from backprove.strategies.points import DrawnPoint, PointSpace
@@ -46,7 +46,10 @@ def run_rule(
     for k, dtype in enumerate(dtypes):
         plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
         for binder in binders:
-            subject.properties.append(_judge(binder, rule.where, plan, progress, subject, rule_reference(rule)))
+            result = _judge(binder, rule.where, plan, progress, subject, rule_reference(rule))
+            # a law beside the claims that cannot be evaluated (JAX differentiates the map only once) is no verdict
+            if not isinstance(binder.claim, Law) or result.points or result.verdict.fails:
+                subject.properties.append(result)
     _grade_findings(subject)
     _front_ends(binders, subject)
     subject.source["spots"] = _spots(binders, subject)

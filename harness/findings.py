@@ -171,8 +171,9 @@ class Findings:
             return None
         for k, (r, t) in enumerate(zip(result, truth, strict=True)):
             for j in np.ndindex(r.shape):
-                # within 64 roundings of the largest number an overflow is a rounding error like any other
-                limit = self.format.max * (1 - 64 * self.format.u)
+                # within 4096 roundings of the largest number (an exponential's argument amplifies them) an overflow is
+                # a rounding error like any other
+                limit = self.format.max * (1 - min(0.25, 4096 * self.format.u))
                 if not np.isfinite(r[j]) and abs(t[j]) < limit and self._representable(x, d):
                     undefined = o.status is Status.UNDEFINED
                     what = (

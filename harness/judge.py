@@ -32,7 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
-SPECIAL_POINTS = 40
+SPECIAL_POINTS = 180
+"""Systematic points, shared out over the sizes."""
 RANDOM_EXACT_POINTS = 64
 DRAWN_EXAMPLES = 40
 MORE_DRAWN_EXAMPLES = 10
@@ -44,7 +45,7 @@ DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law
 """Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most."""
-MAX_DRAWS = 4
+MAX_DRAWS = 16
 """At most so many times the wanted points are drawn where hypotheses, or forward's domain, leave many of them out."""
 UNDECIDED_SHARE = 0.5
 """With more than this share of the exact layer's points undecided, and no other layer that decides, nothing is said."""
@@ -137,16 +138,19 @@ class Judge:
             else:
                 buckets.append((sizes, bound))
         extreme = any(s.extreme for s in specs.values())
-        for sizes, bound in buckets:
+        for turn, (sizes, bound) in enumerate(buckets):
             specials = tuple(bound.specials)
-            limit = EMPTY_POINTS if has_empty(specs, sizes) else SPECIAL_POINTS
-            points = special_points(specs, sizes, plan.dtype, specials, limit=limit)
+            if has_empty(specs, sizes):
+                points = special_points(specs, sizes, plan.dtype, specials, limit=EMPTY_POINTS)
+            else:
+                # each special point at one of the sizes
+                points = special_points(specs, sizes, plan.dtype, specials, limit=SPECIAL_POINTS)
+                points = points.take(np.arange(turn % len(buckets), points.count, max(len(buckets) - 1, 1)))
             yield self._with_directions(points, bound, ("special", name, str(sizes)), exact=points.count)
         yield from self._drawn(result)
         full = [(s, b) for s, b in buckets if not has_empty(specs, s)] or buckets
         share = -(-plan.points // max(len(full), 1))
-        most = -(-MAX_DRAWS * share // CHUNK)
-        for k in range(most):
+        for k in range(-(-MAX_DRAWS * share // min(CHUNK, share))):
             for sizes, bound in full:
                 if k and result.points >= plan.points:
                     return
@@ -211,7 +215,13 @@ class Judge:
             return
         points = batch.points.take(keep)
         directions = [d[..., keep] for d in batch.directions]
-        seen = batch.bound.examine(points.arrays, directions, batch.exact[keep], cap=0 if batch.drawn else EXACT_CAP)
+        cap = 0 if batch.drawn else EXACT_CAP
+        try:
+            seen = batch.bound.examine(points.arrays, directions, batch.exact[keep], cap=cap)
+        except Unsupported as why:
+            result.count("unsupported", points.count)
+            self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {why}")
+            return
         if self.plan.accuracy is not None and not batch.beyond:
             self._hold_to_accuracy(seen, batch.bound)
         if has_empty(dict(self.binder.specs), points.sizes) and any(f is not None for f in seen.findings):

@@ -25,7 +25,8 @@ Array = NDArray[Any]
 
 PRECISIONS = (128, 512, 2048)
 AGREEMENT_BITS = 70
-HUGE = 1e15
+HUGE, MINUTE = 1e15, 1e-100
+"""Inputs beyond these may take a formula out of the range, or the digits, of the balls."""
 REFUSED_COLUMNS = 4096
 """Points times entries that are localised at once."""
 NEGLIGIBLE_BITS = 1500
@@ -111,6 +112,13 @@ class DerivativeProblem:
     wrt: tuple[int, ...]
     unit: float
     convention: ExactFunction | None = None
+
+
+def within_reach(a: Array) -> bool:
+    """Whether all entries (floats, balls or integers) are of a size at which a missing value says something."""
+    if a.dtype == object:
+        return all(v.is_zero() or bool(abs(v) > MINUTE and abs(v) < HUGE) for v in a.ravel())
+    return a.dtype.kind != "f" or bool(np.all((a == 0) | ((np.abs(a) > MINUTE) & (np.abs(a) < HUGE))))
 
 
 def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -261,9 +269,11 @@ class ExactLayer:
                 out[i] = Outcome(Status.OUTSIDE)
             elif not smooth[k]:
                 todo.append((i, "kink"))
+            elif not defined[k] and ctx.prec < self.precisions[-1]:
+                todo.append((i, "the rule has no value at this precision"))
             elif not defined[k]:
                 # an exponential of something huge leaves the range of the balls: that is no division by zero
-                huge = any(a.dtype.kind == "f" and np.any(np.abs(a[..., k]) > HUGE) for a in x)
+                huge = not all(within_reach(a[..., k : k + 1]) for a in x)
                 out[i] = (
                     Outcome(Status.UNDECIDED, note="beyond the range of the balls")
                     if huge

@@ -21,6 +21,9 @@ from backprove.harness.result import RunResult
 DATA = Path(__file__).parents[1] / "data"
 WRONG, RIGHT = DATA / "logsoftmax_wrong.py", DATA / "logsoftmax_right.py"
 
+HERE = ("--executor", "serial")
+"""The stubs live in this process."""
+
 
 def write_reports(run: RunResult, out: Path) -> list[Path]:
     """As much of the report as these tests need."""
@@ -170,21 +173,21 @@ def test_verify_tells_modules_failures_coverage_and_where_the_report_lies(capsys
 
 def test_an_interruption_keeps_what_was_found_and_the_run_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
     theorems(monkeypatch, "true", "interrupt", "true")
-    assert main(["verify"]) == 4
+    assert main(["verify", *HERE]) == 4
     run = read("reports/out/results.json")
     assert run["partial"] is True and run["exit"] == 4
     assert [s["name"] for s in run["subjects"]] == ["Proofs.Autograd.sumExp_pos"]
     theorems(monkeypatch, "bug", "true", "true")  # the first one is not run again
-    assert main(["verify", "--resume"]) == 0
+    assert main(["verify", "--resume", *HERE]) == 0
     assert len(read("reports/out/results.json")["subjects"]) == 3
-    assert main(["verify"]) == 3
+    assert main(["verify", *HERE]) == 3
 
 
 def test_an_internal_error_is_one_line_and_a_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theorems(monkeypatch, "true", "true", "bug")
-    assert main(["verify"]) == 3
+    assert main(["verify", *HERE]) == 3
     out, err = capsys.readouterr()
     assert "internal error" in err and "the engine has a mistake" in err and "Traceback" not in out + err
     [file] = Path(".backprove").glob("crash-*.txt")

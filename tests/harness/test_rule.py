@@ -115,8 +115,8 @@ def test_the_claims_of_a_rule() -> None:
     rule = stated(jvp=twice_jvp, reference="math.fabs", convention=twice_vjp)
     claims = dict(to_claims(rule))
     assert list(claims) == ["jvp", "vjp", "adjointness", "reference"]
-    assert claims["jvp"] == Derivative(twice, twice_jvp, "jvp", ("x",))
-    assert claims["vjp"] == Derivative(twice, twice_vjp, "vjp", ("x",), convention=twice_vjp)
+    assert claims["jvp"] == Derivative(twice, twice_jvp, "jvp", ("x",), reference=math.fabs)
+    assert claims["vjp"] == Derivative(twice, twice_vjp, "vjp", ("x",), convention=twice_vjp, reference=math.fabs)
     assert claims["adjointness"] == Adjointness(twice, twice_jvp, twice_vjp)
     assert claims["reference"] == Equality(twice, math.fabs)
 
