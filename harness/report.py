@@ -63,9 +63,10 @@ class Report:
 
     def __str__(self) -> str:
         head = f"{self.subject.name}: {self.verdict} ({MEANING[self.verdict]})"
-        blocks = [head, *_failures(self.subject)]
+        blocks = [head]
         if self.diagnosis:
             blocks.append(f"  Likely mistake: {self.diagnosis}")
+        blocks += _failures(self.subject)
         blocks += [f"  Worth knowing: {f}" for f in self.subject.findings]
         blocks.append(_counts(self.properties))
         return "\n".join(blocks)
