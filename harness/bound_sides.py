@@ -15,7 +15,7 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Unsupported
 from backprove.harness.execution import call_points
-from backprove.harness.function import JAX, Function, Signature
+from backprove.harness.function import JAX, Function, Signature, shapes_of
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
 from backprove.harness.program import Program
@@ -60,7 +60,7 @@ class Side:
         try:
             return tuple(a.shape for a in self.function.at(*probe))
         except Exception as why:
-            raise Unsupported(f"{self.function.label} raises at {self.signature}: {why}") from why
+            raise Unsupported(f"{self.function.label} raises at shapes {shapes_of(self.signature)}: {why}") from why
 
 
 class BoundSides:

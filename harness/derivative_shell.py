@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backprove.harness.claims import Derivative
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Unsupported
-from backprove.harness.function import BLACK_BOX, OBJECTS, Function, Signature
+from backprove.harness.function import BLACK_BOX, OBJECTS, Function, Signature, shapes_of
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.oracles.compiled import SpotCheck
 from backprove.harness.oracles.exact import DerivativeProblem
@@ -132,7 +132,9 @@ class DerivativeShell:
         try:
             found = [a for a in self.functions.forward.at(*probe) if a.dtype.kind not in "iub"]
         except Exception as why:
-            raise Unsupported(f"forward raises at {self.signature}: {type(why).__name__}: {why}") from why
+            raise Unsupported(
+                f"forward raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"
+            ) from why
         return tuple((a.shape, str(a.dtype) if str(a.dtype) in FORMATS else self.dtype) for a in found)
 
     # -- programs --------------------------------------------------------------------------------------------------

@@ -27,6 +27,12 @@ Array = NDArray[Any]
 Signature = tuple[tuple[tuple[int, ...], str], ...]
 """Shape and dtype name of every argument."""
 
+
+def shapes_of(signature: Signature) -> str:
+    """Shapes of the arguments, for messages."""
+    return ", ".join(str(list(shape)) for shape, _ in signature)
+
+
 JAX, NUMPY, OBJECTS, BLACK_BOX, STAND_IN = "jax", "numpy", "objects", "black box", "reference"
 
 

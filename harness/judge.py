@@ -324,7 +324,10 @@ class Judge:
             result.verdict = Verdict.HOLDS
         else:
             result.verdict = Verdict.INCONCLUSIVE
-            result.reason = "no layer could judge a single point" if result.points else "no point could be evaluated"
+            why = f": {self.notes[0]}" if self.notes else ""
+            result.reason = (
+                "no layer could judge a single point" if result.points else f"no point could be evaluated{why}"
+            )
 
     # -- shrinking -------------------------------------------------------------------------------------------------
 
