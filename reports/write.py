@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from backprove.harness.errors import UsageError
@@ -21,7 +22,7 @@ PREVIOUS = "previous.json"
 """The stored run before the present one, in the format of `results.json`."""
 
 
-def write_reports(run: RunResult, out: Path, *, parquet: bool = False) -> list[Path]:
+def write_reports(run: RunResult, out: Path, *, parquet: bool | None = None) -> list[Path]:
     """Write `index.html`, `results.json`, `summary.json`, `results.csv`, `junit.xml`, `summary.md` and `badge.svg`, and
     append a line to `history.jsonl`.
 
@@ -32,7 +33,7 @@ def write_reports(run: RunResult, out: Path, *, parquet: bool = False) -> list[P
     Args:
         run: the finished run.
         out: directory, made if it is missing.
-        parquet: also write `results.parquet`, which needs pyarrow.
+        parquet: also write `results.parquet`, which needs pyarrow (None: where that is installed).
 
     Returns:
         The files written, `index.html` first.
@@ -43,7 +44,7 @@ def write_reports(run: RunResult, out: Path, *, parquet: bool = False) -> list[P
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        return _write(run, out, parquet)
+        return _write(run, out, find_spec("pyarrow") is not None if parquet is None else parquet)
     except OSError as e:
         raise UsageError(
             f"cannot write reports to {out}: {e}; give a directory that can be written to with --out"
