@@ -319,9 +319,6 @@ class BoundDerivative(DerivativeShell):
             self.functions.unsupported = True
             seen.note(f"exact layer skipped: {why}")
             return index
-        except Exception as why:
-            seen.note(f"exact layer skipped: {type(why).__name__}: {why}")
-            return index
         self.kink_budget = layer.kink_budget
         tally, left = seen.layer("exact"), []
         for i, o in zip(index.tolist(), outcomes, strict=True):
