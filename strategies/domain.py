@@ -224,12 +224,14 @@ def integer_bounds(spec: ArraySpec, sizes: dict[str, int | tuple[int, ...]]) -> 
     return max(low, int(info.min)), min(high, int(info.max), 2**62)
 
 
-def neighbours(value: float, fmt: FloatFormat, reach: int = NEIGHBOURS) -> list[float]:
+@cache
+def neighbours(value: float, fmt: FloatFormat, reach: int = NEIGHBOURS) -> tuple[float, ...]:
     """`value` rounded to `fmt` and the `reach` numbers on either side, nearest first."""
     centre = to_ordinal(fmt.round(np.array(value)), fmt)
-    top = int(to_ordinal(np.array(fmt.max), fmt))
-    steps = [0] + [s * k for k in range(1, reach + 1) for s in (-1, 1)]
-    return [float(from_ordinal(centre + s, fmt)) for s in steps if abs(int(centre) + s) <= top]
+    top = to_ordinal(np.array(fmt.max), fmt)
+    steps = np.array([0] + [s * k for k in range(1, reach + 1) for s in (-1, 1)])
+    near = centre + steps
+    return tuple(from_ordinal(near[np.abs(near) <= top], fmt).tolist())
 
 
 def special_values(domain: Domain, specials: Iterable[float] = ()) -> Floats:
@@ -238,14 +240,21 @@ def special_values(domain: Domain, specials: Iterable[float] = ()) -> Floats:
     Zeros, units, domain ends with their float neighbours, the smallest normal numbers, and of each constant c in
     `specials`: c and its neighbours, c/2, 2c, 1.05c and -c.
     """
+    return _special_values(domain, tuple(float(c) + 0.0 for c in specials))  # both zeros are one key
+
+
+@cache
+def _special_values(domain: Domain, specials: tuple[float, ...]) -> Floats:
     fmt = domain.format
     raw = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -0.5, -2.0, fmt.tiny, -fmt.tiny, *constant_values(fmt, specials)]
-    raw += neighbours(domain.low, fmt) + neighbours(domain.high, fmt) + exponential_limits(fmt)
+    raw += [*neighbours(domain.low, fmt), *neighbours(domain.high, fmt), *exponential_limits(fmt)]
     rounded = fmt.round(np.array(raw))
     rounded = rounded * (np.abs(rounded) >= fmt.tiny)
     kept = rounded[domain.contains(rounded)]
     _, first = np.unique(kept.view(np.int64), return_index=True)
-    return kept[np.sort(first)]
+    values = kept[np.sort(first)]
+    values.flags.writeable = False  # shared by all callers
+    return values
 
 
 def exponential_limits(fmt: FloatFormat) -> list[float]:

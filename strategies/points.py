@@ -195,6 +195,7 @@ def point_strategy(
     directions: tuple[Direction, ...] = (),
     specials: Iterable[float] = (),
     extreme: bool = False,
+    pool: Sequence[Sizes] = (),
 ) -> st.SearchStrategy[DrawnPoint]:
     """Single points with drawn shapes, for Hypothesis.
 
@@ -207,14 +208,15 @@ def point_strategy(
         directions: tangents or cotangents to draw along.
         specials: constants of interest (kinks, thresholds harvested from the program).
         extreme: open sides reach to the largest number of the dtype.
+        pool: sizes to choose from; where there are none they are drawn too, and only then `choices` encodes a point.
     """
-    return _draw_point(PointSpace(specs, dtype, directions, tuple(float(c) for c in specials), extreme))
+    return _draw_point(PointSpace(specs, dtype, directions, tuple(float(c) for c in specials), extreme), tuple(pool))
 
 
 @st.composite
-def _draw_point(draw: st.DrawFn, space: PointSpace) -> DrawnPoint:
+def _draw_point(draw: st.DrawFn, space: PointSpace, pool: tuple[Sizes, ...]) -> DrawnPoint:
     specs = space.specs
-    sizes = draw(shape_strategy(specs))
+    sizes = dict(draw(st.sampled_from(pool))) if pool else draw(shape_strategy(specs))
     pattern = draw(st.integers(0, len(PATTERNS) - 1))
     shapes = (*(s.shape(sizes) for s in specs.values()), *space.direction_shapes(sizes))
     plan = layout(specs, shapes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,13 @@ def draw_points(
         flat.append(values)
     _copy_between_inputs(g, specs, sizes, dtype, flat, count, extreme)
     arrays = tuple(a.reshape((*spec.shape(sizes), count)) for a, spec in zip(flat, specs.values(), strict=True))
-    return _points(specs, sizes, dtype, arrays, constants)
+    return as_points(specs, sizes, dtype, arrays, constants)
 
 
-def _points(
+def as_points(
     specs: Specs, sizes: Sizes, dtype: str, arrays: tuple[NDArray[Any], ...], specials: tuple[float, ...]
 ) -> Points:
+    """`Points` of admissible arrays (shape + points), with their regions."""
     shapes = tuple(s.shape(sizes) for s in specs.values())
     region = regions(specs, arrays, dtype, specials)
     return Points(dict(sizes), shapes, arrays, dtype, region, tuple(s.dtype for s in specs.values()))
@@ -265,7 +267,20 @@ def special_points(specs: Specs, sizes: Sizes, dtype: str, specials: Iterable[fl
     Zeros, all equal, ties, domain ends, saturated, and each constant of `specials` with its neighbours, in all entries
     and in single ones; the other entries are short dyadics.
     """
-    constants = tuple(float(c) for c in specials)
+    constants = tuple(float(c) + 0.0 for c in specials)  # both zeros are one constant, as they are one key
+    return _special_points(tuple(specs.items()), tuple(sizes.items()), dtype, constants, limit)
+
+
+@lru_cache(maxsize=64)
+def _special_points(
+    inputs: tuple[tuple[str, ArraySpec], ...],
+    named: tuple[tuple[str, Any], ...],
+    dtype: str,
+    constants: tuple[float, ...],
+    limit: int,
+) -> Points:
+    """The claims of one theorem often have the same constants, and so the same points."""
+    specs, sizes = dict(inputs), dict(named)
     plain = [k for k, s in specs.items() if is_plain(s) and entries(s, sizes)]
     cases = _cases(specs, dtype, constants, plain) if plain else []
     # Evenly thinned where there are too many, so that the last constants are not the ones left out.
@@ -285,7 +300,7 @@ def special_points(specs: Specs, sizes: Sizes, dtype: str, specials: Iterable[fl
             arrays.append(array)
     _, first = np.unique(_bytes(arrays, points.count), axis=0, return_index=True)
     at = np.sort(first)
-    return _points(specs, sizes, dtype, tuple(a[..., at] for a in arrays), constants)
+    return as_points(specs, sizes, dtype, tuple(a[..., at] for a in arrays), constants)
 
 
 Case = tuple[str | None, str, float]
@@ -300,7 +315,7 @@ def _cases(specs: Specs, dtype: str, specials: tuple[float, ...], plain: list[st
     domains = {name: point_domain(specs[name], dtype) for name in plain}
     around: list[Case] = []
     for c in dict.fromkeys(v for v in specials if abs(v) <= fmt.max / 2):
-        close, far = neighbours(c, fmt, 2), [c / 2, 2 * c, 1.05 * c, -c]
+        close, far = list(neighbours(c, fmt, 2)), [c / 2, 2 * c, 1.05 * c, -c]
         for name in plain:
             inside = domains[name].contains(fmt.round(np.array(close + far)))
             values = [v for v, kept in zip(close + far, inside, strict=True) if kept]
@@ -325,4 +340,4 @@ def _bytes(arrays: Sequence[NDArray[Any]], count: int) -> NDArray[np.uint8]:
     return np.concatenate([*rows, np.zeros((count, 1), dtype=np.uint8)], axis=1)
 
 
-__all__ = ["draw_points", "generator", "special_points"]
+__all__ = ["as_points", "draw_points", "generator", "special_points"]
