@@ -3,7 +3,8 @@
 Central differences of `t -> <w, f(x + t v)>` with one Richardson step, in the wide format of the running error bound.
 The step is scaled to the point and the direction (never past a tenth of an entry, so that it does not cross a kink at
 zero), halved where the map is not finite, and one-sided where only one side is. Every value carries an error estimate:
-truncation from the change that Richardson makes, rounding from the running error bound of the values.
+truncation from the change that Richardson makes, rounding from the running error bound of the values, and a kink
+close by from one-sided slopes whose gap does not halve with the step.
 """
 
 from __future__ import annotations
@@ -59,13 +60,18 @@ def central(
         step: first step per point.
     """
     h = step.astype(wide)
-    samples = {k: along(k * h) for k in (-1.0, -0.5, 0.5, 1.0)}
+    samples = {k: along(k * h) for k in (-1.0, -0.5, 0.0, 0.5, 1.0)}
     with np.errstate(all="ignore"):
         first = (samples[1.0][0] - samples[-1.0][0]) / (2 * h)
         second = (samples[0.5][0] - samples[-0.5][0]) / h
         value = (4 * second - first) / 3
         rounding = sum(samples[k][1] for k in samples) / np.abs(h).astype(np.float64) * 2
-        error = SAFETY * np.abs(value - second).astype(np.float64) + rounding
+        # a kink within a fifth of the step escapes Richardson: both differences straddle it
+        middle = 2 * samples[0.0][0]
+        gap = (samples[1.0][0] - middle + samples[-1.0][0]) / h
+        half = (samples[0.5][0] - middle + samples[-0.5][0]) / (h / 2)
+        bent = np.abs(2 * half - gap).astype(np.float64)
+        error = SAFETY * np.abs(value - second).astype(np.float64) + rounding + bent
         lost = ~np.isfinite(value.astype(np.float64))
         if np.any(lost):
             value, error = _one_sided(along, h, value, error, lost)

@@ -9,6 +9,7 @@ by the dtype's unit roundoff.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -18,8 +19,25 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from backprove.harness.systems.ball_arrays import lift, spread, zeros
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.oracles.ball_vectors import dyadic, finite, full, inner, take, vector
+from backprove.harness.systems.ball_arrays import lift
 from backprove.harness.systems.ball_truth import Undecided
+
+__all__ = [
+    "DerivativeProblem",
+    "ExactFunction",
+    "ExactLayer",
+    "Outcome",
+    "Status",
+    "dyadic",
+    "finite",
+    "full",
+    "inner",
+    "take",
+    "vector",
+    "within_reach",
+]
 
 Array = NDArray[Any]
 
@@ -82,6 +100,7 @@ class Outcome:
         argument, entry: index of the wrong argument (among the outputs of the rule) and index in it.
         got_value, expected_value: the same as floats (expected: (low, high) at a kink).
         note: why, where nothing could be decided.
+        oracle: what the rule was held against.
     """
 
     status: Status
@@ -93,6 +112,7 @@ class Outcome:
     got_value: float | None = None
     expected_value: float | tuple[float, float] | None = None
     note: str = ""
+    oracle: str = "dual balls"
 
 
 @dataclass(frozen=True)
@@ -114,52 +134,15 @@ class DerivativeProblem:
     convention: ExactFunction | None = None
 
 
+Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]
+"""Judges one point (points axis of size 1)."""
+
+
 def within_reach(a: Array) -> bool:
     """Whether all entries (floats, balls or integers) are of a size at which a missing value says something."""
     if a.dtype == object:
         return all(v.is_zero() or bool(abs(v) > MINUTE and abs(v) < HUGE) for v in a.ravel())
     return a.dtype.kind != "f" or bool(np.all((a == 0) | ((np.abs(a) > MINUTE) & (np.abs(a) < HUGE))))
-
-
-def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Random non-zero multiples of 2**-12 in [-1, 1]."""
-    return np.asarray(rng.integers(1, 4097, shape) * rng.choice([-1.0, 1.0], shape) / 4096.0)
-
-
-def products(a: Sequence[Array], b: Sequence[Array]) -> Array:
-    """All products of corresponding entries: (entries of all arrays, points)."""
-    rows = [(x * y).reshape(-1, max(x.shape[-1], y.shape[-1])) for x, y in zip(a, b, strict=True)]
-    points = max((r.shape[-1] for r in rows), default=1)
-    return np.concatenate([zeros((0, points)), *(np.broadcast_to(r, (len(r), points)) for r in rows)])
-
-
-def column_sums(rows: Array) -> Array:
-    return np.asarray(rows.sum(axis=0), dtype=object) if len(rows) else zeros(rows.shape[1:])
-
-
-def inner(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, Array]:
-    """Per point: sum of products over all entries of all arrays, and the sum of their absolute values."""
-    rows = products(a, b)
-    return column_sums(rows), column_sums(np.abs(rows))
-
-
-def finite(arrays: Sequence[Array], points: int) -> Array:
-    """Per point: whether every entry is finite."""
-    ok = np.ones(points, dtype=bool)
-    is_finite = np.frompyfunc(arb.is_finite, 1, 1)
-    for x in arrays:
-        if x.size:
-            ok &= np.broadcast_to(np.asarray(is_finite(x), dtype=bool).reshape(-1, x.shape[-1]).all(axis=0), ok.shape)
-    return ok
-
-
-def full(arrays: Sequence[Array], points: int) -> list[Array]:
-    """Constant results (points axis 1) repeated for every point."""
-    return [np.broadcast_to(x, (*x.shape[:-1], points)) for x in arrays]
-
-
-def take(arrays: Sequence[Array], index: Array | slice) -> list[Array]:
-    return [x[..., index] for x in arrays]
 
 
 @dataclass
@@ -169,10 +152,12 @@ class ExactLayer:
     Args:
         seed: of the random test directions.
         kinks: called for a point where the forward map has a kink, a tie or no finite derivative.
+        second: called for a point that dual balls leave undecided, or cannot run.
     """
 
     seed: int = 0
-    kinks: Callable[[DerivativeProblem, list[Array], list[Array]], Outcome] | None = None
+    kinks: Oracle | None = None
+    second: Oracle | None = None
     precisions: tuple[int, ...] = PRECISIONS
     kink_budget: int = 10**9
 
@@ -187,7 +172,12 @@ class ExactLayer:
         """
         points = inputs[0].shape[-1] if inputs else directions[0].shape[-1]
         out: list[Outcome | None] = [None] * points
-        self._derivative(problem, list(inputs), list(directions), np.arange(points), out, 0)
+        try:
+            self._derivative(problem, list(inputs), list(directions), np.arange(points), out, 0)
+        except UnsupportedPrimitive as why:
+            if self.second is None:
+                raise
+            out = [self._ask_second(problem, inputs, directions, i, str(why)) for i in range(points)]
         return [o if o is not None else Outcome(Status.UNDECIDED) for o in out]
 
     def _derivative(
@@ -215,11 +205,22 @@ class ExactLayer:
             if why == "kink":
                 out[i] = self._kink(problem, take(inputs, slice(i, i + 1)), take(directions, slice(i, i + 1)))
             elif last:
-                out[i] = Outcome(Status.UNDECIDED, note=why)
+                out[i] = self._ask_second(problem, inputs, directions, i, why)
             else:
                 rest.append(i)
         if rest:
             self._derivative(problem, inputs, directions, np.array(rest), out, level + 1)
+
+    def _ask_second(
+        self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array], i: int, why: str
+    ) -> Outcome:
+        """What the second form says of point `i`; undecided, with the reason that duals gave, where it cannot tell."""
+        if self.second is not None:
+            with contextlib.suppress(Undecided):
+                outcome = self.second(problem, take(inputs, slice(i, i + 1)), take(directions, slice(i, i + 1)))
+                if outcome.status is not Status.UNDECIDED:
+                    return outcome
+        return Outcome(Status.UNDECIDED, note=why)
 
     def _kink(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
         if self.kinks is None or self.kink_budget <= 0:
@@ -354,37 +355,3 @@ def _judge(left: arb, right: arb, size: arb) -> bool | None:
     if size < arb(2) ** -NEGLIGIBLE_BITS:
         return True
     return None
-
-
-def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: float = 0.0) -> list[Array]:
-    """All entries of `J^T w` (or `J v`) at every point, in one dual pass (mode "vjp": over points times entries).
-
-    Args:
-        x, d: balls (integers as they are), shape + points.
-    """
-    points = max(a.shape[-1] for a in (*x, *d))
-    ins: list[Array | None] = [None] * len(x)
-    if problem.mode == "jvp":
-        for i, t in zip(problem.wrt, d, strict=True):
-            ins[i] = t
-        return full(problem.forward.duals(x, ins, widen)[1], points)
-    sizes = [int(np.prod(x[i].shape[:-1])) for i in problem.wrt]
-    n = sum(sizes)
-    if n == 0:
-        return [zeros(x[i].shape) for i in problem.wrt]
-    # column k * points + p holds point p moving along entry k; the values are computed once
-    start = 0
-    for i, size in zip(problem.wrt, sizes, strict=True):
-        unit = zeros((size, n, points))
-        unit[np.arange(size), start + np.arange(size)] = arb(1)
-        ins[i] = unit.reshape((*x[i].shape[:-1], n * points))
-        start += size
-    given = [np.broadcast_to(a, (*a.shape[:-1], points)) for a in x]
-    moved = problem.forward.duals(given, ins, widen)[1]
-    weights = [spread(np.broadcast_to(w, (*w.shape[:-1], points)), n * points) for w in d]
-    entries = np.broadcast_to(column_sums(products(weights, moved)), (n * points,)).reshape(n, points)
-    out, start = [], 0
-    for i, size in zip(problem.wrt, sizes, strict=True):
-        out.append(entries[start : start + size].reshape((*x[i].shape[:-1], points)))
-        start += size
-    return out

@@ -213,8 +213,11 @@ class Search:
         guesses = []
         if normal.size == self.size and np.any(normal):
             guess = normal / np.abs(normal).max()
-            guess = np.where(guess == 0, 1e-3, guess)
-            guesses = [guess, -guess]
+            # the larger one for cones that are not too narrow; the smaller one for the tip of a ball, which a piece
+            # reaches but for the square of it
+            for generic in (1e-3, 1e-9):
+                tilted = np.where(guess == 0, generic, guess)
+                guesses += [tilted, -tilted]
         base = best.direction
         for k in range(self.size if thorough else 0):
             flipped = base.copy()

@@ -1,13 +1,14 @@
-"""The mean-value form: a check of the exact layer that needs no table of derivatives.
+"""The mean-value form: a judge of the exact layer that needs no table of derivatives.
 
 For g(t) = <w, f(x + t v)> the central quotient (g(h) - g(-h)) / 2h equals <w, J(x + s v) v> for some |s| < h. So it
 must lie in the enclosure of <R, v> over the whole segment, at a step so small (2**-120 of the point) that the
-enclosure resolves 2**-60. Where the two separate, the rule is wrong on the segment, whatever any table says.
+enclosure resolves 2**-60. Where the two separate, the rule is wrong on the segment, whatever any table says. It
+decides where dual balls cannot: they stay undecided, or a primitive has no row in their table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 
 from backprove.harness.oracles.exact import DerivativeProblem, Outcome, Status, dyadic, finite, full, inner
+from backprove.harness.systems.ball_arrays import zeros
 from backprove.harness.systems.balls import lift
 
 Array = NDArray[Any]
@@ -22,6 +24,10 @@ Array = NDArray[Any]
 STEP_BITS = 120
 PRECISIONS = (512, 2048)
 AGREEMENT_BITS = 60
+STEADY_BITS = 20
+"""A refusal stands where the quotient at the square of the step is the same to so many bits: no jump lies between."""
+LITERAL_SLACK = 1024.0
+"""Where forward has rounded literals, a refusal must exceed so many units in the roundoff of the dtype."""
 
 
 def mean_value(
@@ -60,25 +66,132 @@ def _decide(
     problem: DerivativeProblem, x: list[Array], given: list[Array], tangents: list[Array], cotangents: list[Array]
 ) -> Outcome:
     h = arb(2) ** -STEP_BITS
-
-    def moved(by: arb) -> list[Array]:
-        out = list(x)
-        for i, t in zip(problem.wrt, tangents, strict=True):
-            out[i] = x[i] + t * by
-        return out
-
-    plus, _ = inner(cotangents, full(problem.forward.balls(moved(h)), 1))
-    minus, _ = inner(cotangents, full(problem.forward.balls(moved(-h)), 1))
-    quotient = (plus[0] - minus[0]) / (2 * h)
-    rule = full(problem.rule.balls([*moved(arb(0, 1) * h), *given]), 1)
-    left, size = inner(rule, tangents if problem.mode == "vjp" else cotangents)
-    if not (quotient.is_finite() and left[0].is_finite()):
+    quotient, reach = _quotient(problem, x, tangents, cotangents, h)
+    left, size = _over_segment(problem, x, given, tangents, cotangents, h)
+    if not (quotient.is_finite() and left.is_finite()):
         return Outcome(Status.UNDECIDED, note="not finite near the point")
-    scale = size[0] + abs(quotient)
-    if not left[0].overlaps(quotient):
-        return Outcome(Status.REFUTED, got=left[0].str(20), expected=quotient.str(20))
-    if scale.is_zero() or (left[0] - quotient).rad() <= scale.abs_lower() * arb(2) ** -AGREEMENT_BITS:
+    scale = size + abs(quotient)
+    if not left.overlaps(quotient):
+        return Outcome(Status.REFUTED, got=left.str(20), expected=quotient.str(20))
+    if scale.is_zero() or (left - quotient).rad() <= scale.abs_lower() * arb(2) ** -AGREEMENT_BITS:
         return Outcome(Status.AGREES)
-    if (left[0] - quotient).rad() <= (abs(plus[0]) + abs(minus[0])) * arb(2) ** -300:
+    if (left - quotient).rad() <= reach * arb(2) ** -300:
         return Outcome(Status.AGREES)
     return Outcome(Status.UNDECIDED, note="the enclosures are too wide")
+
+
+def _moved(problem: DerivativeProblem, x: list[Array], tangents: list[Array], by: arb) -> list[Array]:
+    out = list(x)
+    for i, t in zip(problem.wrt, tangents, strict=True):
+        out[i] = x[i] + t * by
+    return out
+
+
+def _quotient(
+    problem: DerivativeProblem, x: list[Array], tangents: list[Array], cotangents: list[Array], h: arb
+) -> tuple[arb, arb]:
+    """The central quotient, and how large the two values are."""
+    plus, _ = inner(cotangents, full(problem.forward.balls(_moved(problem, x, tangents, h)), 1))
+    minus, _ = inner(cotangents, full(problem.forward.balls(_moved(problem, x, tangents, -h)), 1))
+    return (plus[0] - minus[0]) / (2 * h), abs(plus[0]) + abs(minus[0])
+
+
+def _over_segment(
+    problem: DerivativeProblem,
+    x: list[Array],
+    given: list[Array],
+    tangents: list[Array],
+    cotangents: list[Array],
+    h: arb,
+    widen: float = 0.0,
+) -> tuple[arb, arb]:
+    """The rule against its partner over the whole segment, and the sum of the absolute terms."""
+    rule = full(problem.rule.balls([*_moved(problem, x, tangents, arb(0, 1) * h), *given], widen), 1)
+    left, size = inner(rule, tangents if problem.mode == "vjp" else cotangents)
+    return left[0], size[0]
+
+
+def by_mean_value(problem: DerivativeProblem, inputs: list[Array], directions: list[Array]) -> Outcome:
+    """Judge one point (points axis of size 1) and localise a refusal: the second form of the exact layer.
+
+    A refusal must hold at a second, far smaller step too, where a jump or a diverging slope shows another quotient,
+    and beyond the rounding of the literals.
+
+    Raises:
+        Undecided: where the balls themselves cannot run the code.
+        UnsupportedPrimitive: where they lack a primitive.
+    """
+    outcome = mean_value(problem, inputs, directions)
+    if outcome.status is not Status.REFUTED:
+        return outcome
+    x = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+    given = [lift(a) for a in directions]
+    ctx.prec = PRECISIONS[-1]
+    rounded = _rounded_literals(problem, x)
+    worst: tuple[float, Outcome] | None = None
+    for argument, entry, tangents, cotangents in _entries(problem, x, given):
+        found = _wrong(problem, x, given, tangents, cotangents)
+        if found is None or (worst is not None and found[0] <= worst[0]):
+            continue
+        gap, got, expected = found
+        if rounded and gap <= LITERAL_SLACK * problem.unit:
+            continue
+        wrong = Outcome(
+            Status.REFUTED,
+            argument=argument,
+            entry=entry,
+            got=got.str(20),
+            expected=expected.str(20),
+            got_value=float(got.mid()),
+            expected_value=float(expected.mid()),
+            oracle="the mean-value form in balls",
+        )
+        worst = gap, wrong
+    return worst[1] if worst is not None else Outcome(Status.UNDECIDED, note="no single entry is refuted")
+
+
+def _entries(
+    problem: DerivativeProblem, x: list[Array], given: list[Array]
+) -> Iterator[tuple[int, tuple[int, ...], list[Array], list[Array]]]:
+    """For every entry of the rule's result: argument, place, and the tangents and cotangents that pick it out."""
+    vjp = problem.mode == "vjp"
+    sides = [x[i] for i in problem.wrt] if vjp else full(problem.forward.balls(x), 1)
+    for k, side in enumerate(sides):
+        for entry in np.ndindex(side.shape[:-1]):
+            unit = [zeros(s.shape) for s in sides]
+            unit[k][(*entry, 0)] = _power_of_two(side[(*entry, 0)]) if vjp else arb(1)
+            yield (k, entry, unit, given) if vjp else (k, entry, given, unit)
+
+
+def _power_of_two(at: arb) -> arb:
+    """A step like the entry itself, so that the segment does not reach the next kink."""
+    size = abs(float(at.mid()))
+    return arb(2.0 ** np.floor(np.log2(size))) if 0 < size < np.inf else arb(2) ** -60
+
+
+def _wrong(
+    problem: DerivativeProblem, x: list[Array], given: list[Array], tangents: list[Array], cotangents: list[Array]
+) -> tuple[float, arb, arb] | None:
+    """Relative gap, rule and quotient at one entry where the rule is surely wrong, per unit of the entry."""
+    h = arb(2) ** -STEP_BITS
+    near, far = (_quotient(problem, x, tangents, cotangents, step)[0] for step in (h, h * h))
+    got, _ = _over_segment(problem, x, given, tangents, cotangents, h)
+    loosely, _ = _over_segment(problem, x, given, tangents, cotangents, h, problem.unit)
+    if not (near.is_finite() and far.is_finite() and loosely.is_finite()) or loosely.overlaps(near):
+        return None
+    if not abs(near - far) <= (abs(near) + abs(far)) * arb(2) ** -STEADY_BITS:
+        return None
+    unit = arb(1)
+    if problem.mode == "vjp":
+        (unit,) = (v for t in tangents for v in t.ravel() if not v.is_zero())
+    return float((abs(got - near) / (abs(got) + abs(near))).mid()), got / unit, near / unit
+
+
+def _rounded_literals(problem: DerivativeProblem, x: list[Array]) -> bool:
+    """Whether forward feels a rounding of its literals: its quotients cannot be widened by them."""
+    for exact, loose in zip(problem.forward.balls(x), problem.forward.balls(x, problem.unit), strict=True):
+        if any(
+            q.rad() > 2 * p.rad() + abs(p) * arb(2) ** -200 for p, q in zip(exact.ravel(), loose.ravel(), strict=True)
+        ):
+            return True
+    return False

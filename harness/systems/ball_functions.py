@@ -195,6 +195,12 @@ SMOOTH: dict[str, Smooth] = {
 }
 """Differentiable functions of one variable, by the name of the JAX primitive."""
 
+WITHOUT_SLOPE: dict[str, Unary] = {
+    "bessel_i0e": lambda x: (-abs(x)).exp() * x.bessel_i(0),
+    "bessel_i1e": lambda x: (-abs(x)).exp() * x.bessel_i(1),
+}
+"""Functions of one variable with values only: the exact layer judges rules of such code by the mean-value form."""
+
 PIECEWISE: dict[str, Unary] = {
     "abs": abs,
     "sign": sign,

@@ -130,6 +130,8 @@ class Balls(Reductions):
                 return [pointwise(bf.SMOOTH[name].value, inputs[0])]
             if name in bf.PIECEWISE:
                 return [pointwise(bf.PIECEWISE[name], inputs[0])]
+            if name in bf.WITHOUT_SLOPE:
+                return [pointwise(bf.WITHOUT_SLOPE[name], inputs[0])]
             if name in bf.BINARY:
                 a, b = (x if x.dtype == object else lift(x) for x in inputs)
                 return [self.combine(name, a, b)]

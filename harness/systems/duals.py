@@ -18,6 +18,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import is_float
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.program import Equation
 from backprove.harness.systems import ball_functions as bf
 from backprove.harness.systems import structural
@@ -170,6 +171,10 @@ class DualBalls(Balls):
                 return [self._smooth(bf.SMOOTH[name], x)]
             if name in bf.PIECEWISE:
                 return [self._piecewise(name, x)]
+            if name in bf.WITHOUT_SLOPE:
+                if x.t is not None:
+                    raise UnsupportedPrimitive(name, self.name)
+                return [Dual(pointwise(bf.WITHOUT_SLOPE[name], x.v))]
             if name in bf.BINARY:
                 y = inputs[1] if isinstance(inputs[1], Dual) else Dual(lift(inputs[1]))
                 return [self.combine(name, x, y)]

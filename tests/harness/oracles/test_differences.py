@@ -55,3 +55,14 @@ def test_steps_never_pass_a_share_of_any_entry() -> None:
     h = step_sizes([x], [v], 2.0**-10)
     assert (np.abs(h * v)[x != 0] <= 2.0**-10 * np.abs(x)[x != 0] * (1 + 1e-12)).all()
     assert step_sizes([np.zeros((2, 1))], [v[:, :1]]) > 0
+
+
+@pytest.mark.parametrize("kink", [0.0, 0.01, 0.1, 0.2, 0.35, 0.5, 0.8])
+def test_a_kink_within_the_step_is_in_the_error(kink: float) -> None:
+    """Closer than a fifth of the step Richardson alone would not see it."""
+    step = np.array([2.0**-10])
+    x = np.array([1.0], dtype=np.longdouble)
+    at = 1 + kink * 2.0**-10
+    found = central(along(lambda y: 3 * y + np.maximum(y - at, 0), x), step)
+    slopes = (3.0, 4.0) if kink == 0 else (3.0, 3.0)
+    assert all(abs(float(found.value[0]) - s) <= found.error[0] for s in slopes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flint import arb, ctx
+from jax.scipy.special import i0e, i1e
 
-from backprove.harness.oracles.exact import DerivativeProblem, Status
-from backprove.harness.oracles.mean_value import mean_value
+import backprove as bp
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Status
+from backprove.harness.oracles.mean_value import by_mean_value, mean_value
 from backprove.harness.systems import ball_functions as bf
 from backprove.harness.systems.ball_arrays import pointwise
 from backprove.harness.systems.duals import Dual, DualBalls
@@ -129,3 +133,83 @@ def test_programs_in_both_modes_and_outside_the_domain() -> None:
     assert mean_value(double, [np.array([2.0])], [np.array([1.5])]).status is Status.REFUTED
     assert mean_value(jvp, [np.array([-2.0])], [np.array([1.5])]).status is Status.OUTSIDE
     ctx.prec = 53
+
+
+def rule_of_i0e(slope: Callable[..., Any]) -> bp.Rule:
+    """A rule of exp(-|x|) I0(x), a function of which the derivative table has no row."""
+    return bp.Rule("i0e", forward=i0e, vjp=lambda x, g: g * slope(x), inputs={"x": bp.array("", nonzero=True)})
+
+
+def right_slope(x: Any) -> Any:
+    return i1e(x) - jnp.sign(x) * i0e(x)
+
+
+def wrong_slope(x: Any) -> Any:
+    return right_slope(x) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(right_slope, "holds"), (wrong_slope, "falsified")])
+def test_a_rule_without_a_row_in_the_table_is_decided(slope: Callable[..., Any], verdict: str) -> None:
+    """Relative 1e-9 is far below what differences of the float code can see."""
+    report = bp.check(rule_of_i0e(slope), points=200, dtypes=["float64"])
+    result = report.properties[0]
+    assert result.verdict == verdict
+    assert result.layers["exact"].agreed > 0 or verdict == "falsified"
+    if verdict == "falsified":
+        assert result.counterexample is not None and result.counterexample.oracle == "the mean-value form in balls"
+
+
+def test_without_the_second_form_nothing_decides_it() -> None:
+    case = vjp_problem(i0e, lambda x, g: g * wrong_slope(x), [()])
+    points = [np.array([0.5, -3.0])], [np.ones(2)]
+    with pytest.raises(UnsupportedPrimitive):
+        ExactLayer().derivative(case, *points)
+    found = ExactLayer(second=by_mean_value).derivative(case, *points)
+    assert [o.status for o in found] == [Status.REFUTED] * 2
+    assert found[0].argument == 0 and found[0].entry == ()
+    assert found[0].got_value == pytest.approx(float(wrong_slope(0.5)), rel=1e-6)  # JAX in float32
+
+
+class Shy:
+    """A function whose dual balls are too wide to tell anything."""
+
+    def __init__(self, function: Any) -> None:
+        self.balls = function.balls
+        self.function = function
+
+    def duals(self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0) -> Any:
+        values, moved, touched = self.function.duals(inputs, tangents, widen)
+        return values, [pointwise(lambda b: b + arb(0, 1e3), m) for m in moved], touched
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, Status.AGREES), (1 + 2.0**-40, Status.REFUTED)])
+def test_what_dual_balls_leave_undecided_is_decided(factor: float, status: Status) -> None:
+    case = vjp_problem(lambda x: jnp.exp(x).sum(), lambda x, g: g * jnp.exp(x) * factor, [(3,)])
+    case = dataclasses.replace(case, forward=Shy(case.forward), unit=2.0**-60)
+    points = [np.array([[0.5], [-3.0], [0.0]])], [np.ones(1)]
+    assert ExactLayer().derivative(case, *points)[0].status is Status.UNDECIDED
+    found = ExactLayer(second=by_mean_value).derivative(case, *points)[0]
+    assert found.status is status
+    if status is Status.REFUTED:
+        assert found.entry is not None and found.oracle == "the mean-value form in balls"
+
+
+def test_a_jump_is_no_refusal() -> None:
+    """The quotient across a jump grows as the step shrinks."""
+    case = vjp_problem(jnp.floor, lambda x, g: 0.0 * g, [()])
+    assert by_mean_value(case, [np.array([2.0])], [np.ones(1)]).status is Status.UNDECIDED
+    assert by_mean_value(case, [np.array([2.5])], [np.ones(1)]).status is Status.AGREES
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_no_member_of_the_derivative_at_a_kink_is_refused(value: float) -> None:
+    def vjp(x: Any, g: Any) -> Any:
+        return jnp.where(x > 0, g, jnp.where(x < 0, 0 * g, value * g))
+
+    case = vjp_problem(lambda x: jnp.maximum(x, 0), vjp, [()])
+    assert by_mean_value(case, [np.zeros(1)], [np.ones(1)]).status is not Status.REFUTED
+
+
+def test_rounded_literals_are_no_refusal() -> None:
+    case = vjp_problem(lambda x: jnp.exp(0.7 * x), lambda x, g: g * 0.7 * jnp.exp(0.7 * x) * (1 + 1e-15), [()])
+    assert by_mean_value(case, [np.array([1.5])], [np.ones(1)]).status is Status.UNDECIDED
