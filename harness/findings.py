@@ -11,11 +11,12 @@ from flint import ctx
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FloatFormat
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Finding
 from backprove.harness.execution import Trouble
 from backprove.harness.oracles.exact import DerivativeProblem, Outcome, Status, vector
 from backprove.harness.program import Program
-from backprove.harness.rounding import accurate, exceeds
+from backprove.harness.rounding import accurate, exceeds, near_max
 from backprove.harness.systems.balls import Undecided, lift
 from backprove.harness.systems.running import Bounded
 from backprove.harness.verdict import Verdict
@@ -60,6 +61,10 @@ class Findings:
             name = self.names[trouble.argument]
             return Finding(Verdict.ERROR, f"{trouble.text} {name}", argument=name)
         return Finding(Verdict.ERROR, trouble.text)
+
+    def wrong_dtype(self, dtype: str) -> Finding:
+        kind = "cotangents" if self.mode == "vjp" else "tangents"
+        return Finding(Verdict.ERROR, f"the {self.mode} returned {kind} of dtype {dtype} where floats were expected")
 
     def wrong_shape(self, shapes: Sequence[tuple[int, ...]]) -> Finding:
         kind = "cotangent" if self.mode == "vjp" else "tangent"
@@ -134,7 +139,7 @@ class Findings:
         try:
             if self.problem.forward.duals(balls, moved)[2].any():
                 return None  # a kink, where both may be right
-        except Undecided:
+        except (Undecided, UnsupportedPrimitive):
             return None
         truth = self.truth(x, d)
         for name, p, m, t in zip(self.result_names, plus, minus, truth or [], strict=False):
@@ -157,7 +162,7 @@ class Findings:
                 if self.has_convention
                 else "the value lies outside the generalized (Clarke) derivative at this kink"
             )
-        oracle = "smooth pieces that meet at the point, in ball arithmetic" if at_kink else "dual balls"
+        oracle = "smooth pieces that meet at the point, in ball arithmetic" if at_kink else o.oracle
         return Finding(
             Verdict.FALSIFIED, what, self.result_names[o.argument], o.entry, o.got_value, o.expected_value, oracle
         )
@@ -171,10 +176,7 @@ class Findings:
             return None
         for k, (r, t) in enumerate(zip(result, truth, strict=True)):
             for j in np.ndindex(r.shape):
-                # within 4096 roundings of the largest number (an exponential's argument amplifies them) an overflow is
-                # a rounding error like any other
-                limit = self.format.max * (1 - min(0.25, 4096 * self.format.u))
-                if not np.isfinite(r[j]) and abs(t[j]) < limit and self._representable(x, d):
+                if not np.isfinite(r[j]) and abs(t[j]) < near_max(self.format) and self._representable(x, d):
                     undefined = o.status is Status.UNDEFINED
                     what = (
                         "the formula has no value here (a division of zero by zero), where the derivative has one"

@@ -6,7 +6,10 @@ which broadcasts. The interpreter is the `vmap`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import weakref
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,15 +31,54 @@ class NumberSystem(Protocol):
 
 def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
     """The program's outputs at `inputs`, one value of the system per input (shape + points axis)."""
-    env: dict[int, Any] = {s: system.constant(c, _var_of(program, s)) for s, c in program.constants.items()}
+    steps = plan(program)
+    env: dict[int, Any] = dict(steps.constants(program, system))
     env.update(zip((v.slot for v in program.inputs), inputs, strict=True))
-    last = last_uses(program)
+    last = steps.last
     for i, equation in enumerate(program.equations):
         outputs = system.apply(equation, [env[v.slot] for v in equation.inputs])
         env.update(zip((v.slot for v in equation.outputs), outputs, strict=True))
         for slot in last[i]:
             env.pop(slot, None)
     return [env[v.slot] for v in program.outputs]
+
+
+@dataclass
+class Plan:
+    """What the evaluation of a program needs each time and never changes.
+
+    Attributes:
+        last: for each equation the slots that nothing later needs.
+        largest: entries per point of the largest value, at least 1.
+    """
+
+    last: list[list[int]]
+    largest: int
+    _constants: dict[Hashable, dict[int, Any]] = field(default_factory=dict)
+
+    def constants(self, program: Program, system: NumberSystem) -> dict[int, Any]:
+        """The constants by slot; kept where the system has a `key` that says what they depend on."""
+        key = getattr(system, "key", None)
+        found = None if key is None else self._constants.get(key)
+        if found is None:
+            found = {s: system.constant(c, _var_of(program, s)) for s, c in program.constants.items()}
+            if key is not None:
+                self._constants[key] = found
+        return found
+
+
+_PLANS: dict[int, Plan] = {}
+
+
+def plan(program: Program) -> Plan:
+    """The plan of a program, made once and dropped with it."""
+    found = _PLANS.get(id(program))
+    if found is None:
+        variables = [*program.inputs, *(v for e in program.equations for v in e.outputs)]
+        largest = max((math.prod(v.shape) for v in variables), default=1)
+        found = _PLANS[id(program)] = Plan(last_uses(program), max(largest, 1))
+        weakref.finalize(program, _PLANS.pop, id(program), None)
+    return found
 
 
 def last_uses(program: Program) -> list[list[int]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.dtypes import FORMATS, FloatFormat
 from backprove.harness.interpret import evaluate
 from backprove.harness.program import Equation, Program
 from backprove.harness.systems.floats import Floats
@@ -26,6 +26,14 @@ MARGIN = 2.0
 def run_floats(program: Program, arrays: Sequence[Array]) -> list[Array]:
     """The program in plain floats of its own dtypes, outputs as float64 with a points axis."""
     return Floats().run(program, arrays)
+
+
+def near_max(form: FloatFormat) -> float:
+    """Within 4096 roundings of the largest number an overflow is a rounding error like any other.
+
+    (An exponential's argument amplifies roundings so far.)
+    """
+    return form.max * (1 - min(0.25, 4096 * form.u))
 
 
 def exceeds(result: Array, value: Array, error: Array, dtype: str) -> Array:

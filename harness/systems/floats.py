@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from backprove.harness.dtypes import FORMATS
-from backprove.harness.interpret import evaluate
+from backprove.harness.interpret import evaluate, plan
 from backprove.harness.program import Equation, Program, Var
 from backprove.harness.systems import control, structural
 from backprove.harness.systems.base import System
@@ -35,6 +35,8 @@ class Floats(System):
     """The number system of NumPy's floats. Values are arrays, truth values bool (or int8 0/1) arrays."""
 
     name = "floats"
+    key = "floats"
+    """Constants are the same every time."""
 
     def constant(self, value: Array, var: Var) -> Array:
         return self._stored(np.asarray(value)[..., None], var.dtype)
@@ -73,7 +75,7 @@ class Floats(System):
         """
         arrays = [np.asarray(a) for a in arrays]
         points = np.broadcast_shapes(*(a.shape[-1:] for a in arrays))[0] if arrays else 1
-        size = min(CHUNK, max(64, ENTRIES // max(_largest(program), 1)))
+        size = min(CHUNK, max(64, ENTRIES // plan(program).largest))
         chunks = []
         with np.errstate(all="ignore"):
             for start in range(0, max(points, 1), size):
@@ -242,12 +244,6 @@ def _accumulated(ufunc: np.ufunc, e: Equation, inputs: Sequence[Array]) -> Array
 
 def _logical(e: Equation, truth: np.ufunc, bits: np.ufunc, inputs: Sequence[Array]) -> Array:
     return np.asarray((truth if e.outputs[0].dtype == "bool" else bits)(*inputs))
-
-
-def _largest(program: Program) -> int:
-    """Entries per point of the largest value."""
-    variables = [*program.inputs, *(v for e in program.equations for v in e.outputs)]
-    return max((int(np.prod(v.shape, dtype=np.int64)) for v in variables), default=1)
 
 
 def _maximum(a: Array, b: Array) -> Array:

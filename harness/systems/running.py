@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS, is_float
 from backprove.harness.errors import UsageError
-from backprove.harness.interpret import evaluate
+from backprove.harness.interpret import evaluate, plan
 from backprove.harness.program import Equation, Program, Var
 from backprove.harness.systems import running_reductions, running_rules
 from backprove.harness.systems import running_truth as truth
@@ -37,8 +37,11 @@ Array = NDArray[Any]
 COMPUTED = running_rules.COMPOSED | FUNCTIONS.keys()
 RULES = {**running_rules.ELEMENTWISE, **running_reductions.COMBINING}
 
-CHUNK = 4096
-"""Points that `run` evaluates at once; more would leave the cache."""
+CHUNK = 8192
+"""Most points that `run` evaluates at once; more would leave the cache."""
+
+ENTRIES = 2**15
+"""Most entries that one value of a chunk should have."""
 
 EXTENDED = np.finfo(np.longdouble).nmant + 1 >= 64
 """Whether `np.longdouble` is wider than float64 here."""
@@ -48,6 +51,8 @@ LITERAL_BITS = 12
 
 ELEMENTARY_ETA = 4.0
 """What underflow inside an elementary function (asin as 2 atan2(..)) may cost, in smallest normal numbers."""
+
+NO_ERROR = np.zeros(1)
 
 SMALLEST_BOUND = 2.0**-1060
 """The `eta` of the wide evaluation: bounds are float64 and cannot be smaller and still have digits."""
@@ -61,14 +66,14 @@ class Format:
         name: name of the format, None for the wide format itself.
         u: unit roundoff.
         tiny: smallest normal number.
-        max: largest finite number (in the wide format's type).
+        max: largest finite number; infinite for the wide format, whose bounds end with float64's range.
         wide: the wide format's unit roundoff divided by u.
     """
 
     name: str | None
     u: float
     tiny: float
-    max: Any
+    max: float
     wide: float
 
     def constant(self, primitive: str) -> tuple[float, float]:
@@ -116,34 +121,43 @@ class Running(System):
         self.narrowing_allowed = narrowing_allowed
         self.wide: type[np.floating[Any]] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
         self._formats: dict[str, Format] = {}
+        self.key = (dtype, unit, self.flush, literals, narrowing_allowed)
+        """What the values of constants depend on."""
 
     def lift(self, array: Array) -> Bounded:
         """Inputs of the format under test as `Bounded`: exact, but -0 is 0 and subnormal numbers may be flushed."""
-        v = np.asarray(array).astype(self.wide) + self.wide(0)
+        v = np.asarray(array).astype(self.wide)
+        v += self.wide(0)  # -0 becomes 0
         return Bounded(v, self._flushed(v))
 
-    def run(self, program: Program, arrays: Sequence[Array]) -> list[Bounded]:
+    def run(self, program: Program, arrays: Sequence[Array | Bounded]) -> list[Bounded]:
         """The program's outputs at many points, one `Bounded` of shape + points per output.
 
         Args:
             program: traced at the format under test.
-            arrays: one per input, shape + points (P, or 1 where it does not vary); integers and booleans as they are.
+            arrays: one per input, shape + points (P, or 1 where it does not vary); integers and booleans as they are,
+                floats that are not exact as `Bounded`.
 
         Raises:
             UnsupportedPrimitive: if there is no rule for a primitive of the program.
         """
-        points = max((a.shape[-1] for a in arrays), default=1)
-        if any(a.shape[-1] == 0 for a in arrays):
-            points = 0
+        counts = [(a.v if isinstance(a, Bounded) else a).shape[-1] for a in arrays]
+        points = 0 if 0 in counts else max(counts, default=1)
+        chunk = min(CHUNK, max(64, ENTRIES // plan(program).largest))
         parts: list[list[Bounded]] = []
-        for start in range(0, max(points, 1), CHUNK):
-            here = slice(start, start + CHUNK)
-            cut = [a if a.shape[-1] == 1 else a[..., here] for a in arrays]
-            inputs = [self.lift(a) if is_float(v.dtype) else a for v, a in zip(program.inputs, cut, strict=True)]
-            size = min(CHUNK, points - start)
+        for start in range(0, max(points, 1), chunk):
+            here = slice(start, start + chunk)
+            cut = [a if n == 1 else _cut(a, here) for a, n in zip(arrays, counts, strict=True)]
+            inputs = [
+                self.lift(a) if is_float(v.dtype) and not isinstance(a, Bounded) else a
+                for v, a in zip(program.inputs, cut, strict=True)
+            ]
+            size = min(chunk, points - start)
             with np.errstate(all="ignore"):
                 outputs = evaluate(program, self, *inputs)
             parts.append([self._result(o, v, size) for o, v in zip(outputs, program.outputs, strict=True)])
+        if len(parts) == 1:
+            return parts[0]
         columns = list(zip(*parts, strict=True))
         return [Bounded(*(np.concatenate([getattr(b, n) for b in c], axis=-1) for n in ("v", "e"))) for c in columns]
 
@@ -176,8 +190,13 @@ class Running(System):
         return Bounded(wide, np.where(np.isnan(v), np.inf, e))
 
     def _flushed(self, v: Array) -> NDArray[np.float64]:
-        a = np.abs(v)
-        return np.where((a < self.tested.tiny) & self.flush, a, 0).astype(np.float64)
+        e = np.zeros(v.shape)
+        if self.flush:
+            a = np.abs(v.astype(np.float64, copy=False))
+            small = a < self.tested.tiny
+            if small.any():
+                e[small] = a[small]
+        return e
 
     def map(self, function: Callable[..., Array], *values: Any) -> Any:
         if not any(isinstance(v, (Bounded, Doubtful)) for v in values):
@@ -223,13 +242,13 @@ class Running(System):
         if dtype not in self._formats:
             of_wide = np.finfo(self.wide)
             if self.unit is not None:
-                self._formats[dtype] = Format(None, self.unit, SMALLEST_BOUND, of_wide.max, 1.0)
+                self._formats[dtype] = Format(None, self.unit, SMALLEST_BOUND, np.inf, 1.0)
             else:
                 fmt = FORMATS[dtype]
                 if fmt.u > self.tested.u and not self.narrowing_allowed:
                     fmt = self.tested
                 unit = 2.0 ** -(of_wide.nmant + 1)
-                self._formats[dtype] = Format(fmt.name, fmt.u, fmt.tiny, self.wide(fmt.max), unit / fmt.u)
+                self._formats[dtype] = Format(fmt.name, fmt.u, fmt.tiny, fmt.max, unit / fmt.u)
         return self._formats[dtype]
 
     def eta(self, fmt: Format, k: float = 1.0) -> float:
@@ -240,7 +259,7 @@ class Running(System):
         self,
         fmt: Format,
         v: Array,
-        e: Array,
+        e: Array | float,
         *,
         k: float,
         cap: Array | None = None,
@@ -252,39 +271,54 @@ class Running(System):
         Args:
             fmt: what the equation is charged.
             v: value in the wide format.
-            e: propagated error; not a number where nothing is known.
+            e: propagated error; not a number where nothing is known. It and `cap` broadcast to the shape of `v`.
             k: relative error of the operation in units of u.
             cap: the operation itself never errs by more.
             eta: multiples of the smallest normal number that underflow may cost.
             top: largest absolute value met on the way (None: that of the result).
         """
-        a = np.abs(v)
-        e = np.asarray(e, dtype=np.float64)
-        r = ((a + e) * self.wide(k * fmt.u)).astype(np.float64)
+        out = Bounded(v, NO_ERROR)
+        a = out.size
+        total = (a + e) * (k * fmt.u)
         if cap is not None:
-            # the wide sum has an error of its own beside the capped one
-            r = np.minimum(r, cap.astype(np.float64)) + (fmt.wide * fmt.u * a.astype(np.float64) if fmt.name else 0.0)
-        total = e + r + eta * self.eta(fmt, k)
-        total = np.where((v == 0) & (e == 0), 0.0, total)
-        fits = np.isfinite(v) & ((a if top is None else np.maximum(a, top)) + total < fmt.max)
-        total = np.where(fits, total, np.inf)
-        return Bounded(v, np.broadcast_to(total, np.shape(v)))
+            total = np.minimum(total, cap)
+            if fmt.name:
+                # the wide sum has an error of its own beside the capped one
+                total += fmt.wide * fmt.u * a
+        total += e
+        total += eta * self.eta(fmt, k)
+        zero = a == 0
+        if zero.any():
+            total[zero & (np.asarray(e) == 0)] = 0.0
+        # a value that is infinite or not a number fits nowhere
+        fits = (a if top is None else np.maximum(a, top)) + total < fmt.max
+        if not fits.all():
+            total[~np.broadcast_to(fits, total.shape)] = np.inf
+        return out.within(total)
 
     def elementary(self, name: str, equation: Equation, x: Bounded) -> Bounded:
         """A function of running_functions."""
         function, fmt = FUNCTIONS[name], self.format(equation.outputs[0].dtype)
         v = function.value(x.v)
         k, kappa = fmt.constant(name)
-        # kappa: an implementation that rounds its argument evaluates f at a point within kappa u |x|
-        slack = x.e + kappa * fmt.u * (np.abs(x.v).astype(np.float64) + x.e) if kappa else x.e
-        e = np.where(slack == 0, 0.0, function.growth(x.v, slack))
-        known = np.isfinite(x.e)
-        if function.inside is not None:
-            known &= (x.e == 0) | function.inside(x.v, x.e)
-        e = np.where(known, e, np.inf)
+        e: Array | float = 0.0
+        if not (x.exact and kappa == 0):
+            # kappa: an implementation that rounds its argument evaluates f at a point within kappa u |x|
+            slack = x.e + kappa * fmt.u * (x.size + x.e) if kappa else x.e
+            e = function.growth(x.v, slack)
+            none = slack == 0
+            e = np.where(none, 0.0, e) if none.any() else e
+            known = np.isfinite(x.e)
+            if function.inside is not None:
+                known &= (x.e == 0) | function.inside(x.v, x.e)
+            e = e if known.all() else np.where(known, e, np.inf)
         if name in EXACT:
             return Bounded(v, np.where(np.isfinite(v) & ~np.isnan(e), e, np.inf))
         return self.rounded(fmt, v, e, k=k, eta=ELEMENTARY_ETA)
+
+
+def _cut(a: Array | Bounded, here: slice) -> Array | Bounded:
+    return Bounded(a.v[..., here], a.e[..., here]) if isinstance(a, Bounded) else a[..., here]
 
 
 def _union(points: Sequence[truth.Flags]) -> truth.Flags:

@@ -110,8 +110,18 @@ def erfc(v: Array) -> Array:
     return out
 
 
+def _expm1(e: Array) -> Array:
+    """exp(e) - 1 for e >= 0, or slightly more: e (1 + e) where that is the same to 2**-40."""
+    return np.asarray(e * (1 + e) if (e < 2.0**-40).all() else np.expm1(e))
+
+
+def _minus_log1p(q: Array) -> Array:
+    """-log(1 - q) for 0 <= q < 1, or slightly more."""
+    return np.asarray(q * (1 + q) if (q < 2.0**-40).all() else -np.log1p(-q))
+
+
 def _exp_growth(v: Array, e: Array) -> Array:
-    return np.asarray(np.exp(float64(v)) * np.expm1(e))
+    return np.asarray(np.exp(float64(v)) * _expm1(e))
 
 
 def _tan_growth(v: Array, e: Array) -> Array:
@@ -156,7 +166,7 @@ def _atanh_growth(v: Array, e: Array) -> Array:
 def _log_growth(distance: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
     def growth(v: Array, e: Array) -> Array:
         d = float64(distance(v))
-        return np.where(e < d, -np.log1p(-e / d), np.inf)
+        return np.where(e < d, _minus_log1p(e / d), np.inf)
 
     return growth
 
@@ -181,7 +191,7 @@ def round_half_away(v: Array) -> Array:
 
 FUNCTIONS: dict[str, Elementary] = {
     "exp": Elementary(np.exp, _exp_growth),
-    "exp2": Elementary(np.exp2, lambda v, e: np.exp2(float64(v)) * np.expm1(e * LN2)),
+    "exp2": Elementary(np.exp2, lambda v, e: np.exp2(float64(v)) * _expm1(e * LN2)),
     "expm1": Elementary(np.expm1, _exp_growth),
     "log": Elementary(np.log, _log_growth(lambda v: v), lambda v, e: e < v),
     "log1p": Elementary(np.log1p, _log_growth(lambda v: 1 + v), lambda v, e: e < 1 + v),

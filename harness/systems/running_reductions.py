@@ -35,6 +35,8 @@ def gamma(n: int, u: float) -> float:
 def extreme_error(x: Bounded, axes: tuple[int, ...], sign: int) -> Errors:
     """Error of a maximum (sign 1) or minimum (-1): the largest among the entries that may be the extreme one."""
     v = sign * x.v
+    if x.exact:
+        return np.zeros(np.max(v, axis=axes, initial=-np.inf).shape)
     floor = np.max(v - x.e, axis=axes, keepdims=True)
     # an infinite error makes its entry a candidate always
     candidate = (v + x.e >= floor) | ~np.isfinite(x.e)
@@ -145,7 +147,8 @@ def reduce_sum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bo
     x, axes = inputs[0], _axes(equation)
     n = int(np.prod([equation.inputs[0].shape[a] for a in axes]))
     fmt = system.format(equation.outputs[0].dtype)
-    return _summed(system, fmt, x.v.sum(axis=axes), np.abs(x.v).sum(axis=axes), x.e.sum(axis=axes), n)
+    e = np.zeros(1) if x.exact else x.e.sum(axis=axes)
+    return _summed(system, fmt, x.v.sum(axis=axes), x.size.sum(axis=axes), e, n)
 
 
 def cumsum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
@@ -153,7 +156,7 @@ def cumsum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounde
     n, fmt = equation.inputs[0].shape[axis], system.format(equation.outputs[0].dtype)
 
     def forwards(x: Bounded) -> Bounded:
-        return _summed(system, fmt, x.v.cumsum(axis), np.abs(x.v).cumsum(axis), x.e.cumsum(axis), n)
+        return _summed(system, fmt, x.v.cumsum(axis), x.size.cumsum(axis), x.e.cumsum(axis), n)
 
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
@@ -163,14 +166,14 @@ def dot_general(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     numbers, fmt = equation.params["dimension_numbers"], system.format(equation.outputs[0].dtype)
     subscripts = contraction(numbers, a.v.ndim - 1, b.v.ndim - 1)
     n = int(np.prod([a.v.shape[i] for i in numbers[0][0]]))
-    left, right = float64(np.abs(a.v)), float64(np.abs(b.v))
+    left, right = a.size, b.size
     v = np.einsum(subscripts, a.v, b.v)
     size = np.einsum(subscripts, left, right)
     e = np.zeros(())
-    if np.any(b.e > 0):
+    if not b.exact:
         e = e + np.einsum(subscripts, left, b.e)
-    if np.any(a.e > 0):
-        e = e + np.einsum(subscripts, a.e, right + b.e)
+    if not a.exact:
+        e = e + np.einsum(subscripts, a.e, reach(b))
     # one rounding per product besides those of the sum
     roundings = gamma(n, fmt.constant("mul")[0] * fmt.u)
     propagated = e + roundings * (size + e)
@@ -290,7 +293,7 @@ def scatter_add(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     def put(operand: Array, updates: Array) -> Array:
         return structural.put_positions(operand, where, updates, np.add)
 
-    v, size, e = put(x.v, new.v), put(np.abs(x.v), np.abs(new.v)), put(x.e, new.e)
+    v, size, e = put(x.v, new.v), put(x.size, new.size), put(x.e, new.e)
     count = put(np.zeros(x.v.shape), np.ones(new.v.shape))
     n = int(count.max(initial=0.0)) + 1
     summed = _summed(system, fmt, v, size, e, n)

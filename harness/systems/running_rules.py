@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Rule = Callable[["Running", Equation, Sequence[Any]], Any]
 
+NO_DOUBT = np.zeros(1, dtype=bool)
+
 COMPOSED = frozenset({"pow", "atan2", "rem"})
 """Functions of two arguments whose rounding constants are measured."""
 
@@ -30,8 +32,15 @@ def _format(system: Running, equation: Equation) -> Format:
 
 
 def _gap(a: Array, b: Array) -> Array:
-    """a - b, and 0 where both are the same infinity."""
-    return np.where(a == b, 0, a - b)
+    """a - b in float64, rounded to nearest, and 0 where both are the same infinity."""
+    d = float64(a - b)
+    lost = np.isnan(d)
+    return np.where(lost & (a == b), 0.0, d) if lost.any() else d
+
+
+def _weighted(size: Array, e: Array, exact: bool) -> Array | float:
+    """`size * e`, skipped where there is no error."""
+    return 0.0 if exact else np.asarray(size * e)
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -41,24 +50,38 @@ def add(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     a, b = inputs
     v = a.v - b.v if equation.primitive == "sub" else a.v + b.v
     fmt = _format(system, equation)
-    out = system.rounded(fmt, v, a.e + b.e, k=fmt.constant("add")[0], cap=np.minimum(reach(a), reach(b)))
+    e = a.e + b.e
+    out = system.rounded(fmt, v, e, k=fmt.constant("add")[0], cap=np.minimum(reach(a), reach(b)))
     # an exact infinity (a mask) plus a number that cannot overflow is that infinity
-    infinite = np.isinf(v) & np.isfinite(a.e + b.e)
-    return Bounded(v, np.where(infinite, 0.0, out.e)) if infinite.any() else out
+    infinite = np.isinf(out.size)
+    if infinite.any():
+        infinite &= np.isinf(v) & np.isfinite(e)
+        return out.within(np.where(infinite, 0.0, out.e))
+    return out
 
 
 def multiply(system: Running, fmt: Format, a: Bounded, b: Bounded) -> Bounded:
-    e = np.abs(a.v) * b.e + np.abs(b.v) * a.e + a.e * b.e
+    e = _weighted(a.size, b.e, b.exact) + _weighted(b.size, a.e, a.exact)
+    if not (a.exact or b.exact):
+        e += a.e * b.e
     return system.rounded(fmt, a.v * b.v, e, k=fmt.constant("mul")[0])
 
 
 def divide(system: Running, fmt: Format, a: Bounded, b: Bounded, k: float) -> Bounded:
     q = a.v / b.v
-    least = np.abs(b.v) - b.e
-    e = np.where(least > 0, (a.e + np.abs(q) * b.e) / least, np.inf)
+    quotient = np.abs(float64(q))
+    least = b.size if b.exact else b.size - b.e
+    e: Array | float = 0.0
+    if not (a.exact and b.exact):
+        e = (a.e + _weighted(quotient, b.e, b.exact)) / least
+    apart = least > 0
+    if not apart.all():
+        e = np.where(apart, e, np.inf)
     if system.flush:
         # XLA divides by a broadcast number as a * (1 / b), and flushes 1 / b to zero
-        e = np.where(reach(b) >= 1 / fmt.tiny, e + np.abs(q), e)
+        flushed = reach(b) >= 1 / fmt.tiny
+        if flushed.any():
+            e = np.where(flushed, e + quotient, e)
     return system.rounded(fmt, q, e, k=k)
 
 
@@ -72,7 +95,9 @@ def div(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
 
 
 def neg(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
-    return Bounded(-inputs[0].v, inputs[0].e)
+    out = Bounded(-inputs[0].v, inputs[0].e)
+    vars(out)["size"] = inputs[0].size
+    return out
 
 
 def absolute(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
@@ -81,7 +106,7 @@ def absolute(system: Running, equation: Equation, inputs: Sequence[Any]) -> Boun
 
 def sign(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x = inputs[0]
-    e = np.where((np.abs(x.v) <= x.e) & (x.e > 0), 2.0, 0.0)
+    e = np.where((x.size <= x.e) & (x.e > 0), 2.0, 0.0)
     return Bounded(np.sign(x.v), np.where(np.isfinite(x.e), e, np.inf))
 
 
@@ -177,17 +202,23 @@ def compare(system: Running, equation: Equation, inputs: Sequence[Any]) -> NDArr
     name = equation.primitive
     if equation.inputs[0].slot == equation.inputs[1].slot or a is b:
         return np.full(a.v.shape, name in ("eq", "le", "ge"), np.int8)
+    decided = _COMPARE[name](a.v, b.v)
+    if a.exact and b.exact:
+        return truth.encode(decided, NO_DOUBT)
     reachable = a.e + b.e
     doubt = ((np.abs(_gap(a.v, b.v)) <= reachable) & (reachable > 0)) | ~np.isfinite(reachable)
-    return truth.encode(_COMPARE[name](a.v, b.v), doubt)
+    return truth.encode(decided, doubt)
 
 
 def pick(a: Bounded, b: Bounded, sign: int) -> Bounded:
     """max (sign 1) or min (-1); where one side surely wins it alone counts."""
+    v = (np.maximum if sign > 0 else np.minimum)(a.v, b.v)
+    if a.exact and b.exact:
+        return Bounded(v, np.zeros(v.shape))
     gap = sign * _gap(a.v, b.v)
     reachable = a.e + b.e
     e = np.where(gap > reachable, a.e, np.where(-gap > reachable, b.e, np.maximum(a.e, b.e)))
-    return Bounded((np.maximum if sign > 0 else np.minimum)(a.v, b.v), e)
+    return Bounded(v, e)
 
 
 def extreme(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
@@ -203,11 +234,13 @@ def select(which: Any, cases: Sequence[Any]) -> Any:
     """Entry by entry `cases[which]`; an undecided truth value takes the nominal case, the others bound its error."""
     which = np.asarray(which)
     logical = which.dtype in (np.bool_, np.int8)
-    index = truth.nominal(which).astype(np.int64) if logical else which
+    index = truth.nominal(which) if logical else which
     doubt = truth.undecided(which) if logical else np.zeros(which.shape, bool)
     if isinstance(cases[0], Bounded):
         v = _choose(index, [c.v for c in cases])
-        e = _choose(index, [c.e for c in cases])
+        e = cases[0].e if all(c.exact for c in cases) else _choose(index, [c.e for c in cases])
+        if e.shape != v.shape:
+            e = np.broadcast_to(e, v.shape)
         if doubt.any():
             spread = [float64(np.abs(_gap(c.v, v))) + c.e for c in cases]
             hull = np.maximum.reduce([np.where(np.isnan(s), np.inf, s) for s in spread])
@@ -228,7 +261,7 @@ def select(which: Any, cases: Sequence[Any]) -> Any:
 def _choose(index: Array, cases: Sequence[Array]) -> Array:
     out = cases[0]
     for i, case in enumerate(cases[1:], 1):
-        out = np.where(index == i, case, out)
+        out = np.where(index if index.dtype == np.bool_ else index == i, case, out)
     return out
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Flags = NDArray[np.bool_]
+
+SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,33 @@ class Bounded:
     v: Array
     e: NDArray[np.float64]
 
+    @cached_property
+    def size(self) -> NDArray[np.float64]:
+        """|v| in float64, in which bounds are computed: infinite beyond its range, and no zero unless v is one."""
+        if self.v.dtype == np.float64:
+            return np.abs(self.v)
+        with np.errstate(over="ignore"):
+            a = np.abs(self.v.astype(np.float64))
+        vanished = a < SMALLEST_NORMAL
+        if vanished.any():
+            a[vanished & (self.v != 0)] = SMALLEST_NORMAL
+        return a
 
-def reach(x: Bounded) -> Array:
-    """Largest absolute value that the float program may have, in the wide format."""
-    return np.asarray(np.abs(x.v) + x.e)
+    def within(self, e: NDArray[np.float64]) -> Bounded:
+        """The same value with another bound."""
+        out = Bounded(self.v, e if e.shape == self.v.shape else np.broadcast_to(e, self.v.shape))
+        vars(out)["size"] = self.size
+        return out
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether no entry can be off."""
+        return not self.e.any()
+
+
+def reach(x: Bounded) -> NDArray[np.float64]:
+    """Largest absolute value that the float program may have, in float64."""
+    return x.size if x.exact else np.asarray(x.size + x.e)
 
 
 @dataclass(frozen=True)
@@ -56,19 +82,24 @@ def codes(truth: Any) -> NDArray[np.int8]:
 
 def nominal(truth: Any) -> Flags:
     """What the real-arithmetic program decides."""
-    t = codes(truth)
-    return np.asarray((t == 1) | (t == 4))
+    t: Array = np.asarray(truth)
+    return t if t.dtype == np.bool_ else np.asarray((t == 1) | (t == 4))
 
 
 def undecided(truth: Any) -> Flags:
     """Where rounding may decide otherwise."""
-    return np.asarray(codes(truth) >= 2)
+    t: Array = np.asarray(truth)
+    return np.zeros(t.shape, bool) if t.dtype == np.bool_ else np.asarray(t >= 2)
 
 
 def encode(value: Flags, doubt: Flags) -> NDArray[np.int8]:
     """Codes from nominal values and flags of doubt."""
     plain = np.asarray(value).astype(np.int8)
-    return np.where(doubt, 2 + 2 * plain, plain).astype(np.int8)
+    doubt = np.asarray(doubt)
+    if not doubt.any():
+        shape = np.broadcast_shapes(plain.shape, doubt.shape)
+        return plain if plain.shape == shape else np.broadcast_to(plain, shape)
+    return np.where(doubt, 2 + 2 * plain, plain)
 
 
 def negate(a: Any) -> NDArray[np.int8]:

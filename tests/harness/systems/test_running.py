@@ -14,7 +14,8 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive, UsageError
 from backprove.harness.interpret import evaluate
 from backprove.harness.program import Program, trace
-from backprove.harness.systems.running import CHUNK, Bounded, Running
+from backprove.harness.systems import running
+from backprove.harness.systems.running import CHUNK, EXTENDED, Bounded, Running
 
 
 def test_literals_are_exact_in_the_wide_evaluation_and_rounded_in_the_tested_one() -> None:
@@ -130,3 +131,27 @@ def test_a_program_evaluates_in_the_interpreter_too() -> None:
     system = Running("float32")
     out: Bounded = evaluate(program, system, system.lift(np.array([0.5])))[0]
     assert out.v == np.tanh(0.5) and 0 < out.e[0] < 1e-6
+
+
+@pytest.mark.skipif(not EXTENDED, reason="np.longdouble is float64 here")
+def test_sizes_outside_float64_are_never_taken_for_smaller() -> None:
+    v = np.array([np.longdouble(2) ** -1100, 0, np.longdouble(2) ** 1100, -3, np.nan], dtype=np.longdouble)
+    size = Bounded(v, np.zeros(5)).size
+    assert size[:4].tolist() == [float(np.finfo(np.float64).tiny), 0.0, np.inf, 3.0] and np.isnan(size[4])
+
+
+def test_inputs_may_come_with_their_own_error() -> None:
+    program = trace(lambda x, y: x * y, ((), "float64"), ((), "float64"))
+    x = Bounded(np.array([3.0, 3.0], dtype=Running("float64").wide), np.array([0.0, 1e-3]))
+    (out,) = Running("float64", unit=2.0**-64).run(program, [x, np.array([2.0])])
+    assert out.v.tolist() == [6.0, 6.0]
+    assert out.e[0] < 1e-15 and 2e-3 <= out.e[1] < 2.001e-3
+
+
+def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = trace(lambda x: jnp.exp(x).sum() * jnp.tanh(x), ((3,), "float32"))
+    x = np.linspace(-5, 5, 600).reshape(3, 200)
+    (whole,) = Running("float32").run(program, [x])
+    monkeypatch.setattr(running, "CHUNK", 64)
+    (parts,) = Running("float32").run(program, [x])
+    assert np.array_equal(whole.v, parts.v) and np.array_equal(whole.e, parts.e)
