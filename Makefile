@@ -52,9 +52,8 @@ mutate: $(READY) ## how many broken variants of each rule the properties refuse
 soak: $(READY) ## false alarms and kills of the mutant suite at many points; figures in docs/measurements
 	@"$(RUN)" -m scripts.soak $(ARGS)
 
-bench: $(READY) ## time a full catalogue run, reports included
-	@start=$$(date +%s); "$(RUN)" -m backprove verify --profile ci $(ARGS); status=$$?; \
-	echo "bench: the catalogue took $$(( $$(date +%s) - start )) s (exit status $$status)"; exit $$status
+bench: $(READY) ## checks per second beside other checkers, whole runs, scaling; tables in docs/benchmark.md
+	@"$(RUN)" -m scripts.bench --readme README.md $(ARGS)
 
 lint: $(READY) ## ruff: rules and formatting
 	@"$(RUN)" -m ruff check $(ARGS) . && "$(RUN)" -m ruff format --check .
