@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from backprove.harness.annotations import inputs_of
 from backprove.harness.errors import UsageError
-from backprove.harness.rule import Rule
-from backprove.strategies.array import ArraySpec
+from backprove.harness.rule import Rule, shown_as
+from backprove.harness.structures import flat_inputs, is_structured
+from backprove.harness.torch_rules import from_torch
+
+__all__ = ["from_fwd_bwd", "from_jax", "from_torch"]
 
 
-def from_jax(fn: Any, *, inputs: Mapping[str, ArraySpec], name: str | None = None) -> Rule:
+def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
 
     The rule is applied through `jax.jvp` or `jax.vjp`, so that `nondiff_argnums` and JAX's own checks of structure
@@ -21,7 +26,8 @@ def from_jax(fn: Any, *, inputs: Mapping[str, ArraySpec], name: str | None = Non
     Args:
         fn: the decorated function, or a `functools.partial` of one.
         inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are bound with `functools.partial`, left
-            to their defaults, or integers.
+            to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the jaxtyping
+            annotations of the undecorated function.
         name: defaults to the function's own name.
 
     Raises:
@@ -44,8 +50,16 @@ def from_jax(fn: Any, *, inputs: Mapping[str, ArraySpec], name: str | None = Non
     undecorated: Callable[..., Any] = decorated.fun
     if isinstance(fn, functools.partial):
         undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
+    if inputs is None:
+        inputs = inputs_of(undecorated, f"from_jax({label})")
     _refuse_nondiff(label, fn, decorated, inputs)
-    places = [i for i, spec in enumerate(inputs.values()) if spec.differentiable]
+    trees: list[Any] = [jax.tree.structure(spec) for spec in inputs.values()]
+    specs = flat_inputs(inputs)
+    places = [i for i, spec in enumerate(specs.values()) if getattr(spec, "differentiable", False)]
+
+    def packed(leaves: Sequence[Any]) -> list[Any]:
+        rest = iter(leaves)
+        return [tree.unflatten([next(rest) for _ in range(tree.num_leaves)]) for tree in trees]
 
     def flat(values: Any) -> Any:
         leaves = jax.tree_util.tree_leaves(values)
@@ -56,36 +70,48 @@ def from_jax(fn: Any, *, inputs: Mapping[str, ArraySpec], name: str | None = Non
             full = list(primals)
             for i, x in zip(places, moved, strict=True):
                 full[i] = x
-            return fn(*full)
+            return fn(*packed(full))
 
         return restricted, [jax.numpy.asarray(primals[i]) for i in places]
 
     def forward(*primals: Any) -> Any:
-        return flat(undecorated(*primals))
+        return flat(undecorated(*packed(primals)))
 
     def jvp(*arguments: Any) -> Any:
-        f, moved = of_differentiable(arguments[: len(inputs)])
-        return flat(jax.jvp(f, moved, [jax.numpy.asarray(t) for t in arguments[len(inputs) :]])[1])
+        f, moved = of_differentiable(arguments[: len(specs)])
+        _, moved_out = jax.jvp(f, moved, [jax.numpy.asarray(t) for t in arguments[len(specs) :]])
+        # integer outputs have no tangent
+        return flat(jax.tree.map(lambda t: None if t.dtype == jax.dtypes.float0 else t, moved_out))
 
     def vjp(*arguments: Any) -> Any:
-        f, moved = of_differentiable(arguments[: len(inputs)])
+        f, moved = of_differentiable(arguments[: len(specs)])
         out, pullback = jax.vjp(f, *moved)
-        cotangents = [jax.numpy.asarray(g) for g in arguments[len(inputs) :]]
-        found = pullback(jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(out), cotangents))
+        leaves = jax.tree.leaves(out)
+        tree: Any = jax.tree.structure(out)
+        given = iter(arguments[len(specs) :])
+        cotangents = [
+            jax.numpy.asarray(next(given))
+            if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)
+            else np.zeros(leaf.shape, jax.dtypes.float0)
+            for leaf in leaves
+        ]
+        found = pullback(tree.unflatten(cotangents))
         return found[0] if len(found) == 1 else tuple(found)
 
-    shown = functools.wraps(undecorated)(forward)
+    # with pytrees the signature of the undecorated function is not that of the leaves
+    shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:
-        return Rule(label, forward=shown, jvp=_shown_as(jvp, decorated.jvp), inputs=inputs)
-    return Rule(label, forward=shown, vjp=_shown_as(vjp, decorated.bwd), inputs=inputs)
+        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), inputs=specs)
+    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), inputs=specs)
 
 
-def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, ArraySpec]) -> None:
+def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any]) -> None:
     bound = len(fn.args) if isinstance(fn, functools.partial) else 0
     specs = list(inputs.items())
     for position in decorated.nondiff_argnums:
         k = position - bound
-        if 0 <= k < len(specs) and specs[k][1].differentiable:
+        leaves = flat_inputs(dict(specs[k : k + 1])) if k >= 0 else {}
+        if any(getattr(spec, "differentiable", False) for spec in leaves.values()):
             raise UsageError(
                 f"from_jax: input {specs[k][0]!r} of {name} is in nondiff_argnums and has no derivative; "
                 f"leave it out of inputs and bind it, as in functools.partial({name}, {specs[k][0]}=...)"
@@ -93,7 +119,11 @@ def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Arr
 
 
 def from_fwd_bwd(
-    fwd: Callable[..., Any], bwd: Callable[..., Any], *, inputs: Mapping[str, ArraySpec], name: str | None = None
+    fwd: Callable[..., Any],
+    bwd: Callable[..., Any],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    name: str | None = None,
 ) -> Rule:
     """The rule of a forward that keeps residuals and a backward that uses them.
 
@@ -101,7 +131,7 @@ def from_fwd_bwd(
         fwd: `fwd(*inputs) -> (out, residuals)`.
         bwd: `bwd(residuals, cotangent)` -> cotangent of the one differentiable input or a tuple, one per
             differentiable input; with several outputs `cotangent` is a tuple.
-        inputs: argument name -> `array(...)`.
+        inputs: argument name -> `array(...)`, or a pytree of these; None reads the jaxtyping annotations of fwd.
         name: defaults to fwd's own name.
 
     Raises:
@@ -111,6 +141,7 @@ def from_fwd_bwd(
         if not callable(function):
             raise UsageError(f"from_fwd_bwd: {label} must be a function, got {function!r}")
     label = name or str(getattr(fwd, "__name__", "rule"))
+    stated = inputs_of(fwd, f"from_fwd_bwd({label})") if inputs is None else inputs
 
     def pair(*primals: Any) -> tuple[Any, Any]:
         result = fwd(*primals)
@@ -123,81 +154,9 @@ def from_fwd_bwd(
         return pair(*primals)[0]
 
     def vjp(*arguments: Any) -> Any:
-        _, residuals = pair(*arguments[: len(inputs)])
-        cotangents = arguments[len(inputs) :]
+        _, residuals = pair(*arguments[: len(stated)])
+        cotangents = arguments[len(stated) :]
         found = bwd(residuals, cotangents[0] if len(cotangents) == 1 else tuple(cotangents))
         return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
-    return Rule(label, forward=forward, vjp=_shown_as(vjp, bwd), inputs=inputs)
-
-
-def _shown_as(function: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with its own signature, whose text in the report is that of `original`."""
-    function.__signature__ = inspect.signature(function)
-    function.__wrapped__ = original
-    return function  # type: ignore[no-any-return]
-
-
-def from_torch(function: Any, *, inputs: Mapping[str, ArraySpec], name: str | None = None) -> Rule:
-    """The rule of a `torch.autograd.Function`.
-
-    Forward is `Function.apply` on copies of the inputs; the pullback is `torch.autograd.grad` through it. A gradient
-    that is None counts as zero, as it does for torch's users.
-
-    Args:
-        function: the subclass of `torch.autograd.Function`.
-        inputs: argument name -> `array(...)`, in the order of forward's parameters after `ctx`.
-        name: defaults to the class's name.
-
-    Raises:
-        UsageError: when torch is not installed or `function` is not such a class.
-    """
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("from_torch needs torch, which is not installed: pip install 'backprove[torch]'") from None
-    if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
-        raise UsageError(f"from_torch: expected a subclass of torch.autograd.Function, got {function!r}")
-    cls: Any = function
-    specs = list(inputs.values())
-
-    def tensors(arrays: tuple[Any, ...], requires_grad: bool) -> list[Any]:
-        out = [_to_tensor(torch, a) for a in arrays]
-        for t, spec in zip(out, specs, strict=True):
-            if spec.differentiable:
-                t.requires_grad_(requires_grad)
-        return out
-
-    def forward(*arrays: Any) -> Any:
-        with torch.no_grad():
-            out = cls.apply(*tensors(arrays, requires_grad=False))
-        return tuple(_to_numpy(torch, o) for o in out) if isinstance(out, tuple) else _to_numpy(torch, out)
-
-    def vjp(*arguments: Any) -> Any:
-        primals = tensors(arguments[: len(specs)], requires_grad=True)
-        out = cls.apply(*primals)
-        outs = out if isinstance(out, tuple) else (out,)
-        cotangents = [_to_tensor(torch, g) for g in arguments[len(specs) :]]
-        # Outputs marked as non-differentiable (indices, masks) take no cotangent.
-        pairs = [(o, g) for o, g in zip(outs, cotangents, strict=True) if o.requires_grad]
-        moved = [p for p, spec in zip(primals, specs, strict=True) if spec.differentiable]
-        grads = torch.autograd.grad([o for o, _ in pairs], moved, [g for _, g in pairs], allow_unused=True)
-        found = [_to_numpy(torch, torch.zeros_like(p) if g is None else g) for p, g in zip(moved, grads, strict=True)]
-        return found[0] if len(found) == 1 else tuple(found)
-
-    return Rule(name or str(function.__name__), forward=forward, vjp=_shown_as(vjp, cls.backward), inputs=inputs)
-
-
-def _to_tensor(torch: Any, array: Any) -> Any:
-    """A tensor with a copy of `array`; torch reads no bfloat16 of NumPy, float32 carries it exactly."""
-    import numpy as np
-
-    a = np.array(array)
-    if str(a.dtype) == "bfloat16":
-        return torch.from_numpy(a.astype(np.float32)).to(torch.bfloat16)
-    return torch.from_numpy(a)
-
-
-def _to_numpy(torch: Any, tensor: Any) -> Any:
-    t = tensor.detach().cpu()
-    return (t.to(torch.float32) if t.dtype == torch.bfloat16 else t).numpy()
+    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd), inputs=stated)

@@ -10,7 +10,17 @@ from collections.abc import Callable, Sequence
 
 from backprove.harness.binding import Binder
 from backprove.harness.claims import Derivative
-from backprove.harness.diagnoses import axes, directions, kinks, points, regions, scaling, structure
+from backprove.harness.diagnoses import (
+    axes,
+    directions,
+    kinks,
+    points,
+    regions,
+    repeats,
+    rounded_quotient,
+    scaling,
+    structure,
+)
 from backprove.harness.diagnoses.evidence import Evidence, gather
 from backprove.harness.diagnoses.state import frozen, stateful
 from backprove.harness.function import quiet
@@ -35,6 +45,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     axes.transposed_axes,
     axes.axis_forgotten,
     regions.region,
+    repeats.overwritten,
+    rounded_quotient.rounded_quotient,
     points.elsewhere,
     frozen,
     scaling.variable_factor,

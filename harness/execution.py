@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
+from backprove.harness.errors import ContractError
 from backprove.harness.function import Function, Signature, cast, flatten, quiet
 
 Array = NDArray[Any]
@@ -129,7 +130,7 @@ def plain_values(
                 got = [g for g in got if g.dtype.kind not in "iub"]
             if len(got) == len(out):
                 for o, g in zip(out, got, strict=True):
-                    if g.shape == o.shape[:-1]:
+                    if g.shape == o.shape[:-1] and _is_real(g):
                         o[..., i] = g
     return out
 
@@ -141,10 +142,16 @@ def _call(
     before = [a.copy() for a in arguments]
     try:
         got = function.at(*arguments)
+    except ContractError as why:
+        return Trouble("raised", str(why))
     except Exception as why:
         return Trouble("raised", f"{function.label} raised {type(why).__name__}: {why}")
     if floats_only:
         got = [g for g in got if g.dtype.kind not in "iub"]
+    strange = next((g for g in got if not _is_real(g)), None)
+    if strange is not None:
+        what = "text" if strange.dtype.kind in "US" else f"an array of dtype {strange.dtype}"
+        return Trouble("raised", f"{function.label} returned {what} where an array of real numbers was expected")
     found = tuple(g.shape for g in got)
     if found != tuple(shapes):
         return Trouble("shape", f"{function.label} returned shapes {[list(s) for s in found]}", shapes=found)
@@ -153,6 +160,17 @@ def _call(
             return Trouble("changed", f"{function.label} changed its argument", argument=k)
     # a view of an argument may change with the next call
     return [np.array(g) for g in got]
+
+
+def _is_real(a: Array) -> bool:
+    """Whether an array holds real numbers; one of objects may."""
+    if a.dtype.kind != "O":
+        return a.dtype.kind in "iubfV"
+    try:
+        a.astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _same(a: Sequence[Array], b: Sequence[Array], dtype: str, factor: float) -> bool:

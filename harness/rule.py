@@ -9,11 +9,14 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from types import FrameType, FunctionType
 from typing import Any
 
+from backprove.harness.annotations import inputs_of
 from backprove.harness.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.errors import UsageError
+from backprove.harness.structures import flat_inputs, flattened, is_structured
 from backprove.strategies.array import ArraySpec
 
 
@@ -23,8 +26,11 @@ class Rule:
 
     Args:
         name: how reports call the rule.
-        forward: `forward(*inputs)` -> array or tuple of arrays.
-        inputs: argument name -> `array(...)`, in the order of forward's parameters.
+        forward: `forward(*inputs)` -> array or tuple of arrays (or a pytree, or a tuple of pytrees).
+        inputs: argument name -> `array(...)`, in the order of forward's parameters; a pytree of them where the argument
+            is one, as in `{"params": {"W": array("m n"), "b": array("m")}}`. None reads the jaxtyping annotations of
+            forward. Tangents, cotangents and results have the structure of what they belong to, with None at leaves
+            that are integers, masks or indices.
         jvp: `jvp(*inputs, *tangents)` -> output tangent(s); one tangent per differentiable input, in order.
         vjp: `vjp(*inputs, *cotangents)` -> cotangent of the one differentiable input, or a tuple with one per
             differentiable input; one cotangent per output. At least one of jvp and vjp is given.
@@ -45,7 +51,7 @@ class Rule:
     name: str
     _: KW_ONLY
     forward: Callable[..., Any]
-    inputs: Mapping[str, ArraySpec]
+    inputs: Mapping[str, Any] = None  # type: ignore[assignment]
     jvp: Callable[..., Any] | None = None
     vjp: Callable[..., Any] | None = None
     reference: Callable[..., Any] | str | None = None
@@ -59,6 +65,10 @@ class Rule:
         name: Any = self.name  # what callers pass may be anything
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {name!r}')
+        if self.inputs is None:
+            if not callable(self.forward):
+                raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
+            object.__setattr__(self, "inputs", inputs_of(self.forward, f"Rule({self.name!r})"))
         object.__setattr__(self, "inputs", _checked_inputs(self.name, self.inputs))
         if isinstance(self.reference, str):
             object.__setattr__(self, "reference", _import_dotted(self.name, self.reference))
@@ -74,11 +84,20 @@ class Rule:
 
     @property
     def differentiable(self) -> tuple[str, ...]:
-        """Names of the inputs that have tangents and cotangents."""
-        return tuple(n for n, spec in self.inputs.items() if spec.differentiable)
+        """Names of the inputs that have tangents and cotangents; `params.W` where an input is a pytree."""
+        return tuple(n for n, spec in flat_inputs(self.inputs).items() if spec.differentiable)
+
+    @cached_property
+    def flat(self) -> Rule:
+        """The rule as the engine sees it: one input per array, outputs and results tuples of arrays.
+
+        This is the rule itself unless it has pytrees; forward is then called once to know its outputs.
+        """
+        return flattened(self)
 
     def _check_functions(self) -> None:
-        n, d = len(self.inputs), len(self.differentiable)
+        n = len(self.inputs)
+        d = sum(any(s.differentiable for s in flat_inputs({k: v}).values()) for k, v in self.inputs.items())
         primals = f"one argument per input ({', '.join(self.inputs)})"
         of_jvp = f"{primals} and one tangent per differentiable input ({', '.join(self.differentiable)})"
         of_vjp = f"{primals} and one cotangent per output of forward"
@@ -119,33 +138,52 @@ def to_claims(rule: Rule) -> list[tuple[str, Claim]]:
     return claims
 
 
-def _checked_inputs(name: str, inputs: Any) -> dict[str, ArraySpec]:
+def _checked_inputs(name: str, inputs: Any) -> dict[str, Any]:
     example = '{"z": bp.array("m n")}'
     if not isinstance(inputs, Mapping):
         raise UsageError(
             f"Rule({name!r}): inputs must map argument names to bp.array(...), such as {example}, got {inputs!r}"
         )
-    for key, spec in inputs.items():
+    for key in inputs:
         if not isinstance(key, str):
             raise UsageError(f"Rule({name!r}): the names in inputs must be strings, got {key!r}")
+    flat = _leaves(name, inputs)
+    for key, spec in flat.items():
         if not isinstance(spec, ArraySpec):
             hint = (
                 f"write bp.array({spec!r})" if isinstance(spec, str) else f"expected bp.array(...), such as {example}"
             )
             raise UsageError(f"Rule({name!r}): input {key!r} is {spec!r}; {hint}")
-    if not any(spec.differentiable for spec in inputs.values()):
+    if not any(spec.differentiable for spec in flat.values()):
         raise UsageError(
-            f"Rule({name!r}): no input is differentiable ({', '.join(inputs) or 'inputs is empty'}); "
+            f"Rule({name!r}): no input is differentiable ({', '.join(flat) or 'inputs is empty'}); "
             "at least one must be a bp.array of floats that is neither a mask nor an index"
         )
-    sizes = {n for spec in inputs.values() for n in spec.names}
-    for key, spec in inputs.items():
+    sizes = {n for spec in flat.values() for n in spec.names}
+    for key, spec in flat.items():
         if isinstance(spec.high, str) and spec.high not in sizes:
             raise UsageError(
                 f"Rule({name!r}): input {key!r} has high={spec.high!r}, which is no dimension of any input "
                 f"(there are: {', '.join(sorted(sizes)) or 'none'})"
             )
     return dict(inputs)
+
+
+def _leaves(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted name -> what stands there; anything but a container of arrays is a leaf, to be refused with its name."""
+    if not is_structured(inputs) or not any(isinstance(v, (Mapping, tuple, list)) for v in inputs.values()):
+        return dict(inputs)
+    try:
+        return flat_inputs(inputs)
+    except (UsageError, TypeError, ValueError) as why:  # no structure, or keys that cannot be ordered
+        raise UsageError(f"Rule({name!r}): {why}") from None
+
+
+def shown_as(function: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its own signature, whose text in the report is that of `original`."""
+    function.__signature__ = inspect.signature(function)
+    function.__wrapped__ = original
+    return function  # type: ignore[no-any-return]
 
 
 def _import_dotted(name: str, dotted: str) -> Callable[..., Any]:
@@ -198,9 +236,11 @@ def _check_arity(name: str, label: str, function: Any, low: int, high: int | Non
 
 
 def _call_site() -> FrameType | None:
-    """The innermost frame outside the engine: where the user states the rule."""
+    """The innermost frame outside the engine (and `dataclasses.replace`): where the user states the rule."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("backprove.harness."):
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(
+        ("backprove.harness.", "dataclasses")
+    ):
         frame = frame.f_back
     return frame
 

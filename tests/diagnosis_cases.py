@@ -74,6 +74,13 @@ def one(g: Any) -> Any:
 SUM = {"forward": lambda x: x.sum(axis=1), "x": "m n"}
 WEIGHTS = np.array([[1.0, 2.0, 0.5], [0.25, -1.0, 3.0], [2.0, 1.5, -0.5]])
 
+
+def rows_overwritten(x: Any, i: Any, g: Any) -> Any:
+    out = np.zeros(x.shape)
+    out[i] = g
+    return out
+
+
 CASES: dict[str, tuple[Rule, str]] = {
     "diagonal of log-softmax": (
         vjp(logsoftmax, lambda z, g: g * (1 - np.exp(logsoftmax(z))), z="m n"),
@@ -274,6 +281,14 @@ CASES: dict[str, tuple[Rule, str]] = {
             x="n",
         ),
         "Right except where an entry of x is zero: the formula divides by it",
+    ),
+    "an index twice": (
+        vjp(lambda x, i: x[i], rows_overwritten, x="v d", i=bp.array("k", kind="index", high="v")),
+        "Wrong only where an index occurs more than once in i: later cotangents overwrite earlier ones",
+    ),
+    "rounded quotient": (
+        vjp(np.fmod, lambda x, y, g: (g, -g * np.floor(x / y)), x="n", y=bp.array("n", nonzero=True)),
+        "the quotient x / y is rounded down (floor), where forward's is rounded toward zero: use trunc(x / y)",
     ),
     "norm at zero": (
         vjp(lambda x: np.sqrt((x * x).sum(axis=-1)), lambda x, g: g * x / np.sqrt((x * x).sum()), x="3"),

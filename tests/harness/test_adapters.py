@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -114,73 +112,3 @@ def test_torch_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UsageError, match="needs torch, which is not installed"):
         from_torch(object, inputs={"x": array("n")})
-
-
-class FakeTensor:
-    """As much of a torch tensor as the adapter touches."""
-
-    def __init__(self, values: Any) -> None:
-        self.values = np.array(values)
-        self.dtype = str(self.values.dtype)
-        self.requires_grad = False
-
-    def requires_grad_(self, on: bool) -> None:
-        self.requires_grad = on
-
-    def detach(self) -> FakeTensor:
-        return self
-
-    def cpu(self) -> FakeTensor:
-        return self
-
-    def numpy(self) -> Any:
-        return self.values
-
-
-@pytest.fixture
-def fake_torch(monkeypatch: pytest.MonkeyPatch) -> Any:
-    torch = ModuleType("torch")
-
-    class Function:
-        @classmethod
-        def apply(cls, *tensors: FakeTensor) -> FakeTensor:
-            out = FakeTensor(cls.forward(None, *(t.values for t in tensors)))  # type: ignore[attr-defined]
-            out.requires_grad = any(t.requires_grad for t in tensors)
-            out.made_by = (cls, tensors)  # type: ignore[attr-defined]
-            return out
-
-    def grad(outs: Any, moved: Any, cotangents: Any, allow_unused: bool) -> Any:
-        cls, tensors = outs[0].made_by
-        found = cls.backward(tensors, cotangents[0].values)
-        return [None if f is None else FakeTensor(f) for t, f in zip(tensors, found, strict=True) if t in moved]
-
-    torch.__dict__.update(
-        from_numpy=FakeTensor,
-        zeros_like=lambda t: FakeTensor(np.zeros_like(t.values)),
-        bfloat16="bfloat16",
-        float32="float32",
-        no_grad=contextlib.nullcontext,
-        autograd=type("autograd", (), {"Function": Function, "grad": staticmethod(grad)}),
-    )
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    return torch
-
-
-def test_a_torch_function_goes_through_apply_and_grad(fake_torch: Any) -> None:
-    class Product(fake_torch.autograd.Function):  # type: ignore[misc]
-        @staticmethod
-        def forward(ctx: Any, x: Any, y: Any) -> Any:
-            return x * y
-
-        @staticmethod
-        def backward(tensors: Any, g: Any) -> Any:
-            return tensors[1].values * g, None
-
-    rule = from_torch(Product, inputs={"x": array("n"), "y": array("n")})
-    assert rule.name == "Product" and rule.vjp is not None
-    np.testing.assert_array_equal(rule.forward(X, G), X * G)
-    dx, dy = rule.vjp(X, G, X)
-    np.testing.assert_array_equal(dx, G * X)
-    np.testing.assert_array_equal(dy, np.zeros(3))
-    with pytest.raises(UsageError, match="expected a subclass of torch"):
-        from_torch(int, inputs={"x": array("n")})

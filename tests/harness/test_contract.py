@@ -9,7 +9,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from backprove.harness.contract import changed, two_answers
+import backprove as bp
+from backprove.harness.contract import broken, changed, remarks, two_answers, violation
+from backprove.harness.function import Function
+from backprove.harness.verdict import Verdict
 
 
 def counting(*answers: Any) -> Callable[..., Any]:
@@ -94,3 +97,68 @@ def test_a_changed_argument_is_named() -> None:
 def test_what_the_code_raises_goes_through() -> None:
     with pytest.raises(ZeroDivisionError):
         two_answers(lambda: 1 // 0, [])
+
+
+def test_the_contract_of_a_framework_is_asked() -> None:
+    def rule(x: Any) -> Any:
+        return x
+
+    assert broken(rule, [np.ones(2)]) is None
+    rule.contract = lambda x: "it sums to " + str(x.sum())  # type: ignore[attr-defined]
+    assert broken(rule, [np.ones(2)]) == "it sums to 2.0"
+    finding = violation(Function(rule, "vjp"), [np.ones(2)], ["x"])
+    assert finding is not None and finding.verdict is Verdict.ERROR and finding.what == "it sums to 2.0"
+
+
+def test_violations_are_errors_in_words() -> None:
+    def overwrites(x: Any, g: Any) -> Any:
+        g *= 2
+        return g
+
+    finding = violation(Function(overwrites, "vjp"), [np.ones(2), np.ones(2)], ["x", "cotangent"])
+    assert finding is not None and finding.what == "vjp changed its argument cotangent"
+    finding = violation(Function(counting(*np.eye(4)), "vjp"), [], [])
+    assert finding is not None and finding.what == "vjp gave two answers for one input"
+    assert violation(Function(lambda x, g: x * g, "vjp"), [np.ones(2), np.ones(2)], ["x", "cotangent"]) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (lambda x, g: g, "vjp returns memory of its argument cotangent for x"),
+        (lambda x, g: g[::-1], "vjp returns memory of its argument cotangent for x"),
+        (lambda x, g: x, "vjp returns memory of its argument x for x"),
+        (lambda x, g: (x * g).astype(np.float32), "vjp returns float32 for x where float64 was given"),
+        (lambda x, g: (x * g).astype(ml_dtypes.bfloat16), "vjp returns bfloat16 for x"),
+        (lambda x, g: x * g, ""),
+        (lambda x, g: (x * g).astype(np.longdouble), ""),
+        (lambda x, g: np.ones(2, dtype=int), ""),
+    ],
+)
+def test_what_is_worth_knowing_is_no_error(rule: Any, said: str) -> None:
+    found = remarks(Function(rule, "vjp"), [np.ones(2), np.ones(2)], ["x", "cotangent"], {"x": np.float64})
+    assert len(found) == bool(said) and all(f.startswith(said) for f in found)
+
+
+def test_a_remark_leaves_the_verdict_alone() -> None:
+    rule = bp.Rule("shift", forward=lambda x: x + 1, vjp=lambda x, g: g, inputs={"x": bp.array("n")})
+    report = bp.check(rule, points=20, dtypes=("float64",))
+    assert report.ok and "vjp returns memory of its argument cotangent for x" in str(report)
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "verdicts"),
+    [
+        (lambda x, g: g * np.cos(x) + 1e-4, {Verdict.FALSIFIED}),
+        (lambda x, g: np.where(g == 0, np.nan, g * np.cos(x)), {Verdict.FALSIFIED, Verdict.INACCURATE}),
+    ],
+)
+def test_a_zero_cotangent_gives_zero(wrong: Any, verdicts: set[Verdict], opaque: bool) -> None:
+    """Entry by entry, with code that can be traced and with code that can only be called."""
+
+    def forward(x: Any) -> Any:
+        return np.array([float(v) for v in np.sin(x)]) if opaque else np.sin(x)
+
+    rule = bp.Rule("sin", forward=forward, vjp=wrong, inputs={"x": bp.array("n", low=-2, high=2)})
+    assert bp.check(rule, points=20, dtypes=("float64",)).verdict in verdicts

@@ -1,0 +1,132 @@
+"""JAX code under jit and vmap: it must give what it gives when it is called plainly.
+
+Tracing makes most JAX code agree by itself. What does not: code that asks whether it is traced, callbacks to NumPy with
+an assumption on the batch, and batching rules written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.bound_code import in_float64
+from backprove.harness.examination import Examination, Finding
+from backprove.harness.execution import arguments_at
+from backprove.harness.function import Function, Signature, quiet
+from backprove.harness.oracles.compiled import CompiledFunction
+from backprove.harness.verdict import Verdict
+
+Array = NDArray[Any]
+
+POINTS = 3
+"""Points that are called plainly; calls of JAX functions outside a program are slow."""
+MODERATE = 16.0
+"""Only points up to this magnitude are compared, where no conditioning is extreme."""
+COARSE = 2.0**-7
+"""In float64, and relative to the largest entry: only another function is so far apart, no other order of rounding."""
+
+
+def differs_transformed(
+    pairs: Sequence[tuple[Function, Signature, Sequence[Array]]], compared: set[str], seen: Examination
+) -> bool:
+    """Whether one of a user's functions gives something else under jit or vmap; findings are entered in `seen`.
+
+    Args:
+        pairs: functions with their arguments at many points.
+        compared: what was looked at before: once per function is enough, as long as nothing is wrong.
+    """
+    for function, signature, arrays in pairs:
+        key = f"{function.label} transformed"
+        index = [] if key in compared else usual_points(arrays, ~seen.outside)
+        if not index or any(0 in shape for shape, _ in signature):
+            continue
+        said, remark = disagreement(function.call, in_float64(signature), arrays, index)
+        if remark:
+            seen.note(f"finding: {function.label}: {remark}")
+        if not said:
+            compared.add(key)
+            continue
+        for i in index:
+            seen.findings[i] = Finding(Verdict.ERROR, f"{function.label} {said}")
+        return True
+    return False
+
+
+def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:
+    """A few points of moderate size without zeros, of those that are `usable`."""
+    n = usable.size
+    good = usable.copy()
+    for a in arrays:
+        if a.dtype.kind == "f" and a.size:
+            size = np.abs(np.broadcast_to(a, (*a.shape[:-1], n))).reshape(-1, n)
+            with np.errstate(all="ignore"):
+                good &= (size <= MODERATE).all(axis=0) & (size >= 1 / MODERATE).all(axis=0)
+    chosen: list[int] = np.flatnonzero(good)[:POINTS].tolist()
+    return chosen
+
+
+def disagreement(
+    call: Callable[..., Any], signature: Signature, arrays: Sequence[Array], points: Sequence[int]
+) -> tuple[str, str]:
+    """How jitted and vmapped calls differ from plain ones: an error and a remark, each "" where there is none.
+
+    That code cannot be jitted or vmapped at all is a remark: nobody may want to.
+
+    Args:
+        signature: float64 throughout.
+        arrays: arguments at many points, shape + points (or 1).
+        points: which of them to look at.
+    """
+    import jax
+
+    here = [arguments_at(arrays, signature, i) for i in points]
+    with jax.enable_x64(True), quiet():
+        try:
+            plain = [jax.tree.leaves(call(*p)) for p in here]
+        except Exception:  # reported by the layer that calls
+            return "", ""
+        if not all(isinstance(leaf, jax.Array) for leaves in plain for leaf in leaves):
+            return "", ""  # NumPy code; nobody jits it
+        expected = [[np.asarray(leaf) for leaf in leaves] for leaves in plain]
+        try:
+            together = CompiledFunction.of(call, signature)(
+                [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
+            )
+            if not _differ(expected, [[t[..., k] for t in together] for k in range(len(points))]):
+                return "", ""
+            how, found = "vmap", together[0][..., 0] if together else None
+            jitted = [[np.asarray(leaf) for leaf in jax.tree.leaves(jax.jit(call)(*p))] for p in here]
+            if _differ(expected, jitted):
+                how, found = "jit", jitted[0][0] if jitted[0] else None
+        except Exception as why:
+            return "", f"it cannot be jitted and vmapped: {type(why).__name__}: {_first_line(why)}"
+    values = f"{_short(found)} instead of {_short(expected[0][0] if expected[0] else None)}"
+    return f"gives another result under jax.{how} than when it is called plainly: {values}", ""
+
+
+def _differ(expected: list[list[Array]], found: list[list[Array]]) -> bool:
+    for one, other in zip(expected, found, strict=True):
+        if [e.shape for e in one] != [f.shape for f in other]:
+            return True
+        for e, f in zip(one, other, strict=True):
+            v, w = e.astype(np.float64), f.astype(np.float64)
+            with np.errstate(all="ignore"):
+                size = np.abs(v[np.isfinite(v)]).max(initial=0.0)
+                near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= COARSE * size)
+            if not near.all():
+                return True
+    return False
+
+
+def _first_line(why: Exception) -> str:
+    return (str(why).strip().splitlines() or [""])[0][:200]
+
+
+def _short(a: Array | None) -> str:
+    if a is None:
+        return "nothing"
+    flat = [f"{float(v):.6g}" for v in np.ravel(a)[:4]] + ["..."] * (np.size(a) > 4)
+    return f"[{', '.join(flat)}]" if np.ndim(a) else flat[0]
