@@ -126,19 +126,23 @@ def _internal_error(error: Exception) -> None:
     import tempfile
 
     from backprove.harness.isolation import InternalError
-    from backprove.harness.replay import Store
+    from backprove.harness.store import Store
 
     details = error.details if isinstance(error, InternalError) else "".join(traceback.format_exception(error))
     summary = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
     place = Store().crash(details)
+    where, unwritten = f"traceback in {place}", False
     if place is None:
-        with tempfile.NamedTemporaryFile("w", prefix="backprove-crash-", suffix=".txt", delete=False) as f:
-            f.write(details)
-        name = f.name
-    else:
-        name = str(place)
+        try:
+            with tempfile.NamedTemporaryFile("w", prefix="backprove-crash-", suffix=".txt", delete=False) as f:
+                f.write(details)
+            where = f"traceback in {f.name}"
+        except OSError:  # a full disk
+            where, unwritten = "its traceback follows, since no file can be written", True
     first = summary.splitlines()[0] if summary else "unknown"
-    print(f"backprove: internal error, please report it: {first} (traceback in {name})", file=sys.stderr)
+    print(f"backprove: internal error, please report it: {first} ({where})", file=sys.stderr)
+    if unwritten:
+        print(details, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib import metadata
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "hypothesis", "python-flint", "torch")
 
 
 def version() -> str:
-    """Version of this project ("unknown" when it runs from a folder that is not installed)."""
-    return _version("backprove") or "unknown"
+    """Version of this project."""
+    import backprove
+
+    return backprove.__version__
 
 
 def describe() -> dict[str, str]:
     """Name -> text: Python, operating system, machine, cores and the versions of what the checks rest on."""
-    found = {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cores": str(os.cpu_count() or 1),
-    }
-    found |= {name: v for name in PACKAGES if (v := _version(name))}
-    return found
+    found = dict(versions())
+    python = {"python": found.pop("python")}
+    del found["backprove"]
+    host = {"system": platform.system(), "machine": platform.machine(), "cores": str(os.cpu_count() or 1)}
+    return python | host | found
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Name -> version of Python, this project, and the packages that decide what the checks find."""
+    found = {"python": platform.python_version(), "backprove": version()}
+    return found | {name: v for name in PACKAGES if (v := _version(name))}
 
 
 def _version(package: str) -> str | None:

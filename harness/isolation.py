@@ -1,13 +1,12 @@
-"""Run rules in a process of their own: one that hangs or ends the interpreter is reported, and the others go on.
+"""Run work items in a process of their own: one that hangs or ends the interpreter is reported, and the others go on.
 
 The worker (`serve`) reads requests from stdin and answers on what was its stdout, one JSON object a line; what the
-user's code prints goes to stderr. One worker serves many rules and is replaced when it dies or overruns its time.
+user's code prints goes to stderr. One worker serves many items and is replaced when it dies or overruns its time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import queue
@@ -17,17 +16,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from backprove.harness.errors import BackproveError, UsageError
-from backprove.harness.result import PropertyResult, SubjectResult, subject_from_plain, to_plain
-from backprove.harness.verdict import Verdict
+from backprove.harness.items import Job, Server
 
 ENGINE = "backprove.harness.campaign"
-"""Module whose `run_rule` and `run_theorem` the worker calls."""
+"""Module whose `run_rule`, `run_theorem`, `judge_part` and `conclude` do the work."""
 
 START_UP = 120.0
 """Seconds that imports may take beyond the time of a rule before a worker counts as hanging."""
@@ -42,32 +38,20 @@ class InternalError(BackproveError):
         super().__init__(summary)
         self.details = details
 
+    def __reduce__(self) -> tuple[type[InternalError], tuple[str, str]]:
+        return InternalError, (str(self), self.details)
+
 
 class WorkerLost(BackproveError):
-    """The worker ended or was stopped before it answered; the message says why."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One rule of a file, or one theorem, to run in a worker.
+    """The worker ended or was stopped before it answered; the message says why.
 
     Attributes:
-        kind: "rule" or "theorem".
-        name: the rule's or theorem's name.
-        target: `FILE[::NAME]` of the user (rules), or the module whose `load()` gives the theorems by name.
-        place: position among the rules of the file.
-        claims: names of the claims, for a result when the worker is lost.
-        source: {"file", "line"} of the rule.
-        code: its text.
+        killed: whether somebody else killed it (SIGKILL: an operator, or a system that is out of memory).
     """
 
-    kind: str
-    name: str
-    target: str = ""
-    place: int = 0
-    claims: tuple[str, ...] = ()
-    source: tuple[str, int] = ("", 0)
-    code: str = ""
+    def __init__(self, reason: str, *, killed: bool = False) -> None:
+        super().__init__(reason)
+        self.killed = killed
 
 
 class Worker:
@@ -76,6 +60,8 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
+        self._starting = threading.Lock()
+        self._stopped = False
 
     def request(
         self, message: dict[str, Any], *, timeout: float | None = None, progress: ProgressCallback | None = None
@@ -108,7 +94,8 @@ class Worker:
             if line is None:
                 status = process.wait()
                 self.close()
-                raise WorkerLost(f"ended the Python process: {_how_it_ended(status)}")
+                killed = status == -getattr(signal, "SIGKILL", 9)
+                raise WorkerLost(f"ended the Python process: {_how_it_ended(status)}", killed=killed)
             answer = json.loads(line)
             if answer["type"] == "progress":
                 if progress is not None:
@@ -120,8 +107,14 @@ class Worker:
             else:
                 return answer  # type: ignore[no-any-return]
 
+    def stop(self) -> None:
+        """Stop the process; further requests are lost."""
+        with self._starting:  # a process that is being started in another thread must not be missed
+            self._stopped = True
+        self.close()
+
     def close(self) -> None:
-        """Stop the process and forget it."""
+        """Stop the process and forget it; the next request starts a new one."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -138,16 +131,48 @@ class Worker:
     def _start(self) -> None:
         # The worker imports from where this process does, installed or not.
         start = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import backprove.harness.isolation as i"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{start}; i.serve()", json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is the parent's to handle
-        )
+        with self._starting:
+            if self._stopped:
+                raise WorkerLost("was not started: the run has ended")
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"{start}; i.serve()", json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C is the parent's to handle
+            )
         self._answers = queue.Queue()
         threading.Thread(target=_forward, args=(self._process.stdout, self._answers), daemon=True).start()
+
+
+class Workers:
+    """The worker processes of this process: one for each item under way, kept for the items to come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: list[Worker] = []
+        self._idle: list[Worker] = []
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Worker]:
+        """A worker that nobody else uses meanwhile."""
+        with self._lock:
+            worker = self._idle.pop() if self._idle else Worker()
+            if worker not in self._all:
+                self._all.append(worker)
+        try:
+            yield worker
+        finally:
+            with self._lock:
+                self._idle.append(worker)
+
+    def stop(self) -> None:
+        """Stop all of them, with what they are doing."""
+        with self._lock:
+            workers, self._all, self._idle = self._all, [], []
+        for worker in workers:
+            worker.stop()
 
 
 def _forward(lines: Any, answers: queue.Queue[str | None]) -> None:
@@ -181,121 +206,40 @@ def find_jobs(worker: Worker, target: str, *, timeout: float | None = None) -> l
     ]
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    options: dict[str, Any],
-    *,
+def run_isolated(
+    request: dict[str, Any],
     timeout: float | None = None,
     progress: ProgressCallback | None = None,
-    workers: int = 1,
-    first: Worker | None = None,
-) -> Iterator[SubjectResult]:
-    """Run each job in a worker; yields the results as they come, in the order of `jobs` when `workers` is 1.
+    workers: Workers | None = None,
+) -> dict[str, Any]:
+    """Answer one request (`items.Server`) in a worker of this process, wherever an executor calls this.
 
     Args:
-        options: points, dtypes, seed and accuracy for the engine.
-        timeout: seconds per job, the start of the interpreter apart.
-        workers: number of processes.
-        first: a worker that already runs, used before others are started.
+        timeout: seconds for the item, the start of the interpreter and imports apart.
+        progress: called with every step.
+        workers: where the worker comes from; those of this process if left out.
+
+    Returns:
+        The answer; {"type": "lost", "reason"} when the item ended the process or overran its time. A worker that
+        somebody else killed is replaced once.
 
     Raises:
-        UsageError, InternalError: as `Worker.request`; what was yielded before stands.
+        UsageError, InternalError: as `Worker.request`.
     """
-    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-    pool = [first or Worker(), *(Worker() for _ in range(workers - 1))]
-    for w in pool:
-        idle.put(w)
-
-    def run(job: Job) -> SubjectResult:
-        worker = idle.get()
-        try:
-            return _run_job(worker, job, options, timeout, progress)
-        finally:
-            idle.put(worker)
-
-    executor = ThreadPoolExecutor(workers)
-    waiting: set[Future[SubjectResult]] = set()
-    queued = iter(jobs)
-    try:
-        while True:
-            while len(waiting) < workers and (job := next(queued, None)) is not None:
-                waiting.add(executor.submit(run, job))
-            if not waiting:
-                return
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    finally:
-        for w in pool:
-            w.close()
-        executor.shutdown(wait=False, cancel_futures=True)
+    start_up = None if timeout is None else timeout + START_UP
+    for last in (False, True):
+        with (workers or HERE).one() as worker:
+            try:
+                worker.request(request | {"do": "prepare"}, timeout=start_up)  # imports are not the rule's time
+                return worker.request(request, timeout=timeout, progress=progress)
+            except WorkerLost as e:
+                if last or not e.killed:
+                    return {"type": "lost", "reason": str(e)}
+    raise AssertionError("not reached")
 
 
-def _run_job(
-    worker: Worker, job: Job, options: dict[str, Any], timeout: float | None, progress: ProgressCallback | None
-) -> SubjectResult:
-    def step(_: str, done: int, total: int) -> None:
-        if progress is not None:
-            progress(job.name, done, total)
-
-    message = {"kind": job.kind, "name": job.name, "target": job.target, "place": job.place, "engine": ENGINE}
-    try:
-        # Imports are not the rule's time.
-        worker.request(message | {"do": "prepare"}, timeout=None if timeout is None else timeout + START_UP)
-        answer = worker.request(message | {"do": "run", "options": options}, timeout=timeout, progress=step)
-    except WorkerLost as e:
-        return lost(job, options["dtypes"], str(e))
-    return subject_from_plain(answer["subject"])
-
-
-def lost(job: Job, dtypes: Sequence[str], reason: str) -> SubjectResult:
-    """The result of a job whose worker was lost: every claim is an `error`, with the reason."""
-    text = f"the {job.kind} {reason}"
-    names = job.claims or ("run",)
-    properties = [PropertyResult(n, d, verdict=Verdict.ERROR, reason=text) for n in names for d in dtypes]
-    source = {"file": job.source[0], "line": job.source[1]}
-    return SubjectResult(job.kind, job.name, job.target.partition("::")[0], properties, source=source, code=job.code)
-
-
-class _Server:
-    """The worker's side: loaded files and theorems, and one method per request."""
-
-    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
-        self.send = send
-        self.files: dict[str, list[Any]] = {}
-
-    def rules(self, target: str) -> list[Any]:
-        from backprove.harness.loading import load_rules
-
-        if target not in self.files:
-            self.files[target] = [f.rule for f in load_rules(target)]
-        return self.files[target]
-
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request["do"] == "load":
-            from backprove.harness.rule import to_claims
-
-            rules = self.rules(request["target"])
-            keys = [(r, [name for name, _ in to_claims(r)]) for r in rules]
-            return {
-                "type": "found",
-                "rules": [{"name": r.name, "claims": c, "source": r.source, "code": r.code} for r, c in keys],
-            }
-        engine = importlib.import_module(request["engine"])
-        subject = self.subject(request)
-        if request["do"] == "prepare":
-            return {"type": "ready"}
-        run = engine.run_rule if request["kind"] == "rule" else engine.run_theorem
-        result = run(subject, **request["options"], progress=self.progress)
-        return {"type": "result", "subject": to_plain(result)}
-
-    def subject(self, request: dict[str, Any]) -> Any:
-        if request["kind"] == "rule":
-            return self.rules(request["target"])[request["place"]]
-        return importlib.import_module(request["target"]).load()[request["name"]]
-
-    def progress(self, name: str, done: int, total: int) -> None:
-        self.send({"type": "progress", "name": name, "done": int(done), "total": int(total)})
+HERE = Workers()
+"""Workers of a process in which an executor runs items."""
 
 
 def serve() -> None:
@@ -309,7 +253,10 @@ def serve() -> None:
         out.write(json.dumps(message, allow_nan=False) + "\n")
         out.flush()
 
-    server = _Server(send)
+    def progress(name: str, done: int, total: int) -> None:
+        send({"type": "progress", "name": name, "done": done, "total": total})
+
+    server = Server(progress)
     while True:
         request = json.loads(requests.get())
         try:

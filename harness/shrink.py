@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from unittest import SkipTest
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.database import ExampleDatabase, choices_to_bytes
 from hypothesis.errors import Unsatisfiable
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
@@ -100,7 +103,8 @@ def _find(strategy: SearchStrategy[T], watched: _Watched, number: int, options: 
     # Fixes the order of the shrink passes too. `hypothesis.seed`, which sets the same attribute, drops the database.
     run._hypothesis_internal_use_seed = number  # type: ignore[attr-defined]
     try:
-        run()
+        with _own_constants():
+            run()
     except _Found:
         found: T = watched.found[0]
         return found
@@ -111,6 +115,20 @@ def _find(strategy: SearchStrategy[T], watched: _Watched, number: int, options: 
             raise watched.error from None
         return watched.found[0] if watched.found else None
     return None
+
+
+_CONSTANTS = type(providers.CONSTANTS_CACHE)(1024)
+
+
+@contextlib.contextmanager
+def _own_constants() -> Iterator[None]:
+    """Hide the constants that Hypothesis collects from the modules imported so far: no draw may depend on those."""
+    found, cache = providers._get_local_constants, providers.CONSTANTS_CACHE
+    providers._get_local_constants, providers.CONSTANTS_CACHE = Constants, _CONSTANTS
+    try:
+        yield
+    finally:
+        providers._get_local_constants, providers.CONSTANTS_CACHE = found, cache
 
 
 def _options(phases: Sequence[Phase], max_examples: int, database: ExampleDatabase | None = None) -> settings:
@@ -201,7 +219,7 @@ def search(
 ) -> T | None:
     """The simplest value found for which `predicate` holds, or None after `max_examples` examples.
 
-    The same seed draws the same examples as long as the same modules are imported.
+    The same seed draws the same examples.
 
     Raises:
         Exception: whatever the predicate raises.

@@ -10,9 +10,11 @@ from backprove.harness.commands.options import RunOptions, add_run_arguments, re
 from backprove.harness.verdict import Exit, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
-    from backprove.harness.isolation import Job, Worker
+    from backprove.harness.commands.session import Session
+    from backprove.harness.isolation import Workers
+    from backprove.harness.items import Job
     from backprove.harness.progress import Progress
     from backprove.harness.result import RunResult, SubjectResult
 
@@ -29,49 +31,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Exit:
     options = resolve(args, DTYPES)
-    from backprove.harness.isolation import Worker
+    from backprove.harness.isolation import Workers
 
-    worker = Worker()
+    workers = Workers()
     try:
-        return _run(args.target, options, worker)
+        return _run(args.target, options, workers)
     finally:
-        worker.close()
+        workers.stop()
 
 
-def _run(target: str, options: RunOptions, worker: Worker) -> Exit:
+def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
+    from backprove.harness.commands.github import commands_stopped
     from backprove.harness.commands.session import Session
     from backprove.harness.isolation import find_jobs
     from backprove.harness.loading import split_target
     from backprove.harness.progress import make_progress
-    from backprove.harness.replay import digest_of_files, run_name
+    from backprove.harness.store import fingerprint, run_name
     from backprove.reports.summary import check_json
 
     path, _ = split_target(target)
-    jobs = [j for j in find_jobs(worker, target, timeout=options.timeout) if options.selects(j.name)]
+    with workers.one() as worker:
+        found = find_jobs(worker, target, timeout=options.timeout)
+    jobs = [j for j in found if options.selects(j.name)]
     if not jobs:
         print(f"{path}: no rule matches --only {options.only!r}", file=sys.stderr)
         return Exit.NOTHING_RAN
     names = [j.name for j in jobs]
-    name = run_name(
-        command="check", target=str(path.resolve()), code=digest_of_files(path), names=names, **options.engine
-    )
-    session = Session("check", options, names, name)
+    code = fingerprint(path)
+    name = run_name(command="check", target=str(path.resolve()), code=code, names=names, **options.engine)
+    session = Session("check", options, names, name, code)
     todo = [j for j in jobs if j.name not in session.resumed]
     progress = make_progress("rules", len(todo))
-    cut = session.collect(_subjects(todo, options, progress, worker), progress)
+    cut = session.collect(_subjects(session, todo, workers, progress), progress)
     status = session.finish(cut, complete=lambda _: True, as_json=check_json)
-    print(summary(session.run, options, status))
+    with commands_stopped():
+        print(summary(session.run, options, status))
     return status
 
 
-def _subjects(jobs: list[Job], options: RunOptions, progress: Progress, worker: Worker) -> Iterator[SubjectResult]:
-    from backprove.harness.isolation import run_jobs
-
-    workers = min(max(options.workers, 1), max(len(jobs), 1))
+def _subjects(
+    session: Session, jobs: list[Job], workers: Workers, progress: Progress
+) -> Generator[SubjectResult, None, None]:
     by_name = {j.name: j for j in jobs}
-    for subject in run_jobs(
-        jobs, options.engine, timeout=options.timeout, progress=progress.update, workers=workers, first=worker
-    ):
+    for subject in session.dispatch(jobs, progress, workers=workers):
         job = by_name[subject.name]
         subject.module = subject.module or job.target.partition("::")[0]
         subject.source = subject.source or {"file": job.source[0], "line": job.source[1]}

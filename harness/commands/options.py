@@ -13,6 +13,7 @@ from typing import Any
 
 from backprove.harness.api import DTYPES
 from backprove.harness.errors import UsageError
+from backprove.harness.executors import ExecutorSpec, parse_executor
 
 PROFILES = {"dev": 10_000, "ci": 10_000, "nightly": 1_000_000}
 """Points of each claim and dtype, by profile."""
@@ -26,9 +27,9 @@ class RunOptions:
         points, dtypes, seed, accuracy: for the engine, as in `check`.
         only: glob over names; None for all.
         profile: dev, ci or nightly.
-        workers: processes; 0 runs in this one.
+        executor: where the work is done.
         resume: take over what the same run finished before it was interrupted.
-        timeout: seconds per rule or theorem, or None.
+        timeout: seconds per rule or theorem (in a large run per part of one), or None.
         out: folder of the reports, or None.
         json: file for the machine-readable result, or None.
     """
@@ -39,7 +40,7 @@ class RunOptions:
     accuracy: float | None
     only: str | None
     profile: str
-    workers: int
+    executor: ExecutorSpec
     resume: bool
     timeout: float | None
     out: Path | None
@@ -77,7 +78,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> No
         "--executor",
         default="process",
         metavar="SPEC",
-        help="serial, process (one per core, the default), or process:N",
+        help="serial, process (one per core, the default), process:N, dask:ADDRESS, or mpi",
     )
     add("--resume", action="store_true", help="go on with the same run where it was interrupted")
     add("--timeout", type=positive, metavar="S", help="stop a rule after S seconds")
@@ -104,7 +105,7 @@ def resolve(args: argparse.Namespace, dtypes: tuple[str, ...], environ: Mapping[
         accuracy=args.accuracy,
         only=args.only,
         profile=profile,
-        workers=parse_executor(args.executor),
+        executor=parse_executor(args.executor),
         resume=args.resume,
         timeout=args.timeout,
         out=Path(args.out) if args.out else None,
@@ -137,22 +138,6 @@ def positive(text: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
     return value
-
-
-def parse_executor(spec: str) -> int:
-    """Number of worker processes of an executor's name; 0 for `serial`.
-
-    Raises:
-        UsageError: when there is no such executor.
-    """
-    kind, separator, count = spec.partition(":")
-    if kind == "serial" and not separator:
-        return 0
-    if kind == "process" and not separator:
-        return os.cpu_count() or 1
-    if kind == "process" and count.isdigit() and int(count) > 0:
-        return int(count)
-    raise UsageError(f"--executor {spec!r} is unknown; expected serial, process, or process:N with N at least 1")
 
 
 def probe_folder(folder: Path) -> None:

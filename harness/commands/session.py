@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backprove.harness.commands import github
 from backprove.harness.commands.options import RunOptions
+from backprove.harness.dispatch import Dispatch
 from backprove.harness.environment import describe, version
 from backprove.harness.errors import UsageError
+from backprove.harness.isolation import Workers
+from backprove.harness.items import Job
 from backprove.harness.progress import Progress
-from backprove.harness.replay import Store
-from backprove.harness.result import RunResult, SubjectResult
+from backprove.harness.result import PropertyResult, RunResult, SubjectResult
+from backprove.harness.store import PartKey, Store
 from backprove.harness.verdict import Exit, exit_status
 
 EXIT_WORDS = {
@@ -37,12 +44,15 @@ class Session:
         options: the resolved options.
         order: names of all subjects, in the order of the report.
         name: the run's name in the store.
+        code: fingerprint of the code that is run.
     """
 
-    def __init__(self, command: str, options: RunOptions, order: Iterable[str], name: str) -> None:
+    def __init__(self, command: str, options: RunOptions, order: Iterable[str], name: str, code: str) -> None:
         self.options = options
         self.order = list(order)
         self.name = name
+        self.code = code
+        self._lost: set[str] = set()
         self.store = Store()
         self.started = time.monotonic()
         self.run = RunResult(
@@ -58,16 +68,49 @@ class Session:
         self.resumed = {n: s for n, s in earlier.items() if self.order.count(n) == 1}
         self.run.subjects += self.resumed.values()
 
-    def collect(self, subjects: Iterable[SubjectResult], progress: Progress) -> BaseException | None:
+    def dispatch(
+        self, jobs: Sequence[Job], progress: Progress, *, isolated: bool = True, workers: Workers | None = None
+    ) -> Iterator[SubjectResult]:
+        """Run the jobs as the options say; what took longest the last time starts first.
+
+        Args:
+            isolated: whether items run in worker processes.
+            workers: those that already run.
+        """
+        costs = self.store.costs()
+        # What has no cost on record may take long.
+        weighed = [dataclasses.replace(j, weight=costs.get(j.name, float("inf"))) for j in jobs] if costs else jobs
+        earlier = self.store.parts(self.name) if self.options.resume else {}
+        dispatch = Dispatch(
+            self.options.engine,
+            self.options.executor,
+            isolated,
+            self.options.timeout,
+            progress.update,
+            workers or Workers(),
+            self.code,
+            {key: found for key, found in earlier.items() if self.order.count(key[0]) == 1},
+            self._keep_part,
+            self._lost,
+        )
+        return dispatch.run(weighed)
+
+    def _keep_part(self, key: PartKey, properties: list[PropertyResult]) -> None:
+        self.store.add_part(self.name, key, properties, seed=self.options.seed)
+
+    def collect(self, subjects: Generator[SubjectResult, None, None], progress: Progress) -> BaseException | None:
         """Take in `subjects` as they come; returns what cut the run short, if anything did."""
         try:
-            with progress:
+            with progress, _terminable():
                 for subject in subjects:
                     self.run.subjects.append(subject)
-                    self.store.add(self.name, subject)
+                    if subject.name not in self._lost:  # a resumed run tries these again
+                        self.store.add(self.name, subject, seed=self.options.seed)
                     progress.finished(subject.name, subject.verdict.value)
         except (KeyboardInterrupt, Exception) as e:
             return e
+        finally:
+            subjects.close()
         return None
 
     def finish(
@@ -77,7 +120,9 @@ class Session:
         complete: Callable[[RunResult], bool],
         as_json: Callable[[RunResult], dict[str, Any]],
     ) -> Exit:
-        """Complete the run and write its files; then raise what cut it short, interruption apart.
+        """Complete the run, tell GitHub where it runs there, write its files; then raise what cut it short.
+
+        An interruption is not raised.
 
         Args:
             cut: what `collect` returned.
@@ -92,6 +137,8 @@ class Session:
         run.subjects.sort(key=lambda s: place.get(s.name, len(place)))
         run.partial = cut is not None
         run.seconds = time.monotonic() - self.started
+        fresh = (s for s in run.subjects if s.name not in self.resumed)
+        self.store.add_costs({s.name: sum(p.seconds for p in s.properties) for s in fresh if s.name not in self._lost})
         passed = complete(run)
         status = exit_status((s.verdict for s in run.subjects), gate_passed=passed)
         if isinstance(cut, KeyboardInterrupt):
@@ -99,10 +146,13 @@ class Session:
         elif cut is not None:
             status = Exit.USAGE if isinstance(cut, UsageError) else Exit.INTERNAL
         run.exit = int(status)
-        if run.subjects or cut is None:
-            self._write(as_json)
-        if cut is not None and not isinstance(cut, KeyboardInterrupt):
-            raise cut
+        github.announce(run)
+        try:
+            if run.subjects or cut is None:
+                self._write(as_json)
+        finally:  # what cut the run short matters more than a report that cannot be written
+            if cut is not None and not isinstance(cut, KeyboardInterrupt):
+                raise cut
         return status
 
     def _write(self, as_json: Callable[[RunResult], dict[str, Any]]) -> None:
@@ -133,3 +183,22 @@ def write_text(file: Path, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, which time limits send, and SIGHUP end a run as Ctrl-C does: with what it has found so far."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if here and hasattr(signal, name)]
+    ours = [s for s in signals if signal.getsignal(s) is signal.SIG_DFL]
+    for s in ours:
+        signal.signal(s, interrupt)
+    try:
+        yield
+    finally:
+        for s in ours:
+            signal.signal(s, signal.SIG_DFL)

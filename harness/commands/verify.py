@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from backprove.harness.errors import UsageError
 from backprove.harness.verdict import Exit, Verdict, exit_status
 
 if TYPE_CHECKING:
+    from backprove.harness.commands.session import Session
     from backprove.harness.progress import Progress
     from backprove.harness.result import RunResult, SubjectResult
     from backprove.harness.theorem import Theorem
@@ -32,9 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     options = resolve(args, DTYPES)
     config = gate_config(Path("pyproject.toml"))
+    from backprove.harness.commands.github import commands_stopped
     from backprove.harness.commands.session import Session
     from backprove.harness.progress import make_progress
-    from backprove.harness.replay import digest_of_files, run_name
+    from backprove.harness.store import fingerprint, run_name
     from backprove.reports.summary import verify_json
 
     theorems: dict[str, Theorem] = importlib.import_module(THEOREMS).load()
@@ -44,14 +46,12 @@ def run(args: argparse.Namespace) -> Exit:
             f"no theorem matches --only {options.only!r}" if options.only else "no theorem is stated", file=sys.stderr
         )
         return Exit.NOTHING_RAN
-    package = Path(__file__).parents[2]
-    # Folder by folder: in a checkout they are links, which a search from above does not follow.
-    code = digest_of_files(*(package / folder for folder in ("harness", "rules", "strategies")))
+    code = fingerprint()
     name = run_name(command="verify", code=code, names=sorted(chosen), **options.engine)
-    session = Session("verify", options, chosen, name)
+    session = Session("verify", options, chosen, name, code)
     todo = {n: t for n, t in chosen.items() if n not in session.resumed}
     progress = make_progress("theorems", len(todo))
-    cut = session.collect(_subjects(todo, options, progress), progress)
+    cut = session.collect(_subjects(session, todo, progress), progress)
 
     def complete(result: RunResult) -> bool:
         fill_coverage(result, theorems)
@@ -60,33 +60,29 @@ def run(args: argparse.Namespace) -> Exit:
         return result.gate is None or bool(result.gate["passed"])
 
     status = session.finish(cut, complete=complete, as_json=verify_json)
-    print(summary(session.run, options, status))
+    with commands_stopped():
+        print(summary(session.run, options, status))
     return status
 
 
-def _subjects(theorems: Mapping[str, Theorem], options: RunOptions, progress: Progress) -> Iterator[SubjectResult]:
-    """Run the theorems here, or in worker processes where there are several or a time limit needs one."""
-    from backprove.harness import isolation
+def _subjects(
+    session: Session, theorems: Mapping[str, Theorem], progress: Progress
+) -> Generator[SubjectResult, None, None]:
+    """Run the theorems in worker processes; here only where `serial` asks for it and no time limit needs a worker."""
+    from backprove.harness.items import Job
 
-    if options.workers or options.timeout is not None:
-        jobs = [isolation.Job("theorem", n, THEOREMS) for n in theorems]
-        found = isolation.run_jobs(
-            jobs, options.engine, timeout=options.timeout, progress=progress.update, workers=options.workers or 1
-        )
-    else:
-        engine = importlib.import_module(isolation.ENGINE)
-        found = (_run_here(engine, t, options, progress) for t in theorems.values())
-    for subject in found:
+    options = session.options
+    jobs = [Job("theorem", n, THEOREMS, weight=_weight(t)) for n, t in theorems.items()]
+    isolated = options.executor.kind != "serial" or options.timeout is not None
+    for subject in session.dispatch(jobs, progress, isolated=isolated):
         describe(subject, theorems[subject.name])
         yield subject
 
 
-def _run_here(engine: Any, theorem: Theorem, options: RunOptions, progress: Progress) -> SubjectResult:
-    def step(_: str, done: int, total: int) -> None:
-        progress.update(theorem.name, done, total)
-
-    result: SubjectResult = engine.run_theorem(theorem, **options.engine, progress=step)
-    return result
+def _weight(theorem: Theorem) -> float:
+    """A guess at the cost, for theorems that have not run yet: claims times axes."""
+    axes = sum(len(spec.dims) for spec in theorem.inputs.values())
+    return len(theorem.claims) * (1.0 + axes)
 
 
 def describe(subject: SubjectResult, theorem: Theorem) -> None:

@@ -1,7 +1,13 @@
 """A stand-in for the engine: central differences at one point, enough to drive what surrounds it."""
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import numpy as np
 
+from backprove.harness import parts
 from backprove.harness.claims import Positivity
 from backprove.harness.result import Counterexample, PropertyResult, SubjectResult
 from backprove.harness.rule import to_claims
@@ -49,22 +55,59 @@ def _judge(rule, name, dtype, points):
     return PropertyResult(name, dtype, Verdict.HOLDS, points, 0.5)
 
 
+def _first_time(words):
+    """Whether the file that follows `once` in the words is made now."""
+    _, once, file = words.partition("once ")
+    if once and Path(file).exists():
+        return False
+    if once:
+        Path(file).touch()
+    return True
+
+
 def run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
     if "interrupt" in theorem.words:
         raise KeyboardInterrupt
     if "bug" in theorem.words:
         raise ZeroDivisionError("the engine has a mistake")
+    if "kill" in theorem.words and _first_time(theorem.words):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "hang" in theorem.words:
+        time.sleep(60)
+    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
     verdict = Verdict.FALSIFIED if "false" in theorem.words else Verdict.HOLDS
     properties = [PropertyResult("jvp", d, verdict, points, 1.0) for d in dtypes]
     return SubjectResult("theorem", theorem.name, properties=properties)
+
+
+def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None):
+    """A theorem whose words hold `part K false` is refused in part K; every other part holds."""
+    k = parts.parts_of(points)
+    if "FAKE_LOG" in os.environ:
+        with open(os.environ["FAKE_LOG"], "a") as log:
+            log.write(f"{of.name} {dtype} {part}\n")
+    seconds = 30.0 if f"part {part} slow" in of.words else float(os.environ.get("FAKE_SECONDS", "0"))
+    time.sleep(seconds)
+    refused = f"part {part} false" in of.words
+    result = PropertyResult("jvp", dtype, Verdict.FALSIFIED if refused else Verdict.HOLDS)
+    result.points = parts.points_of_part(points, part, k)
+    result.max_ulp = float((part * 7) % 5)
+    result.histogram[part % 3] = result.points
+    result.reason = f"part {part}" if refused else ""
+    return [result]
+
+
+def conclude(of, properties):
+    return SubjectResult("theorem", of.name, properties=list(properties))
 
 
 def replay(payload):
     return "still 3.0, expected 2.0" if payload["property"] == "vjp" else ""
 
 
-def load(words=("true", "false", "true")):
-    """Three theorems of the catalogue, for the commands that go through it."""
+def load(words=None):
+    """Three theorems of the catalogue, for the commands that go through it; FAKE_WORDS says what becomes of them."""
+    words = words or tuple(os.environ.get("FAKE_WORDS", "true,false,true").split(","))
     names = ("sumExp_pos", "sumExp_ne_zero", "logSoftmaxVec")
     claim = Positivity(abs)
     return {

@@ -217,7 +217,7 @@ def test_profiles() -> None:
     assert resolved("--profile", "nightly", CI="true").points == 1_000_000
     assert resolved("--profile", "nightly", "--points", "1e7").points == 10_000_000
     assert resolved("--dtype", "float16", "--dtype", "float32").dtypes == ("float16", "float32")
-    assert resolved("--executor", "process:3").workers == 3
+    assert resolved("--executor", "process:3").executor.count == 3
     assert resolved("--accuracy", "16").engine["accuracy"] == 16.0
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backprove.harness import isolation
+from backprove.harness.dispatch import Dispatch
 from backprove.harness.errors import UsageError
-from backprove.harness.isolation import InternalError, Job, Worker, find_jobs, run_jobs
+from backprove.harness.executors import ExecutorSpec
+from backprove.harness.isolation import InternalError, Worker, WorkerLost, Workers, find_jobs
+from backprove.harness.items import Job
+from backprove.harness.result import SubjectResult
 from backprove.harness.verdict import Verdict
 
 DATA = Path(__file__).parents[1] / "data"
@@ -25,12 +31,24 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "ENGINE", "fake_engine")
 
 
+def jobs_of(target: str, workers: Workers | None = None) -> list[Job]:
+    with (workers := workers or Workers()).one() as worker:
+        return find_jobs(worker, target)
+
+
+def run(
+    jobs: Sequence[Job], *, processes: int = 1, workers: Workers | None = None, **more: Any
+) -> Iterator[SubjectResult]:
+    spec = ExecutorSpec("process", processes)
+    return Dispatch(OPTIONS, spec, workers=workers or Workers(), **more).run(jobs)
+
+
 def test_rules_that_crash_hang_or_print_do_not_stop_the_others(capfd: pytest.CaptureFixture[str]) -> None:
-    worker = Worker()
-    jobs = find_jobs(worker, f"{DATA}/unruly.py")
+    workers = Workers()
+    jobs = jobs_of(f"{DATA}/unruly.py", workers)
     steps: list[tuple[str, int, int]] = []
     started = time.monotonic()
-    found = list(run_jobs(jobs, OPTIONS, timeout=1.5, progress=lambda *s: steps.append(s), first=worker))
+    found = list(run(jobs, timeout=1.5, progress=lambda *s: steps.append(s), workers=workers))
     assert time.monotonic() - started < 60
     assert [s.name for s in found] == ["before", "crashes", "aborts", "hangs", "prints", "after"]
     error, holds = Verdict.ERROR, Verdict.HOLDS
@@ -46,14 +64,12 @@ def test_rules_that_crash_hang_or_print_do_not_stop_the_others(capfd: pytest.Cap
 
 
 def test_a_worker_serves_several_rules_and_their_points_come_back() -> None:
-    worker = Worker()
-    try:
-        [job] = find_jobs(worker, f"{DATA}/logsoftmax_wrong.py::rule")
-        assert job.claims == ("vjp",) and "logsoftmax_backward" in job.code
+    workers = Workers()
+    [job] = jobs_of(f"{DATA}/logsoftmax_wrong.py::rule", workers)
+    assert job.claims == ("vjp",) and "logsoftmax_backward" in job.code
+    with workers.one() as worker:
         process = worker._process
-        [wrong] = run_jobs([job], OPTIONS, first=worker)
-    finally:
-        worker.close()
+    [wrong] = run([job], workers=workers)
     assert process is not None and process.poll() is not None
     point = wrong.properties[0].counterexample
     assert wrong.verdict is Verdict.FALSIFIED and point is not None
@@ -61,27 +77,45 @@ def test_a_worker_serves_several_rules_and_their_points_come_back() -> None:
 
 
 def test_two_workers_give_the_results_of_one() -> None:
-    worker = Worker()
-    jobs = find_jobs(worker, f"{DATA}/several_rules.py::RULES")
-    found = {s.name: s.verdict for s in run_jobs(jobs, OPTIONS, workers=2, first=worker)}
+    jobs = jobs_of(f"{DATA}/several_rules.py::RULES")
+    found = {s.name: s.verdict for s in run(jobs, processes=2)}
     assert found == {"double": Verdict.HOLDS, "triple": Verdict.FALSIFIED}
 
 
 def test_theorems_run_in_workers_too() -> None:
     jobs = [Job("theorem", "Proofs.Autograd.sumExp_ne_zero", "fake_engine")]
-    [found] = run_jobs(jobs, OPTIONS)
+    [found] = run(jobs)
     assert found.kind == "theorem" and found.verdict is Verdict.FALSIFIED
 
 
 def test_a_mistake_of_the_engine_is_told_from_one_of_the_rule() -> None:
-    worker = Worker()
-    jobs = find_jobs(worker, f"{DATA}/several_rules.py")
-    results = run_jobs(jobs, OPTIONS, first=worker)
+    results = run(jobs_of(f"{DATA}/several_rules.py"))
     names = [next(results).name for _ in range(3)]
     assert names == ["double", "double", "triple"]
     with pytest.raises(InternalError, match="ZeroDivisionError") as failure:
         next(results)
     assert "Traceback" in failure.value.details
+    again = pickle.loads(pickle.dumps(failure.value))  # as it comes from another machine
+    assert (str(again), again.details) == (str(failure.value), failure.value.details)
+
+
+def test_a_worker_that_somebody_kills_is_replaced_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FAKE_WORDS", "kill,true,true")
+    jobs = [Job("theorem", f"Proofs.Autograd.{n}", "fake_engine") for n in ("sumExp_pos", "sumExp_ne_zero")]
+    lost: set[str] = set()
+    always, other = run(jobs, lost=lost)
+    assert "signal SIGKILL" in always.properties[0].reason and other.verdict is Verdict.HOLDS
+    assert lost == {"Proofs.Autograd.sumExp_pos"}
+    monkeypatch.setenv("FAKE_WORDS", f"kill once {tmp_path / 'killed'},true,true")
+    lost.clear()
+    assert [s.verdict for s in run(jobs, lost=lost)] == [Verdict.HOLDS] * 2 and not lost
+
+
+def test_a_stopped_worker_starts_no_process() -> None:
+    worker = Worker()
+    worker.stop()
+    with pytest.raises(WorkerLost, match="the run has ended"):
+        worker.request({"do": "load", "target": "x.py"})
 
 
 def test_a_file_that_cannot_be_read_is_the_users_to_mend(tmp_path: Path) -> None:

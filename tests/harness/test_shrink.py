@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -211,3 +213,16 @@ def test_the_same_seed_gives_the_same_calls(capsys: pytest.CaptureFixture[str]) 
 
     assert trace(1) == trace(1) != trace(2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_draws_do_not_depend_on_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = point_strategy({"x": array("n")}, "float64")
+
+    def drawn() -> list[Any]:
+        return [a.tolist() for p in sample(strategy, 100) for a in p.arrays]
+
+    first = drawn()
+    (tmp_path / "full_of_constants.py").write_text(f"VALUES = {[k / 8 for k in range(-99, 99)]}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_constants")
+    assert drawn() == first
