@@ -36,6 +36,7 @@ def check(
     Raises:
         UsageError: when an argument is not of this form.
     """
+    __tracebackhide__ = _is_usage_error
     from backprove.harness.report import Report
     from backprove.harness.rule import Rule
 
@@ -71,6 +72,7 @@ def checked_options(*, points: Any, dtypes: Any, seed: Any, accuracy: Any) -> di
     Raises:
         UsageError: naming the option, what was given and what was expected.
     """
+    __tracebackhide__ = _is_usage_error
     if not _is_integer(points) or points < 1:
         raise UsageError(f"points must be a positive integer such as 10_000, got {points!r}")
     if isinstance(dtypes, str) or not isinstance(dtypes, Iterable):
@@ -91,6 +93,11 @@ def checked_options(*, points: Any, dtypes: Any, seed: Any, accuracy: Any) -> di
         "seed": int(seed),
         "accuracy": None if accuracy is None else float(accuracy),
     }
+
+
+def _is_usage_error(shown: Any) -> bool:
+    """For pytest, which leaves a frame out where this says so: wrong use is the caller's line, not ours."""
+    return bool(shown.errisinstance(UsageError))
 
 
 def _is_integer(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from flint import ctx
 
 from backprove.harness.bound_derivative import BoundDerivative
 from backprove.harness.bound_identity import BoundEquality, BoundPositivity
+from backprove.harness.cache import Cache
 from backprove.harness.claims import Adjointness, Claim, Derivative, Equality, Positivity
 from backprove.harness.derivative_shell import DerivativeFunctions, DerivativeShell
 from backprove.harness.errors import UnsupportedPrimitive
@@ -35,6 +36,7 @@ class Binder:
         specs: the inputs, in order.
         batched: the functions accept one extra leading axis of points.
         users: the code is a user's; its traces are held against real calls.
+        cache: keeps the traces from run to run.
     """
 
     name: str
@@ -42,19 +44,30 @@ class Binder:
     specs: Mapping[str, ArraySpec]
     batched: bool = False
     users: bool = False
+    cache: Cache | None = None
 
     def __post_init__(self) -> None:
         claim = self.claim
         if isinstance(claim, Derivative):
-            self.derivative = DerivativeFunctions.of(claim, self.users)
+            self.derivative = DerivativeFunctions.of(claim, self.users, self.cache)
         elif isinstance(claim, Equality):
-            self.sides = [Function(claim.left, "left"), Function(claim.right, "right")]
+            self.sides = [self._function(claim.left, "left"), self._function(claim.right, "right")]
         elif isinstance(claim, Positivity):
-            self.sides = [Function(claim.value, "value")]
+            self.sides = [self._function(claim.value, "value")]
         else:
-            self.forward = Function(claim.forward, "forward")
+            self.forward = self._function(claim.forward, "forward")
             self._pairings: dict[int, list[Function]] = {}
-        self.spot = SpotCheck()
+        self.spot = SpotCheck(self.cache, f"spot {self.name}")
+
+    def _function(self, call: Callable[..., Any], label: str) -> Function:
+        key = f"{self.cache.name(call)} " if self.cache is not None else ""
+        return Function(call, label, cache=self.cache, key=key)
+
+    def leave_out_compiled(self) -> None:
+        """Run no compiled program: another part of the same points does."""
+        self.spot.left_out = True
+        if isinstance(self.claim, Derivative):
+            self.derivative.spot.left_out = True
 
     def bind(self, shapes: Shapes, dtype: str) -> Bound:
         """The claim at these shapes (one per input).
@@ -90,7 +103,10 @@ class Binder:
         law = _adjointness(claim, n, m) if isinstance(claim, Adjointness) else claim
         if m not in self._pairings:
             labels = ("<jvp(dx), g>", "<dx, vjp(g)>") if isinstance(claim, Adjointness) else ("left", "right")
-            self._pairings[m] = [Function(f, label) for f, label in zip((law.left, law.right), labels, strict=True)]
+            self._pairings[m] = [
+                Function(f, label, cache=self.cache, key=f"{self.name} {label}")
+                for f, label in zip((law.left, law.right), labels, strict=True)
+            ]
         names, directions = [], []
         for k in range(law.tangents):
             which = "" if law.tangents == 1 else f" {k + 1}"
@@ -108,6 +124,7 @@ class Binder:
             bound.spot = self.spot
         else:
             bound.lenient = True
+            bound.sides = [replace(s, batched=self.batched) for s in bound.sides]
             if law.smooth:
                 bound.excused = _kinks_of([Function(f, "smooth") for f in law.smooth], signature)
         return bound

@@ -17,24 +17,31 @@ from numpy.typing import NDArray
 from backprove.harness.bound_code import CodeLayers
 from backprove.harness.bound_sides import NOT_RUNNABLE
 from backprove.harness.claims import Derivative
-from backprove.harness.contract import changed, two_answers
+from backprove.harness.contract import Watch
 from backprove.harness.derivative_shell import DerivativeFunctions, DerivativeShell
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.examination import Examination, Finding
+from backprove.harness.examination import Examination
 from backprove.harness.execution import Called, call_points
 from backprove.harness.findings import Findings
-from backprove.harness.float_layers import against_autodiff, against_bounds, against_differences, overflows
-from backprove.harness.function import JAX, Function, Signature, cast
+from backprove.harness.float_layers import (
+    against_autodiff,
+    against_bounds,
+    against_differences,
+    jacobian_overflows,
+    overflows,
+)
+from backprove.harness.function import JAX, Function, Signature
 from backprove.harness.grading import grade
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import ExactLayer, Status, dyadic
 from backprove.harness.oracles.kinks import at_kink
+from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.program import Program
-from backprove.harness.rounding import any_entry, run_floats
+from backprove.harness.rounding import accurate, any_entry, near_max, run_floats
 from backprove.harness.systems.running import Bounded, Running
 from backprove.harness.traces import distrust
-from backprove.harness.verdict import Verdict
+from backprove.harness.transformed import differs_transformed
 from backprove.strategies.array import ArraySpec
 
 Array = NDArray[Any]
@@ -61,7 +68,7 @@ class BoundDerivative(DerivativeShell):
         """Kinks still to be examined at this shape."""
         self._known = self._front()
         self._code: CodeLayers | None = None
-        self._contract_kept = False
+        self._contract = Watch()
 
     def _front(self) -> tuple[str, str]:
         return self.functions.forward.only, self.functions.rule.only
@@ -126,7 +133,7 @@ class BoundDerivative(DerivativeShell):
         broken = self._unexplained(x, d, result, broken)
         beyond = self._rounding(x, d, result, exact, seen)
         # with no cap the screens, which only point to the exact layer, are left out
-        suspicious = beyond | broken | (self._screens(x, d, exact, seen) if cap else False)
+        suspicious = beyond | self._blamed(x, d, result, broken) | (self._screens(x, d, exact, seen) if cap else False)
         suspicious &= ~seen.outside
         asked = exact & ~seen.outside
         asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
@@ -152,42 +159,18 @@ class BoundDerivative(DerivativeShell):
                 self.__dict__.pop(name, None)
 
     def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
-        """Whether the user's code writes into its arguments or answers twice: a trace shows neither.
-
-        Looked at once per shape, and again for every single point.
-        """
-        n = seen.outside.size
-        if (self._contract_kept and n > 1) or seen.outside.all():
-            return False
-        self._contract_kept = True
-        busy = [np.broadcast_to(a, (*a.shape[:-1], n)).reshape(-1, n) for a in (*x, *d)]
-        filled = np.concatenate([a != 0 for a in busy]).sum(axis=0) * ~seen.outside
-        i = int(np.argmax(filled))
-        names = (*self.input_names, *self.direction_names)
-        for function, arrays, signature in (
-            (self.functions.forward, x, self.signature),
-            (self.functions.rule, [*x, *d], self.rule_signature),
-        ):
-            point = [cast(a[..., i % a.shape[-1]], dt) for a, (_, dt) in zip(arrays, signature, strict=True)]
-            finding = None
-            with contextlib.suppress(Exception):  # what raises is reported by the layer that calls
-                argument = changed(function.at, point)
-                if argument is not None:
-                    what = f"{function.label} changed its argument {names[argument]}"
-                    finding = Finding(Verdict.ERROR, what, argument=names[argument])
-                elif two_answers(function.at, point):
-                    finding = Finding(Verdict.ERROR, f"{function.label} gave two answers for one input")
-            if finding is not None:
-                self._contract_kept = False
-                seen.findings[i] = finding
-                return True
-        return False
+        """Whether the user's code breaks its contract, which no trace shows."""
+        f = self.functions
+        pairs = ((f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d]))
+        names, results = (*self.input_names, *self.direction_names), dict.fromkeys(self.result_names, self.format.numpy)
+        return self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, f.compared, seen)
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
         program = self.forward_program
         if program is not None and self.functions.forward.front_end(self.signature) == JAX:
             out = self._run(self.functions.forward, self.signature, program, x, seen)
-            return [o for o, v in zip(out, program.outputs, strict=True) if v.dtype in FORMATS]
+            if out is not None:
+                return [o for o, v in zip(out, program.outputs, strict=True) if v.dtype in FORMATS]
         called = self._call(self.functions.forward, self.signature, self.output_shapes, x, seen, floats_only=True)
         for i, t in called.troubles.items():
             if t.kind in ("changed", "two answers"):
@@ -197,13 +180,20 @@ class BoundDerivative(DerivativeShell):
     def _result(self, x: list[Array], d: list[Array], seen: Examination) -> list[Array] | None:
         """The rule's float results; findings of verdict `error` where it raises or returns a wrong shape."""
         program = self.rule_program
+        whole = next((v.dtype for v in program.outputs if v.dtype not in FORMATS), "") if program is not None else ""
+        if whole:
+            for i in np.flatnonzero(~seen.outside).tolist():
+                seen.findings[i] = self._findings.wrong_dtype(whole)
+            return None
         if program is not None and self.functions.rule.front_end(self.rule_signature) == JAX:
             shapes = tuple(v.shape for v in program.outputs)
-            if shapes == self.result_shapes:
-                return self._run(self.functions.rule, self.rule_signature, program, [*x, *d], seen)
-            for i in np.flatnonzero(~seen.outside).tolist():
-                seen.findings[i] = self._findings.wrong_shape(shapes)
-            return None
+            if shapes != self.result_shapes:
+                for i in np.flatnonzero(~seen.outside).tolist():
+                    seen.findings[i] = self._findings.wrong_shape(shapes)
+                return None
+            found = self._run(self.functions.rule, self.rule_signature, program, [*x, *d], seen)
+            if found is not None:
+                return found
         called = self._call(self.functions.rule, self.rule_signature, self.result_shapes, [*x, *d], seen)
         for i, t in called.troubles.items():
             seen.findings[i] = self._findings.of_trouble(t)
@@ -211,13 +201,20 @@ class BoundDerivative(DerivativeShell):
 
     def _run(
         self, function: Function, signature: Signature, program: Program, arrays: list[Array], seen: Examination
-    ) -> list[Array]:
-        """Float results of a JAX function: its program in NumPy, or compiled where NumPy lacks a primitive."""
+    ) -> list[Array] | None:
+        """Float results of a JAX function: its program in NumPy, or compiled where NumPy lacks a primitive.
+
+        None where it cannot be compiled either (a kernel at size 0): calls then tell what each point raises.
+        """
         try:
             return run_floats(program, arrays)
         except UnsupportedPrimitive as why:
+            try:
+                found = CompiledFunction.of(function.call, signature)(arrays)
+            except Exception:
+                return None
             seen.note(f"{function.label}: compiled results only, {why}")
-            return CompiledFunction.of(function.call, signature)(arrays)
+            return found
 
     def _call(
         self,
@@ -250,6 +247,27 @@ class BoundDerivative(DerivativeShell):
             with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
                 broken[index] = ~overflows(self.autodiff, here, [r[..., index] for r in result], self.dtype)
         return broken
+
+    def _blamed(self, x: list[Array], d: list[Array], result: list[Array], broken: Array) -> Array:
+        """The points of `broken` without those at which forward, or the Jacobian, leaves the format on the way.
+
+        There a result that is not finite is no finding (0 * inf), and alone is no reason to ask the exact layer; nor
+        is it where the derivative is within roundings of the largest number.
+        """
+        forward, autodiff = self.forward_program, self.autodiff
+        index = np.flatnonzero(broken)
+        if not index.size or forward is None or autodiff is None:
+            return broken
+        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
+        out = broken.copy()
+        with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
+            far = overflows(
+                autodiff, [*here, *given], [r[..., index] for r in result], self.dtype, near_max(self.format)
+            )
+            out[index] = (
+                accurate(forward, here, self.dtype) & ~far & ~jacobian_overflows(autodiff, here, given, self.dtype)
+            )
+        return out
 
     # -- layers ----------------------------------------------------------------------------------------------------
 
@@ -312,7 +330,7 @@ class BoundDerivative(DerivativeShell):
         """Ask the exact layer; the points that it cannot run are returned."""
         if self.problem is None:
             return index
-        layer = ExactLayer(kinks=at_kink, kink_budget=self.kink_budget)
+        layer = ExactLayer(kinks=at_kink, second=by_mean_value, kink_budget=self.kink_budget)
         try:
             outcomes = layer.derivative(self.problem, [a[..., index] for a in x], [a[..., index] for a in d])
         except UnsupportedPrimitive as why:

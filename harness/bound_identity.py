@@ -153,8 +153,7 @@ class BoundEquality(BoundSides):
             # trying again at every point is slow
             for side in self.sides:
                 if side.function.front_end(self.signature) == OBJECTS:
-                    side.function.only = BLACK_BOX
-                    side.function._cache.clear()
+                    side.function.restrict(BLACK_BOX)
             self.__dict__.pop("exact_sides", None)
         ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
         self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")

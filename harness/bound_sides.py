@@ -30,11 +30,12 @@ NOT_RUNNABLE = "the code does not run on exact scalars"
 
 @dataclass(frozen=True)
 class Side:
-    """One side of an identity at one signature."""
+    """One side of an identity at one signature; `batched`: it accepts one extra leading axis of points."""
 
     function: Function
     signature: Signature
     dtype: str
+    batched: bool = False
 
     @property
     def program(self) -> Program | None:
@@ -50,7 +51,7 @@ class Side:
                 found = CompiledFunction.of(self.function.call, self.signature)(inputs)
                 return [np.asarray(o, dtype=np.float64) for o in found]
         # what raises is outside the domain of this side: nothing is claimed in floats
-        return call_points(self.function, self.signature, inputs, shapes, self.dtype).values
+        return call_points(self.function, self.signature, inputs, shapes, self.dtype, batched=self.batched).values
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         program = self.program

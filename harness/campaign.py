@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprove.harness.batches import DRAWN_EXAMPLES, MORE_DRAWN_EXAMPLES, Plan
 from backprove.harness.binding import Binder
 from backprove.harness.bound_derivative import BoundDerivative
+from backprove.harness.cache import Cache, cache_of
 from backprove.harness.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.counterexample import build, rule_reference, sentence, spot_values
 from backprove.harness.errors import UsageError
 from backprove.harness.examination import Unsupported
-from backprove.harness.judge import DRAWN_EXAMPLES, MORE_DRAWN_EXAMPLES, Failure, Judge, Plan, Progress
+from backprove.harness.examples import Examples
+from backprove.harness.judge import Failure, Judge, Progress
 from backprove.harness.laws import Law, laws_of
+from backprove.harness.parts import merge_parts, parts_of, refused
 from backprove.harness.result import PropertyResult, SubjectResult
+from backprove.harness.theorem import Theorem
 from backprove.harness.verdict import Verdict
 from backprove.strategies.points import DrawnPoint, PointSpace
 
 if TYPE_CHECKING:
     from backprove.harness.rule import Rule
-    from backprove.harness.theorem import Theorem
 
 
 def run_rule(
@@ -35,21 +39,34 @@ def run_rule(
     progress: Progress | None = None,
 ) -> SubjectResult:
     """Judge every property of a user's rule at every dtype."""
-    subject = SubjectResult(
-        "rule",
-        rule.name,
-        module=rule.source[0],
-        source={"file": rule.source[0], "line": rule.source[1]},
-        code=rule.code,
-    )
+    if parts_of(points) > 1:
+        merged = _every_part(rule, progress, points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
+        return conclude(rule, merged)
+    reference, rule = rule_reference(rule), rule.flat
+    subject = _subject_of_rule(rule)
     binders = rule_binders(rule)
+    examples = Examples(rule.inputs, seed, DRAWN_EXAMPLES)
     for k, dtype in enumerate(dtypes):
         plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
         for binder in binders:
-            result = _judge(binder, rule.where, plan, progress, subject, rule_reference(rule))
-            # a law beside the claims that cannot be evaluated (JAX differentiates the map only once) is no verdict
-            if not isinstance(binder.claim, Law) or result.points or result.verdict.fails:
+            result = _judge(binder, rule.where, plan, progress, subject, reference, examples)
+            if _says_something(binder, result):
                 subject.properties.append(result)
+    return _concluded_rule(subject, binders)
+
+
+def _subject_of_rule(rule: Rule) -> SubjectResult:
+    source = {"file": rule.source[0], "line": rule.source[1]}
+    return SubjectResult("rule", rule.name, module=rule.source[0], source=source, code=rule.code)
+
+
+def _says_something(binder: Binder, result: PropertyResult) -> bool:
+    """A law beside the claims that cannot be evaluated (JAX differentiates the map only once) is no verdict."""
+    return not isinstance(binder.claim, Law) or result.points > 0 or result.verdict.fails
+
+
+def _concluded_rule(subject: SubjectResult, binders: Sequence[Binder]) -> SubjectResult:
+    """What is said of a rule once all its properties are judged."""
     _grade_findings(subject)
     _front_ends(binders, subject)
     subject.source["spots"] = _spots(binders, subject)
@@ -64,6 +81,7 @@ def rule_binders(rule: Rule) -> list[Binder]:
     """One binder per property of a rule: its claims, and the laws that are worth running beside them."""
     from backprove.harness.rule import to_claims
 
+    rule = rule.flat
     binders = [Binder(name, claim, rule.inputs, rule.batched, users=True) for name, claim in to_claims(rule)]
     ends: dict[str, str] = {}
     shapes = None
@@ -74,7 +92,9 @@ def rule_binders(rule: Rule) -> list[Binder]:
             shapes = bound.output_shapes
     if shapes is None:
         return binders
-    return binders + [Binder(name, law, rule.inputs, users=True) for name, law in laws_of(rule, ends, shapes)]
+    return binders + [
+        Binder(name, law, rule.inputs, rule.batched, users=True) for name, law in laws_of(rule, ends, shapes)
+    ]
 
 
 def run_theorem(
@@ -87,23 +107,88 @@ def run_theorem(
     progress: Progress | None = None,
 ) -> SubjectResult:
     """Judge every claim of a theorem at every dtype."""
+    if parts_of(points) > 1:
+        merged = _every_part(theorem, progress, points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
+        return conclude(theorem, merged)
     subject = SubjectResult("theorem", theorem.name)
-    binders = theorem_binders(theorem)
+    cache = cache_of(theorem.name)
+    binders = theorem_binders(theorem, cache)
+    examples = Examples(theorem.inputs, seed, DRAWN_EXAMPLES, cache)
     for k, dtype in enumerate(dtypes):
         plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
         for binder in binders:
-            subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, ""))
+            subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, "", examples))
+    cache.save()
     _grade_findings(subject)
     return subject
 
 
-def theorem_binders(theorem: Theorem) -> list[Binder]:
+def judge_part(
+    of: Rule | Theorem,
+    *,
+    dtype: str,
+    part: int,
+    points: int,
+    dtypes: Sequence[str],
+    seed: int = 0,
+    accuracy: float | None = None,
+    progress: Progress | None = None,
+) -> list[PropertyResult]:
+    """Judge every property of a large run at one of its dtypes, over one part of the points (`parts.py`)."""
+    examples = MORE_DRAWN_EXAMPLES if list(dtypes).index(dtype) else DRAWN_EXAMPLES
+    plan = Plan(dtype, points, seed, accuracy, examples, part, parts_of(points))
+    if isinstance(of, Theorem):
+        subject, reference, cache = SubjectResult("theorem", of.name), "", cache_of(of.name)
+        binders = theorem_binders(of, cache)
+        drawn = Examples(of.inputs, seed, DRAWN_EXAMPLES, cache)
+    else:
+        reference, of = rule_reference(of), of.flat
+        subject, cache, binders = _subject_of_rule(of), Cache(), rule_binders(of)
+        drawn = Examples(of.inputs, seed, DRAWN_EXAMPLES)
+    if part:  # one compiled program for each claim and dtype is enough
+        for b in binders:
+            b.leave_out_compiled()
+    found = [_judge(b, of.where, plan, progress, subject, reference, drawn) for b in binders]
+    cache.save()
+    return found
+
+
+def conclude(of: Rule | Theorem, properties: Sequence[PropertyResult]) -> SubjectResult:
+    """The result of a large run from its merged parts, all dtypes one after the other."""
+    if isinstance(of, Theorem):
+        subject = SubjectResult("theorem", of.name, properties=list(properties))
+        _grade_findings(subject)
+        return subject
+    subject, binders = _subject_of_rule(of.flat), rule_binders(of)
+    by_name = {b.name: b for b in binders}
+    subject.properties = [p for p in properties if _says_something(by_name[p.name], p)]
+    return _concluded_rule(subject, binders)
+
+
+def _every_part(
+    of: Rule | Theorem, progress: Progress | None, *, points: int, dtypes: Sequence[str], **options: Any
+) -> list[PropertyResult]:
+    """All parts of a large run, one after the other."""
+    merged = []
+    for dtype in dtypes:
+        found: dict[int, list[PropertyResult]] = {}
+        for part in range(parts_of(points)):
+            found[part] = judge_part(
+                of, dtype=dtype, part=part, points=points, dtypes=dtypes, progress=progress, **options
+            )
+            if refused(found[part]):
+                break
+        merged += merge_parts(found)
+    return merged
+
+
+def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder]:
     """One binder per claim of a theorem, named by what it claims."""
     names = [_claim_name(c) for c in theorem.claims]
     out = []
     for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
         unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
-        out.append(Binder(unique, claim, theorem.inputs))
+        out.append(Binder(unique, claim, theorem.inputs, cache=cache))
     return out
 
 
@@ -124,9 +209,10 @@ def _judge(
     progress: Progress | None,
     subject: SubjectResult,
     reference: str,
+    examples: Examples,
 ) -> PropertyResult:
     started = perf_counter()
-    judge = Judge(binder, where, plan, progress)
+    judge = Judge(binder, where, plan, progress, examples)
     result = judge.run()
     if judge.failure is not None:
         file = subject.module if subject.kind == "rule" else ""
@@ -231,7 +317,7 @@ def _subject_of(payload: Mapping[str, Any]) -> tuple[list[Binder], Callable[...,
     found = [f.rule for f in load_rules(payload["file"]) if f.rule.name == payload["name"]]
     if not found:
         raise UsageError(f"replay: {payload['file']} has no rule named {payload['name']!r}")
-    return rule_binders(found[0]), found[0].where
+    return rule_binders(found[0]), found[0].flat.where
 
 
 def _from_hex(value: Any, dtype: str) -> np.ndarray[Any, Any]:

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flint import ctx
+from flint import arb, ctx
 from numpy.typing import NDArray
 
 from backprove.harness.binding import Binder
 from backprove.harness.bound_derivative import BoundDerivative
+from backprove.harness.examination import Finding
 from backprove.harness.judge import Failure, Judge
 from backprove.harness.oracles.exact import Status, vector
 from backprove.harness.replay import encode_id, payload_of
 from backprove.harness.result import Counterexample
 from backprove.harness.systems.balls import Undecided, lift
+from backprove.harness.verdict import Verdict
 
 Array = NDArray[Any]
 
@@ -114,7 +116,11 @@ def sentence(
 
 
 def rule_reference(rule: Any) -> str:
-    """Code that imports the rule as `rule` in a test beside its file; "" if it cannot be named."""
+    """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
+    return _imported(rule) + ("" if rule.flat is rule else "\n\nrule = rule.flat  # one argument per array")
+
+
+def _imported(rule: Any) -> str:
     file = rule.source[0]
     for module in list(sys.modules.values()):
         if file and getattr(module, "__file__", None) == file:
@@ -136,22 +142,29 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     f, point, binder = failure.finding, failure.point, judge.binder
     bound = judge.bound([a.shape for a in point.arrays])
     mode = bound.mode if bound is not None else ""
-    if mode not in ("vjp", "jvp"):
-        return f"import backprove as bp\n\n{reference}\n\n\ndef test_{_identifier(name)}():\n    bp.assert_rule(rule)\n"
+    if mode not in ("vjp", "jvp") or not _shows(f):
+        return _whole_check(judge, name, reference)
     head = ["import numpy as np", "", reference, "", "", f"def test_{_identifier(name)}_{mode}():"]
     arguments = []
     for k, a in zip(binder.specs, point.arrays, strict=True):
-        arguments.append(k)
-        head.append(f"    {k} = {_literal(a, judge.plan.dtype)}")
+        arguments.append(_identifier(k))
+        head.append(f"    {_identifier(k)} = {_literal(a, judge.plan.dtype)}")
     several = len(point.directions) > 1
     for i, d in enumerate(point.directions):
-        short = f"d_{bound.direction_names[i]}" if bound is not None and mode == "jvp" else f"g{i}" if several else "g"
+        short = (
+            f"d_{_identifier(bound.direction_names[i])}"
+            if bound is not None and mode == "jvp"
+            else f"g{i}"
+            if several
+            else "g"
+        )
         variable = short if short not in binder.specs else f"direction_{i}"
         arguments.append(variable)
         head.append(f"    {variable} = {_literal(d, judge.plan.dtype)}")
     call = f"rule.{mode}({', '.join(arguments)})"
-    if f.got is None or f.expected is None:
+    if _raised(f):
         return "\n".join([*head, f"    {call}  # {f.what}", ""])
+    assert f.got is not None and f.expected is not None  # else the whole check was written
     names = bound.result_names if isinstance(bound, BoundDerivative) else ()
     which = f"[{names.index(f.argument)}]" if len(names) > 1 else ""
     entry = f"[{', '.join(map(str, f.entry))}]" if f.entry else ""
@@ -164,6 +177,26 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
         gap = abs(f.got - f.expected) if np.isfinite(f.got) else abs(f.expected) or 1.0
         head.append(f"    assert abs(got - {f.expected!r}) <= {gap / 2!r}  # half the distance of the wrong value")
     return "\n".join([*head, ""])
+
+
+def _raised(finding: Finding) -> bool:
+    return finding.verdict is Verdict.ERROR and " raised " in finding.what
+
+
+def _shows(finding: Finding) -> bool:
+    """Whether one call, or one entry of its result, is enough to tell the wrong rule from a right one."""
+    got, expected = finding.got, finding.expected
+    if got is None or expected is None:
+        return _raised(finding)
+    # At a kink every entry may lie within its own range and the whole outside the generalized derivative.
+    return not (isinstance(expected, tuple) and expected[0] <= got <= expected[1])
+
+
+def _whole_check(judge: Judge, name: str, reference: str) -> str:
+    """A test that checks the rule as a whole, in the format and with the accuracy of this run."""
+    accuracy = "" if judge.plan.accuracy is None else f", accuracy={judge.plan.accuracy:g}"
+    call = f'bp.assert_rule(rule, dtypes=["{judge.plan.dtype}"]{accuracy})'
+    return f"import backprove as bp\n\n{reference}\n\n\ndef test_{_identifier(name)}():\n    {call}\n"
 
 
 def _identifier(name: str) -> str:
@@ -212,7 +245,9 @@ def _units(shapes: Sequence[tuple[int, ...]]) -> list[list[Array]]:
 
 
 def _flat(values: Sequence[Array]) -> list[float]:
-    return [float(v.mid()) if v.is_finite() else np.nan for a in values for v in a.ravel()]
+    """All entries as floats, NaN where one is not finite; code may return integers where balls are expected."""
+    flat = [v for a in values for v in a.ravel()]
+    return [float(v) if not isinstance(v, arb) else float(v.mid()) if v.is_finite() else np.nan for v in flat]
 
 
 def spot_values(bound: BoundDerivative, arrays: Sequence[Array]) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.cache import Cache
 from backprove.harness.claims import Derivative
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Unsupported
@@ -56,12 +57,16 @@ class DerivativeFunctions:
             return
         for function, given in ((self.forward, signature), (self.rule, rule_signature)):
             if function.front_end(given) == OBJECTS:
-                function.only = BLACK_BOX
-                function._cache.clear()
+                function.restrict(BLACK_BOX)
 
     @staticmethod
-    def of(claim: Derivative, users: bool = False) -> DerivativeFunctions:
+    def of(claim: Derivative, users: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
         rule = claim.rule
+
+        def key(call: Callable[..., Any] | None) -> str:
+            return "" if cache is None or call is None else cache.name(call)
+
+        rule_key = f"{key(rule)}{' as a gradient' if claim.unit_cotangent else ''}"
         if claim.unit_cotangent:
             gradient = claim.rule
 
@@ -69,9 +74,18 @@ class DerivativeFunctions:
                 return gradient(*arguments[:-1])
 
         return DerivativeFunctions(
-            Function(claim.forward, "forward", stand_in=claim.reference),
-            Function(rule, claim.mode),
-            Function(claim.convention, "convention") if claim.convention else None,
+            Function(
+                claim.forward,
+                "forward",
+                stand_in=claim.reference,
+                cache=cache,
+                key=f"{key(claim.forward)} {key(claim.reference)}",
+            ),
+            Function(rule, claim.mode, cache=cache, key=rule_key),
+            Function(claim.convention, "convention", cache=cache, key=key(claim.convention))
+            if claim.convention
+            else None,
+            SpotCheck(cache, f"spot {rule_key}"),
             users=users,
         )
 
@@ -153,7 +167,15 @@ class DerivativeShell:
         traceable = self.functions.forward.traceable(self.signature)
         if traceable is None:
             return None
-        return derivative_program(traceable, self.mode, self.wrt, self.rule_signature, len(self.signature))
+        forward, n = self.functions.forward, len(self.signature)
+        key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
+        kept = forward.cache.get(key) if forward.cache is not None else None
+        if kept is None:
+            kept = (derivative_program(traceable, self.mode, self.wrt, self.rule_signature, n),)
+            if forward.cache is not None:
+                forward.cache.put(key, kept)
+        found: Program | None = kept[0]
+        return found
 
     @property
     def front_ends(self) -> dict[str, str]:

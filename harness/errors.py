@@ -26,3 +26,7 @@ class UnsupportedPrimitive(BackproveError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return (type(self), (self.primitive, self.system))
+
+
+class ContractError(BackproveError):
+    """A rule's code does not do what rules must; the text says what, and is the finding of verdict `error`."""

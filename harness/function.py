@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.cache import Cache
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.interpret import evaluate
@@ -51,6 +52,9 @@ class Function:
     label: str
     only: str = JAX
     stand_in: Callable[..., Any] | None = None
+    cache: Cache | None = None
+    key: str = ""
+    """Where traces are kept from run to run, and the name of this function there."""
     _cache: dict[Signature, tuple[str, Program | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -63,8 +67,19 @@ class Function:
 
     def _resolve(self, signature: Signature) -> tuple[str, Program | None]:
         if signature not in self._cache:
-            self._cache[signature] = self._trace(signature)
+            kept = self.cache if self.only == JAX else None
+            found = kept.get((self.key, signature)) if kept is not None else None
+            if found is None:
+                found = self._trace(signature)
+                if kept is not None:
+                    kept.put((self.key, signature), found)
+            self._cache[signature] = found
         return self._cache[signature]
+
+    def restrict(self, only: str) -> None:
+        """Use this front end and the ones after it from now on."""
+        self.only = only
+        self._cache.clear()
 
     def _trace(self, signature: Signature) -> tuple[str, Program | None]:
         from backprove.harness.numpy_trace import trace_numpy

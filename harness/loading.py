@@ -9,9 +9,13 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from backprove.harness.errors import UsageError
-from backprove.harness.rule import Rule
+
+# `Rule` needs NumPy, which the command line starts without: the file is run in another process.
+if TYPE_CHECKING:
+    from backprove.harness.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def select(found: list[Found], name: str, path: Path) -> list[Found]:
 
 def find_rules(module: ModuleType) -> list[Found]:
     """The rules at module level and in module-level dicts; a rule reachable in two ways is found once."""
+    from backprove.harness.rule import Rule
+
     seen: dict[int, Found] = {}
     items = [(n, v) for n, v in vars(module).items() if not n.startswith("__")]
     for variable, value in items:

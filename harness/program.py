@@ -121,6 +121,8 @@ class _Builder:
     equations: list[Equation] = field(default_factory=list)
 
     def var(self, aval: Any) -> Var:
+        if str(aval.dtype).startswith("complex"):
+            raise TypeError("the code computes with complex numbers, which no number system here has")
         self.next_slot += 1
         return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), str(aval.dtype))
 
@@ -182,7 +184,7 @@ def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) ->
         inputs: one `(shape, dtype name)` per positional argument.
 
     Raises:
-        Exception: whatever tracing raises when the function cannot be traced.
+        Exception: whatever tracing raises when the function cannot be traced; TypeError for complex numbers inside.
     """
     import jax
 

@@ -78,8 +78,9 @@ def _from_marker(item: pytest.Item) -> dict[str, Any]:
         unknown = sorted(set(mark.kwargs) - set(OPTIONS))
         if mark.args or unknown:
             given = ", ".join([*map(repr, mark.args), *unknown])
-            raise pytest.UsageError(
-                f"{item.nodeid}: @pytest.mark.backprove takes the options {', '.join(OPTIONS)} by name, got {given}"
+            pytest.fail(
+                f"{item.nodeid}: @pytest.mark.backprove takes the options {', '.join(OPTIONS)} by name, got {given}",
+                pytrace=False,
             )
         found.update(mark.kwargs)
     return found
@@ -97,6 +98,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     check, results = api.check, item.stash.setdefault(SUBJECTS, [])
 
     def checked(rule: Any, **options: Any) -> Report:
+        __tracebackhide__ = True
         report = check(rule, **{**options, **from_marker, **from_command_line})
         if reporting:
             from backprove.harness.result import to_plain
@@ -104,6 +106,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
             results.append({"subject": to_plain(report.subject), "options": to_plain(report.options)})
         return report
 
+    __tracebackhide__ = True
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api, "check", checked)
         return (yield)
@@ -116,11 +119,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     returned = pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in names})
-    __tracebackhide__ = True
     for rule in _rules(returned, pyfuncitem.nodeid):
         from backprove.harness.api import assert_rule
+        from backprove.harness.errors import UsageError
 
-        assert_rule(rule)
+        try:
+            assert_rule(rule)
+        except (AssertionError, UsageError) as why:
+            # no line of the test is at fault, so its text is the whole failure
+            pytest.fail(str(why), pytrace=False)
     return True
 
 

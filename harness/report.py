@@ -119,11 +119,12 @@ def _explain(c: Counterexample) -> list[str]:
         if name in c.inputs_hex:
             rows.append(("", f"{_show(c.inputs_hex[name])}"))
     for word, values in (("tangent", c.tangents), ("cotangent", c.cotangents)):
-        rows += [(word if name == word else f"{word} of {name}", _show(value)) for name, value in values.items()]
+        rows += [(n if n.startswith(word) else f"{word} of {n}", _show(value)) for n, value in values.items()]
     entry = f"[{', '.join(map(str, c.entry))}]" if c.entry else ""
-    rows.append(("wrong at", f"{c.argument}{entry}   (region: {c.region})"))
-    rows.append(("got", _both(c.got)))
-    rows.append(("expected", f"{_both(c.expected)}   by {c.oracle}"))
+    rows.append(("wrong at", f"{c.argument or 'the result'}{entry}   (region: {c.region})"))
+    if c.oracle:  # where the code raised or answered in another shape there are no two values to compare
+        rows.append(("got", _both(c.got)))
+        rows.append(("expected", f"{_both(c.expected)}   by {c.oracle}"))
     width = max(len(label) for label, _ in rows)
     out = [c.message] if c.message else []
     out += [f"{label:<{width}}  {text}" for label, text in rows]

@@ -57,8 +57,7 @@ def distrust(
         if holds(function, signature, [a[..., index] if a.shape[-1] > 1 else a for a in arrays], dtype):
             return
         function.notes.append(f"{function.label}: its {HOW[end]} differs from real calls and was not used")
-        function.only = NEXT[end]
-        function._cache.clear()
+        function.restrict(NEXT[end])
 
 
 def _tied(arrays: Sequence[Array], points: int) -> Array:

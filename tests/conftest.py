@@ -11,6 +11,12 @@ from hypothesis import settings
 # Tests judge rules, not the accelerator that the machine happens to have.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+# What earlier runs kept must not decide; subprocesses inherit it.
+os.environ["BACKPROVE_CACHE"] = "off"
+
+# In a step of a GitHub workflow the command line would annotate the tests' wrong rules.
+os.environ.pop("GITHUB_ACTIONS", None)
+
 # Shared machines stall at times, so no example has a deadline; CI draws the same examples every time.
 settings.register_profile("backprove", deadline=None, print_blob=True)
 settings.register_profile("backprove-ci", parent=settings.get_profile("backprove"), derandomize=True)

@@ -23,6 +23,8 @@ SAMPLES = 4
 AMPLIFIED = 1e3
 """Changes under perturbation are multiplied by this."""
 RELATIVE = 2.0**-26
+NARROW = ((np.float32, 2.0**-10), (np.float16, 2.0**-4))
+"""The same where all results are numbers of a shorter format: code that narrows inside rounds there."""
 HIDDEN = 2.0**-36
 MARGIN = 32.0
 
@@ -53,7 +55,7 @@ def judge_identity(left: Values, right: Values, arrays: Sequence[Array]) -> list
         worst = np.zeros(points)
         for k, (f, s, m) in enumerate(zip(first, second, moved, strict=True)):
             size = np.maximum(np.abs(f), np.abs(s)).reshape(-1, points).max(axis=0, initial=0.0)
-            allowed = RELATIVE * size + AMPLIFIED * m + HIDDEN * reach**3
+            allowed = _relative(f) * size + AMPLIFIED * m + HIDDEN * reach**3
             ratio = np.where(f == s, 0.0, np.abs(f - s) / allowed).reshape(-1, points)
             for i in range(points):
                 if not ratio.shape[0]:
@@ -65,6 +67,14 @@ def judge_identity(left: Values, right: Values, arrays: Sequence[Array]) -> list
                     worst[i] = ratio[j, i]
                     out[i] = _disagreement(k, j, i, f, s, worst[i])
     return out
+
+
+def _relative(values: Array) -> float:
+    """The relative size of a disagreement that rounding may explain, by the shortest format that holds the values."""
+    finite = values[np.isfinite(values) & (values != 0)]
+    with np.errstate(all="ignore"):
+        short = [share for form, share in NARROW if finite.size > 1 and (finite == finite.astype(form)).all()]
+    return max([RELATIVE, *short])
 
 
 def _disagreement(k: int, j: int, i: int, left: Array, right: Array, ratio: float) -> Outcome:

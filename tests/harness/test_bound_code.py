@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from jax.scipy import special
 
+from backprove.harness.batches import Plan
 from backprove.harness.campaign import rule_binders
 from backprove.harness.execution import call_points
 from backprove.harness.function import BLACK_BOX, Function
-from backprove.harness.judge import Judge, Plan
+from backprove.harness.judge import Judge
 from backprove.harness.result import PropertyResult
 from backprove.harness.rule import Rule
 from backprove.harness.verdict import Verdict

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import backprove as bp
+from backprove.harness.batches import Plan
 from backprove.harness.campaign import rule_binders
-from backprove.harness.judge import Judge, Plan
+from backprove.harness.judge import Judge
 from backprove.harness.result import HISTOGRAM_EDGES, PropertyResult, to_plain
 from backprove.harness.verdict import Verdict
 from backprove.strategies.array import ArraySpec

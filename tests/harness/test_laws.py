@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from backprove.harness import laws
+from backprove.harness.batches import Plan
 from backprove.harness.binding import Binder
 from backprove.harness.campaign import rule_binders
-from backprove.harness.judge import Judge, Plan
+from backprove.harness.judge import Judge
 from backprove.harness.rule import Rule
 from backprove.harness.verdict import Verdict
 from backprove.strategies.array import array

@@ -59,7 +59,41 @@ def test_a_marked_test_asserts_the_rules_that_it_returns(pytester: pytest.Pytest
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*twice: falsified*"])
     # the failure shows the report, not the inside of the library
-    assert "check(rule, points=" not in result.stdout.str()
+    shows_nothing_of_ours(result)
+
+
+def shows_nothing_of_ours(result: pytest.RunResult) -> None:
+    text = result.stdout.str()
+    for inside in ("pytest_plugin.py", "api.py", "def checked", "hookimpl", "check(rule, points="):
+        assert inside not in text
+
+
+@pytest.mark.parametrize("options", [(), ("--backprove-report", "out"), ("--backprove-points", "3", "-n", "1")])
+def test_a_failure_shows_the_line_of_the_call_and_the_report(
+    pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    result = run(pytester, "def test_call():\n    bp.assert_rule(rule(3), points=20)\n", *options)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([">*bp.assert_rule(rule(3), points=20)", "E *AssertionError: twice: falsified*"])
+    shows_nothing_of_ours(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def test_it():\n    bp.assert_rule(rule(2), points=0)\n", "*points must be a positive integer*got 0"),
+        ("def test_it():\n    bp.assert_rule(3)\n", "*expected a bp.Rule, got int: 3"),
+        (
+            "@pytest.mark.backprove(points=0)\ndef test_it():\n    return rule(2)\n",
+            "*points must be a positive integer*got 0",
+        ),
+    ],
+)
+def test_wrong_use_in_a_test_shows_no_inside_either(pytester: pytest.Pytester, text: str, message: str) -> None:
+    result = run(pytester, text)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([message])
+    shows_nothing_of_ours(result)
 
 
 def test_a_marked_test_that_returns_something_else_fails(pytester: pytest.Pytester) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,23 @@ def judged(case: Case, rule: bp.Rule, dtype: str) -> SubjectResult:
     return run_rule(rule, points=POINTS, dtypes=[dtype], seed=0, accuracy=case.accuracy)
 
 
+def run_pasted(text: str, rule: bp.Rule) -> None:
+    """Run the test that a counterexample carries, with `rule` in place of its import.
+
+    Raises:
+        AssertionError: or whatever the rule raises, when the test fails.
+    """
+    assert "rule = ..." in text  # the rules stand in cases, which no import names
+    namespace: dict[str, Any] = {"rule": rule}
+    with np.errstate(all="ignore"):
+        text = text.replace("rule = ...", "rule = rule").replace(
+            "assert_rule(rule,", f"assert_rule(rule, points={POINTS},"
+        )
+        exec(text, namespace)
+        (test,) = (v for n, v in namespace.items() if n.startswith("test_"))
+        test()
+
+
 @every_dtype
 @every_case
 def test_the_wrong_rule_is_refused(case: Case, dtype: str) -> None:
@@ -29,6 +48,9 @@ def test_the_wrong_rule_is_refused(case: Case, dtype: str) -> None:
     assert result.counterexample is not None
     assert result.counterexample.message
     assert sum(np.size(v) for v in result.counterexample.inputs.values()) <= 12
+    with pytest.raises(Exception):  # noqa: B017
+        run_pasted(result.counterexample.test, case.wrong)
+    run_pasted(result.counterexample.test, case.right)
 
 
 @every_dtype

@@ -1,0 +1,216 @@
+"""Which points one property sees at one dtype, in which order.
+
+Three sources: systematic special points of a few fixed sizes, examples of Hypothesis with drawn sizes, and bulk points
+from the mixture. All special and drawn points and a fixed number of bulk points meet the exact layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.binding import Binder
+from backprove.harness.examination import Bound
+from backprove.harness.examples import Examples
+from backprove.harness.parts import points_of_part
+from backprove.harness.result import PropertyResult
+from backprove.strategies.cotangents import draw_directions
+from backprove.strategies.points import Points
+from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
+from backprove.strategies.values import draw_points, special_points
+
+Array = NDArray[Any]
+
+CHUNK = 2048
+"""Points in one evaluation; part of a work item's identity, since other sizes round differently."""
+SPECIAL_POINTS = 180
+"""Systematic points, shared out over the sizes."""
+RANDOM_EXACT_POINTS = 64
+DRAWN_EXAMPLES = 40
+MORE_DRAWN_EXAMPLES = 10
+"""Examples at further dtypes: the formula is the same, the numbers are not."""
+EXTREME_POINTS = 128
+EMPTY_POINTS = 8
+MAX_DRAWS = 16
+"""At most so many times the wanted points are drawn where hypotheses, or forward's domain, leave many of them out."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only), Hypothesis examples.
+
+    `part` of `parts` has its share of the points; the special and the drawn ones belong to the first (`parts.py`).
+    """
+
+    dtype: str
+    points: int
+    seed: int = 0
+    accuracy: float | None = None
+    examples: int = DRAWN_EXAMPLES
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def share(self) -> int:
+        """Points of this part."""
+        return points_of_part(self.points, self.part, self.parts)
+
+
+@dataclass
+class Batch:
+    """Points of one size, with what is to be done at each."""
+
+    bound: Bound
+    points: Points
+    directions: tuple[Array, ...]
+    keep: Array
+    """Points that satisfy the hypotheses."""
+    exact: Array
+    """Points that meet the exact layer in any case."""
+    beyond: Array
+    """Points beyond the default range: only `falsified` counts there."""
+    drawn: bool = False
+    """All points meet the exact layer: the screens that only point to it are left out."""
+    screen_item: tuple[object, ...] = ()
+    """Identity of points beyond the first ones: those that the screen lets pass do not meet the layers."""
+
+
+@dataclass
+class Batches:
+    """The batches of one claim at one dtype.
+
+    Attributes:
+        binder, where, plan: see `Judge`.
+        bound: the claim at given shapes; None where forward does not support them.
+        bounds: those asked for so far.
+        examples: inputs drawn for all claims of the rule; None: for this one alone.
+    """
+
+    binder: Binder
+    where: Callable[..., Any] | None
+    plan: Plan
+    bound: Callable[[Sequence[tuple[int, ...]]], Bound | None]
+    bounds: dict[tuple[tuple[int, ...], ...], Bound | None]
+    examples: Examples | None = None
+
+    def __call__(self, result: PropertyResult) -> Iterator[Batch]:
+        """The batches in order; `result` tells when there are enough points, and counts what is left out."""
+        specs, plan = dict(self.binder.specs), self.plan
+        buckets = []
+        for sizes in shape_buckets(specs):
+            bound = self.bound([s.shape(sizes) for s in specs.values()])
+            if bound is None:
+                result.count("unsupported", 0 if plan.part else 1)
+            else:
+                buckets.append((sizes, bound))
+        full = [(s, b) for s, b in buckets if not has_empty(specs, s)] or buckets
+        share = -(-plan.share // max(len(full), 1))
+        if plan.part:
+            yield from self._further(full, share, result)
+            return
+        drawn = {str(dict(p.sizes)): p for p in self._drawn()}
+        for turn, (sizes, bound) in enumerate(full):
+            yield from self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
+        for sizes, bound in buckets:
+            if (sizes, bound) not in full:
+                points = special_points(specs, sizes, plan.dtype, tuple(bound.specials), limit=EMPTY_POINTS)
+                yield self._joined([self._part(points, bound, ("special", str(sizes)), exact=points.count)], bound)
+        for points in drawn.values():
+            bound = self.bound([s.shape(points.sizes) for s in specs.values()])
+            if bound is None:
+                result.count("unsupported", points.count)
+            else:
+                item = ("drawn", str(dict(points.sizes)))
+                yield self._joined([self._part(points, bound, item, exact=points.count)], bound, drawn=True)
+        yield from self._further(full, share, result)
+
+    def _further(self, full: Sequence[tuple[Sizes, Bound]], share: int, result: PropertyResult) -> Iterator[Batch]:
+        """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
+        specs, plan = dict(self.binder.specs), self.plan
+        extreme = any(s.extreme for s in specs.values())
+        for k in range(0 if plan.part else 1, -(-MAX_DRAWS * share // min(CHUNK, share))):
+            for sizes, bound in full:
+                if result.points >= plan.share:
+                    return
+                item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
+                count = min(CHUNK, share)
+                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, item, bound.specials, extreme)
+                batch = self._joined([self._part(points, bound, item, exact=0)], bound)
+                batch.screen_item = item if k else ()
+                yield batch
+
+    def _first(
+        self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None
+    ) -> Iterator[Batch]:
+        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
+
+        They are one batch; but at the first size the special and the drawn ones come before all others, so that most
+        wrong rules are refused after a few points.
+        """
+        specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
+        extreme = any(s.extreme for s in specs.values())
+        specials = tuple(bound.specials)
+        item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
+        # the first chunk of a small run is cut to its share; the size is part of the item's identity
+        bulk = draw_points(specs, sizes, plan.dtype, min(CHUNK, share), plan.seed, item, specials, extreme)
+        parts = [self._part(bulk, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))]
+        # each special point at one of the sizes
+        points = special_points(specs, sizes, plan.dtype, specials, limit=SPECIAL_POINTS)
+        points = points.take(np.arange(turn, points.count, turns))
+        parts.append(self._part(points, bound, ("special", name, str(sizes)), exact=points.count))
+        if drawn is not None:
+            parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
+        if not extreme:
+            item = ("extreme", name, str(sizes))
+            far = draw_points(specs, sizes, plan.dtype, EXTREME_POINTS // turns, plan.seed, item, specials, True)
+            parts.append(self._part(far, bound, item, exact=min(8, far.count), beyond=True))
+        if turn:
+            yield self._joined(parts, bound)
+            return
+        early = parts[1:3] if drawn is not None else parts[1:2]
+        yield self._joined(early, bound)
+        yield self._joined([p for p in parts if not any(p is e for e in early)], bound)
+
+    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> Batch:
+        """Points of one source with their directions."""
+        directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
+        if getattr(bound, "unit", False):
+            directions = tuple(np.ones_like(d) for d in directions)
+        keep = self._admitted(points)
+        mask = np.zeros(points.count, dtype=bool)
+        mask[np.flatnonzero(keep)[:exact]] = True
+        return Batch(bound, points, directions, keep, mask, np.full(points.count, beyond))
+
+    def _joined(self, parts: Sequence[Batch], bound: Bound, drawn: bool = False) -> Batch:
+        """Parts of one size as one batch: the layers cost less by the point, the more points they get."""
+        columns = zip(*(p.directions for p in parts), strict=True)
+        return Batch(
+            bound,
+            Points.join([p.points for p in parts]),
+            tuple(np.concatenate(c, axis=-1) for c in columns),
+            np.concatenate([p.keep for p in parts]),
+            np.concatenate([p.exact for p in parts]),
+            np.concatenate([p.beyond for p in parts]),
+            drawn,
+        )
+
+    def _admitted(self, points: Points) -> Array:
+        keep = np.ones(points.count, dtype=bool)
+        if self.where is not None:
+            for i in range(points.count):
+                keep[i] = bool(np.all(self.where(*points.point(i))))
+        return keep
+
+    def _drawn(self) -> list[Points]:
+        """Examples of Hypothesis, those of one shape together."""
+        specs, plan = dict(self.binder.specs), self.plan
+        if not specs:
+            return []
+        if self.examples is None:
+            self.examples = Examples(specs, plan.seed, plan.examples)
+        specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
+        return self.examples.at(plan.dtype, plan.examples, specials, any(s.extreme for s in specs.values()))
