@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from backprove.harness.result import PropertyResult, RunResult, SubjectResult
 from backprove.harness.verdict import Verdict
-from backprove.reports.text import decimal, entry_name, expected_words, ulps
+from backprove.reports.text import decimal, entry_name, expected_words, relative, ulps
 
 # XML 1.0 has no way to write these characters, escaped or not.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -45,7 +45,7 @@ def _case(suite: ET.Element, subject: SubjectResult, result: PropertyResult) -> 
         time=f"{result.seconds:.3f}",
     )
     if subject.source.get("file"):
-        case.set("file", _legal(str(subject.source["file"])))
+        case.set("file", _legal(relative(str(subject.source["file"]))))
         case.set("line", _legal(str(subject.source.get("line", 1))))
     properties = ET.SubElement(case, "properties")
     for name, value in (

@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
 
 DASH = "\N{EN DASH}"
+
+
+def relative(file: str) -> str:
+    """A path as seen from the working directory, where it lies below it: links resolved, with slashes."""
+    try:
+        return Path(file).resolve().relative_to(Path.cwd()).as_posix()
+    except (OSError, ValueError):
+        return file
 
 
 def count(n: int) -> str:

@@ -143,7 +143,7 @@ def _strength(run: RunResult) -> Fact:
         )
     killed = sum(int(m.get("killed", 0)) for _, m in measured)
     alive = sum(int(m.get("mutants", 0)) - int(m.get("equivalent", 0)) for _, m in measured)
-    detail = f"{count(killed)} of {plural(alive, 'broken variant')} were refused."
+    detail = f"{count(killed)} of {plural(alive, 'broken variant')} refused, each theorem on its own."
     if len(measured) < len(run.subjects):
         detail += f" Not measured: {plural(len(run.subjects) - len(measured), _noun(run))}."
     return Fact(f"Weak {_noun(run)}s", count(len(weak)), detail, "warn" if weak else "good", weak)

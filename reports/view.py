@@ -15,7 +15,17 @@ from backprove.harness.verdict import Verdict
 from backprove.reports import svg
 from backprove.reports.highlight import highlight, numbered
 from backprove.reports.mathml import mathml
-from backprove.reports.text import count, decimal, entry_name, expected_words, hexadecimal, plain_vector, ulps, vector
+from backprove.reports.text import (
+    count,
+    decimal,
+    entry_name,
+    expected_words,
+    hexadecimal,
+    plain_vector,
+    relative,
+    ulps,
+    vector,
+)
 
 LAYERS = {
     "law": "laws that need no oracle (adjointness, linearity, invariants)",
@@ -242,7 +252,7 @@ def _line(source: Mapping[str, Any]) -> int:
 
 def _source(source: Mapping[str, Any]) -> str:
     file = str(source.get("file") or "")
-    return f"{file}:{_line(source)}" if file else ""
+    return f"{relative(file)}:{_line(source)}" if file else ""
 
 
 def _spots(spots: Any) -> list[Mapping[str, Any]]:
