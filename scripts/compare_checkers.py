@@ -14,7 +14,7 @@ import contextlib
 import io
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -103,14 +103,18 @@ def torch_gradcheck(rule: bp.Rule, inputs: Sequence[Array], rng: np.random.Gener
 
 
 def autograd_check_grads(rule: bp.Rule, inputs: Sequence[Array], rng: np.random.Generator) -> bool:
-    """`autograd.test_util.check_grads` in reverse mode, first order, the rule given by `defvjp`."""
+    """`autograd.test_util.check_grads` in reverse mode, first order, the rule given by `defvjp`.
+
+    Left alone it looks at the first argument only; here it is asked for all of them at once.
+    """
     extend, test_util = import_module("autograd.extend"), import_module("autograd.test_util")
     forward, backward = _of_floats(rule, inputs)
     wrapped = extend.primitive(forward)
     places = range(len(_floats(rule)))
     makers = [lambda answer, *given, k=k: lambda g: backward(given, g)[k] for k in places]
     extend.defvjp(wrapped, *makers)
-    test_util.check_grads(wrapped, modes=["rev"], order=1)(*(inputs[k] for k in _floats(rule)))
+    arguments = tuple(places) if len(places) > 1 else 0
+    test_util.check_grads(wrapped, arguments, modes=["rev"], order=1)(*(inputs[k] for k in _floats(rule)))
     return True
 
 
@@ -147,6 +151,7 @@ def accepts(checker: Checker, rule: bp.Rule, inputs: Sequence[Array], seed: int)
     import jax
 
     rng = np.random.default_rng(seed)
+    np.random.seed(seed)  # autograd draws its directions from NumPy's global state
     with warnings.catch_warnings(), np.errstate(all="ignore"), jax.enable_x64(True):
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(io.StringIO()):
@@ -186,13 +191,17 @@ def cell(refused: tuple[int, int], seeds: int) -> str:
     return text if not right else f"{text}, right rule refused {right}/{seeds}"
 
 
-def own_cell(wrong: Iterable[Verdict], right: Iterable[Verdict]) -> str:
-    verdicts = list(wrong)
-    refused = sum(v.fails for v in verdicts)
-    names = ", ".join(dict.fromkeys(str(v) for v in verdicts if v.fails))
-    text = names if refused == len(verdicts) else f"{names or 'missed'} {refused}/{len(verdicts)}"
-    false = sum(v is not Verdict.HOLDS for v in right)
-    return text if not false else f"{text}, right rule not held {false}/{len(verdicts)}"
+def own_cell(wrong: Sequence[Verdict], right: Sequence[Verdict]) -> str:
+    """The verdicts on the wrong rule; then the seeds, if any, that missed it or did not let the right rule hold."""
+    names = ", ".join(dict.fromkeys(str(v) for v in wrong if v.fails)) or "missed"
+    missed = [str(seed) for seed, v in enumerate(wrong) if not v.fails]
+    alarms = [f"{v} with seed {seed}" for seed, v in enumerate(right) if v is not Verdict.HOLDS]
+    parts = [names]
+    if missed and len(missed) < len(wrong):
+        parts.append(f"missed with seed {', '.join(missed)}")
+    if alarms:
+        parts.append(f"right rule {', '.join(alarms)}")
+    return ", ".join(parts)
 
 
 def table(cases: Sequence[Case], seeds: int, points: int) -> str:
@@ -202,11 +211,12 @@ def table(cases: Sequence[Case], seeds: int, points: int) -> str:
     for name in CHECKERS:
         heads += [f"{name}: ordinary", f"{name}: region"]
     lines = ["| bug | shows | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
-    total = dict.fromkeys(heads, 0)
+    total, held = dict.fromkeys(heads, 0), 0
     for case in cases:
         wrong, right = ours(case, seeds, points)
         row = {heads[0]: own_cell(wrong, right)}
         total[heads[0]] += all(v.fails for v in wrong)
+        held += all(v is Verdict.HOLDS for v in right)
         for name in CHECKERS:
             found = tried(installed[name][1], case, seeds) if name in installed else None
             for kind in ("ordinary", "region"):
@@ -218,7 +228,8 @@ def table(cases: Sequence[Case], seeds: int, points: int) -> str:
     shown = [str(total[h]) if h == heads[0] or h.rsplit(":", 1)[0] in installed else "not installed" for h in heads]
     lines.append(f"| **seen every time, of {len(cases)}** | | " + " | ".join(shown) + " |")
     versions = ", ".join(f"{package} {_version(package)}" for package, _ in CHECKERS.values())
-    return PAGE.format(table="\n".join(lines), seeds=seeds, points=points, versions=versions)
+    counts = {"refused": total[heads[0]], "held": held, "cases": len(cases)}
+    return PAGE.format(table="\n".join(lines), seeds=seeds, points=points, versions=versions, **counts)
 
 
 def _version(package: str) -> str:
@@ -235,9 +246,13 @@ checkers in common use. Made by `python scripts/compare_checkers.py --seeds {see
 
 Every checker runs at its own defaults in float64 and sees each rule twice: on an ordinary input (standard normal) and
 on an input from the region where the mistake shows, which its user would have to think of. `backprove` draws its own
-inputs, in float64 and float32. "seen" means that the wrong rule was
-refused with every seed (of {seeds}); "right rule refused" counts false alarms on the right rule at the same input.
-`scipy.optimize.check_grad` gives an error and no verdict; here it refuses above 1e-5 of the gradient's size.
+inputs, in float64 and float32. "seen" means that the wrong rule was refused with every seed (of {seeds}); "right rule
+refused" counts false alarms on the right rule at the same input. `scipy.optimize.check_grad` gives an error and no
+verdict; here it refuses above 1e-5 of the gradient's size. autograd's `check_grads` looks at the first argument only
+unless told otherwise; here it is told to look at all.
+
+With every seed `backprove` refused {refused} of {cases} wrong rules and let {held} of {cases} right ones hold, under
+the same options.
 
 False alarms come from kinks and from rounding: differences at a kink mix the slopes of its two sides, which a right
 rule need not return.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-PEERS = ("check_grads", "gradcheck")
+PEERS = ("check_grads", "gradcheck", "backprove")
 DTYPES = ("float64", "float32", "bfloat16")
-LAYERS = ("trace", "floats", "rounding", "autodiff", "differences", "exact", "compiled", "grading")
+LAYERS = ("trace", "draw", "floats", "rounding", "autodiff", "differences", "exact", "compiled", "grading")
 
 TITLE = """# Measurements
 
@@ -22,7 +22,7 @@ def write_tables(figures: Path, out: Path) -> None:
     """Write all tables whose figures are there.
 
     Args:
-        figures: folder with `soak.json`, `mutants.json` and those of the peers, as far as they are there.
+        figures: folder with `soak.json`, `mutants.json`, `zoo.json` and those of the peers, as far as they are there.
         out: the Markdown file.
     """
     parts = [TITLE]
@@ -32,6 +32,9 @@ def write_tables(figures: Path, out: Path) -> None:
         parts += [_right(soak), _cost(soak)]
     if mutants is not None:
         parts.append(_kills(mutants))
+    zoo = _load(figures / "zoo.json")
+    if zoo is not None:
+        parts.append(_zoo(zoo))
     if peers:
         parts.append(_peers(peers, soak, mutants))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,28 +71,48 @@ def _right(soak: dict[str, Any]) -> str:
         points, beyond = sum(r["points"] for r in found), sum(r["beyond"] for r in found)
         suspicious = sum(r["suspicious"] for r in found)
         alarms = sum(sum(r["alarms"].values()) for r in found)
-        share = f"{100 * suspicious / max(points + beyond, 1):.4f} %"
-        rows.append(
-            (form, dtype, len(found), f"{points:,}", f"{beyond:,}", share, sum(r["undecided"] for r in found), alarms)
-        )
+        share = f"{100 * suspicious / max(points, 1):.4f} %"
+        worst = max(found, key=lambda r: r["suspicious"] / max(r["points"], 1))
+        most = f"{100 * worst['suspicious'] / max(worst['points'], 1):.3f} % ({worst['rule']})"
+        far = f"{100 * sum(r.get('suspicious_beyond', 0) for r in found) / max(beyond, 1):.2f} %"
+        undecided = sum(r["undecided"] for r in found)
+        rows.append((form, dtype, len(found), f"{points:,}", share, most, f"{beyond:,}", far, undecided, alarms))
     head = (
         "form",
         "dtype",
         "rules",
         "points",
-        "beyond the range",
         "sent to the exact layer",
+        "most of one rule",
+        "beyond the range",
+        "sent of those",
         "undecided",
         "false alarms",
     )
+    cut = [f"{r['rule']} ({r['form']}), {r['dtype']}" for r in soak["rows"] if r.get("cut")]
     alarmed = [r for r in soak["rows"] if r["alarms"]]
     listed = "".join(f"- {r['rule']} ({r['form']}), {r['dtype']}: {r['alarms']}; {r['first'][:300]}\n" for r in alarmed)
     return (
         f"## Right rules\n\n{soak['points']:,} bulk points per rule and dtype were asked for, seed {soak['seed']}; "
         f"scalar rules in bfloat16 saw every normal number and both zeros of their domain instead. {_where(soak)}; "
-        f"{soak['seconds']:.0f} s in all{'' if soak['complete'] else ', cut short'}.\n\n{_table(head, rows)}\n"
+        f"{soak['seconds']:.0f} s in all{_processes(soak)}{_cut(soak)}.\n\n{_table(head, rows)}\n"
+        + (f"Cut within: {'; '.join(cut)}.\n\n" if cut else "")
         + (f"False alarms:\n\n{listed}" if listed else "No right rule was refused.\n")
     )
+
+
+def _processes(figures: dict[str, Any]) -> str:
+    if "cpu" not in figures:
+        return ""
+    return f" by {figures['jobs']} processes, {figures['cpu']:.0f} s of CPU time"
+
+
+def _cut(figures: dict[str, Any]) -> str:
+    """Says of a cut run how much of it is there."""
+    if figures["complete"]:
+        return ""
+    of = f" of {figures['items']}" if "items" in figures else ""
+    return f", cut short: {len(figures['rows'])}{of} done"
 
 
 def _cost(soak: dict[str, Any]) -> str:
@@ -107,12 +130,15 @@ def _cost(soak: dict[str, Any]) -> str:
                     continue
                 checked = sum(r["checked"].get(layer, 0) for r in found)
                 cells.append(f"{1e6 * seconds / checked:.2f}" if checked else "-")
-            cells.append(f"{sum(r['wall'] for r in found) / len(found):.2f} s")
+            everything = sum(r.get("cpu", r["wall"]) for r in found)
+            cells.append(f"{1e6 * everything / max(sum(r['points'] + r['beyond'] for r in found), 1):.2f}")
+            cells.append(f"{everything / len(found):.2f} s")
             rows.append(cells)
-    head = ("rules", "dtype", "trace per rule", *(f"{n}, µs" for n in LAYERS[1:]), "wall per rule")
+    head = ("rules", "dtype", "trace per rule", *(f"{n}, µs" for n in LAYERS[1:]), "all, µs", "all per rule")
     return (
-        "## Cost of the layers\n\nMicroseconds per point that the layer looked at (grading: per point of the batch, "
-        "although it grades a few only); rules of arrays have up to 47 inputs.\n\n" + _table(head, rows)
+        "## Cost of the layers\n\nMicroseconds of CPU time per point that the layer looked at (grading: per point of "
+        "the batch, although it grades a few only); all: everything, tracing and compiling included, per point judged. "
+        "Rules of arrays have up to 47 inputs.\n\n" + _table(head, rows)
     )
 
 
@@ -157,6 +183,24 @@ def _kills(mutants: dict[str, Any]) -> str:
     )
 
 
+def _zoo(zoo: dict[str, Any]) -> str:
+    rows = []
+    for key in dict.fromkeys(r["key"] for r in zoo["rows"]):
+        found = [r for r in zoo["rows"] if r["key"] == key]
+        cells: list[object] = [key, found[0]["report"].replace("|", "\\|")]
+        for kind in ("wrong", "right"):
+            of_kind = [r for r in found if r["kind"] == kind]
+            good = sum(r["verdict"] == r["expected"] for r in of_kind)
+            others = sorted({f"{r['verdict']} with seed {r['seed']}" for r in of_kind if r["verdict"] != r["expected"]})
+            cells.append(f"{good} of {len(of_kind)}" + (f" ({', '.join(others)})" if others else ""))
+        rows.append(cells)
+    return (
+        f"## Released bugs\n\nRules that were released wrong, and mended; {zoo['points']:,} points per rule, dtype and "
+        f"seed, in float64 and float32{_cut(zoo)}. How often each got the verdict it should.\n\n"
+        + _table(("bug", "operation and report", "wrong one refused", "right one holds"), rows)
+    )
+
+
 def _peers(peers: Sequence[dict[str, Any]], soak: dict[str, Any] | None, mutants: dict[str, Any] | None) -> str:
     rows: list[Sequence[object]] = []
     for figures in peers:
@@ -177,7 +221,7 @@ def _peers(peers: Sequence[dict[str, Any]], soak: dict[str, Any] | None, mutants
             alarms = sum(sum(r["alarms"].values()) for r in right)
             rows.append(
                 (
-                    "backprove",
+                    "backprove, whole run",
                     dtype,
                     f"{killed} of {len(asked)}",
                     f"{100 * alarms / max(points, 1):.4f} %",
@@ -195,7 +239,8 @@ def _peers(peers: Sequence[dict[str, Any]], soak: dict[str, Any] | None, mutants
     )
     given = ", ".join(f"{p['points']} to {p['rows'][0]['tool']}" for p in peers if p["rows"])
     return (
-        f"## Beside the usual checkers\n\nTheir defaults, wild points per rule and dtype: {given} (stable forms); a "
-        "refusal of a wrong rule counts only at a point where the tool accepts the right one. gradcheck is emulated. "
-        f"backprove's row counts each form of a right rule and rests on the tables above.\n\n{_table(head, rows)}"
+        f"## Beside the usual checkers\n\nTheir defaults, at the same wild points, per rule and dtype: {given} (stable "
+        "forms); a refusal of a wrong rule counts only at a point where the tool accepts the right one. The rows of "
+        "the whole run count each form of a right rule at all of its points and rest on the tables above.\n\n"
+        + _table(head, rows)
     )
