@@ -13,7 +13,7 @@ from backprove.harness import isolation, parts
 from backprove.harness.errors import UsageError
 from backprove.harness.executors import ExecutorSpec, open_executor
 from backprove.harness.isolation import ProgressCallback, Workers, run_isolated
-from backprove.harness.items import CONCLUDE, PART, WHOLE, Item, Job, lost, run_here
+from backprove.harness.items import CONCLUDE, PART, Item, Job, lost, run_here
 from backprove.harness.result import PropertyResult, SubjectResult, property_from_plain, subject_from_plain
 from backprove.harness.store import PartKey
 
@@ -81,8 +81,10 @@ class Dispatch:
         queue: deque[Item] = deque()
         number = parts.parts_of(self.options["points"])
         one_by_one = self.spec.kind == "serial" or (self.spec.count == 1 and not self.spec.remote)
+        # a few rules, fewer than workers: their dtypes side by side, with the same results
+        room = self.isolated and not (self.spec.remote or one_by_one) and len(jobs) < self.spec.count
         for job in jobs if one_by_one else sorted(jobs, key=lambda j: -j.weight):
-            if number == 1:
+            if number == 1 and not (room and job.kind == "rule" and len(self.options["dtypes"]) > 1):
                 queue.append(Item(job))
                 continue
             large[job] = self._large(job, number)
@@ -132,7 +134,7 @@ class Dispatch:
 
     def _step(self, item: Item) -> ProgressCallback:
         def step(_: str, done: int, total: int) -> None:
-            if self.progress is not None and item.do == WHOLE:
+            if self.progress is not None and item.do != CONCLUDE and total <= parts.PART_POINTS:
                 self.progress(item.job.name, done, total)
 
         return step

@@ -7,7 +7,8 @@ caller's to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,18 +99,54 @@ def call_points(
     if batched and todo.size > 1 and _batched(function, signature, arrays, shapes, dtype, todo, floats_only, out):
         return out
     again = set(todo[:: max(1, todo.size // CALLED_TWICE)][:CALLED_TWICE].tolist())
-    for i in todo.tolist():
-        found = _call(function, signature, arrays, shapes, i, floats_only)
-        if not isinstance(found, Trouble) and i in again:
-            second = _call(function, signature, arrays, shapes, i, floats_only)
-            if isinstance(second, Trouble) or not _same(found, second, dtype, SAME):
-                found = Trouble("two answers", f"{function.label} gave two answers for one input")
-        if isinstance(found, Trouble):
-            out.troubles[i] = found
-            continue
-        for o, g in zip(out.values, found, strict=True):
-            o[..., i] = FORMATS[dtype].round(g)
+    rows = [_points_first(a, dt, n) for a, (_, dt) in zip(arrays, signature, strict=True)]
+    untouched = [r.copy() for r in rows]
+    values = [np.full((n, *s), np.nan) for s in shapes]
+    with _as_called():
+        for i in todo.tolist():
+            found = _call(function, [r[i, ...] for r in rows], shapes, floats_only)
+            if not isinstance(found, Trouble) and i in again:
+                found = [np.array(g) for g in found]  # a view of an argument may change with the next call
+                second = _call(function, [r[i, ...].copy() for r in untouched], shapes, floats_only)
+                if isinstance(second, Trouble) or not _same(found, second, dtype, SAME):
+                    found = Trouble("two answers", f"{function.label} gave two answers for one input")
+            if isinstance(found, Trouble):
+                out.troubles[i] = found
+                continue
+            for v, g in zip(values, found, strict=True):
+                v[i] = g if g.dtype.itemsize <= 8 and g.dtype.kind != "O" else FORMATS[dtype].round(g)
+    for o, v in zip(out.values, values, strict=True):
+        o[...] = np.moveaxis(FORMATS[dtype].round(v), 0, -1)
+    for k, (r, u) in enumerate(zip(rows, untouched, strict=True)):
+        for i in _changed_rows(r, u):
+            if i not in out.troubles or out.troubles[i].kind == "two answers":
+                out.troubles[i] = Trouble("changed", f"{function.label} changed its argument", argument=k)
+                for o in out.values:
+                    o[..., i] = np.nan
     return out
+
+
+def _points_first(a: Array, dtype: str, count: int) -> Array:
+    """One argument at all points in its real dtype, points on the first axis, each point contiguous."""
+    every = np.broadcast_to(a, (*a.shape[:-1], count))
+    return cast(np.array(np.moveaxis(every, -1, 0), order="C"), dtype)
+
+
+def _changed_rows(now: Array, before: Array) -> list[int]:
+    same = now == before
+    if now.dtype.kind not in "iub":
+        same |= np.isnan(now) & np.isnan(before)
+    found: list[int] = np.flatnonzero(~same.reshape(len(now), -1).all(axis=1)).tolist()
+    return found
+
+
+@contextlib.contextmanager
+def _as_called() -> Iterator[None]:
+    """The settings under which code is called; entered once for many calls."""
+    import jax
+
+    with jax.enable_x64(True), quiet():
+        yield
 
 
 def plain_values(
@@ -135,13 +172,10 @@ def plain_values(
     return out
 
 
-def _call(
-    function: Function, signature: Signature, arrays: Sequence[Array], shapes: Shapes, point: int, floats_only: bool
-) -> list[Array] | Trouble:
-    arguments = arguments_at(arrays, signature, point)
-    before = [a.copy() for a in arguments]
+def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_only: bool) -> list[Array] | Trouble:
+    """One call, under `_as_called`; the results may share memory with the arguments."""
     try:
-        got = function.at(*arguments)
+        got = flatten(function.call(*arguments))
     except ContractError as why:
         return Trouble("raised", str(why))
     except Exception as why:
@@ -155,11 +189,7 @@ def _call(
     found = tuple(g.shape for g in got)
     if found != tuple(shapes):
         return Trouble("shape", f"{function.label} returned shapes {[list(s) for s in found]}", shapes=found)
-    for k, (a, b) in enumerate(zip(arguments, before, strict=True)):
-        if not np.array_equal(a, b, equal_nan=a.dtype.kind not in "iub"):
-            return Trouble("changed", f"{function.label} changed its argument", argument=k)
-    # a view of an argument may change with the next call
-    return [np.array(g) for g in got]
+    return got
 
 
 def _is_real(a: Array) -> bool:
@@ -222,7 +252,8 @@ def _batched(
         return False
     values = [np.moveaxis(FORMATS[dtype].round(g), 0, -1) for g in got]
     for k in range(0, todo.size, max(1, todo.size // COMPARED)):
-        single = _call(function, signature, arrays, shapes, int(todo[k]), floats_only)
+        with _as_called():
+            single = _call(function, arguments_at(arrays, signature, int(todo[k])), shapes, floats_only)
         if isinstance(single, Trouble) or not _near([v[..., k] for v in values], single, dtype):
             out.notes.append(f"{function.label}: batched and single calls differ; points were called one by one")
             return False

@@ -20,8 +20,9 @@ Array = NDArray[Any]
 STEP_BITS = 160
 PRECISION = 900
 TRIED_AT_ONCE = 32
-EXPLORED = 96
-"""Random directions that are tried before a value is refused."""
+EXPLORED, EXPLORED_FEW = 96, 32
+"""Random directions that are tried before a value is refused; fewer among few entries that all pieces agree on."""
+FEW = 4
 PAIRS = 48
 """Pairs of pieces between which further ones are sought at once."""
 STEEP = 2.0**40
@@ -255,7 +256,8 @@ class Search:
             return False  # two directions are all there are
         needed = self.needed(normal, value)
         rng = np.random.Generator(np.random.Philox(key=[19, len(self.pieces)]))
-        random = rng.normal(size=(EXPLORED, self.size))
+        few = self.size <= FEW and self.one_piece(value)
+        random = rng.normal(size=(EXPLORED_FEW if few else EXPLORED, self.size))
         random[::3] *= 2.0 ** rng.integers(-12, 1, (len(random[::3]), self.size))
         if self.further(random, normal, needed):
             return True

@@ -185,6 +185,13 @@ def test_the_norm_at_zero_has_the_unit_ball(at_zero: float, xp: Any) -> None:
     assert result.verdict is Verdict.HOLDS, result.counterexample
 
 
+@pytest.mark.parametrize("n", [2, 4, 6])
+def test_the_tip_of_the_unit_ball_is_reached(n: int) -> None:
+    rule = norm_rule(np, -1.0)
+    result = judged(bp.Rule("norm", forward=rule.forward, vjp=rule.vjp, inputs={"x": bp.array(str(n), low=-4, high=4)}))
+    assert result.verdict is Verdict.HOLDS, result.counterexample
+
+
 @LIBRARIES
 def test_beyond_the_unit_ball_is_refused(xp: Any) -> None:
     assert judged(norm_rule(xp, 2.0)).verdict is Verdict.FALSIFIED
