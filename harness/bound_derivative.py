@@ -38,8 +38,8 @@ from backprove.harness.oracles.exact import ExactLayer, Status, dyadic
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.program import Program
-from backprove.harness.rounding import accurate, any_entry, near_max, run_floats
-from backprove.harness.systems.running import Bounded, Running
+from backprove.harness.rounding import accurate, any_entry, float_bounds, near_max, run_floats
+from backprove.harness.systems.running import Bounded
 from backprove.harness.traces import distrust
 from backprove.harness.transformed import differs_transformed
 from backprove.strategies.array import ArraySpec
@@ -82,18 +82,10 @@ class BoundDerivative(DerivativeShell):
         return self._code
 
     def _code_layers(self) -> CodeLayers:
+        f, shapes = self.functions, (self.output_shapes, self.result_shapes)
+        signatures = (self.signature, self.rule_signature)
         return CodeLayers(
-            self.functions.forward,
-            self.functions.rule,
-            self.signature,
-            self.rule_signature,
-            self.output_shapes,
-            self.result_shapes,
-            self.result_names,
-            self.wrt,
-            self.mode,
-            self.dtype,
-            self.batched,
+            f.forward, f.rule, *signatures, *shapes, self.result_names, self.wrt, self.mode, self.dtype, self.batched
         )
 
     @property
@@ -106,10 +98,14 @@ class BoundDerivative(DerivativeShell):
             self.mode, names, self.result_names, shapes, convention, self.problem, program, self._bounds_at, self.format
         )
 
+    def _float_bounds(self, program: Program, arrays: list[Array]) -> list[Bounded]:
+        short = self.functions.rule.every_step_short(self.rule_signature, self.dtype)
+        return float_bounds(program, arrays, self.dtype, every_step_short=short)
+
     def _bounds_at(self, arrays: list[Array]) -> list[Bounded] | None:
         """Running error bounds of the rule at one point."""
         if self.rule_program is not None:
-            return Running(self.dtype).run(self.rule_program, arrays)
+            return self._float_bounds(self.rule_program, arrays)
         bounds, run = self.code.bounds(arrays, [0])
         return bounds if run[0] else None
 
@@ -277,7 +273,7 @@ class BoundDerivative(DerivativeShell):
         run = np.ones(n, dtype=bool)
         if self.rule_program is not None:
             try:
-                bounds = Running(self.dtype).run(self.rule_program, [*x, *d])
+                bounds = self._float_bounds(self.rule_program, [*x, *d])
             except UnsupportedPrimitive as why:
                 seen.note(f"rounding bound skipped: {why}")
                 return np.zeros(n, dtype=bool)

@@ -102,10 +102,8 @@ class BoundEquality(BoundSides):
             seen.note("rounding bound: not available for code that cannot be traced")
             return np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         beyond, measured = np.zeros(n, dtype=bool), []
-        for program, result in zip(programs, results, strict=True):
-            assert program is not None
-            bounds = Running(self.dtype).run(program, x)
-            for r, b in zip(result, bounds, strict=True):
+        for side, result in zip(self.sides, results, strict=True):
+            for r, b in zip(result, side.bounds(x), strict=True):
                 if not hasattr(b, "e"):
                     continue
                 beyond |= any_entry([exceeds(r, b.v, b.e, self.dtype)], n)
@@ -246,8 +244,7 @@ class BoundEquality(BoundSides):
     def _too_far(self, x: list[Array], i: int, results: list[list[Array]]) -> Finding | None:
         here = [a[..., i : i + 1] for a in x]
         for side, result in zip(self.sides, results, strict=True):
-            assert side.program is not None
-            for r, b in zip(result, Running(self.dtype).run(side.program, here), strict=True):
+            for r, b in zip(result, side.bounds(here), strict=True):
                 over = exceeds(r[..., i : i + 1], b.v, b.e, self.dtype)
                 for j in np.ndindex(r.shape[:-1]):
                     if over[(*j, 0)]:

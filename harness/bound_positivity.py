@@ -13,7 +13,6 @@ from backprove.harness.examination import Examination, Finding
 from backprove.harness.function import Function, Signature
 from backprove.harness.oracles.exact import Outcome, Status
 from backprove.harness.rounding import largest, ulps
-from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
 
 Array = NDArray[Any]
@@ -37,7 +36,7 @@ class BoundPositivity(BoundSides):
         fine = np.isfinite(flat) & ((flat != 0) if self.nonzero else (flat > 0))
         seen.balls_only = np.asarray(~fine.all(axis=0))
         if self.sides[0].program is not None:
-            (bound,) = Running(self.dtype).run(self.sides[0].program, x)
+            (bound,) = self.sides[0].bounds(x)
             good = np.isfinite(bound.e) & np.isfinite(result)
             seen.ulps = np.where(
                 good.reshape(-1, n).all(axis=0), largest([ulps(result, bound.v, self.dtype)], n), np.nan

@@ -19,7 +19,7 @@ from backprove.harness.function import JAX, Function, Signature, shapes_of
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
 from backprove.harness.program import Program
-from backprove.harness.rounding import run_floats
+from backprove.harness.rounding import float_bounds, run_floats
 from backprove.harness.systems.balls import Undecided, lift
 
 Array = NDArray[Any]
@@ -52,6 +52,13 @@ class Side:
                 return [np.asarray(o, dtype=np.float64) for o in found]
         # what raises is outside the domain of this side: nothing is claimed in floats
         return call_points(self.function, self.signature, inputs, shapes, self.dtype, batched=self.batched).values
+
+    def bounds(self, inputs: list[Array]) -> list[Any]:
+        """Running error bounds of the float results; there must be a program."""
+        program = self.program
+        assert program is not None
+        short = self.function.every_step_short(self.signature, self.dtype)
+        return float_bounds(program, inputs, self.dtype, every_step_short=short)
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         program = self.program

@@ -65,6 +65,13 @@ class Function:
     def front_end(self, signature: Signature) -> str:
         return self._resolve(signature)[0]
 
+    def every_step_short(self, signature: Signature, dtype: str) -> bool:
+        """Whether the code rounds every step to `dtype`, whatever its trace says.
+
+        NumPy sums bfloat16 in bfloat16; JAX, through which its code is traced, does so in float32.
+        """
+        return dtype == "bfloat16" and self.front_end(signature) == NUMPY
+
     def _resolve(self, signature: Signature) -> tuple[str, Program | None]:
         if signature not in self._cache:
             kept = self.cache if self.only == JAX else None

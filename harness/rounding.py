@@ -28,6 +28,26 @@ def run_floats(program: Program, arrays: Sequence[Array]) -> list[Array]:
     return Floats().run(program, arrays)
 
 
+def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every_step_short: bool = False) -> list[Any]:
+    """Running error bounds of the program's results as they are judged: rounded to the format under test.
+
+    NumPy widens (`np.where(x > 0, 1.0, 0.5) * x` is float64), and a wider result is accepted and rounded.
+
+    Args:
+        every_step_short: see `Function.every_step_short`.
+    """
+    form = FORMATS[dtype]
+    out = []
+    found: list[Any] = list(Running(dtype, widening_ignored=every_step_short).run(program, arrays))
+    for b, var in zip(found, program.outputs, strict=True):
+        if isinstance(b, Bounded) and var.dtype in FORMATS and FORMATS[var.dtype].digits > form.digits:
+            with np.errstate(all="ignore"):
+                out.append(Bounded(b.v, b.e + form.u * np.abs(b.v).astype(np.float64)))
+        else:
+            out.append(b)
+    return out
+
+
 def near_max(form: FloatFormat) -> float:
     """Within 4096 roundings of the largest number an overflow is a rounding error like any other.
 

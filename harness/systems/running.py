@@ -96,6 +96,7 @@ class Running(System):
         literals: with `unit`, relative error charged to literals that look like rounded constants.
         narrowing_allowed: whether an equation in a coarser format than the one under test is charged that format's
             unit roundoff; otherwise it is charged that of the format under test.
+        widening_ignored: whether an equation in a finer format is charged that of the format under test.
 
     Raises:
         UsageError: if `dtype` is none of the formats under test.
@@ -111,6 +112,7 @@ class Running(System):
         flush: bool = True,
         literals: float = 0.0,
         narrowing_allowed: bool = False,
+        widening_ignored: bool = False,
     ) -> None:
         if dtype not in FORMATS:
             raise UsageError(f"Running: dtype must be one of {', '.join(FORMATS)}, got {dtype!r}")
@@ -118,10 +120,10 @@ class Running(System):
         self.unit = unit
         self.literals = literals
         self.flush = flush and unit is None
-        self.narrowing_allowed = narrowing_allowed
+        self.narrowing_allowed, self.widening_ignored = narrowing_allowed, widening_ignored
         self.wide: type[np.floating[Any]] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
         self._formats: dict[str, Format] = {}
-        self.key = (dtype, unit, self.flush, literals, narrowing_allowed)
+        self.key = (dtype, unit, self.flush, literals, narrowing_allowed, widening_ignored)
         """What the values of constants depend on."""
 
     def lift(self, array: Array) -> Bounded:
@@ -245,7 +247,7 @@ class Running(System):
                 self._formats[dtype] = Format(None, self.unit, SMALLEST_BOUND, np.inf, 1.0)
             else:
                 fmt = FORMATS[dtype]
-                if fmt.u > self.tested.u and not self.narrowing_allowed:
+                if (fmt.u > self.tested.u and not self.narrowing_allowed) or self.widening_ignored:
                     fmt = self.tested
                 unit = 2.0 ** -(of_wide.nmant + 1)
                 self._formats[dtype] = Format(fmt.name, fmt.u, fmt.tiny, fmt.max, unit / fmt.u)

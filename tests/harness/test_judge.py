@@ -235,3 +235,78 @@ def test_a_failing_point_fails_by_itself() -> None:
     assert finding is not None
     assert outcome is not None
     assert finding.verdict is Verdict.FALSIFIED
+
+
+# -- points beyond the first ones --------------------------------------------------------------------------------------
+
+
+def test_further_points_are_screened_and_counted() -> None:
+    result = judged(rule(), points=30_000)
+    assert result.verdict is Verdict.HOLDS
+    screened = result.layers["screen"]
+    assert result.points >= 30_000
+    assert screened.agreed > 15_000
+    assert screened.checked == screened.agreed + screened.suspicious
+    assert sum(result.shapes.values()) == sum(result.regions.values()) >= result.points
+
+
+def test_few_points_and_short_formats_all_meet_the_layers() -> None:
+    assert "screen" not in judged(rule(), points=10_000).layers
+    assert "screen" not in judged(rule(), points=20_000, dtype="float32").layers
+
+
+def rarely(x: Any) -> Any:
+    """Two entries in 100,000, and none of the points that the constants plant."""
+    return (x - 1.5 > 1.611) & (x - 1.5 < 1.6111)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_is_wrong_at_a_few_further_points_is_refused(dtype: str) -> None:
+    def rarely_wrong(x: Any, g: Any) -> Any:
+        return np.where(rarely(x), 2.001, 2.0) * x * g
+
+    result, judge_ = judge(rule(rarely_wrong), points=300_000, dtype=dtype)
+    # where rounding decides the comparison the floats alone are wrong
+    assert result.verdict is Verdict.FALSIFIED or (dtype == "float32" and result.verdict is Verdict.INACCURATE)
+    assert judge_.failure is not None
+    assert rarely(judge_.failure.point.arrays[0]).any()
+    assert result.points > 10_000
+
+
+def test_accuracy_lost_at_further_points_is_refused() -> None:
+    def coarse(x: Any, g: Any) -> Any:
+        y = 2 * x * g
+        return np.where(rarely(x), y.astype(np.float32).astype(y.dtype), y)
+
+    result = judged(rule(coarse), points=300_000)
+    assert result.verdict is Verdict.INACCURATE
+
+
+def test_points_outside_the_domain_of_the_screen_meet_the_layers() -> None:
+    result = judged(rule(forward=np.log, vjp=lambda x, g: g / x), points=30_000)
+    assert result.verdict is Verdict.HOLDS
+    assert result.counts["outside_domain"] > 1000
+    assert result.points >= 30_000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_rule_that_widens_may_round_once_more(dtype: str) -> None:
+    def widens(x: Any, g: Any) -> Any:
+        return np.where(x > 0, 3.0, 3.0) * x * x * g  # float64 in NumPy
+
+    result = judged(
+        rule(widens, forward=lambda x: x * x * x, spec=bp.array("n", low=-9, high=9)), points=2000, dtype=dtype
+    )
+    assert result.verdict is Verdict.HOLDS
+    assert result.layers["rounding"].suspicious == 0
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_numpy_sums_in_the_short_format_itself(dtype: str) -> None:
+    def backward(x: Any, g: Any) -> Any:
+        return (2 * x.sum(-1) * g)[..., None] * np.ones_like(x)
+
+    result = judged(
+        rule(backward, forward=lambda x: x.sum(-1) ** 2, spec=bp.array("m n", low=-9, high=9)), points=2000, dtype=dtype
+    )
+    assert result.verdict is Verdict.HOLDS
