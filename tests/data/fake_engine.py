@@ -81,7 +81,9 @@ def run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
 
 
 def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None):
-    """A theorem whose words hold `part K false` is refused in part K; every other part holds."""
+    """A rule as `run_rule` judges it. A theorem whose words hold `part K false` is refused in part K; every other part holds."""
+    if not isinstance(of, Theorem):
+        return run_rule(of, points=points, dtypes=[dtype], seed=seed, accuracy=accuracy, progress=progress).properties
     k = parts.parts_of(points)
     if "FAKE_LOG" in os.environ:
         with open(os.environ["FAKE_LOG"], "a") as log:
@@ -98,7 +100,12 @@ def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None
 
 
 def conclude(of, properties):
-    return SubjectResult("theorem", of.name, properties=list(properties))
+    if isinstance(of, Theorem):
+        return SubjectResult("theorem", of.name, properties=list(properties))
+    order = [name for name, _ in to_claims(of)]
+    return SubjectResult(
+        "rule", of.name, of.source[0], sorted(properties, key=lambda p: (order.index(p.name), p.dtype != "float64"))
+    )
 
 
 def replay(payload):
