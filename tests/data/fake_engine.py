@@ -81,7 +81,7 @@ def run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
 
 
 def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None):
-    """A rule as `run_rule` judges it. A theorem whose words hold `part K false` is refused in part K; every other part holds."""
+    """A rule as `run_rule` judges it; a theorem whose words hold `part K false` is refused in part K alone."""
     if not isinstance(of, Theorem):
         return run_rule(of, points=points, dtypes=[dtype], seed=seed, accuracy=accuracy, progress=progress).properties
     k = parts.parts_of(points)

@@ -21,7 +21,13 @@ from tests.mutants.rules import PROBLEMS, RIGHT
 DTYPES = ("float64", "float32", "bfloat16")
 POINTS = 1000
 
-WRONG = [(m.name, d) for m in MUTANTS.values() for d in DTYPES if d not in m.equivalent]
+
+def short(k: int) -> tuple[str, ...]:
+    """The formats of the k-th rule here: the short ones in turn. `make soak` runs all of them."""
+    return DTYPES[0], DTYPES[1 + k % 2]
+
+
+WRONG = [(m.name, d) for k, m in enumerate(MUTANTS.values()) for d in short(k) if d not in m.equivalent]
 EQUIVALENT = [(m.name, d) for m in MUTANTS.values() for d in DTYPES if d in m.equivalent]
 CASTS = {"exp_float32", "cosh_float32", "sigmoid_float32", "bce_float32"}
 """Computed in float32: in bfloat16 that is a wider format, with other roundings."""
@@ -44,8 +50,7 @@ def verdict(rule: Rule, dtype: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Ve
     return subject.verdict, " ".join([*(p.reason for p in subject.properties), *messages])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("problem", "form"), RIGHT)
+@pytest.mark.parametrize(("problem", "form", "dtype"), [(*r, d) for k, r in enumerate(RIGHT) for d in short(k)])
 def test_a_right_rule_holds(problem: str, form: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found, told = verdict(PROBLEMS[problem].rule(form), dtype, monkeypatch)
     assert found is Verdict.HOLDS, told
