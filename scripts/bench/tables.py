@@ -87,8 +87,8 @@ def short(checkers: dict[str, Any], runs: dict[str, Any] | None) -> str:
     rows.append(("geometric mean", "", *(f"{_mean(checkers, n):,.0f}" for n in others)))
     text = (
         "Full checks per second of the bulk path (`harness/bulk.py`: both rules against autodiff and differences, and "
-        "adjointness) in one process, float64, and how many times as many as others do. "
-        f"`verify` and `check` use it for float64 points beyond the first two thousand of a size:\n\n{table(head, rows)}"
+        "adjointness) in one process, float64, and how many times as many as others do. `verify` "
+        f"and `check` use it for float64 points beyond the first two thousand of a size:\n\n{table(head, rows)}"
     )
     if runs is not None:
         told = [f"{r['what']} {_seconds(r)}" for r in runs["rows"]]
