@@ -39,7 +39,17 @@ MEANINGS = {
     Verdict.HOLDS: "no violation in the stated number of points",
 }
 GLYPHS = {"holds": "\u2713", "falsified": "\u2717", "inaccurate": "\u2248", "inconclusive": "?", "error": "!"}
-PILLS = {"law": "law", "autodiff": "AD", "differences": "FD", "compiled": "XLA", "exact": "balls", "rounding": "bound"}
+PILLS = {
+    "law": "law",
+    "autodiff": "AD",
+    "differences": "FD",
+    "compiled": "XLA",
+    "exact": "balls",
+    "rounding": "bound",
+    "screen": "screen",
+    "wide": "wide",
+}
+"""Layer -> its short name in the table; the names of `view.LAYERS` all have one."""
 
 
 @dataclass(frozen=True)
