@@ -18,6 +18,7 @@ from backprove.harness.examination import Bound
 from backprove.harness.examples import Examples
 from backprove.harness.parts import points_of_part
 from backprove.harness.result import PropertyResult
+from backprove.harness.screening import all_traced_by_jax
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
@@ -27,6 +28,8 @@ Array = NDArray[Any]
 
 CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
+FIRST_POINTS = 256
+"""Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
 SPECIAL_POINTS = 180
 """Systematic points, shared out over the sizes."""
 RANDOM_EXACT_POINTS = 64
@@ -75,8 +78,10 @@ class Batch:
     """Points beyond the default range: only `falsified` counts there."""
     drawn: bool = False
     """All points meet the exact layer: the screens that only point to it are left out."""
-    screen_item: tuple[object, ...] = ()
-    """Identity of points beyond the first ones: those that the screen lets pass do not meet the layers."""
+    item: object = None
+    """Identity of the work."""
+    screened: Array | None = None
+    """Points beyond the first ones: those that the screen lets pass do not meet the layers. None: no point is one."""
 
 
 @dataclass
@@ -114,7 +119,7 @@ class Batches:
             return
         drawn = {str(dict(p.sizes)): p for p in self._drawn()}
         for turn, (sizes, bound) in enumerate(full):
-            yield from self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
+            yield self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
         for sizes, bound in buckets:
             if (sizes, bound) not in full:
                 points = special_points(specs, sizes, plan.dtype, tuple(bound.specials), limit=EMPTY_POINTS)
@@ -139,25 +144,21 @@ class Batches:
                 item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
                 count = min(CHUNK, share)
                 points = draw_points(specs, sizes, plan.dtype, count, plan.seed, item, bound.specials, extreme)
-                batch = self._joined([self._part(points, bound, item, exact=0)], bound)
-                batch.screen_item = item if k else ()
+                batch = self._part(points, bound, item, exact=0)
+                batch.screened = np.arange(count) >= (0 if k else self._unscreened(bound))
                 yield batch
 
-    def _first(
-        self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None
-    ) -> Iterator[Batch]:
-        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
-
-        They are one batch; but at the first size the special and the drawn ones come before all others, so that most
-        wrong rules are refused after a few points.
-        """
+    def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:
+        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out."""
         specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
         extreme = any(s.extreme for s in specs.values())
         specials = tuple(bound.specials)
         item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        bulk = draw_points(specs, sizes, plan.dtype, min(CHUNK, share), plan.seed, item, specials, extreme)
-        parts = [self._part(bulk, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))]
+        points = draw_points(specs, sizes, plan.dtype, min(CHUNK, share), plan.seed, item, specials, extreme)
+        bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))
+        bulk.screened = np.arange(points.count) >= self._unscreened(bound)
+        parts = [bulk]
         # each special point at one of the sizes
         points = special_points(specs, sizes, plan.dtype, specials, limit=SPECIAL_POINTS)
         points = points.take(np.arange(turn, points.count, turns))
@@ -165,15 +166,15 @@ class Batches:
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
-            item = ("extreme", name, str(sizes))
-            far = draw_points(specs, sizes, plan.dtype, EXTREME_POINTS // turns, plan.seed, item, specials, True)
-            parts.append(self._part(far, bound, item, exact=min(8, far.count), beyond=True))
-        if turn:
-            yield self._joined(parts, bound)
-            return
-        early = parts[1:3] if drawn is not None else parts[1:2]
-        yield self._joined(early, bound)
-        yield self._joined([p for p in parts if not any(p is e for e in early)], bound)
+            far_item = ("extreme", name, str(sizes))
+            far = draw_points(specs, sizes, plan.dtype, EXTREME_POINTS // turns, plan.seed, far_item, specials, True)
+            parts.append(self._part(far, bound, far_item, exact=min(8, far.count), beyond=True))
+        return self._joined(parts, bound)
+
+    @staticmethod
+    def _unscreened(bound: Bound) -> int:
+        """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
+        return FIRST_POINTS if all_traced_by_jax(bound) else CHUNK
 
     def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> Batch:
         """Points of one source with their directions."""
@@ -183,7 +184,7 @@ class Batches:
         keep = self._admitted(points)
         mask = np.zeros(points.count, dtype=bool)
         mask[np.flatnonzero(keep)[:exact]] = True
-        return Batch(bound, points, directions, keep, mask, np.full(points.count, beyond))
+        return Batch(bound, points, directions, keep, mask, np.full(points.count, beyond), item=item)
 
     def _joined(self, parts: Sequence[Batch], bound: Bound, drawn: bool = False) -> Batch:
         """Parts of one size as one batch: the layers cost less by the point, the more points they get."""
@@ -196,6 +197,8 @@ class Batches:
             np.concatenate([p.exact for p in parts]),
             np.concatenate([p.beyond for p in parts]),
             drawn,
+            parts[0].item,
+            np.concatenate([np.zeros(p.points.count, bool) if p.screened is None else p.screened for p in parts]),
         )
 
     def _admitted(self, points: Points) -> Array:
