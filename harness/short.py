@@ -21,7 +21,7 @@ Array = NDArray[Any]
 Bools = NDArray[np.bool_]
 
 ROUNDINGS = 8.0
-"""Unit roundoffs of the largest entry by which an entry may differ; narrowing inside the code costs hundreds of them."""
+"""Unit roundoffs of the largest entry by which an entry may differ; code that narrows inside loses hundreds."""
 
 
 class Short:

@@ -18,8 +18,9 @@ from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.interpret import evaluate, last_uses
 from backprove.harness.program import Equation, Program, Var, inner_programs
 from backprove.harness.systems import structural
-from backprove.harness.systems.flat_calls import CALLS, Call, one_pass
+from backprove.harness.systems.flat_calls import CALLS, NATIVE, Call, one_pass, round_in_place, rounds
 from backprove.harness.systems.floats import Floats
+from backprove.harness.systems.narrow import STORAGE
 
 Array = NDArray[Any]
 
@@ -104,7 +105,7 @@ class Flat:
         if make is None or not _plain(equation, given):
             return False
         var = equation.outputs[0]
-        dtype = np.dtype(np.bool_ if var.dtype == "bool" else var.dtype)
+        dtype = np.dtype(np.bool_) if var.dtype == "bool" else STORAGE[var.dtype]
         shape = (*var.shape, self.points)
         out = self._dying_buffer(equation, given, dying, shape, dtype) if one_pass(equation) else None
         if out is None:
@@ -116,6 +117,8 @@ class Flat:
             return scratch[-1]
 
         calls: list[Call] | None = make(equation, given, out, extra)
+        if calls is not None and rounds(equation):
+            calls = [*calls, (round_in_place, (out, extra(shape, np.uint32), extra(shape, np.bool_)))]
         for s in scratch:
             self._give(s)
         if calls is None:
@@ -292,7 +295,10 @@ def _is_view(result: Array, given: Sequence[Array]) -> bool:
 
 
 def _plain(equation: Equation, given: Sequence[Array]) -> bool:
-    """Whether all numbers are float64 or float32, as NumPy computes them, or truth values."""
-    if any(v.dtype not in ("float64", "float32", "bool") for v in (*equation.inputs, *equation.outputs)):
+    """Whether all numbers are kept as NumPy computes them (float16 is not), or truth values."""
+    if any(v.dtype not in (*NATIVE, "bool") for v in (*equation.inputs, *equation.outputs)):
         return False
-    return all(a.dtype == v.dtype for a, v in zip(given, equation.inputs, strict=True))
+    return all(
+        a.dtype == (np.bool_ if v.dtype == "bool" else STORAGE[v.dtype])
+        for a, v in zip(given, equation.inputs, strict=True)
+    )
