@@ -10,6 +10,7 @@ bounds. What is wrong in one entry by less than that share of the largest one it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -133,7 +134,7 @@ class Screen:
 
     @staticmethod
     def _entries(variables: Sequence[Var]) -> int:
-        return sum(int(np.prod(v.shape, dtype=np.int64)) for v in variables)
+        return sum(math.prod(v.shape) for v in variables)
 
     def run(self, inputs: Sequence[Array], tangents: Sequence[Array], cotangents: Sequence[Array]) -> Screened:
         """Screen points.
@@ -351,7 +352,7 @@ def _third(back: Array, here: Array, half: Array, forth: Array) -> Array:
 
 def _block(shapes: Sequence[tuple[int, ...]], dtype: np.dtype[np.floating], points: int) -> tuple[Array, list[Array]]:
     """One buffer of ones with a row per entry of all shapes, and its views of those shapes."""
-    counts = [int(np.prod(s, dtype=np.int64)) for s in shapes]
+    counts = [math.prod(s) for s in shapes]
     block = np.ones((sum(counts), points), dtype)
     ends = np.cumsum(counts)
     return block, [block[e - n : e].reshape((*s, points)) for e, n, s in zip(ends, counts, shapes, strict=True)]

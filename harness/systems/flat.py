@@ -7,6 +7,7 @@ value of the same size. Primitives that have no calls of their own here are eval
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -166,7 +167,7 @@ class Flat:
     # -- buffers ---------------------------------------------------------------------------------------------------
 
     def _take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         free = self._free.get(size)
         if free:
             raw = free.pop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -189,7 +190,7 @@ def _dot(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[
 def _matrix(x: Array, groups: Sequence[Sequence[int]], calls: list[Call], extra: Extra) -> Array:
     """The axes of each group in order, flattened into one axis per group; points stay last."""
     moved = x.transpose((*(d for g in groups for d in g), x.ndim - 1))
-    sizes = [int(np.prod([x.shape[d] for d in g], dtype=np.int64)) for g in groups]
+    sizes = [math.prod([x.shape[d] for d in g]) for g in groups]
     flat: Array = moved.reshape((*sizes, x.shape[-1]))
     if np.may_share_memory(flat, x):
         return flat
