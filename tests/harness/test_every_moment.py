@@ -11,8 +11,8 @@ import pytest
 
 from tests.harness.test_executors import DATA, environment
 
-STRIDE = 3
-"""Every third operation on a file or folder is one of the moments; with 1 all of them pass too."""
+STRIDE = 4
+"""Every fourth operation on a file or folder is one of the moments; with 1 all of them pass too."""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
