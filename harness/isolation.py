@@ -250,8 +250,12 @@ def serve() -> None:
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
 
     def send(message: dict[str, Any]) -> None:
-        out.write(json.dumps(message, allow_nan=False) + "\n")
-        out.flush()
+        line = json.dumps(message, allow_nan=False) + "\n"
+        try:
+            out.write(line)
+            out.flush()
+        except BrokenPipeError:  # the parent was killed
+            os._exit(0)
 
     def progress(name: str, done: int, total: int) -> None:
         send({"type": "progress", "name": name, "done": done, "total": total})

@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     options = resolve(args, DTYPES)
     config = gate_config(Path("pyproject.toml"))
-    from backprove.harness.commands.github import commands_stopped
     from backprove.harness.commands.session import Session
     from backprove.harness.progress import make_progress
     from backprove.harness.store import fingerprint, run_name
@@ -59,10 +58,7 @@ def run(args: argparse.Namespace) -> Exit:
             result.gate = _gate(result, config)
         return result.gate is None or bool(result.gate["passed"])
 
-    status = session.finish(cut, complete=complete, as_json=verify_json)
-    with commands_stopped():
-        print(summary(session.run, options, status))
-    return status
+    return session.finish(cut, complete=complete, as_json=verify_json, summary=summary)
 
 
 def _subjects(
