@@ -118,4 +118,3 @@ def _telling(signature: Signature) -> bool:
     """Whether code can be told apart at these shapes: none is empty, and something has more than one entry."""
     sizes = [int(np.prod(shape)) for shape, _ in signature]
     return min(sizes) > 0 and max(sizes) > 1
-

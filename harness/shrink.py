@@ -241,7 +241,7 @@ def search(
 
 
 def sample(strategy: SearchStrategy[T], count: int, seed: int = 0) -> list[T]:
-    """`count` examples drawn from an explicit seed, the simplest first and all different; fewer where there are no more.
+    """`count` examples drawn from an explicit seed, the simplest first, all different; fewer where there are no more.
 
     Every example is a draw of its own. Hypothesis's runner would spend half of its time on mutants of earlier ones,
     which strategies with ties and special values of their own have no use for.

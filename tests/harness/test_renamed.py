@@ -1,4 +1,4 @@
-"""Traces of one dtype from those of another: the catalogue's are the real ones, and code that looks at dtypes is traced."""
+"""Traces of one dtype from those of another: the real ones for the catalogue; code that looks at dtypes is traced."""
 
 from __future__ import annotations
 
