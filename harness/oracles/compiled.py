@@ -1,8 +1,8 @@
 """The real thing: a function compiled by XLA, jitted and vmapped, on points of one shape.
 
-The bulk layers interpret the traced program in NumPy and never run XLA's code. Each claim is compiled for each dtype and
-run beside them, with compile options that trade the speed of the code for that of the compiler; the claims of a theorem
-are one program (`together.py`).
+The bulk layers interpret the traced program in NumPy and never run XLA's code. Each claim is compiled for each dtype
+and run beside them, with compile options that trade the speed of the code for that of the compiler; the claims of a
+theorem are one program (`together.py`).
 """
 
 from __future__ import annotations
