@@ -19,6 +19,7 @@ from backprove.harness.examination import Unsupported
 from backprove.harness.examples import Examples
 from backprove.harness.judge import Failure, Judge, Progress
 from backprove.harness.laws import Law, laws_of
+from backprove.harness.oracles.together import Together
 from backprove.harness.parts import merge_parts, parts_of, refused
 from backprove.harness.result import PropertyResult, SubjectResult
 from backprove.harness.theorem import Theorem
@@ -176,6 +177,9 @@ def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder
     for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
         unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
         out.append(Binder(unique, claim, theorem.inputs, cache=cache))
+    together = Together(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
+    for binder in out:
+        binder.compile_with(together)
     return out
 
 
