@@ -21,7 +21,8 @@ from backprove.harness.result import PropertyResult
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 
 Array = NDArray[Any]
 

@@ -3,11 +3,57 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
 
 
 def generator(*key_parts: object) -> np.random.Generator:
     """Philox generator keyed by the blake2b hash of the `repr` of the parts (use plain Python values)."""
     digest = hashlib.blake2b(repr(key_parts).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def words(g: np.random.Generator, *shape: int) -> Words:
+    """Random 64-bit words: one draw for several decisions, each of which reads bits of its own."""
+    count = 1
+    for n in shape:
+        count *= n
+    raw: Words = np.asarray(g.bit_generator.random_raw(count), dtype=np.uint64)
+    return raw.reshape(shape)
+
+
+def octets(raw: Words, k: int) -> NDArray[np.uint8]:
+    """Byte `k` of every word, the least significant is byte 0."""
+    octet: NDArray[np.uint8] = raw.astype("<u8", copy=False).view(np.uint8).reshape((*raw.shape, 8))[..., k]
+    return octet
+
+
+def below(raw: Words, size: int, shift: int) -> NDArray[np.int64]:
+    """Integers in [0, size), uniform up to size / 2**24, from the 24 bits of every word above `shift`."""
+    part = (raw >> np.uint64(shift)) & np.uint64(0xFFFFFF)
+    return ((part * np.uint64(size)) >> np.uint64(24)).astype(np.int64)
+
+
+def signed(raw: Words) -> NDArray[np.float64]:
+    """Uniform numbers in [-1, 1] from whole words; the low bytes are below their last digit, or next to it."""
+    return raw.view(np.int64) * 2.0**-63
+
+
+def quotas(shares: tuple[int, ...], count: int, at: float) -> list[int]:
+    """Ends of blocks of `count` points with these shares in 256ths: expected sizes are exact for `at` uniform in [0, 1).
+
+    The first end is 0, the last one at most `count`; points beyond it belong to no share.
+    """
+    return [int(c * count / 256 + at) if c else 0 for c in _sums(shares)]
+
+
+@lru_cache(maxsize=64)
+def _sums(shares: tuple[int, ...]) -> tuple[int, ...]:
+    return (0, *np.cumsum(shares).tolist())
+
+
+__all__ = ["below", "generator", "octets", "quotas", "signed", "words"]

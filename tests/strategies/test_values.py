@@ -17,7 +17,8 @@ from backprove.strategies.domain import integer_bounds, neighbours, point_domain
 from backprove.strategies.kinds import is_plain, simplex_floor
 from backprove.strategies.points import REGIONS, Points
 from backprove.strategies.shapes import shape_buckets
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 
 SPECIALS = (3.0, -0.1, 0.0)
 
