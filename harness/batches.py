@@ -7,7 +7,7 @@ from the mixture. All special and drawn points and a fixed number of bulk points
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from backprove.harness.binding import Binder
 from backprove.harness.examination import Bound
 from backprove.harness.examples import Examples
+from backprove.harness.hypotheses import Hypotheses, hypotheses
 from backprove.harness.parts import points_of_part
 from backprove.harness.result import PropertyResult
 from backprove.strategies.cotangents import draw_directions
@@ -80,6 +81,17 @@ class Batch:
     """Identity of points beyond the first ones: those that the screen lets pass do not meet the layers."""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Points of one source, before they have directions; see `Batch`."""
+
+    points: Points
+    item: object
+    keep: Array
+    exact: Array
+    beyond: Array
+
+
 @dataclass
 class Batches:
     """The batches of one claim at one dtype.
@@ -97,6 +109,7 @@ class Batches:
     bound: Callable[[Sequence[tuple[int, ...]]], Bound | None]
     bounds: dict[tuple[tuple[int, ...], ...], Bound | None]
     examples: Examples | None = None
+    _hypotheses: Hypotheses | None = field(default=None, init=False)
 
     def __call__(self, result: PropertyResult) -> Iterator[Batch]:
         """The batches in order; `result` tells when there are enough points, and counts what is left out."""
@@ -139,7 +152,7 @@ class Batches:
                     return
                 item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
                 count = min(CHUNK, share)
-                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, item, bound.specials, extreme)
+                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), bound.specials, extreme)
                 batch = self._joined([self._part(points, bound, item, exact=0)], bound)
                 batch.screen_item = item if k else ()
                 yield batch
@@ -157,17 +170,18 @@ class Batches:
         specials = tuple(bound.specials)
         item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        bulk = draw_points(specs, sizes, plan.dtype, min(CHUNK, share), plan.seed, item, specials, extreme)
+        chunk = min(CHUNK, share)
+        bulk = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
         parts = [self._part(bulk, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))]
         # each special point at one of the sizes
-        points = special_points(specs, sizes, plan.dtype, specials, limit=SPECIAL_POINTS)
-        points = points.take(np.arange(turn, points.count, turns))
+        points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
         parts.append(self._part(points, bound, ("special", name, str(sizes)), exact=points.count))
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
             item = ("extreme", name, str(sizes))
-            far = draw_points(specs, sizes, plan.dtype, EXTREME_POINTS // turns, plan.seed, item, specials, True)
+            count = EXTREME_POINTS // turns
+            far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
             parts.append(self._part(far, bound, item, exact=min(8, far.count), beyond=True))
         if turn:
             yield self._joined(parts, bound)
@@ -176,35 +190,32 @@ class Batches:
         yield self._joined(early, bound)
         yield self._joined([p for p in parts if not any(p is e for e in early)], bound)
 
-    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> Batch:
-        """Points of one source with their directions."""
-        directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
-        if getattr(bound, "unit", False):
-            directions = tuple(np.ones_like(d) for d in directions)
-        keep = self._admitted(points)
+    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> _Part:
+        """Points of one source."""
+        if self._hypotheses is None:
+            self._hypotheses = hypotheses(self.where, self.binder.cache)
+        keep = self._hypotheses.admit(points)
         mask = np.zeros(points.count, dtype=bool)
         mask[np.flatnonzero(keep)[:exact]] = True
-        return Batch(bound, points, directions, keep, mask, np.full(points.count, beyond))
+        return _Part(points, item, keep, mask, np.full(points.count, beyond))
 
-    def _joined(self, parts: Sequence[Batch], bound: Bound, drawn: bool = False) -> Batch:
-        """Parts of one size as one batch: the layers cost less by the point, the more points they get."""
-        columns = zip(*(p.directions for p in parts), strict=True)
+    def _joined(self, parts: Sequence[_Part], bound: Bound, drawn: bool = False) -> Batch:
+        """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
+        points = parts[0].points if len(parts) == 1 else Points.join([p.points for p in parts])
+        if getattr(bound, "unit", False):
+            directions = tuple(np.ones((*s, points.count)) for s in bound.direction_shapes)
+        else:
+            item = tuple((p.item, p.points.count) for p in parts)
+            directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
         return Batch(
             bound,
-            Points.join([p.points for p in parts]),
-            tuple(np.concatenate(c, axis=-1) for c in columns),
+            points,
+            directions,
             np.concatenate([p.keep for p in parts]),
             np.concatenate([p.exact for p in parts]),
             np.concatenate([p.beyond for p in parts]),
             drawn,
         )
-
-    def _admitted(self, points: Points) -> Array:
-        keep = np.ones(points.count, dtype=bool)
-        if self.where is not None:
-            for i in range(points.count):
-                keep[i] = bool(np.all(self.where(*points.point(i))))
-        return keep
 
     def _drawn(self) -> list[Points]:
         """Examples of Hypothesis, those of one shape together."""
@@ -215,3 +226,8 @@ class Batches:
             self.examples = Examples(specs, plan.seed, plan.examples)
         specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
         return self.examples.at(plan.dtype, plan.examples, specials, any(s.extreme for s in specs.values()))
+
+
+def _shared(item: tuple[object, ...]) -> tuple[object, ...]:
+    """The item without the name of the claim: all claims of a theorem meet the same points, which are drawn once."""
+    return (item[0], *item[2:])
