@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def draw_directions(
     ends = [0, *quotas(_SHARES, count, g.random())[1:]]
     x = np.zeros((total, count))
     if total:
-        normal, dyadic, single = (slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        normal, dyadic, single = (slice(a, b) for a, b in pairwise(ends))
         _cut(x[:, normal], dtype, g)
         x[:, dyadic] = _dyadics(g, sizes, dyadic.stop - dyadic.start)
         at = np.arange(single.start, single.stop)

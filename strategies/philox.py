@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
 
 
+class _Key(ISeedSequence):
+    """The key itself in place of a seed sequence: `Philox(key=...)` asks the system for entropy that nobody reads."""
+
+    def __init__(self, digest: bytes) -> None:
+        self.digest = digest
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
+        return np.frombuffer(self.digest, dtype="<u8").astype(np.uint64)
+
+
 def generator(*key_parts: object) -> np.random.Generator:
     """Philox generator keyed by the blake2b hash of the `repr` of the parts (use plain Python values)."""
     digest = hashlib.blake2b(repr(key_parts).encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    key: Any = _Key(digest)
+    return np.random.Generator(np.random.Philox(key))
 
 
 def words(g: np.random.Generator, *shape: int) -> Words:
@@ -40,11 +53,11 @@ def below(raw: Words, size: int, shift: int) -> NDArray[np.int64]:
 
 def signed(raw: Words) -> NDArray[np.float64]:
     """Uniform numbers in [-1, 1] from whole words; the low bytes are below their last digit, or next to it."""
-    return raw.view(np.int64) * 2.0**-63
+    return np.asarray(raw.view(np.int64) * 2.0**-63, dtype=np.float64)
 
 
 def quotas(shares: tuple[int, ...], count: int, at: float) -> list[int]:
-    """Ends of blocks of `count` points with these shares in 256ths: expected sizes are exact for `at` uniform in [0, 1).
+    """Ends of blocks of `count` points with these shares in 256ths, in expectation exactly for `at` uniform in [0, 1).
 
     The first end is 0, the last one at most `count`; points beyond it belong to no share.
     """

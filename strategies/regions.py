@@ -21,6 +21,8 @@ REGIONS = ("ordinary", "zero", "tie", "saturated", "large", "kink", "tiny", "ext
 SATURATED_FROM = 20.0
 LARGE_FROM = 1000.0
 TINY_UP_TO = 1e-3
+SHIFTED_UP_TO = 12
+"""Up to so many entries, all pairs are compared faster than the entries sorted."""
 
 
 def regions(
@@ -43,7 +45,7 @@ def regions(
         return code
     found: dict[str, NDArray[np.bool_]] = {}
 
-    def note(name: str, where: NDArray[np.bool_]) -> None:
+    def note(name: str, where: Any) -> None:
         found[name] = found[name] | where if name in found else where
 
     bands = _bands(tuple(specials), dtype)
@@ -69,7 +71,7 @@ def regions(
                 note("tie", (x == y).any(axis=0))
     for name in ("tiny", "saturated", "large", "kink", "zero", "tie", "extreme"):
         if name in found:
-            code[found[name]] = REGIONS.index(name)
+            np.copyto(code, np.uint8(REGIONS.index(name)), where=found[name])
     return code
 
 
@@ -83,8 +85,11 @@ def _bands(specials: tuple[float, ...], dtype: str) -> list[tuple[float, float]]
 
 def _repeats(x: NDArray[np.float64], dtype: str) -> NDArray[np.bool_]:
     """Per point, whether two entries are equal."""
-    if len(x) == 2:
-        return np.asarray(x[0] == x[1])
+    if len(x) <= SHIFTED_UP_TO:
+        found = x[0] == x[1]
+        for d in range(1, len(x)):
+            found |= (x[d:] == x[:-d]).any(axis=0)
+        return np.asarray(found)
     # numbers of the shorter formats are float32 numbers, which sort in half the time
     rows = x.T.astype(np.float64 if dtype == "float64" else np.float32, order="C")
     rows.sort(axis=1)

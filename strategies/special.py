@@ -106,7 +106,7 @@ def _cases(inputs: Inputs, dtype: str, specials: tuple[float, ...], plain: tuple
 
 
 def _place(x: Floats, name: str, cases: list[Case], values: Floats) -> None:
-    """Put the value of each case into the chosen entries of its point, where it is about the input `name` (in place)."""
+    """Put the value of each case about the input `name` into the chosen entries of its point (in place)."""
     ends = slice(None, None, max(1, len(x) - 1))
     for place in ("all", "first", "last", "two"):
         at = [k for k, (only, where, _) in enumerate(cases) if where == place and (only is None or only == name)]

@@ -33,6 +33,9 @@ _SPECIAL = np.repeat(np.array([0, 32, 128, 255], dtype=np.uint8), [140, 70, 36, 
 _TIES = (10, 12, 20, 10, 14)
 """Per point, in 256ths: all equal, rows equal, one pair equal, one pair opposite, runs of equal entries."""
 
+_RUN_STARTS = np.uint64(1 << 20)
+BLOCK = 2**15
+"""Most entries whose numbers are made at once; larger blocks leave the cache."""
 KEPT_ENTRIES = 2**16
 """Draws with at most so many entries are kept for the next claims of the same theorem."""
 KEPT_DRAWS = 16
@@ -131,8 +134,11 @@ def _float_entries(
     """Admissible floats, shape (entries, count): regimes, then special values, then ties."""
     n = math.prod(shape)
     raw, columns = words(g, n, count), words(g, count)
-    x = domain.admit(regime_columns(raw, domain, specials, extreme, g.random()))
-    x = np.take(x, g.permutation(count), axis=1)
+    x, at, order = np.empty((n, count)), g.random(), g.permutation(count)
+    step = max(1, BLOCK // count)
+    for rows in (slice(k, k + step) for k in range(0, n, step)):
+        drawn = domain.admit(regime_columns(raw[rows], domain, specials, extreme, at))
+        np.take(drawn, order, axis=1, out=x[rows], mode="clip")
     flat, flat_raw = x.reshape(-1), raw.reshape(-1)
     if n > 1:
         # an entry that leaves the regime of its point takes the number of another entry of any point
@@ -157,23 +163,29 @@ def _weighted(domain: Domain, specials: tuple[float, ...]) -> Floats:
     return np.concatenate([table, np.resize(zeros, len(table) // 7)]) if len(zeros) else table
 
 
-def _tie(
-    g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...], raw: Words, columns: Words
-) -> None:
+def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...], raw: Words, columns: Words) -> None:
     """Make entries of some points equal, in place: all, rows, a pair, an opposite pair, runs."""
     n, count = x.shape
-    order, ends = g.permutation(count), quotas(_TIES, count, g.random())
-    everything, rows, pair, opposite, runs = (order[a:b] for a, b in zip(ends, ends[1:], strict=False))
-    x[:, everything] = x[0, everything]
-    if len(shape) > 1:
+    ends = quotas(_TIES, count, g.random())
+    order = g.permutation(count)[: ends[-1]]
+    everything, rows, runs = order[: ends[1]], order[ends[1] : ends[2]], order[ends[4] :]
+    if len(everything):
+        x[:, everything] = x[0, everything]
+    if len(shape) > 1 and len(rows):
         grid = x.reshape((n // shape[-1], shape[-1], count))
         grid[:, :, rows] = grid[:, :1, rows]
-    for at, sign in ((pair, 1.0), (opposite, -1.0)):
-        source, target = below(columns[at], n, 16), below(columns[at], n - 1, 40)
+    pairs = order[ends[2] : ends[4]]
+    if len(pairs):
+        mine = columns[pairs]
+        source, target = below(mine, n, 16), below(mine, n - 1, 40)
         target += target >= source
-        x[target, at] = domain.admit(sign * x[source, at])
-    first = np.where(raw[:, runs] & np.uint64(1 << 20), np.arange(n)[:, None], 0)
-    x[:, runs] = np.take_along_axis(x[:, runs], np.maximum.accumulate(first, axis=0), axis=0)
+        values = x[source, pairs]
+        opposite = values[ends[3] - ends[2] :]
+        opposite *= -1.0
+        x[target, pairs] = values if domain.low == -domain.high else domain.admit(values)
+    if len(runs):
+        first = np.where(raw[:, runs] & _RUN_STARTS, np.arange(n)[:, None], 0)
+        x[:, runs] = x[np.maximum.accumulate(first, axis=0), runs]
 
 
 def other_entries(
