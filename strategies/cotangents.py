@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.strategies.domain import Domain, Floats
-from backprove.strategies.philox import below, generator, quotas, words
+from backprove.strategies.philox import below, generator, quotas, shuffled, words
 
 Shape = tuple[int, ...]
 
@@ -59,9 +59,9 @@ def draw_directions(
         at = np.arange(single.start, single.stop)
         raw = words(g, len(at))
         x[below(raw, total, 0), at] = _SINGLE[below(raw, len(_SINGLE), 24)]
-    x = np.take(x, g.permutation(count), axis=1)
-    parts = np.split(x, np.cumsum(sizes[:-1])) if sizes else []
-    return tuple(part.reshape((*shape, count)) for part, shape in zip(parts, shapes, strict=True))
+    x = np.take(x, shuffled(g, count), axis=1)
+    starts = [0, *accumulate(sizes)]
+    return tuple(x[a:b].reshape((*s, count)) for (a, b), s in zip(pairwise(starts), shapes, strict=True))
 
 
 @lru_cache(maxsize=4)

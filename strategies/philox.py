@@ -45,6 +45,33 @@ def octets(raw: Words, k: int) -> NDArray[np.uint8]:
     return octet
 
 
+def shuffled(g: np.random.Generator, count: int) -> NDArray[np.int64]:
+    """The numbers below `count` in random order.
+
+    Few or very many are shuffled anew; others are read off one of some orders made once, from a random place on, since
+    an order costs as much as what it is for.
+    """
+    if count <= FEW or count > MANY:
+        return np.asarray(g.permutation(count), dtype=np.int64)
+    orders = _orders(count.bit_length())
+    size = orders.shape[1] // 2
+    which, start = int(g.integers(0, len(orders))), int(g.integers(0, size))
+    order = orders[which, start : start + size]
+    return order[order < count]
+
+
+FEW, MANY, ORDERS = 64, 4096, 32
+
+
+@lru_cache(maxsize=16)
+def _orders(bits: int) -> NDArray[np.int64]:
+    """Some orders of 2**bits numbers, each twice in a row."""
+    g = generator("orders", bits)
+    found = np.array([np.tile(g.permutation(2**bits), 2) for _ in range(ORDERS)], dtype=np.int64)
+    found.flags.writeable = False
+    return found
+
+
 def below(raw: Words, size: int, shift: int) -> NDArray[np.int64]:
     """Integers in [0, size), uniform up to size / 2**24, from the 24 bits of every word above `shift`."""
     part = (raw >> np.uint64(shift)) & np.uint64(0xFFFFFF)

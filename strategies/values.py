@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from backprove.strategies.kinds import (
     one_hot_entries,
     storage,
 )
-from backprove.strategies.philox import Words, below, generator, octets, quotas, words
+from backprove.strategies.philox import Words, below, generator, octets, quotas, shuffled, words
 from backprove.strategies.points import Points
 from backprove.strategies.regimes import regime_columns
 from backprove.strategies.regions import regions
@@ -86,17 +87,18 @@ def _drawn(
 ) -> Points:
     specs, sizes = dict(inputs), dict(named)
     g = generator("points", seed, item, dtype, named, _text(inputs), extreme)
-    flat: list[NDArray[Any]] = []
-    for name, spec in inputs:
-        shape = spec.shape(sizes)
-        n = math.prod(shape)
-        if not n or not count:
-            values: NDArray[Any] = np.zeros((n, count), dtype=storage(spec))
-        elif is_plain(spec):
-            values = _float_entries(g, point_domain(spec, dtype, extreme), spec, shape, count, constants, extreme)
-        else:
-            values = other_entries(g, name, spec, sizes, dtype, count)
-        flat.append(values)
+    flat: list[NDArray[Any]] = [np.zeros((entries(spec, sizes), count), dtype=storage(spec)) for _, spec in inputs]
+    alike: dict[Domain, list[int]] = {}
+    for k, (name, spec) in enumerate(inputs):
+        if flat[k].size and is_plain(spec):
+            alike.setdefault(point_domain(spec, dtype, extreme), []).append(k)
+        elif flat[k].size:
+            flat[k] = other_entries(g, name, spec, sizes, dtype, count)
+    for domain, members in alike.items():
+        chosen = [inputs[k][1] for k in members]
+        found = _float_entries(g, domain, chosen, [s.shape(sizes) for s in chosen], count, constants, extreme)
+        for k, values in zip(members, found, strict=True):
+            flat[k] = values
     _copy_between_inputs(g, specs, sizes, dtype, flat, count, extreme)
     arrays = tuple(a.reshape((*spec.shape(sizes), count)) for a, (_, spec) in zip(flat, inputs, strict=True))
     points = as_points(specs, sizes, dtype, arrays, constants)
@@ -125,34 +127,42 @@ def as_points(
 def _float_entries(
     g: np.random.Generator,
     domain: Domain,
-    spec: ArraySpec,
-    shape: tuple[int, ...],
+    inputs: Sequence[ArraySpec],
+    shapes: Sequence[tuple[int, ...]],
     count: int,
     specials: tuple[float, ...],
     extreme: bool,
-) -> Floats:
-    """Admissible floats, shape (entries, count): regimes, then special values, then ties."""
-    n = math.prod(shape)
-    raw, columns = words(g, n, count), words(g, count)
-    x, at, order = np.empty((n, count)), g.random(), g.permutation(count)
+) -> list[Floats]:
+    """Admissible floats of inputs of one domain, each (entries, count): regimes, then special values, then ties.
+
+    They are made together, which costs less, but points of their own say which regime and shares each input has.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    n, starts = sum(sizes), [0, *accumulate(sizes)]
+    raw, columns = words(g, n, count), words(g, len(inputs), count)
+    drawn, x, at = np.empty((n, count)), np.empty((n, count)), g.random()
     step = max(1, BLOCK // count)
-    for rows in (slice(k, k + step) for k in range(0, n, step)):
-        drawn = domain.admit(regime_columns(raw[rows], domain, specials, extreme, at))
-        np.take(drawn, order, axis=1, out=x[rows], mode="clip")
+    for k in range(0, n, step):
+        drawn[k : k + step] = domain.admit(regime_columns(raw[k : k + step], domain, specials, extreme, at))
+    for a, b in pairwise(starts):
+        np.take(drawn[a:b], shuffled(g, count), axis=1, out=x[a:b], mode="clip")
     flat, flat_raw = x.reshape(-1), raw.reshape(-1)
-    if n > 1:
-        # an entry that leaves the regime of its point takes the number of another entry of any point
-        leaves = np.flatnonzero(octets(raw, 1) < _MIXING[octets(columns, 0)])
-        flat[leaves] = flat[below(flat_raw[leaves], flat.size, 20)]
+    # an entry that leaves the regime of its point takes the number of another entry of any point
+    leaves = np.flatnonzero(octets(raw, 1) < np.repeat(_MIXING[octets(columns, 0)], sizes, axis=0))
+    flat[leaves] = flat[below(flat_raw[leaves], flat.size, 20)]
     table = _weighted(domain, specials)
     if len(table):
-        hit = np.flatnonzero(octets(raw, 0) < _SPECIAL[octets(columns, 1)])
+        hit = np.flatnonzero(octets(raw, 0) < np.repeat(_SPECIAL[octets(columns, 1)], sizes, axis=0))
         flat[hit] = table[below(flat_raw[hit], len(table), 40)]
-    if spec.distinct:
-        return domain.separate(x)
-    if n > 1:
-        _tie(g, domain, x, shape, raw, columns)
-    return x
+    out = []
+    for k, (a, b) in enumerate(pairwise(starts)):
+        if inputs[k].distinct:
+            out.append(domain.separate(x[a:b]))
+        else:
+            if b - a > 1:
+                _tie(g, domain, x[a:b], shapes[k], raw[a:b], columns[k])
+            out.append(x[a:b])
+    return out
 
 
 @lru_cache(maxsize=256)
@@ -167,7 +177,7 @@ def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ..
     """Make entries of some points equal, in place: all, rows, a pair, an opposite pair, runs."""
     n, count = x.shape
     ends = quotas(_TIES, count, g.random())
-    order = g.permutation(count)[: ends[-1]]
+    order = shuffled(g, count)[: ends[-1]]
     everything, rows, runs = order[: ends[1]], order[ends[1] : ends[2]], order[ends[4] :]
     if len(everything):
         x[:, everything] = x[0, everything]
