@@ -138,7 +138,8 @@ class _Path:
 def _truths(program: Program, points: Points) -> Sequence[tuple[Flags, Flags]]:
     """Of every output, the points where all its entries are certainly true, and those where one certainly is false."""
     out = []
-    for b in Running("float64").run(program, points.arrays):
+    # charged as if in float32: more than any order of evaluation costs, and no numbers wider than float64 are needed
+    for b in Running("float32", widening_ignored=True).run(program, points.arrays):
         size = np.abs(b.v).reshape((-1, b.v.shape[-1]))
         e = b.e.reshape(size.shape)
         true, false = (size > e).all(axis=0), ((size == 0) & (e == 0)).any(axis=0)

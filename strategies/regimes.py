@@ -78,15 +78,19 @@ def _magnitudes(domain: Domain, near: float, far: float, least: float, most: flo
     return a, max(a, b)
 
 
-def regime_columns(raw: Words, domain: Domain, specials: tuple[float, ...], extreme: bool, at: float) -> Floats:
+def regime_ends(count: int, extreme: bool, at: float) -> list[int]:
+    """Where among `count` points the regimes begin and end; `at` in [0, 1), see `quotas`."""
+    return quotas(EXTREME_SHARES if extreme else SHARES, count, at)
+
+
+def regime_columns(raw: Words, domain: Domain, specials: tuple[float, ...], ends: Sequence[int]) -> Floats:
     """Numbers of shape `raw`, (entries, points); the points of one regime side by side. Not all are admissible.
 
     Args:
         raw: a word per entry.
-        at: in [0, 1), see `quotas`.
+        ends: of the regimes.
     """
     of = _regimes(domain, specials)
-    ends = quotas(EXTREME_SHARES if extreme else SHARES, raw.shape[1], at)
     widths = [b - a for a, b in pairwise(ends)]
     x = signed(raw)
     k = len(LINEAR)
@@ -131,4 +135,4 @@ def _logarithmic(s: Floats, of: _Regimes, widths: Sequence[int]) -> None:
         np.copysign(found[0] if len(found) == 1 else np.where(s < 0, found[1], found[0]), s, out=s)
 
 
-__all__ = ["regime_columns"]
+__all__ = ["regime_columns", "regime_ends"]

@@ -24,7 +24,7 @@ from backprove.strategies.kinds import (
 )
 from backprove.strategies.philox import Words, below, generator, octets, quotas, shuffled, words
 from backprove.strategies.points import Points
-from backprove.strategies.regimes import regime_columns
+from backprove.strategies.regimes import regime_columns, regime_ends
 from backprove.strategies.regions import regions
 from backprove.strategies.shapes import Sizes, Specs, entries
 
@@ -34,9 +34,8 @@ _SPECIAL = np.repeat(np.array([0, 32, 128, 255], dtype=np.uint8), [140, 70, 36, 
 _TIES = (10, 12, 20, 10, 14)
 """Per point, in 256ths: all equal, rows equal, one pair equal, one pair opposite, runs of equal entries."""
 
-_RUN_STARTS = np.uint64(1 << 20)
-BLOCK = 2**15
-"""Most entries whose numbers are made at once; larger blocks leave the cache."""
+FRESH = 6
+"""So many entries of a draw have numbers of their own where there are points enough for others to take theirs."""
 KEPT_ENTRIES = 2**16
 """Draws with at most so many entries are kept for the next claims of the same theorem."""
 KEPT_DRAWS = 16
@@ -87,13 +86,17 @@ def _drawn(
 ) -> Points:
     specs, sizes = dict(inputs), dict(named)
     g = generator("points", seed, item, dtype, named, _text(inputs), extreme)
-    flat: list[NDArray[Any]] = [np.zeros((entries(spec, sizes), count), dtype=storage(spec)) for _, spec in inputs]
+    flat: list[NDArray[Any]] = []
     alike: dict[Domain, list[int]] = {}
     for k, (name, spec) in enumerate(inputs):
-        if flat[k].size and is_plain(spec):
+        n = entries(spec, sizes)
+        if n and count and is_plain(spec):
             alike.setdefault(point_domain(spec, dtype, extreme), []).append(k)
-        elif flat[k].size:
-            flat[k] = other_entries(g, name, spec, sizes, dtype, count)
+            flat.append(np.empty(0))
+        elif n and count:
+            flat.append(other_entries(g, name, spec, sizes, dtype, count))
+        else:
+            flat.append(np.zeros((n, count), dtype=storage(spec)))
     for domain, members in alike.items():
         chosen = [inputs[k][1] for k in members]
         found = _float_entries(g, domain, chosen, [s.shape(sizes) for s in chosen], count, constants, extreme)
@@ -139,30 +142,58 @@ def _float_entries(
     """
     sizes = [math.prod(shape) for shape in shapes]
     n, starts = sum(sizes), [0, *accumulate(sizes)]
-    raw, columns = words(g, n, count), words(g, len(inputs), count)
-    drawn, x, at = np.empty((n, count)), np.empty((n, count)), g.random()
-    step = max(1, BLOCK // count)
-    for k in range(0, n, step):
-        drawn[k : k + step] = domain.admit(regime_columns(raw[k : k + step], domain, specials, extreme, at))
-    for a, b in pairwise(starts):
-        np.take(drawn[a:b], shuffled(g, count), axis=1, out=x[a:b], mode="clip")
-    flat, flat_raw = x.reshape(-1), raw.reshape(-1)
+    x = _regime_entries(g, domain, starts, count, specials, extreme)
+    flat, columns = x.reshape(-1), words(g, len(inputs), count)
+    chance = words(g, -(-n * count // 4)).astype("<u8", copy=False).view(np.uint8)[: 2 * n * count].reshape(2, n, count)
     # an entry that leaves the regime of its point takes the number of another entry of any point
-    leaves = np.flatnonzero(octets(raw, 1) < np.repeat(_MIXING[octets(columns, 0)], sizes, axis=0))
-    flat[leaves] = flat[below(flat_raw[leaves], flat.size, 20)]
+    leaves = np.flatnonzero(chance[0] < np.repeat(_MIXING[octets(columns, 0)], sizes, axis=0))
+    flat[leaves] = flat[below(words(g, len(leaves)), flat.size, 0)]
     table = _weighted(domain, specials)
     if len(table):
-        hit = np.flatnonzero(octets(raw, 0) < np.repeat(_SPECIAL[octets(columns, 1)], sizes, axis=0))
-        flat[hit] = table[below(flat_raw[hit], len(table), 40)]
+        hit = np.flatnonzero(chance[1] < np.repeat(_SPECIAL[octets(columns, 1)], sizes, axis=0))
+        flat[hit] = table[below(words(g, len(hit)), len(table), 0)]
     out = []
     for k, (a, b) in enumerate(pairwise(starts)):
         if inputs[k].distinct:
             out.append(domain.separate(x[a:b]))
         else:
             if b - a > 1:
-                _tie(g, domain, x[a:b], shapes[k], raw[a:b], columns[k])
+                _tie(g, domain, x[a:b], shapes[k], columns[k])
             out.append(x[a:b])
     return out
+
+
+def _regime_entries(
+    g: np.random.Generator,
+    domain: Domain,
+    starts: Sequence[int],
+    count: int,
+    specials: tuple[float, ...],
+    extreme: bool,
+) -> Floats:
+    """Admissible numbers, shape (entries, count), for inputs that start at rows `starts`: one regime per point of each.
+
+    Where there are many points, the numbers of an entry serve further entries too, at other points of the regime.
+    """
+    ends = regime_ends(count, extreme, g.random())
+    widths = [b - a for a, b in pairwise(ends)]
+    most = max(b - a for a, b in pairwise(starts))
+    turns = -(-most // FRESH)
+    fresh = min(FRESH, most) if turns <= min(widths) else most
+    drawn = domain.admit(regime_columns(words(g, fresh, count), domain, specials, ends))
+    x = np.empty((starts[-1], count))
+    first, width = np.repeat(ends[:-1], widths), np.repeat(widths, widths)
+    # of each further turn, the place in the same regime from which a point takes its numbers
+    moved = [
+        first + (np.arange(count) - first + turn * (width // turns)) % width for turn in range(1, -(-most // fresh))
+    ]
+    for a, b in pairwise(starts):
+        order = shuffled(g, count)
+        for turn, start in enumerate(range(a, b, fresh)):
+            stop = min(b, start + fresh)
+            chosen = moved[turn - 1][order] if turn else order
+            np.take(drawn[: stop - start], chosen, axis=1, out=x[start:stop], mode="clip")
+    return x
 
 
 @lru_cache(maxsize=256)
@@ -173,7 +204,7 @@ def _weighted(domain: Domain, specials: tuple[float, ...]) -> Floats:
     return np.concatenate([table, np.resize(zeros, len(table) // 7)]) if len(zeros) else table
 
 
-def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...], raw: Words, columns: Words) -> None:
+def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...], columns: Words) -> None:
     """Make entries of some points equal, in place: all, rows, a pair, an opposite pair, runs."""
     n, count = x.shape
     ends = quotas(_TIES, count, g.random())
@@ -194,7 +225,7 @@ def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ..
         opposite *= -1.0
         x[target, pairs] = values if domain.low == -domain.high else domain.admit(values)
     if len(runs):
-        first = np.where(raw[:, runs] & _RUN_STARTS, np.arange(n)[:, None], 0)
+        first = np.where(words(g, n, len(runs)) & np.uint64(1), np.arange(n)[:, None], 0)
         x[:, runs] = x[np.maximum.accumulate(first, axis=0), runs]
 
 
