@@ -7,7 +7,7 @@ from the mixture. All special and drawn points and a fixed number of bulk points
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from backprove.harness.binding import Binder
 from backprove.harness.examination import Bound
 from backprove.harness.examples import Examples
+from backprove.harness.hypotheses import Hypotheses, hypotheses
 from backprove.harness.parts import points_of_part
 from backprove.harness.result import PropertyResult
 from backprove.harness.screening import all_traced_by_jax
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 
 Array = NDArray[Any]
 
@@ -76,12 +78,24 @@ class Batch:
     """Points that meet the exact layer in any case."""
     beyond: Array
     """Points beyond the default range: only `falsified` counts there."""
-    drawn: bool = False
+    drawn: bool
     """All points meet the exact layer: the screens that only point to it are left out."""
-    item: object = None
+    item: object
     """Identity of the work."""
-    screened: Array | None = None
-    """Points beyond the first ones: those that the screen lets pass do not meet the layers. None: no point is one."""
+    screened: Array
+    """Points beyond the first ones: those that the screen lets pass do not meet the layers."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Points of one source, before they have directions; see `Batch`."""
+
+    points: Points
+    item: object
+    keep: Array
+    exact: Array
+    beyond: Array
+    screened: Array
 
 
 @dataclass
@@ -101,6 +115,7 @@ class Batches:
     bound: Callable[[Sequence[tuple[int, ...]]], Bound | None]
     bounds: dict[tuple[tuple[int, ...], ...], Bound | None]
     examples: Examples | None = None
+    _hypotheses: Hypotheses | None = field(default=None, init=False)
 
     def __call__(self, result: PropertyResult) -> Iterator[Batch]:
         """The batches in order; `result` tells when there are enough points, and counts what is left out."""
@@ -143,9 +158,10 @@ class Batches:
                     return
                 item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
                 count = min(CHUNK, share)
-                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, item, bound.specials, extreme)
-                batch = self._part(points, bound, item, exact=0)
-                batch.screened = np.arange(count) >= (0 if k else self._unscreened(bound))
+                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), bound.specials, extreme)
+                part = self._part(points, bound, item, exact=0)
+                part.screened[0 if k else self._unscreened(bound) :] = True
+                batch = self._joined([part], bound)
                 yield batch
 
     def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:
@@ -155,20 +171,21 @@ class Batches:
         specials = tuple(bound.specials)
         item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        points = draw_points(specs, sizes, plan.dtype, min(CHUNK, share), plan.seed, item, specials, extreme)
+        chunk = min(CHUNK, share)
+        points = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
         bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))
-        bulk.screened = np.arange(points.count) >= self._unscreened(bound)
+        bulk.screened[self._unscreened(bound) :] = True
         parts = [bulk]
         # each special point at one of the sizes
-        points = special_points(specs, sizes, plan.dtype, specials, limit=SPECIAL_POINTS)
-        points = points.take(np.arange(turn, points.count, turns))
+        points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
         parts.append(self._part(points, bound, ("special", name, str(sizes)), exact=points.count))
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
-            far_item = ("extreme", name, str(sizes))
-            far = draw_points(specs, sizes, plan.dtype, EXTREME_POINTS // turns, plan.seed, far_item, specials, True)
-            parts.append(self._part(far, bound, far_item, exact=min(8, far.count), beyond=True))
+            item = ("extreme", name, str(sizes))
+            count = EXTREME_POINTS // turns
+            far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
+            parts.append(self._part(far, bound, item, exact=min(8, far.count), beyond=True))
         return self._joined(parts, bound)
 
     @staticmethod
@@ -176,37 +193,34 @@ class Batches:
         """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
         return FIRST_POINTS if all_traced_by_jax(bound) else CHUNK
 
-    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> Batch:
-        """Points of one source with their directions."""
-        directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
-        if getattr(bound, "unit", False):
-            directions = tuple(np.ones_like(d) for d in directions)
-        keep = self._admitted(points)
+    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> _Part:
+        """Points of one source."""
+        if self._hypotheses is None:
+            self._hypotheses = hypotheses(self.where, self.binder.cache)
+        keep = self._hypotheses.admit(points)
         mask = np.zeros(points.count, dtype=bool)
         mask[np.flatnonzero(keep)[:exact]] = True
-        return Batch(bound, points, directions, keep, mask, np.full(points.count, beyond), item=item)
+        return _Part(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
 
-    def _joined(self, parts: Sequence[Batch], bound: Bound, drawn: bool = False) -> Batch:
-        """Parts of one size as one batch: the layers cost less by the point, the more points they get."""
-        columns = zip(*(p.directions for p in parts), strict=True)
+    def _joined(self, parts: Sequence[_Part], bound: Bound, drawn: bool = False) -> Batch:
+        """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
+        points = parts[0].points if len(parts) == 1 else Points.join([p.points for p in parts])
+        if getattr(bound, "unit", False):
+            directions = tuple(np.ones((*s, points.count)) for s in bound.direction_shapes)
+        else:
+            item = tuple((p.item, p.points.count) for p in parts)
+            directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
         return Batch(
             bound,
-            Points.join([p.points for p in parts]),
-            tuple(np.concatenate(c, axis=-1) for c in columns),
+            points,
+            directions,
             np.concatenate([p.keep for p in parts]),
             np.concatenate([p.exact for p in parts]),
             np.concatenate([p.beyond for p in parts]),
             drawn,
             parts[0].item,
-            np.concatenate([np.zeros(p.points.count, bool) if p.screened is None else p.screened for p in parts]),
+            np.concatenate([p.screened for p in parts]),
         )
-
-    def _admitted(self, points: Points) -> Array:
-        keep = np.ones(points.count, dtype=bool)
-        if self.where is not None:
-            for i in range(points.count):
-                keep[i] = bool(np.all(self.where(*points.point(i))))
-        return keep
 
     def _drawn(self) -> list[Points]:
         """Examples of Hypothesis, those of one shape together."""
@@ -217,3 +231,8 @@ class Batches:
             self.examples = Examples(specs, plan.seed, plan.examples)
         specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
         return self.examples.at(plan.dtype, plan.examples, specials, any(s.extreme for s in specs.values()))
+
+
+def _shared(item: tuple[object, ...]) -> tuple[object, ...]:
+    """The item without the name of the claim: all claims of a theorem meet the same points, which are drawn once."""
+    return (item[0], *item[2:])

@@ -117,7 +117,7 @@ class Judge:
         """Screen what is to be screened of a batch, examine the rest and enter what was seen."""
         keep = np.flatnonzero(batch.keep)
         result.count("discarded", batch.points.count - keep.size)
-        if batch.screened is not None and batch.screened[keep].any():
+        if batch.screened[keep].any():
             screened, keep = keep[batch.screened[keep]], keep[~batch.screened[keep]]
             if self.binder.users:  # a trace of user code is held against real calls before a screen may use it
                 self._examine(batch, keep, result)

@@ -25,7 +25,8 @@ from backprove.harness.verdict import Verdict
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 
 Array = NDArray[Any]
 

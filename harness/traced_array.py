@@ -9,6 +9,8 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,27 @@ from backprove.harness.numpy_patches import suspended
 
 class NotTraceable(BackproveError):
     """The NumPy code does something that a traced array cannot follow; the message names it."""
+
+
+@dataclass
+class Assumption:
+    """What `bool()` of a traced value answers while this is `ASSUMED`, and the values that were asked.
+
+    A trace made so tells what the code does where every value asked has that truth value.
+    """
+
+    answer: bool
+    asked: list[Any] = field(default_factory=list)
+
+    def __call__(self, value: Traced) -> bool:
+        if value.size != 1 or len(self.asked) >= MOST_ASKED:
+            raise NotTraceable("bool() of an array of several entries, or of too many values")
+        self.asked.append(value.value)
+        return self.answer
+
+
+MOST_ASKED = 64
+ASSUMED: ContextVar[Assumption | None] = ContextVar("ASSUMED", default=None)
 
 
 def on_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -115,7 +138,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         raise NotTraceable(f"{what} of a traced value: the code branches on, or converts, a number it computed")
 
     def __bool__(self) -> bool:
-        return bool(self._concrete("bool()"))
+        assumed = ASSUMED.get()
+        return bool(self._concrete("bool()")) if assumed is None else assumed(self)
 
     def __float__(self) -> float:
         return float(self._concrete("float()"))

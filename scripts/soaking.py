@@ -27,7 +27,8 @@ from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.domain import point_domain
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import has_empty, shape_buckets
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 from tests.mutants.problem import Mutant, Problem
 from tests.mutants.rules import PROBLEMS
 from tests.zoo.rules import CASES

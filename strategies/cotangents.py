@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,23 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.strategies.domain import Domain, Floats
-from backprove.strategies.philox import generator
+from backprove.strategies.philox import below, generator, quotas, shuffled, words
 
 Shape = tuple[int, ...]
 
 REACH = 128.0
 """Largest magnitude of a drawn direction's entry."""
 
-# Shares of the patterns in 100ths: dense normal, short dyadics, one entry, zero.
-_PATTERNS = np.repeat(np.arange(4), [60, 20, 15, 5])
+_SHARES = (154, 51, 38)
+"""Shares of the patterns in 256ths: dense normal, short dyadics, one entry; the others are zero."""
+_DYADICS = (np.arange(256) * 25 // 256 - 12) / 4
+"""k/4 of each byte."""
 # Magnitudes of single entries; 1 is left out, since a lone entry of 1 is the all-ones direction of a scalar.
 _SINGLE = np.array([0.25, 0.75, 1.25, 2.0, 3.0, -0.5, -1.0, -1.75, -2.5])
+POOL = 2**16
+"""Normal numbers from which dense directions are cut: new ones cost more than all else in a draw."""
+WINDOW = 4096
+"""Most points of one cut."""
 
 
 def direction_domain(dtype: str) -> Domain:
@@ -38,24 +46,57 @@ def draw_directions(
     Per point one pattern: 60 % dense normal, 20 % short dyadics k/4, 15 % a single entry among all arrays, 5 % zero. No
     array is ever all ones. The numbers are representable in `dtype`; the same arguments give the same bytes.
     """
-    g = generator("directions", seed, item, dtype, tuple(tuple(int(d) for d in s) for s in shapes))
+    shapes = tuple(tuple(int(d) for d in s) for s in shapes)
+    g = generator("directions", seed, item, dtype, shapes)
     sizes = [math.prod(s) for s in shapes]
     total = sum(sizes)
-    pattern = _PATTERNS[g.integers(0, len(_PATTERNS), count)]
-    x = direction_domain(dtype).admit(g.standard_normal((total, count)))
-    dyadic, single = np.flatnonzero(pattern == 1), np.flatnonzero(pattern == 2)
-    x[:, dyadic] = g.integers(-12, 13, (total, len(dyadic))) / 4
-    x[:, pattern >= 2] = 0.0
+    ends = [0, *quotas(_SHARES, count, g.random())[1:]]
+    x = np.zeros((total, count))
     if total:
-        x[g.integers(0, total, len(single)), single] = _SINGLE[g.integers(0, len(_SINGLE), len(single))]
-    out, start = [], 0
-    for shape, size in zip(shapes, sizes, strict=True):
-        part = x[start : start + size]
+        normal, dyadic, single = (slice(a, b) for a, b in pairwise(ends))
+        _cut(x[:, normal], dtype, g)
+        x[:, dyadic] = _dyadics(g, sizes, dyadic.stop - dyadic.start)
+        at = np.arange(single.start, single.stop)
+        raw = words(g, len(at))
+        x[below(raw, total, 0), at] = _SINGLE[below(raw, len(_SINGLE), 24)]
+    x = np.take(x, shuffled(g, count), axis=1)
+    starts = [0, *accumulate(sizes)]
+    return tuple(x[a:b].reshape((*s, count)) for (a, b), s in zip(pairwise(starts), shapes, strict=True))
+
+
+@lru_cache(maxsize=4)
+def _pool(dtype: str) -> NDArray[np.float64]:
+    """Admissible normal numbers without 1, shape (POOL, WINDOW): row k is the WINDOW numbers from number k on."""
+    x = direction_domain(dtype).admit(generator("normal directions", dtype).standard_normal(POOL))
+    x[x == 1] = 1 - 2.0**-7
+    x = np.concatenate([x, x[:WINDOW]])
+    x.flags.writeable = False
+    return np.lib.stride_tricks.as_strided(x, (POOL, WINDOW), x.strides * 2, writeable=False)
+
+
+def _cut(x: NDArray[np.float64], dtype: str, g: np.random.Generator) -> None:
+    """Fill `x`, shape (entries, points), with numbers of the pool, each row from a place of its own."""
+    pool = _pool(dtype)
+    blocks = range(0, x.shape[1], WINDOW)
+    first, step = g.integers(0, POOL), 2 * g.integers(0, POOL // 2) + 1  # an odd step meets no place twice
+    places = (first + step * np.arange(len(blocks) * len(x))) % POOL
+    for start, rows in zip(blocks, np.split(places, max(len(blocks), 1)), strict=False):
+        width = min(WINDOW, x.shape[1] - start)
+        x[:, start : start + width] = pool[:, :width][rows]
+
+
+def _dyadics(g: np.random.Generator, sizes: Sequence[int], count: int) -> NDArray[np.float64]:
+    """Short dyadics, shape (all entries, count), none of the arrays all ones."""
+    total = sum(sizes)
+    raw = words(g, -(-total * count // 8)).astype("<u8", copy=False).view(np.uint8)[: total * count]
+    x: NDArray[np.float64] = _DYADICS[raw].reshape((total, count))
+    start = 0
+    for size in sizes:
         if size:
+            part = x[start : start + size]
             part[0, (part == 1).all(axis=0)] = -0.75
-        out.append(np.ascontiguousarray(part).reshape((*shape, count)))
         start += size
-    return tuple(out)
+    return x
 
 
 def direction_strategy(shapes: Sequence[Shape], dtype: str) -> st.SearchStrategy[tuple[Floats, ...]]:

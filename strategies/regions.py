@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ REGIONS = ("ordinary", "zero", "tie", "saturated", "large", "kink", "tiny", "ext
 SATURATED_FROM = 20.0
 LARGE_FROM = 1000.0
 TINY_UP_TO = 1e-3
+SHIFTED_UP_TO = 12
+"""Up to so many entries, all pairs are compared faster than the entries sorted."""
 
 
 def regions(
@@ -38,25 +41,56 @@ def regions(
         for s, a in zip(specs.values(), arrays, strict=True)
         if is_plain(s) and a.size
     ]
-    found: dict[str, NDArray[np.bool_]] = {name: np.zeros(count, dtype=bool) for name in REGIONS}
-    fmt = FORMATS[dtype]
-    bands = [sorted(neighbours(c, fmt, NEIGHBOURS)) for c in dict.fromkeys(specials) if c and abs(c) <= fmt.max]
+    if not plain:
+        return code
+    found: dict[str, NDArray[np.bool_]] = {}
+
+    def note(name: str, where: Any) -> None:
+        found[name] = found[name] | where if name in found else where
+
+    bands = _bands(tuple(specials), dtype)
     for k, (spec, x) in enumerate(plain):
         usual = float_domain(spec, dtype)
-        size = np.abs(x)
-        most, least = size.max(axis=0), size.min(axis=0)
-        found["extreme"] |= (x.min(axis=0) < usual.low) | (x.max(axis=0) > usual.high)
-        found["zero"] |= least == 0
-        found["large"] |= most > LARGE_FROM
-        found["saturated"] |= most > SATURATED_FROM
-        found["tiny"] |= least < TINY_UP_TO
-        for band in bands:
-            found["kink"] |= ((x >= band[0]) & (x <= band[-1])).any(axis=0)
-        ordered = np.sort(x, axis=0)
-        found["tie"] |= (ordered[1:] == ordered[:-1]).any(axis=0)
+        if len(x) == 1:
+            lowest = highest = x[0]
+            least = most = np.abs(lowest)
+        else:
+            lowest, highest = x.min(axis=0), x.max(axis=0)
+            most, least = np.maximum(highest, -lowest), np.abs(x).min(axis=0)
+        note("extreme", (lowest < usual.low) | (highest > usual.high))
+        note("zero", least == 0)
+        note("large", most > LARGE_FROM)
+        note("saturated", most > SATURATED_FROM)
+        note("tiny", least < TINY_UP_TO)
+        for low, high in bands:
+            note("kink", ((x >= low) & (x <= high)).any(axis=0))
+        if len(x) > 1:
+            note("tie", _repeats(x, dtype))
         for _, y in plain[:k]:
             if x.shape == y.shape:
-                found["tie"] |= (x == y).any(axis=0)
+                note("tie", (x == y).any(axis=0))
     for name in ("tiny", "saturated", "large", "kink", "zero", "tie", "extreme"):
-        code[found[name]] = REGIONS.index(name)
+        if name in found:
+            np.copyto(code, np.uint8(REGIONS.index(name)), where=found[name])
     return code
+
+
+@lru_cache(maxsize=256)
+def _bands(specials: tuple[float, ...], dtype: str) -> list[tuple[float, float]]:
+    """The numbers next to each constant, from the lowest to the highest."""
+    fmt = FORMATS[dtype]
+    near = [neighbours(c, fmt, NEIGHBOURS) for c in dict.fromkeys(specials) if c and abs(c) <= fmt.max]
+    return [(min(band), max(band)) for band in near]
+
+
+def _repeats(x: NDArray[np.float64], dtype: str) -> NDArray[np.bool_]:
+    """Per point, whether two entries are equal."""
+    if len(x) <= SHIFTED_UP_TO:
+        found = x[0] == x[1]
+        for d in range(1, len(x)):
+            found |= (x[d:] == x[:-d]).any(axis=0)
+        return np.asarray(found)
+    # numbers of the shorter formats are float32 numbers, which sort in half the time
+    rows = x.T.astype(np.float64 if dtype == "float64" else np.float32, order="C")
+    rows.sort(axis=1)
+    return np.asarray((rows[:, 1:] == rows[:, :-1]).any(axis=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import assume
@@ -79,6 +80,12 @@ def shape_buckets(specs: Specs, count: int = 5, seed: int = 0) -> list[Sizes]:
     Raises:
         UsageError: if no sizes are feasible.
     """
+    return [dict(sizes) for sizes in _buckets(tuple(specs.items()), count, seed)]
+
+
+@lru_cache(maxsize=256)
+def _buckets(inputs: tuple[tuple[str, ArraySpec], ...], count: int, seed: int) -> list[Sizes]:
+    specs = dict(inputs)
     names = dim_names(specs)
     if not names:
         return [{}]

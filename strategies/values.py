@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UsageError
 from backprove.strategies.array import ArraySpec
-from backprove.strategies.domain import Domain, Floats, integer_bounds, neighbours, point_domain, special_values
+from backprove.strategies.domain import Domain, Floats, integer_bounds, point_domain, special_values
 from backprove.strategies.kinds import (
     index_entries,
     is_plain,
@@ -22,21 +22,23 @@ from backprove.strategies.kinds import (
     one_hot_entries,
     storage,
 )
-from backprove.strategies.philox import generator
+from backprove.strategies.philox import Words, below, generator, octets, quotas, shuffled, words
 from backprove.strategies.points import Points
+from backprove.strategies.regimes import regime_columns, regime_ends
 from backprove.strategies.regions import regions
 from backprove.strategies.shapes import Sizes, Specs, entries
 
-# Shares of the regimes, in 256ths: which distribution an entry comes from.
-SHARES = {"small": 76, "large": 30, "bound": 20, "log": 52, "dyadic": 30, "saturated": 28, "near": 20}
-SATURATED = (20.0, 1e4)
-_NAMES = tuple(SHARES)
-_REGIME_OF_BYTE = np.repeat(np.arange(len(SHARES), dtype=np.uint8), list(SHARES.values()))
 # Per point, in 256ths: share of entries that leave the regime of their point, and share of special values.
 _MIXING = np.repeat(np.array([0, 64, 255], dtype=np.uint8), [150, 70, 36])
 _SPECIAL = np.repeat(np.array([0, 32, 128, 255], dtype=np.uint8), [140, 70, 36, 10])
-# Per point, in 256ths: all equal, rows equal, one pair equal, one pair opposite, runs of equal entries, else nothing.
-_TIES = np.repeat(np.arange(6, dtype=np.uint8), [10, 12, 20, 10, 14, 190])
+_TIES = (10, 12, 20, 10, 14)
+"""Per point, in 256ths: all equal, rows equal, one pair equal, one pair opposite, runs of equal entries."""
+
+FRESH = 6
+"""So many entries of a draw have numbers of their own where there are points enough for others to take theirs."""
+KEPT_ENTRIES = 2**16
+"""Draws with at most so many entries are kept for the next claims of the same theorem."""
+KEPT_DRAWS = 16
 
 
 def draw_points(
@@ -51,6 +53,8 @@ def draw_points(
 ) -> Points:
     """`count` points of one shape; the same arguments give the same bytes.
 
+    The arrays may be shared with other callers of the same arguments and cannot be written.
+
     Args:
         specs: the inputs, in order.
         sizes: sizes of the names.
@@ -63,23 +67,55 @@ def draw_points(
     Raises:
         UsageError: if an input has no admissible value in this dtype or at these sizes.
     """
-    g = generator("points", seed, item, dtype, tuple(sizes.items()), tuple(specs), extreme)
-    constants = tuple(float(c) for c in specials)
+    constants = tuple(float(c) + 0.0 for c in specials)  # both zeros are one key, as they are one constant
+    inputs, named = tuple(specs.items()), tuple(sizes.items())
+    if count * sum(entries(s, sizes) for s in specs.values()) > KEPT_ENTRIES:
+        return _drawn(inputs, named, dtype, count, seed, repr(item), constants, extreme)
+    return _kept(inputs, named, dtype, count, seed, repr(item), constants, extreme)
+
+
+def _drawn(
+    inputs: tuple[tuple[str, ArraySpec], ...],
+    named: tuple[tuple[str, int | tuple[int, ...]], ...],
+    dtype: str,
+    count: int,
+    seed: int,
+    item: str,
+    constants: tuple[float, ...],
+    extreme: bool,
+) -> Points:
+    specs, sizes = dict(inputs), dict(named)
+    g = generator("points", seed, item, dtype, named, _text(inputs), extreme)
     flat: list[NDArray[Any]] = []
-    for name, spec in specs.items():
-        shape = spec.shape(sizes)
-        n = math.prod(shape)
-        if not n or not count:
-            values: NDArray[Any] = np.zeros((n, count), dtype=storage(spec))
-        elif is_plain(spec):
-            domain = point_domain(spec, dtype, extreme)
-            values = _float_entries(g, domain, spec, shape, count, constants, extreme)
+    alike: dict[Domain, list[int]] = {}
+    for k, (name, spec) in enumerate(inputs):
+        n = entries(spec, sizes)
+        if n and count and is_plain(spec):
+            alike.setdefault(point_domain(spec, dtype, extreme), []).append(k)
+            flat.append(np.empty(0))
+        elif n and count:
+            flat.append(other_entries(g, name, spec, sizes, dtype, count))
         else:
-            values = _other_entries(g, name, spec, sizes, dtype, count)
-        flat.append(values)
+            flat.append(np.zeros((n, count), dtype=storage(spec)))
+    for domain, members in alike.items():
+        chosen = [inputs[k][1] for k in members]
+        found = _float_entries(g, domain, chosen, [s.shape(sizes) for s in chosen], count, constants, extreme)
+        for k, values in zip(members, found, strict=True):
+            flat[k] = values
     _copy_between_inputs(g, specs, sizes, dtype, flat, count, extreme)
-    arrays = tuple(a.reshape((*spec.shape(sizes), count)) for a, spec in zip(flat, specs.values(), strict=True))
-    return as_points(specs, sizes, dtype, arrays, constants)
+    arrays = tuple(a.reshape((*spec.shape(sizes), count)) for a, (_, spec) in zip(flat, inputs, strict=True))
+    points = as_points(specs, sizes, dtype, arrays, constants)
+    for a in (*points.arrays, points.region):
+        a.flags.writeable = False
+    return points
+
+
+_kept = lru_cache(maxsize=KEPT_DRAWS)(_drawn)
+
+
+@lru_cache(maxsize=64)
+def _text(inputs: tuple[tuple[str, ArraySpec], ...]) -> str:
+    return repr(inputs)
 
 
 def as_points(
@@ -94,117 +130,106 @@ def as_points(
 def _float_entries(
     g: np.random.Generator,
     domain: Domain,
-    spec: ArraySpec,
-    shape: tuple[int, ...],
+    inputs: Sequence[ArraySpec],
+    shapes: Sequence[tuple[int, ...]],
+    count: int,
+    specials: tuple[float, ...],
+    extreme: bool,
+) -> list[Floats]:
+    """Admissible floats of inputs of one domain, each (entries, count): regimes, then special values, then ties.
+
+    They are made together, which costs less, but points of their own say which regime and shares each input has.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    n, starts = sum(sizes), [0, *accumulate(sizes)]
+    x = _regime_entries(g, domain, starts, count, specials, extreme)
+    flat, columns = x.reshape(-1), words(g, len(inputs), count)
+    chance = words(g, -(-n * count // 4)).astype("<u8", copy=False).view(np.uint8)[: 2 * n * count].reshape(2, n, count)
+    # an entry that leaves the regime of its point takes the number of another entry of any point
+    leaves = np.flatnonzero(chance[0] < np.repeat(_MIXING[octets(columns, 0)], sizes, axis=0))
+    flat[leaves] = flat[below(words(g, len(leaves)), flat.size, 0)]
+    table = _weighted(domain, specials)
+    if len(table):
+        hit = np.flatnonzero(chance[1] < np.repeat(_SPECIAL[octets(columns, 1)], sizes, axis=0))
+        flat[hit] = table[below(words(g, len(hit)), len(table), 0)]
+    out = []
+    for k, (a, b) in enumerate(pairwise(starts)):
+        if inputs[k].distinct:
+            out.append(domain.separate(x[a:b]))
+        else:
+            if b - a > 1:
+                _tie(g, domain, x[a:b], shapes[k], columns[k])
+            out.append(x[a:b])
+    return out
+
+
+def _regime_entries(
+    g: np.random.Generator,
+    domain: Domain,
+    starts: Sequence[int],
     count: int,
     specials: tuple[float, ...],
     extreme: bool,
 ) -> Floats:
-    """Admissible floats, shape (entries, count): regimes, then special values, then ties."""
-    n = math.prod(shape)
-    x = domain.admit(_regime_entries(g, domain, n, count, specials, extreme))
+    """Admissible numbers, shape (entries, count), for inputs that start at rows `starts`: one regime per point of each.
+
+    Where there are many points, the numbers of an entry serve further entries too, at other points of the regime.
+    """
+    ends = regime_ends(count, extreme, g.random())
+    widths = [b - a for a, b in pairwise(ends)]
+    most = max(b - a for a, b in pairwise(starts))
+    turns = -(-most // FRESH)
+    fresh = min(FRESH, most) if turns <= min(widths) else most
+    drawn = domain.admit(regime_columns(words(g, fresh, count), domain, specials, ends))
+    x = np.empty((starts[-1], count))
+    first, width = np.repeat(ends[:-1], widths), np.repeat(widths, widths)
+    # of each further turn, the place in the same regime from which a point takes its numbers
+    moved = [
+        first + (np.arange(count) - first + turn * (width // turns)) % width for turn in range(1, -(-most // fresh))
+    ]
+    for a, b in pairwise(starts):
+        order = shuffled(g, count)
+        for turn, start in enumerate(range(a, b, fresh)):
+            stop = min(b, start + fresh)
+            chosen = moved[turn - 1][order] if turn else order
+            np.take(drawn[: stop - start], chosen, axis=1, out=x[start:stop], mode="clip")
+    return x
+
+
+@lru_cache(maxsize=256)
+def _weighted(domain: Domain, specials: tuple[float, ...]) -> Floats:
+    """The special values; an eighth of them are zeros of either sign, however many constants there are."""
     table = special_values(domain, specials)
-    if len(table):
-        zeros = table[table == 0]
-        # An eighth of the special values are zeros of either sign, however many constants there are.
-        weighted = np.concatenate([table, np.resize(zeros, len(table) // 7)]) if len(zeros) else table
-        share = _SPECIAL[g.integers(0, 256, count, dtype=np.uint8)]
-        hit = np.flatnonzero(g.integers(0, 255, (n, count), dtype=np.uint8) < share)
-        x.reshape(-1)[hit] = weighted[g.integers(0, len(weighted), len(hit))]
-    if spec.distinct:
-        return domain.separate(x)
-    _tie(g, domain, x, shape)
-    return x
+    zeros = table[table == 0]
+    return np.concatenate([table, np.resize(zeros, len(table) // 7)]) if len(zeros) else table
 
 
-def _regime_entries(
-    g: np.random.Generator, domain: Domain, n: int, count: int, specials: tuple[float, ...], extreme: bool
-) -> Floats:
-    """Raw numbers, shape (n, count): one regime per point, which some entries leave."""
-    base = _REGIME_OF_BYTE[g.integers(0, 256, count, dtype=np.uint8)]
-    if extreme:
-        # Half the points are log-scaled up to the range of the dtype, where ordinary draws never come.
-        base = np.where(g.integers(0, 2, count, dtype=np.uint8) == 0, np.uint8(_NAMES.index("log")), base)
-    anchors = np.array([a for a in (*domain.anchors, *specials) if domain.low <= a <= domain.high and a != 0])
-    x: Floats = g.random((n, count))
-    own = np.flatnonzero(g.integers(0, 255, (n, count), dtype=np.uint8) < _MIXING[g.integers(0, 256, count)])
-    regime = _REGIME_OF_BYTE[g.integers(0, 256, len(own), dtype=np.uint8)]
-    drawn = x.reshape(-1)[own]
-    for k, name in enumerate(_NAMES):
-        columns = np.flatnonzero(base == k)
-        x[:, columns] = _regime(g, domain, name, anchors, x[:, columns])
-        at = np.flatnonzero(regime == k)
-        drawn[at] = _regime(g, domain, name, anchors, drawn[at])
-    x.reshape(-1)[own] = drawn
-    return x
-
-
-def _regime(g: np.random.Generator, domain: Domain, name: str, anchors: Floats, u: Floats) -> Floats:
-    """Numbers of one regime from uniform `u` in [0, 1)."""
-    if name == "log":
-        return _log_scaled(g, domain, 0.0, math.inf, u)
-    if name == "saturated":
-        return _log_scaled(g, domain, *SATURATED, u)
-    if name == "near" and len(anchors):
-        c = anchors[g.integers(0, len(anchors), u.shape)]
-        with np.errstate(over="ignore"):
-            return c + np.copysign(c, u - 0.5) * domain.format.u ** g.random(u.shape)
-    span = {"large": (-100.0, 100.0), "bound": (domain.low, domain.high), "dyadic": (-8.0, 8.0)}.get(name, (-5.0, 5.0))
-    a, b = _within(span, domain.low, domain.high)
-    # a(1-u) + bu instead of a + (b-a)u: the width of the whole range overflows.
-    x = a * (1 - u) + b * u
-    # Beyond 2^60 every number is an integer, and four times it may overflow.
-    return np.where(np.abs(x) < 2.0**60, np.rint(4 * np.clip(x, -(2.0**60), 2.0**60)) / 4, x) if name == "dyadic" else x
-
-
-def _within(span: tuple[float, float], low: float, high: float) -> tuple[float, float]:
-    """`span` cut to [low, high], or all of that where they do not meet."""
-    a, b = max(span[0], low), min(span[1], high)
-    return (a, b) if a < b else (low, high)
-
-
-def _log_scaled(g: np.random.Generator, domain: Domain, least: float, most: float, u: Floats) -> Floats:
-    """Numbers with log-uniform magnitude in [least, most] as far as the domain has them, of either sign it allows."""
-    sides = []
-    for sign, far, near in ((1.0, domain.high, domain.low), (-1.0, -domain.low, -domain.high)):
-        if far > 0:
-            a, b = max(near, least, domain.format.tiny), min(far, most)
-            a = a if a <= b else max(near, domain.format.tiny, far / 2)
-            sides.append((sign, math.log(a), math.log(max(a, b))))
-    if not sides:
-        return np.zeros_like(u)
-    sign, a, b = sides[0]
-    x: Floats = np.exp(u * (b - a) + a)
-    if len(sides) == 2:
-        other_sign, other_a, other_b = sides[1]
-        mirrored = g.integers(0, 2, u.shape, dtype=np.uint8) == 1
-        y = x if (a, b) == (other_a, other_b) else np.exp(u * (other_b - other_a) + other_a)
-        x = np.where(mirrored, other_sign * y, sign * x)
-    else:
-        x *= sign
-    return np.clip(x, -domain.format.max, domain.format.max)
-
-
-def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...]) -> None:
+def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ...], columns: Words) -> None:
     """Make entries of some points equal, in place: all, rows, a pair, an opposite pair, runs."""
     n, count = x.shape
-    kind = _TIES[g.integers(0, 256, count, dtype=np.uint8)]
-    if n < 2:
-        return
-    everything, rows, pair, opposite, runs = (np.flatnonzero(kind == k) for k in range(5))
-    x[:, everything] = x[0, everything]
-    if len(shape) > 1:
+    ends = quotas(_TIES, count, g.random())
+    order = shuffled(g, count)[: ends[-1]]
+    everything, rows, runs = order[: ends[1]], order[ends[1] : ends[2]], order[ends[4] :]
+    if len(everything):
+        x[:, everything] = x[0, everything]
+    if len(shape) > 1 and len(rows):
         grid = x.reshape((n // shape[-1], shape[-1], count))
         grid[:, :, rows] = grid[:, :1, rows]
-    for at, sign in ((pair, 1.0), (opposite, -1.0)):
-        source, target = g.integers(0, n, len(at)), g.integers(0, n - 1, len(at))
+    pairs = order[ends[2] : ends[4]]
+    if len(pairs):
+        mine = columns[pairs]
+        source, target = below(mine, n, 16), below(mine, n - 1, 40)
         target += target >= source
-        x[target, at] = domain.admit(sign * x[source, at])
-    first = np.where(g.integers(0, 2, (n, len(runs))) == 0, np.arange(n)[:, None], 0)
-    x[:, runs] = np.take_along_axis(x[:, runs], np.maximum.accumulate(first, axis=0), axis=0)
+        values = x[source, pairs]
+        opposite = values[ends[3] - ends[2] :]
+        opposite *= -1.0
+        x[target, pairs] = values if domain.low == -domain.high else domain.admit(values)
+    if len(runs):
+        first = np.where(words(g, n, len(runs)) & np.uint64(1), np.arange(n)[:, None], 0)
+        x[:, runs] = x[np.maximum.accumulate(first, axis=0), runs]
 
 
-def _other_entries(
+def other_entries(
     g: np.random.Generator, name: str, spec: ArraySpec, sizes: Sizes, dtype: str, count: int
 ) -> NDArray[Any]:
     """Masks, one-hot rows, simplex rows and integers, shape (entries, count)."""
@@ -254,90 +279,11 @@ def _copy_between_inputs(
         for i, other in plain[:k]:
             if spec.shape(sizes) != other.shape(sizes):
                 continue
-            byte = g.integers(0, 256, count, dtype=np.uint8)
+            byte = octets(words(g, count), 0)
             domain = point_domain(spec, dtype, extreme)
-            for at, sign in ((byte < 12, 1.0), (byte >= 250, -1.0)):
-                copied = domain.admit(sign * flat[i][:, at].astype(np.float64))
+            for at, sign in ((np.flatnonzero(byte < 12), 1.0), (np.flatnonzero(byte >= 250), -1.0)):
+                copied = domain.admit(sign * flat[i][:, at])
                 flat[j][:, at] = domain.separate(copied) if spec.distinct else copied
 
 
-def special_points(specs: Specs, sizes: Sizes, dtype: str, specials: Iterable[float] = (), limit: int = 150) -> Points:
-    """Systematic points, at most `limit`, each once.
-
-    Zeros, all equal, ties, domain ends, saturated, and each constant of `specials` with its neighbours, in all entries
-    and in single ones; the other entries are short dyadics.
-    """
-    constants = tuple(float(c) + 0.0 for c in specials)  # both zeros are one constant, as they are one key
-    return _special_points(tuple(specs.items()), tuple(sizes.items()), dtype, constants, limit)
-
-
-@lru_cache(maxsize=64)
-def _special_points(
-    inputs: tuple[tuple[str, ArraySpec], ...],
-    named: tuple[tuple[str, Any], ...],
-    dtype: str,
-    constants: tuple[float, ...],
-    limit: int,
-) -> Points:
-    """The claims of one theorem often have the same constants, and so the same points."""
-    specs, sizes = dict(inputs), dict(named)
-    plain = [k for k, s in specs.items() if is_plain(s) and entries(s, sizes)]
-    cases = _cases(specs, dtype, constants, plain) if plain else []
-    # Evenly thinned where there are too many, so that the last constants are not the ones left out.
-    kept = [cases[i * len(cases) // limit] for i in range(limit)] if len(cases) > limit else cases
-    points = draw_points(specs, sizes, dtype, len(kept) or min(limit, 8), 0, "special points", constants)
-    g = generator("special dyadics", dtype, tuple(sizes.items()), tuple(specs))
-    arrays: list[NDArray[Any]] = []
-    for (name, spec), array in zip(specs.items(), points.arrays, strict=True):
-        if name in plain:
-            domain = point_domain(spec, dtype)
-            x = domain.admit(g.integers(-12, 13, (entries(spec, sizes), len(kept))) / 4)
-            for k, (only, place, value) in enumerate(kept):
-                if only is None or only == name:
-                    _place(x[:, k], domain, place, value)
-            arrays.append((domain.separate(x) if spec.distinct else x).reshape(array.shape))
-        else:
-            arrays.append(array)
-    _, first = np.unique(_bytes(arrays, points.count), axis=0, return_index=True)
-    at = np.sort(first)
-    return as_points(specs, sizes, dtype, tuple(a[..., at] for a in arrays), constants)
-
-
-Case = tuple[str | None, str, float]
-"""Which input (None: all), which entries ("all", "first", "last", "two"), which value."""
-
-
-def _cases(specs: Specs, dtype: str, specials: tuple[float, ...], plain: list[str]) -> list[Case]:
-    fmt = FORMATS[dtype]
-    cases: list[Case] = [(None, "all", v) for v in (0.0, -0.0, 1.0, -1.0, 0.75, 20.0, -20.0, 100.0, -100.0)]
-    cases += [(None, "all", s * v) for v in (1000.0, fmt.max) for s in (1, -1)]
-    cases += [(None, "two", v) for v in (0.0, 0.25, 3.25, -2.0)]
-    domains = {name: point_domain(specs[name], dtype) for name in plain}
-    around: list[Case] = []
-    for c in dict.fromkeys(v for v in specials if abs(v) <= fmt.max / 2):
-        close, far = list(neighbours(c, fmt, 2)), [c / 2, 2 * c, 1.05 * c, -c]
-        for name in plain:
-            inside = domains[name].contains(fmt.round(np.array(close + far)))
-            values = [v for v, kept in zip(close + far, inside, strict=True) if kept]
-            around += [(name, place, v) for v in values for place in ("first", "last")]
-            around += [(name, "all", v) for v in values if v not in far]
-    for name in plain:
-        table = special_values(domains[name]).tolist()
-        cases += [(name, place, v) for v in table for place in ("first", "last")]
-    return cases[:17] + around + cases[17:]
-
-
-def _place(x: Floats, domain: Domain, place: str, value: float) -> None:
-    """Put `value` into the chosen entries of one point (in place)."""
-    ends = slice(None, None, max(1, len(x) - 1))
-    where = {"all": slice(None), "first": slice(0, 1), "last": slice(-1, None), "two": ends}
-    x[where[place]] = domain.admit(np.array([value]))[0]
-
-
-def _bytes(arrays: Sequence[NDArray[Any]], count: int) -> NDArray[np.uint8]:
-    """One row of raw bytes per point."""
-    rows = [np.ascontiguousarray(a.reshape(-1, count).T).view(np.uint8).reshape(count, -1) for a in arrays]
-    return np.concatenate([*rows, np.zeros((count, 1), dtype=np.uint8)], axis=1)
-
-
-__all__ = ["as_points", "draw_points", "generator", "special_points"]
+__all__ = ["as_points", "draw_points", "other_entries"]

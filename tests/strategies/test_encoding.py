@@ -13,7 +13,8 @@ from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.encoding import encode, layout
 from backprove.strategies.points import Direction, DrawnPoint, Points, PointSpace, point_strategy
 from backprove.strategies.shapes import shape_buckets
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 
 SPECIALS = (3.0, -0.1)
 

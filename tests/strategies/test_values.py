@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UsageError
+from backprove.strategies import values
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.domain import integer_bounds, neighbours, point_domain
 from backprove.strategies.kinds import is_plain, simplex_floor
 from backprove.strategies.points import REGIONS, Points
 from backprove.strategies.shapes import shape_buckets
-from backprove.strategies.values import draw_points, special_points
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
 
 SPECIALS = (3.0, -0.1, 0.0)
 
@@ -154,6 +156,69 @@ def test_impossible_descriptions_are_refused() -> None:
         draw_points({"p": array("n", kind="simplex", low=0.5)}, {"n": 3}, "float32", 4, 0, "")
     with pytest.raises(UsageError, match=r"leave out high=0\.9"):
         draw_points({"p": array("n", kind="simplex", high=0.9)}, {"n": 3}, "float32", 4, 0, "")
+
+
+def test_a_draw_does_not_depend_on_earlier_ones_and_cannot_be_written() -> None:
+    specs = {"x": array("n"), "y": array("n")}
+
+    def raw(item: str) -> list[bytes]:
+        return [a.tobytes() for a in draw_points(specs, {"n": 7}, "float32", 500, 0, item, SPECIALS).arrays]
+
+    first, second = raw("first"), raw("second")
+    values._kept.cache_clear()
+    assert raw("second") == second and raw("first") == first
+    points = draw_points(specs, {"n": 7}, "float32", 500, 0, "first", SPECIALS)
+    with pytest.raises(ValueError, match="read-only"):
+        points.arrays[0][:] = 0
+
+
+@pytest.mark.parametrize("extreme", [False, True])
+def test_the_first_points_are_as_mixed_as_all(extreme: bool) -> None:
+    """The exact layer and the differences get the first points of a draw."""
+    points = draw_points({"x": array("n")}, {"n": 3}, "float64", 2000, 0, "order", (3.0,), extreme)
+    for part in (slice(0, 64), slice(64, 320), slice(1000, 1064), slice(1936, 2000)):
+        x = np.abs(points.arrays[0][:, part])
+        some, all_ = np.log10(1e-300 + x), np.log10(1e-300 + np.abs(points.arrays[0]))
+        assert len(np.unique(points.region[part])) >= 5
+        for band in ((-301, -299), (-3, 0), (0, 1), (1, 3), (2, 400)):
+            shares = [((a > band[0]) & (a <= band[1])).any(axis=0).mean() for a in (some, all_)]
+            assert abs(shares[0] - shares[1]) < 0.25
+
+
+@pytest.mark.parametrize("n", [2, 12, 30, 64])
+def test_entries_of_a_point_are_no_copies_of_each_other_but_for_ties(n: int) -> None:
+    """Entries share numbers, but never at one point: dense ones are equal in the tied points alone."""
+    x = draw_points({"x": array("n", low=-5, high=5)}, {"n": n}, "float64", 2000, 0, "copies").arrays[0]
+    dense = np.where((np.rint(4 * x) == 4 * x) | (np.abs(x) < 1e-3), np.nan, x)
+    ordered = np.sort(dense, axis=0)
+    tied = (ordered[1:] == ordered[:-1]).any(axis=0).mean()
+    assert tied < 0.25 + n / 400
+    assert len(np.unique(x[:, ::7].round(12), axis=0)) == n
+    pairs = [np.mean(x[i] == x[j]) for i in range(0, n, 5) for j in range(i + 1, n, 3)]
+    assert max(pairs, default=0.0) < 0.25
+
+
+def test_regimes_of_entries_and_inputs_vary_within_a_point() -> None:
+    specs = {"x": array("n"), "y": array("n")}
+    x, y = draw_points(specs, {"n": 4}, "float64", 2000, 0, "regimes").arrays
+    far, near = np.abs(x) > 20, np.abs(x) < 5
+    assert 0.02 < (far.all(axis=0)).mean() < 0.5 and 0.02 < (far.any(axis=0) & near.any(axis=0)).mean() < 0.7
+    assert 0.02 < ((np.abs(x[0]) > 20) & (np.abs(y[0]) < 5)).mean() < 0.4
+
+
+def test_special_points_are_shared_out() -> None:
+    specs = {"x": array("n"), "t": array("n", kind="mask")}
+
+    def rows(points: Points) -> set[bytes]:
+        return {points.arrays[0][..., i].tobytes() for i in range(points.count)}
+
+    parts = [special_points(specs, {"n": 3}, "float32", (3.0,), 150, turn, 4) for turn in range(4)]
+    whole = special_points(specs, {"n": 3}, "float32", (3.0,), 150)
+    assert all(p.count for p in parts)
+    assert abs(sum(p.count for p in parts) - whole.count) <= 8
+    for c in neighbours(3.0, FORMATS["float32"], 1):
+        assert any((p.arrays[0] == c).all(axis=0).any() for p in parts)
+    assert rows(parts[0]) != rows(parts[1])
 
 
 def test_ten_thousand_points_of_64_entries_take_little_time() -> None:

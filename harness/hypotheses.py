@@ -1,0 +1,148 @@
+"""Which of many points satisfy the hypotheses over several inputs, `where`.
+
+The code of `where` sees one point. Where it can be traced, it is evaluated for all points at once with bounds on its
+rounding errors, and called only where these leave the answer open; else it is called point by point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.cache import Cache
+from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.function import BLACK_BOX, Function, Signature
+from backprove.harness.program import Program
+from backprove.harness.systems.running import Running
+from backprove.harness.traced_array import ASSUMED, Assumption
+from backprove.strategies.points import Points
+
+Flags = NDArray[np.bool_]
+
+FEW = 16
+"""So few points are looked at one by one: a trace costs more."""
+COMPARED = 4
+"""Points of every batch at which the trace is held against the code."""
+
+
+def hypotheses(where: Callable[..., Any] | None, cache: Cache | None = None) -> Hypotheses:
+    """The hypotheses `where`; traces are kept in `cache`, or with the function where there is none."""
+    if cache is None and where is not None:
+        try:
+            return _shared(where)
+        except TypeError:  # a callable without a hash
+            return Hypotheses(where)
+    return Hypotheses(where, cache)
+
+
+@lru_cache(maxsize=64)
+def _shared(where: Callable[..., Any]) -> Hypotheses:
+    return Hypotheses(where)
+
+
+@dataclass
+class Hypotheses:
+    """A function of one point (arrays without a points axis, floats as float64) that says whether it is admitted.
+
+    Attributes:
+        where: the function; None admits all points.
+        cache: keeps traces from run to run.
+    """
+
+    where: Callable[..., Any] | None
+    cache: Cache | None = None
+    _paths: list[_Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._paths = [] if self.where is None else [_Path.of(self.where, a, self.cache) for a in (True, False)]
+
+    def admit(self, points: Points) -> Flags:
+        """Per point, whether it is admitted.
+
+        Raises:
+            Exception: whatever `where` raises.
+        """
+        keep = np.ones(points.count, dtype=bool)
+        if self.where is None:
+            return keep
+        left = np.arange(points.count)
+        for path in self._paths:
+            if len(left) > FEW:
+                some = points if len(left) == points.count else points.take(left)
+                admitted, refused = path.settle(some)
+                settled = np.flatnonzero(admitted | refused)
+                for k in settled[:: max(1, len(settled) // COMPARED)][:COMPARED].tolist():
+                    if self._call(some, k) != admitted[k]:
+                        path.give_up()
+                        break
+                else:
+                    keep[left] = admitted
+                    left = left[~(admitted | refused)]
+        for k in left.tolist():
+            keep[k] = self._call(points, k)
+        return keep
+
+    def _call(self, points: Points, k: int) -> bool:
+        assert self.where is not None
+        return bool(np.all(self.where(*points.point(k))))
+
+
+@dataclass
+class _Path:
+    """What the code does where every truth value that it asks for is `answer`."""
+
+    answer: bool
+    function: Function
+
+    @staticmethod
+    def of(where: Callable[..., Any], answer: bool, cache: Cache | None) -> _Path:
+        def asked_and_result(*inputs: Any) -> Any:
+            assumption = Assumption(answer)
+            token = ASSUMED.set(assumption)
+            try:
+                result = where(*inputs)
+            finally:
+                ASSUMED.reset(token)
+            if isinstance(result, (list, tuple, dict)):
+                raise TypeError("where returned several values")
+            return [*assumption.asked, result]
+
+        return _Path(answer, Function(asked_and_result, "where", cache=cache, key=f"where {answer}"))
+
+    def give_up(self) -> None:
+        """The trace is not what the code computes."""
+        self.function.restrict(BLACK_BOX)
+
+    def settle(self, points: Points) -> tuple[Flags, Flags]:
+        """Per point, whether it is certainly admitted, and whether it is certainly not."""
+        none = np.zeros(points.count, dtype=bool)
+        signature: Signature = tuple((s, str(a.dtype)) for s, a in zip(points.shapes, points.arrays, strict=True))
+        program = self.function.program(signature)
+        if program is None:
+            return none, none
+        try:
+            *asked, result = _truths(program, points)
+        except UnsupportedPrimitive:
+            return none, none
+        here = ~none
+        for true, false in asked:
+            here &= true if self.answer else false
+        return here & result[0], here & result[1]
+
+
+def _truths(program: Program, points: Points) -> Sequence[tuple[Flags, Flags]]:
+    """Of every output, the points where all its entries are certainly true, and those where one certainly is false."""
+    out = []
+    # charged as if in float32: more than any order of evaluation costs, and no numbers wider than float64 are needed
+    for b in Running("float32", widening_ignored=True).run(program, points.arrays):
+        size = np.abs(b.v).reshape((-1, b.v.shape[-1]))
+        e = b.e.reshape(size.shape)
+        true, false = (size > e).all(axis=0), ((size == 0) & (e == 0)).any(axis=0)
+        wide = np.ones(points.count, dtype=bool)
+        out.append((true & wide, false & wide))
+    return out
