@@ -37,7 +37,9 @@ SPECIAL_POINTS = 180
 RANDOM_EXACT_POINTS = 64
 DRAWN_EXAMPLES = 40
 MORE_DRAWN_EXAMPLES = 10
-"""Examples at further dtypes: the formula is the same, the numbers are not."""
+"""At further dtypes the formula is the same, only the numbers are not: fewer examples,"""
+MORE_EXACT_EVERY = 3
+"""and one in so many of the special and random points meets the exact layer without being suspicious."""
 EXTREME_POINTS = 128
 EMPTY_POINTS = 8
 MAX_DRAWS = 16
@@ -46,16 +48,17 @@ MAX_DRAWS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only), Hypothesis examples.
+    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only).
 
-    `part` of `parts` has its share of the points; the special and the drawn ones belong to the first (`parts.py`).
+    `further`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share of
+    the points; the special and the drawn ones belong to the first (`parts.py`).
     """
 
     dtype: str
     points: int
     seed: int = 0
     accuracy: float | None = None
-    examples: int = DRAWN_EXAMPLES
+    further: bool = False
     part: int = 0
     parts: int = 1
 
@@ -63,6 +66,16 @@ class Plan:
     def share(self) -> int:
         """Points of this part."""
         return points_of_part(self.points, self.part, self.parts)
+
+    @property
+    def examples(self) -> int:
+        """Examples of Hypothesis."""
+        return MORE_DRAWN_EXAMPLES if self.further else DRAWN_EXAMPLES
+
+    @property
+    def exact_every(self) -> int:
+        """One in so many of the special and random points meets the exact layer in any case."""
+        return MORE_EXACT_EVERY if self.further else 1
 
 
 @dataclass
@@ -173,12 +186,14 @@ class Batches:
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
         chunk = min(CHUNK, share)
         points = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
-        bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))
+        bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // (turns * plan.exact_every)))
         bulk.screened[self._unscreened(bound) :] = True
         parts = [bulk]
         # each special point at one of the sizes
         points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
-        parts.append(self._part(points, bound, ("special", name, str(sizes)), exact=points.count))
+        special = self._part(points, bound, ("special", name, str(sizes)), exact=points.count)
+        special.exact[np.arange(points.count) % plan.exact_every != turn % plan.exact_every] = False
+        parts.append(special)
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
