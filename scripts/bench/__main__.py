@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="*", help="glob over the rules, such as 'log-softmax*'")
     parser.add_argument("--quick", action="store_true", help="about a minute: short rounds, few points, one theorem")
     parser.add_argument("--points", type=float, default=1e4, help="of a catalogue run, per claim and dtype")
+    parser.add_argument("--many", type=float, default=1e6, help="points of the long run, 0 to leave it out")
     parser.add_argument("--limit", type=float, default=90, help="seconds after which a whole run is ended")
     parser.add_argument("--tables-only", action="store_true", help="write the tables of the stored figures again")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmark"), help="folder of the figures")
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 found = speed.measure(rules, QUICK if options.quick else FULL)
             elif part == "runs":
                 only = "logSoftmaxVjp" if options.quick else None
-                found = runs.measure(1000 if options.quick else int(options.points), only, options.limit)
+                points, many = (1000, 0) if options.quick else (int(options.points), int(options.many))
+                found = runs.measure(points, only, options.limit, many)
             else:
                 found = scaling.measure(10**4 if options.quick else 10**6)
             found |= {"machine": machine, "quick": options.quick}

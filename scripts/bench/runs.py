@@ -1,4 +1,4 @@
-"""Part "runs": whole runs in fresh processes, cold and warm: time and peak memory."""
+"""Part "runs": whole runs in fresh processes, cold and warm: time, peak memory, and where the time goes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 
+from scripts.bench import phases
+
 CACHE = "BACKPROVE_CACHE"
 """Environment variable that names the folder of traced programs."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Set to 1 for the measurements in this process; whole runs do as they do without."""
+MANY_LIMIT = 900.0
+"""Seconds after which the long run is ended."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +44,33 @@ class Run:
     status: int | None
 
 
-def measure(points: int, only: str | None, limit: float) -> dict[str, Any]:
-    """The start-up of the command line, and the catalogue with an empty and with a filled cache.
+def measure(points: int, only: str | None, limit: float, many: int) -> dict[str, Any]:
+    """The start-up of the command line; the catalogue with an empty and with a filled cache, and with many points.
 
     Args:
-        points: per theorem and dtype.
+        points: per claim and dtype.
         only: glob over the theorems; None: all.
         limit: seconds after which a run is ended.
+        many: points of the long run; 0: none.
     """
+    run("first start", ["--help"], [], {}, limit)  # writes the bytecode
     found = [run("start", ["--help"], [], {}, limit)]
-    options = ["verify", "--profile", "ci", "--points", str(points), *(["--only", only] if only else [])]
-    one = [*options, "--executor", "process:1"]
+    chosen = ["--only", only] if only else []
+    options = ["verify", "--profile", "ci", "--points", str(points), *chosen]
     with tempfile.TemporaryDirectory() as folder:
-        cache = {CACHE: str(Path(folder) / "cache")}
+        cache = {CACHE: str(Path(folder) / "cache"), "BACKPROVE_HOME": str(Path(folder) / "home")}
         out = ["--out", str(Path(folder) / "out")]
         found.append(run("catalogue, cold", options, out, cache, limit))
         found.append(run("catalogue, warm", options, out, cache, limit))
-        found.append(run("catalogue, warm, one worker", one, out, cache, limit))
+        found.append(run("catalogue, warm, one worker", [*options, "--executor", "process:1"], out, cache, limit))
+        if many:
+            long = ["verify", "--profile", "ci", "--points", f"{many:.0e}".replace("+0", ""), *chosen]
+            found.append(run("catalogue, many points", long, out, cache, max(limit, MANY_LIMIT)))
+        serial = [*options, "--executor", "serial", *out]
+        shares = {k: phases.measure(serial, cache | {CACHE: str(Path(folder) / "other")}) for k in ("cold", "warm")}
     for one in found:
         print(f"bench: {one.what}: {one.seconds:.2f} s, {one.memory / 2**20:.0f} MiB", file=sys.stderr)
-    return {"points": points, "only": only, "limit": limit, "rows": [asdict(r) for r in found]}
+    return {"points": points, "only": only, "limit": limit, "rows": [asdict(r) for r in found], "phases": shares}
 
 
 def run(what: str, shown: Sequence[str], hidden: Sequence[str], environment: dict[str, str], limit: float) -> Run:
@@ -75,7 +86,7 @@ def run(what: str, shown: Sequence[str], hidden: Sequence[str], environment: dic
         [sys.executable, "-m", "backprove", *shown, *hidden],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={k: v for k, v in os.environ.items() if k not in THREADS} | environment,
+        env={k: v for k, v in os.environ.items() if k not in (*THREADS, "PYTHONDONTWRITEBYTECODE")} | environment,
         start_new_session=True,
     )
     ended = False

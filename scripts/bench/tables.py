@@ -87,8 +87,8 @@ def short(checkers: dict[str, Any], runs: dict[str, Any] | None) -> str:
     rows.append(("geometric mean", "", *(f"{_mean(checkers, n):,.0f}" for n in others)))
     text = (
         "Full checks per second of the bulk path (`harness/bulk.py`: both rules against autodiff and differences, and "
-        "adjointness) in one process, float64, and how many times as many as others do. `verify` "
-        f"and `check` use it for float64 points beyond the first two thousand of a size:\n\n{table(head, rows)}"
+        "adjointness) in one process, float64, and how many times as many as others do. `verify` and `check` screen "
+        f"the points beyond the first ones of each size with it:\n\n{table(head, rows)}"
     )
     if runs is not None:
         told = [f"{r['what']} {_seconds(r)}" for r in runs["rows"]]
@@ -151,7 +151,22 @@ def _runs(figures: dict[str, Any]) -> str:
     head = ("run", "command", "time", "processor time", "largest process")
     return (
         "## Whole runs\n\nFresh processes, reports included; the cache of traced programs is empty before the cold run."
-        f" {_where(figures['machine'])}\n\n{table(head, rows)}{gain}"
+        f" {_where(figures['machine'])}\n\n{table(head, rows)}{gain}{_phases(figures)}"
+    )
+
+
+def _phases(figures: dict[str, Any]) -> str:
+    """Where the seconds of a run in one process go."""
+    found = figures.get("phases")
+    if not found:
+        return ""
+    cold, warm = found["cold"], found["warm"]
+    names = sorted({*cold, *warm}, key=lambda n: -cold.get(n, 0.0))
+    rows = [(n, *(f"{c.get(n, 0.0):.1f} s" for c in (cold, warm))) for n in names]
+    rows.append(("all", *(f"{sum(c.values()):.1f} s" for c in (cold, warm))))
+    return (
+        f"\nWhere the seconds go, in one process (sampled, {figures['points']:,} points a claim and dtype):\n\n"
+        f"{table(('phase', 'cold', 'warm'), rows)}"
     )
 
 

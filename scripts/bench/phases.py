@@ -1,0 +1,131 @@
+"""Where the seconds of a whole run go: a sampled profile of `backprove verify` in one process, by phase.
+
+A thread looks at the main one every few milliseconds and gives the time since its last look to the phase of the
+innermost frame that has one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter, sleep
+from types import FrameType
+
+INTERVAL = 0.002
+"""Seconds between two looks."""
+
+OTHER = "the rest"
+IMPORTS = "imports"
+PHASES: dict[str, tuple[tuple[str, str], ...]] = {
+    "tracing by JAX": (("harness/program.py", "trace"), ("oracles/autodiff.py", "derivative_program")),
+    "XLA: compiled spot checks": (
+        ("oracles/compiled.py", "enter"),
+        ("oracles/compiled.py", "__call__"),
+        ("oracles/together.py", ""),
+    ),
+    "Hypothesis: drawing examples": (("harness/examples.py", ""),),
+    "drawing points and directions": (("harness/batches.py", ""), ("strategies/values.py", "")),
+    "screen": (("harness/judge.py", "_not_passed"),),
+    "exact layer, kinks, grades": (
+        ("harness/bound_derivative.py", "_arbitrate"),
+        ("harness/bound_derivative.py", "_grade"),
+        ("harness/bound_identity.py", "_arbitrate"),
+        ("harness/bound_sides.py", "over_reals"),
+    ),
+    "float results and their error bounds": (
+        ("harness/bound_derivative.py", "_rounding"),
+        ("harness/bound_derivative.py", "_result"),
+        ("harness/bound_derivative.py", "_forward"),
+        ("harness/bound_sides.py", "floats"),
+        ("harness/bound_sides.py", "bounds"),
+    ),
+    "rule against autodiff, sides of identities": (
+        ("harness/bound_derivative.py", "_screen"),
+        ("harness/bound_identity.py", "_floats"),
+    ),
+    "finite differences": (("harness/bound_derivative.py", "_differences"),),
+    "kept traces and results": (("harness/cache.py", ""), ("harness/store.py", "")),
+    "report": (("harness/commands/session.py", "finish"),),
+}
+"""Phases by file and function ("": any)."""
+
+
+def phase_of(frame: FrameType | None) -> str:
+    """The phase of the innermost frame that has one."""
+    importing = False
+    while frame is not None:
+        code = frame.f_code
+        importing |= code.co_filename.startswith("<frozen importlib")
+        for phase, places in PHASES.items():
+            for file, function in places:
+                if code.co_filename.endswith(file) and function in ("", code.co_name):
+                    return IMPORTS if importing else phase
+        frame = frame.f_back
+    return IMPORTS if importing else OTHER
+
+
+class Sampler(threading.Thread):
+    """Samples the main thread until `stop`; `seconds` has the time by phase."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seconds: Counter[str] = Counter()
+        self._main = threading.main_thread().ident
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        last = perf_counter()
+        while not self._done.is_set():
+            sleep(INTERVAL)
+            phase = phase_of(sys._current_frames().get(self._main or 0))
+            now = perf_counter()
+            self.seconds[phase] += now - last
+            last = now
+
+    def stop(self) -> dict[str, float]:
+        self._done.set()
+        self.join()
+        return dict(self.seconds)
+
+
+def measure(arguments: Sequence[str], environment: dict[str, str]) -> dict[str, float]:
+    """Seconds by phase of `backprove` with these arguments, in a fresh process; largest first.
+
+    Raises:
+        RuntimeError: where the run fails.
+    """
+    found = subprocess.run(
+        [sys.executable, "-m", "scripts.bench.phases", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | environment,
+        cwd=Path(__file__).resolve().parents[2],
+        text=True,
+        check=False,
+    )
+    last = found.stdout.strip().rpartition("\n")[2]
+    if found.returncode or not last.startswith("{"):
+        raise RuntimeError(f"backprove {' '.join(arguments)}: exit status {found.returncode}")
+    seconds: dict[str, float] = json.loads(last)
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line under the sampler; the last line printed is the result as JSON."""
+    sampler = Sampler()
+    sampler.start()
+    from backprove.harness.cli import main as backprove
+
+    status = backprove(list(arguments))
+    print(json.dumps(sampler.stop()))
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
