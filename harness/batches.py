@@ -19,6 +19,7 @@ from backprove.harness.examples import Examples
 from backprove.harness.hypotheses import Hypotheses, hypotheses
 from backprove.harness.parts import points_of_part
 from backprove.harness.result import PropertyResult
+from backprove.harness.screening import all_traced_by_jax
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
@@ -29,12 +30,16 @@ Array = NDArray[Any]
 
 CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
+FIRST_POINTS = 256
+"""Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
 SPECIAL_POINTS = 180
 """Systematic points, shared out over the sizes."""
 RANDOM_EXACT_POINTS = 64
 DRAWN_EXAMPLES = 40
 MORE_DRAWN_EXAMPLES = 10
-"""Examples at further dtypes: the formula is the same, the numbers are not."""
+"""At further dtypes the formula is the same, only the numbers are not: fewer examples,"""
+MORE_EXACT_EVERY = 3
+"""and one in so many of the special and random points meets the exact layer without being suspicious."""
 EXTREME_POINTS = 128
 EMPTY_POINTS = 8
 MAX_DRAWS = 16
@@ -43,16 +48,17 @@ MAX_DRAWS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only), Hypothesis examples.
+    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only).
 
-    `part` of `parts` has its share of the points; the special and the drawn ones belong to the first (`parts.py`).
+    `further`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share of
+    the points; the special and the drawn ones belong to the first (`parts.py`).
     """
 
     dtype: str
     points: int
     seed: int = 0
     accuracy: float | None = None
-    examples: int = DRAWN_EXAMPLES
+    further: bool = False
     part: int = 0
     parts: int = 1
 
@@ -60,6 +66,16 @@ class Plan:
     def share(self) -> int:
         """Points of this part."""
         return points_of_part(self.points, self.part, self.parts)
+
+    @property
+    def examples(self) -> int:
+        """Examples of Hypothesis."""
+        return MORE_DRAWN_EXAMPLES if self.further else DRAWN_EXAMPLES
+
+    @property
+    def exact_every(self) -> int:
+        """One in so many of the special and random points meets the exact layer in any case."""
+        return MORE_EXACT_EVERY if self.further else 1
 
 
 @dataclass
@@ -75,10 +91,12 @@ class Batch:
     """Points that meet the exact layer in any case."""
     beyond: Array
     """Points beyond the default range: only `falsified` counts there."""
-    drawn: bool = False
+    drawn: bool
     """All points meet the exact layer: the screens that only point to it are left out."""
-    screen_item: tuple[object, ...] = ()
-    """Identity of points beyond the first ones: those that the screen lets pass do not meet the layers."""
+    item: object
+    """Identity of the work."""
+    screened: Array
+    """Points beyond the first ones: those that the screen lets pass do not meet the layers."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +108,7 @@ class _Part:
     keep: Array
     exact: Array
     beyond: Array
+    screened: Array
 
 
 @dataclass
@@ -128,7 +147,7 @@ class Batches:
             return
         drawn = {str(dict(p.sizes)): p for p in self._drawn()}
         for turn, (sizes, bound) in enumerate(full):
-            yield from self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
+            yield self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
         for sizes, bound in buckets:
             if (sizes, bound) not in full:
                 points = special_points(specs, sizes, plan.dtype, tuple(bound.specials), limit=EMPTY_POINTS)
@@ -153,29 +172,28 @@ class Batches:
                 item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
                 count = min(CHUNK, share)
                 points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), bound.specials, extreme)
-                batch = self._joined([self._part(points, bound, item, exact=0)], bound)
-                batch.screen_item = item if k else ()
+                part = self._part(points, bound, item, exact=0)
+                part.screened[0 if k else self._unscreened(bound) :] = True
+                batch = self._joined([part], bound)
                 yield batch
 
-    def _first(
-        self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None
-    ) -> Iterator[Batch]:
-        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
-
-        They are one batch; but at the first size the special and the drawn ones come before all others, so that most
-        wrong rules are refused after a few points.
-        """
+    def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:
+        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out."""
         specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
         extreme = any(s.extreme for s in specs.values())
         specials = tuple(bound.specials)
         item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
         chunk = min(CHUNK, share)
-        bulk = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
-        parts = [self._part(bulk, bound, item, exact=-(-RANDOM_EXACT_POINTS // turns))]
+        points = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
+        bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // (turns * plan.exact_every)))
+        bulk.screened[self._unscreened(bound) :] = True
+        parts = [bulk]
         # each special point at one of the sizes
         points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
-        parts.append(self._part(points, bound, ("special", name, str(sizes)), exact=points.count))
+        special = self._part(points, bound, ("special", name, str(sizes)), exact=points.count)
+        special.exact[np.arange(points.count) % plan.exact_every != turn % plan.exact_every] = False
+        parts.append(special)
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
@@ -183,12 +201,12 @@ class Batches:
             count = EXTREME_POINTS // turns
             far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
             parts.append(self._part(far, bound, item, exact=min(8, far.count), beyond=True))
-        if turn:
-            yield self._joined(parts, bound)
-            return
-        early = parts[1:3] if drawn is not None else parts[1:2]
-        yield self._joined(early, bound)
-        yield self._joined([p for p in parts if not any(p is e for e in early)], bound)
+        return self._joined(parts, bound)
+
+    @staticmethod
+    def _unscreened(bound: Bound) -> int:
+        """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
+        return FIRST_POINTS if all_traced_by_jax(bound) else CHUNK
 
     def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> _Part:
         """Points of one source."""
@@ -197,7 +215,7 @@ class Batches:
         keep = self._hypotheses.admit(points)
         mask = np.zeros(points.count, dtype=bool)
         mask[np.flatnonzero(keep)[:exact]] = True
-        return _Part(points, item, keep, mask, np.full(points.count, beyond))
+        return _Part(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
 
     def _joined(self, parts: Sequence[_Part], bound: Bound, drawn: bool = False) -> Batch:
         """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
@@ -215,6 +233,8 @@ class Batches:
             np.concatenate([p.exact for p in parts]),
             np.concatenate([p.beyond for p in parts]),
             drawn,
+            parts[0].item,
+            np.concatenate([p.screened for p in parts]),
         )
 
     def _drawn(self) -> list[Points]:

@@ -15,11 +15,12 @@ from backprove.harness.cache import Cache
 from backprove.harness.claims import Adjointness, Claim, Derivative, Equality, Positivity
 from backprove.harness.derivative_shell import DerivativeFunctions, DerivativeShell
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.examination import Bound
-from backprove.harness.function import Function, Signature
+from backprove.harness.examination import Bound, Unsupported
+from backprove.harness.function import JAX, Function, Signature
 from backprove.harness.laws import Law, pairing, parts
 from backprove.harness.oracles.compiled import SpotCheck
 from backprove.harness.oracles.exact import finite
+from backprove.harness.oracles.together import Member, Together
 from backprove.harness.systems.balls import Undecided, lift
 from backprove.strategies.array import ArraySpec
 
@@ -61,13 +62,33 @@ class Binder:
 
     def _function(self, call: Callable[..., Any], label: str) -> Function:
         key = f"{self.cache.name(call)} " if self.cache is not None else ""
-        return Function(call, label, cache=self.cache, key=key)
+        return Function(call, label, cache=self.cache, key=key, generic=not self.users)
 
     def leave_out_compiled(self) -> None:
         """Run no compiled program: another part of the same points does."""
         self.spot.left_out = True
         if isinstance(self.claim, Derivative):
             self.derivative.spot.left_out = True
+
+    def compile_with(self, together: Together) -> None:
+        """Compile the functions of this claim as part of one program of several claims."""
+        self.spot.together = together
+        if isinstance(self.claim, Derivative):
+            self.derivative.spot.together = together
+
+    def compiled(self, shapes: Shapes, dtype: str) -> list[Member]:
+        """The functions that are compiled at these shapes, with their signatures."""
+        try:
+            bound = self.bind(shapes, dtype)
+        except Unsupported:
+            return []
+        if isinstance(bound, BoundDerivative):
+            found = [(self.derivative.rule, bound.rule_signature)]
+        elif isinstance(bound, BoundEquality) and bound.spot is not None:
+            found = [(s.function, s.signature) for s in bound.sides]
+        else:
+            found = []
+        return [(f.call, signature) for f, signature in found if f.front_end(signature) == JAX]
 
     def bind(self, shapes: Shapes, dtype: str) -> Bound:
         """The claim at these shapes (one per input).
@@ -104,7 +125,7 @@ class Binder:
         if m not in self._pairings:
             labels = ("<jvp(dx), g>", "<dx, vjp(g)>") if isinstance(claim, Adjointness) else ("left", "right")
             self._pairings[m] = [
-                Function(f, label, cache=self.cache, key=f"{self.name} {label}")
+                Function(f, label, cache=self.cache, key=f"{self.name} {label}", generic=not self.users)
                 for f, label in zip((law.left, law.right), labels, strict=True)
             ]
         names, directions = [], []

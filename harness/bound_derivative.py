@@ -46,7 +46,7 @@ from backprove.strategies.array import ArraySpec
 
 Array = NDArray[Any]
 
-DIFFERENCES_PER_BATCH = 256
+DIFFERENCES_PER_BATCH = 64
 KINKS_PER_SHAPE = 24
 
 

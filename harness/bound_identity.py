@@ -23,7 +23,7 @@ from backprove.harness.function import BLACK_BOX, JAX, OBJECTS
 from backprove.harness.oracles.compiled import SpotCheck
 from backprove.harness.oracles.exact import PRECISIONS, Outcome, Status, full, take, within_reach
 from backprove.harness.oracles.identity import judge_identity
-from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, ulps
+from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, run_together, ulps
 from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
 
@@ -114,7 +114,7 @@ class BoundEquality(BoundSides):
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
         assert programs[0] is not None and programs[1] is not None
         apart, compared = [], np.ones(n, dtype=bool)
-        for a, b in zip(wide.run(programs[0], x), wide.run(programs[1], x), strict=True):
+        for a, b in zip(*run_together(wide, [programs[0], programs[1]], x), strict=True):
             if not hasattr(a, "e"):
                 apart.append(np.asarray(a != b))
                 continue

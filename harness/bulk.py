@@ -1,16 +1,18 @@
-"""The screen: very many points of one map, its rules against everything at once in the floats of the format itself.
+"""The screen: very many points of one map, its rules against everything at once in plain floats.
 
 At every point x, with a tangent v and a cotangent g, the rule's J v is held against JAX's, its J'g against JAX's,
-<g, J v> against differences of <g, f(x + t v)> at four t (0 among them), and <g, J v> against <J'g, v>. All derivatives
-are one merged program in reused buffers. The screen gives no verdict: it lets points pass at which everything agrees to
-`AGREEMENT` unit roundoffs of the size of whole results, and names the others, which are for the layers with error
+<g, J v> (or <J'g, v>) against differences of <g, f(x + t v)> at four t (0 among them), and <g, J v> against <J'g, v>.
+All derivatives are one merged program. A rule of a shorter format runs in float64 here, and its results in its own
+format are held against these (`short.py`). The screen gives no verdict: it lets points pass at which everything agrees
+to `AGREEMENT` unit roundoffs of the size of whole results, and names the others, which are for the layers with error
 bounds. What is wrong in one entry by less than that share of the largest one it cannot see.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,8 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.merge import merge
 from backprove.harness.program import Program, Var
-from backprove.harness.systems.flat import Flat
+from backprove.harness.short import Short
+from backprove.harness.systems.flat import Direct, Flat
 
 Array = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -43,7 +46,8 @@ SMALLEST = 2.0**-20
 SAFETY = 8.0
 """The truncation estimate is multiplied by this."""
 FORMATS_SCREENED = ("float64", "float32")
-"""In the short formats nothing agrees to `AGREEMENT` unit roundoffs, and nothing disagrees by more."""
+"""Formats of the evaluation: in shorter ones nothing agrees to `AGREEMENT` unit roundoffs, and nothing disagrees by
+more. In float32 that is 5e-4, and hides mistakes."""
 
 
 @dataclass
@@ -55,7 +59,7 @@ class Screened:
         outside: per point: forward is not finite, so that nothing is claimed.
         suspicious: per point, where forward is finite: something else is not, or does not agree.
         told: per point: whether the differences could tell.
-        autodiff, differences, adjointness: numbers of points that the comparison let not pass.
+        autodiff, differences, adjointness, rounding: numbers of points that the comparison let not pass.
     """
 
     points: int
@@ -65,6 +69,7 @@ class Screened:
     autodiff: int = 0
     differences: int = 0
     adjointness: int = 0
+    rounding: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,37 +79,44 @@ class Programs:
     Attributes:
         forward: of the inputs; all its outputs are floats.
         jvp, vjp: the rule's programs of inputs and tangents, of inputs and cotangents; None where it has none.
-        jax_jvp, jax_vjp: JAX's.
+        jax_jvp, jax_vjp: JAX's; None to leave a mode out that has no rule.
         moving: positions of the differentiated inputs.
     """
 
     forward: Program
     jvp: Program | None
     vjp: Program | None
-    jax_jvp: Program
-    jax_vjp: Program
+    jax_jvp: Program | None
+    jax_vjp: Program | None
     moving: tuple[int, ...]
 
 
 class Screen:
-    """A screen at fixed sizes, linked to a number of points.
+    """A screen at fixed sizes for chunks of some number of points.
 
     Args:
+        programs: traced at `dtype`, or of a shorter format and widened to it.
+        dtype: format of the evaluation.
         points: of one chunk; 0: what fits the cache.
+        linked: whether the programs are linked to buffers, which pays from the third run on.
+        short: the forward map and the one rule in the shorter format.
 
     Attributes:
         points: of one chunk.
-        chunk: its linked programs: `flat`, all derivatives, and `forward`, at the places of the differences.
+        chunk: its programs: `flat`, all derivatives, and `forward`, at the places of the differences.
 
     Raises:
         UnsupportedPrimitive: for control flow, primitives that the floats lack, formats of less than 24 digits, and
             maps without floating-point inputs or outputs.
     """
 
-    def __init__(self, programs: Programs, dtype: str, points: int = 0) -> None:
+    def __init__(
+        self, programs: Programs, dtype: str, points: int = 0, *, linked: bool = True, short: Short | None = None
+    ) -> None:
         if dtype not in FORMATS_SCREENED:
             raise UnsupportedPrimitive(dtype, "the screen")
-        self.programs = programs
+        self.programs, self.short, self.linked = programs, short, linked
+        self.link = Flat if linked else Direct
         self.dtype = np.dtype(dtype)
         self.u = FORMATS[dtype].u
         if not self._entries([programs.forward.inputs[i] for i in programs.moving]) or not self._entries(
@@ -122,7 +134,7 @@ class Screen:
 
     @staticmethod
     def _entries(variables: Sequence[Var]) -> int:
-        return sum(int(np.prod(v.shape, dtype=np.int64)) for v in variables)
+        return sum(math.prod(v.shape) for v in variables)
 
     def run(self, inputs: Sequence[Array], tangents: Sequence[Array], cotangents: Sequence[Array]) -> Screened:
         """Screen points.
@@ -144,52 +156,58 @@ class Screen:
         return seen
 
 
-@dataclass
-class _Side:
-    """Result of a rule beside JAX's, per point: squared sizes of the difference, of JAX's result."""
+@dataclass(frozen=True)
+class Side:
+    """Results of a rule beside JAX's in one mode; the same arrays where there is only one of them."""
 
-    rule: list[Array]
-    jax: list[Array]
-    off: Array
-    size: Array
-    scratch: list[Array] = field(default_factory=list)
+    rule: Sequence[Array]
+    jax: Sequence[Array]
 
-    def compare(self, limit: float) -> Bools:
-        """Per point: do both agree to `limit` of their size?"""
-        self.size[:] = 0
+    def compare(self, limit: float, size: Array) -> Bools:
+        """Per point: do both agree to `limit` of their size? Squared sizes of JAX's results are written to `size`."""
+        size[:] = 0
         for b in self.jax:
-            _add_squares(self.size, b)
-        self.off[:] = 0
-        for a, b, t in zip(self.rule, self.jax, self.scratch, strict=True) if self.rule is not self.jax else ():
-            np.subtract(a, b, out=t)
-            _add_squares(self.off, t)
-        agree: Bools = (self.off <= limit * limit * self.size) & np.isfinite(self.size)
-        tiny = np.finfo(self.size.dtype).tiny / limit**3
-        doubtful = np.flatnonzero(~agree | (self.size < tiny))
+            _add_squares(size, b)
+        off = np.zeros_like(size)
+        for a, b in zip(self.rule, self.jax, strict=True):
+            if a is not b:
+                _add_squares(off, np.subtract(a, b))
+        agree: Bools = (off <= limit * limit * size) & np.isfinite(size)
+        tiny = np.finfo(size.dtype).tiny / limit**3
+        doubtful = np.flatnonzero(~agree | (size < tiny))
         if doubtful.size:  # squares may have left the range: the same by largest entries
-            off, size = (np.zeros(doubtful.size, self.size.dtype) for _ in range(2))
+            far, largest = (np.zeros(doubtful.size, size.dtype) for _ in range(2))
             for a, b in zip(self.rule, self.jax, strict=True):
                 x, y = (v.reshape(-1, v.shape[-1])[:, doubtful] for v in (a, b))
-                np.maximum(off, np.abs(x - y).max(axis=0, initial=0), out=off)
-                np.maximum(size, np.abs(y).max(axis=0, initial=0), out=size)
-            agree[doubtful] = (off <= limit * size) & np.isfinite(size)
+                np.maximum(far, np.abs(x - y).max(axis=0, initial=0), out=far)
+                np.maximum(largest, np.abs(y).max(axis=0, initial=0), out=largest)
+            agree[doubtful] = (far <= limit * largest) & np.isfinite(largest)
         return agree
 
 
 class _Chunk:
-    """Buffers and linked programs for one number of points."""
+    """Buffers and programs for one number of points."""
 
     def __init__(self, screen: Screen, points: int) -> None:
         p, dtype = screen.programs, screen.dtype
-        self.points, self.u, self.limit = points, screen.u, AGREEMENT * screen.u
+        self.points, self.u, self.limit, self.short = points, screen.u, AGREEMENT * screen.u, screen.short
         n, m = len(p.forward.inputs), len(p.moving)
         forth = list(range(n + m))
         back = [*range(n), *range(n + m, n + m + len(p.forward.outputs))]
-        parts = [(p.jax_jvp, forth), (p.jax_vjp, back)]
-        parts += [(p.jvp, forth)] if p.jvp is not None else []
-        parts += [(p.vjp, back)] if p.vjp is not None else []
-        parts.append((p.forward, list(range(n))))
-        merged, where = merge([q for q, _ in parts], [places for _, places in parts])
+        parts = {"forward": (p.forward, list(range(n)))}
+        for name, program, places in (
+            ("jax_jvp", p.jax_jvp, forth),
+            ("jax_vjp", p.jax_vjp, back),
+            ("jvp", p.jvp, forth),
+            ("vjp", p.vjp, back),
+        ):
+            if program is not None:
+                parts[name] = (program, places)
+        used = sorted({k for _, places in parts.values() for k in places})
+        merged, where = merge(
+            [q for q, _ in parts.values()], [[used.index(k) for k in places] for _, places in parts.values()]
+        )
+        self.where = dict(zip(parts, where, strict=True))
         moving = [p.forward.inputs[i] for i in p.moving]
         shapes = [v.shape for v in moving]
         self.x, x = _block(shapes, dtype, points)
@@ -198,25 +216,22 @@ class _Chunk:
         others = {i: np.zeros((*a.shape, points), a.dtype) for i, a in enumerate(p.forward.inputs) if i not in p.moving}
         given = [others[i] if i in others else x[p.moving.index(i)] for i in range(n)]
         self.arguments = [*given, *v, *g]
-        self.flat = Flat(merged, points, self.arguments)
-        outs = [self.flat.outputs[w] for w in where]
-        jvp, vjp = outs[2] if p.jvp is not None else outs[0], outs[-2] if p.vjp is not None else outs[1]
-        self.jvp, self.vjp = _side(jvp, outs[0], points, dtype), _side(vjp, outs[1], points, dtype)
-        self.here = [o.reshape((-1, points)) for o in outs[-1]]
-        self.told, self.agree = np.zeros(points, bool), np.ones(points, bool)
-        self.forward: Flat | None = None
+        self.flat = screen.link(merged, points, [self.arguments[k] for k in used])
+        self.size_jvp, self.size_vjp, self.size_f = (np.zeros(points, dtype) for _ in range(3))
+        self.told, self.agree, self.close = np.zeros(points, bool), np.ones(points, bool), np.ones(points, bool)
+        self.forward: Flat | Direct | None = None
         if screen.u <= COARSEST:
-            self._link_differences(p, others)
+            self._link_differences(screen, others)
 
-    def _link_differences(self, p: Programs, others: dict[int, Array]) -> None:
+    def _link_differences(self, screen: Screen, others: dict[int, Array]) -> None:
         """Forward at x + t v for t = -h, h/2 and h, side by side on the points axis."""
+        p = screen.programs
         n, points, dtype = len(p.forward.inputs), self.points, self.x.dtype
         self.at, at = _block([p.forward.inputs[i].shape for i in p.moving], dtype, 3 * points)
         self.others = [(a, np.zeros((*a.shape[:-1], 3 * points), a.dtype)) for a in others.values()]
         wide = dict(zip(others, (b for _, b in self.others), strict=True))
         given = [wide[i] if i in others else at[p.moving.index(i)] for i in range(n)]
-        self.forward = Flat(p.forward, 3 * points, given)
-        self.values = [o.reshape((-1, 3, points)) for o in self.forward.outputs]
+        self.forward = screen.link(p.forward, 3 * points, given)
         self.step = np.zeros_like(self.x)
 
     def fill(self, arguments: Sequence[Array], count: int) -> None:
@@ -227,43 +242,74 @@ class _Chunk:
             if count < self.points:
                 to[..., count:] = to[..., :1]
 
+    def results(self, name: str) -> list[Array]:
+        """Outputs of one of the programs at the last run."""
+        return list(self.flat.outputs[self.where[name]])
+
     def run(self) -> None:
         self.flat.run()
-        self._finite()
-        self.alike = self.jvp.compare(self.limit)
-        self.alike &= self.vjp.compare(self.limit)
+        here = [f.reshape((-1, self.points)) for f in self.results("forward")]
+        self.outside = self._not_finite(here)
+        jvp, vjp = (self._side(mode) for mode in ("jvp", "vjp"))
+        self.alike = np.ones(self.points, bool)
+        if jvp is not None:
+            self.alike &= jvp.compare(self.limit, self.size_jvp)
+        if vjp is not None:
+            self.alike &= vjp.compare(self.limit, self.size_vjp)
         self.largest_v = np.maximum(self.v.max(axis=0), -self.v.min(axis=0))
-        self.size_g, size_v = np.sqrt(_dot(self.g, self.g)), np.sqrt(len(self.v)) * self.largest_v
-        forth, back = _pair(self.g, self.jvp.rule), _pair(self.v, self.vjp.rule)
-        self.size = self.size_g * np.sqrt(self.jvp.size)
-        allowed = self.limit * (self.size + size_v * np.sqrt(self.vjp.size))
-        self.paired = (np.abs(forth - back) <= allowed) & np.isfinite(allowed)
-        if self.forward is not None:
-            self._differences(self.forward, forth)
+        size_g, size_v = np.sqrt(_dot(self.g, self.g)), np.sqrt(len(self.v)) * self.largest_v
+        forth = None if jvp is None else _pair(self.g, jvp.rule)
+        back = None if vjp is None else _pair(self.v, vjp.rule)
+        sizes = (size_g * np.sqrt(self.size_jvp), size_v * np.sqrt(self.size_vjp))
+        self.paired = np.ones(self.points, bool)
+        if forth is not None and back is not None:
+            allowed = self.limit * (sizes[0] + sizes[1])
+            self.paired = (np.abs(forth - back) <= allowed) & np.isfinite(allowed)
+        slope, size = (forth, sizes[0]) if forth is not None else (back, sizes[1])
+        if self.forward is not None and slope is not None:
+            self._differences(self.forward, here, slope, size, size_g)
+        if self.short is not None:
+            rule = self.results("jvp" if "jvp" in self.where else "vjp")
+            (finite, _), (_, self.close) = self.short.look(self.arguments, [self.results("forward"), rule])
+            # where only float64 has no value something is odd
+            self.close &= ~self.outside
+            self.outside = ~finite
 
-    def _finite(self) -> None:
-        """Squared sizes of forward's values, and where one of them is not finite."""
-        self.size_f = np.zeros(self.points, self.x.dtype)
-        for f in self.here:
+    def _side(self, mode: str) -> Side | None:
+        names = [n for n in (mode, f"jax_{mode}") if n in self.where]
+        if not names:
+            return None
+        rule, jax = self.results(names[0]), self.results(names[-1])
+        return Side(jax, jax) if self.where[names[0]] == self.where[names[-1]] else Side(rule, jax)
+
+    def _not_finite(self, here: Sequence[Array]) -> Bools:
+        """Where one of forward's values is not finite; their squared sizes are kept."""
+        self.size_f[:] = 0
+        for f in here:
             self.size_f += _dot(f, f)
-        self.outside = ~np.isfinite(self.size_f)
-        index = np.flatnonzero(self.outside)
+        outside: Bools = ~np.isfinite(self.size_f)
+        index = np.flatnonzero(outside)
         if index.size:  # perhaps only the squares
-            lost = [~np.isfinite(f[:, index]).all(axis=0) for f in self.here]
-            self.outside[index] = np.logical_or.reduce(lost)
+            lost = [~np.isfinite(f[:, index]).all(axis=0) for f in here]
+            outside[index] = np.logical_or.reduce(lost)
+        return outside
 
     def note(self, seen: Screened, here: slice) -> None:
         n, inside = self.count, ~self.outside
         differ, unpaired, unlike = inside & self.told & ~self.agree, inside & ~self.paired, inside & ~self.alike
+        apart = inside & ~self.close
         seen.outside[here] = self.outside[:n]
-        seen.suspicious[here] = (unlike | differ | unpaired)[:n]
+        seen.suspicious[here] = (unlike | differ | unpaired | apart)[:n]
         seen.told[here] = self.told[:n]
         seen.autodiff += int(unlike[:n].sum())
         seen.differences += int(differ[:n].sum())
         seen.adjointness += int(unpaired[:n].sum())
+        seen.rounding += int(apart[:n].sum())
 
-    def _differences(self, forward: Flat, slope: Array) -> None:
-        """Differences of <g, f(x + t v)>, extrapolated, beside `slope` = <g, J v>."""
+    def _differences(
+        self, forward: Flat | Direct, values: Sequence[Array], slope: Array, size: Array, size_g: Array
+    ) -> None:
+        """Differences of <g, f(x + t v)>, extrapolated, beside `slope` = <g, J v>, which has size `size`."""
         x, v, largest, p = self.x, self.v, self.largest_v, self.points
         size_x = np.sqrt(_dot(x, x) / len(x))
         h = STEP * np.minimum(np.maximum(size_x, SMALLEST), 1) / np.where(largest > 0, largest, 1)
@@ -278,20 +324,21 @@ class _Chunk:
         forward.run()
         back, here, half, forth = (np.zeros(p, x.dtype) for _ in range(4))
         start = 0
-        for f0, f in zip(self.here, self.values, strict=True):
-            g = self.g[start : start + len(f)]
-            start += len(f)
+        for f0, f in zip(values, forward.outputs, strict=True):
+            g = self.g[start : start + len(f0)]
+            start += len(f0)
+            three = f.reshape((-1, 3, p))
             here += _dot(g, f0)
-            back += _dot(g, f[:, 0])
-            half += _dot(g, f[:, 1])
-            forth += _dot(g, f[:, 2])
+            back += _dot(g, three[:, 0])
+            half += _dot(g, three[:, 1])
+            forth += _dot(g, three[:, 2])
         central = (forth - back) / (2 * h)
         # h^2/6 times the third derivative, by Newton's divided differences at -h, 0, h/2 and h
         third = _third(back, here, half, forth) / h
         # values are rounded, and so are the entries of x + t v
-        rounded = self.size_g * np.sqrt(self.size_f) / h + self.size * size_x / (h * np.where(largest > 0, largest, 1))
+        rounded = size_g * np.sqrt(self.size_f) / h + size * size_x / (h * np.where(largest > 0, largest, 1))
         error = SAFETY * np.abs(third) + DIFFERENCE_ROUNDING * self.u * rounded
-        self.told = error <= TOLD * self.size
+        self.told = error <= TOLD * size
         self.agree = np.abs(central - third - slope) <= error
 
 
@@ -305,15 +352,10 @@ def _third(back: Array, here: Array, half: Array, forth: Array) -> Array:
 
 def _block(shapes: Sequence[tuple[int, ...]], dtype: np.dtype[np.floating], points: int) -> tuple[Array, list[Array]]:
     """One buffer of ones with a row per entry of all shapes, and its views of those shapes."""
-    counts = [int(np.prod(s, dtype=np.int64)) for s in shapes]
+    counts = [math.prod(s) for s in shapes]
     block = np.ones((sum(counts), points), dtype)
     ends = np.cumsum(counts)
     return block, [block[e - n : e].reshape((*s, points)) for e, n, s in zip(ends, counts, shapes, strict=True)]
-
-
-def _side(rule: list[Array], jax: list[Array], points: int, dtype: np.dtype[np.floating]) -> _Side:
-    rule = jax if all(a is b for a, b in zip(rule, jax, strict=True)) else rule
-    return _Side(rule, jax, np.zeros(points, dtype), np.zeros(points, dtype), [np.zeros(a.shape, dtype) for a in jax])
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprove.harness.batches import DRAWN_EXAMPLES, MORE_DRAWN_EXAMPLES, Plan
+from backprove.harness.batches import DRAWN_EXAMPLES, Plan
 from backprove.harness.binding import Binder
 from backprove.harness.bound_derivative import BoundDerivative
 from backprove.harness.cache import Cache, cache_of
@@ -19,6 +19,7 @@ from backprove.harness.examination import Unsupported
 from backprove.harness.examples import Examples
 from backprove.harness.judge import Failure, Judge, Progress
 from backprove.harness.laws import Law, laws_of
+from backprove.harness.oracles.together import Together
 from backprove.harness.parts import merge_parts, parts_of, refused
 from backprove.harness.result import PropertyResult, SubjectResult
 from backprove.harness.theorem import Theorem
@@ -102,7 +103,7 @@ def run_theorem(
     binders = theorem_binders(theorem, cache)
     examples = Examples(theorem.inputs, seed, DRAWN_EXAMPLES, cache)
     for k, dtype in enumerate(dtypes):
-        plan = Plan(dtype, points, seed, accuracy, MORE_DRAWN_EXAMPLES if k else DRAWN_EXAMPLES)
+        plan = Plan(dtype, points, seed, accuracy, further=k > 0)
         for binder in binders:
             subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, "", examples))
     cache.save()
@@ -122,8 +123,8 @@ def judge_part(
     progress: Progress | None = None,
 ) -> list[PropertyResult]:
     """Judge every property of a large run at one of its dtypes, over one part of the points (`parts.py`)."""
-    examples = MORE_DRAWN_EXAMPLES if list(dtypes).index(dtype) else DRAWN_EXAMPLES
-    plan = Plan(dtype, points, seed, accuracy, examples, part, parts_of(points))
+    further = list(dtypes).index(dtype) > 0
+    plan = Plan(dtype, points, seed, accuracy, further, part, parts_of(points))
     if isinstance(of, Theorem):
         subject, reference, cache = SubjectResult("theorem", of.name), "", cache_of(of.name)
         binders = theorem_binders(of, cache)
@@ -176,6 +177,9 @@ def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder
     for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
         unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
         out.append(Binder(unique, claim, theorem.inputs, cache=cache))
+    together = Together(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
+    for binder in out:
+        binder.compile_with(together)
     return out
 
 

@@ -6,6 +6,7 @@ Nothing here imports NumPy or JAX, so that `backprove --help` answers at once; a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
@@ -63,18 +64,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except UsageError as e:
-        print(f"backprove: {e}", file=sys.stderr)
+        _complain(f"backprove: {e}")
         return int(Exit.USAGE)
     except KeyboardInterrupt:
-        print("backprove: interrupted", file=sys.stderr)
+        _complain("backprove: interrupted")
         return int(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader went away, as in `backprove list | head`; the interpreter's own flush at exit must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader went away, as in `backprove list | head`
         return int(Exit.OK)
     except Exception as e:
         _internal_error(e)
         return int(Exit.INTERNAL)
+    finally:
+        _leave_nothing_unwritten()
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # stderr may be a file on a full disk; the exit status still tells
+        print(text, file=sys.stderr)
+
+
+def _leave_nothing_unwritten() -> None:
+    """Drop what cannot be written: the interpreter's own flush at exit would fail again, and change the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -140,9 +155,9 @@ def _internal_error(error: Exception) -> None:
         except OSError:  # a full disk
             where, unwritten = "its traceback follows, since no file can be written", True
     first = summary.splitlines()[0] if summary else "unknown"
-    print(f"backprove: internal error, please report it: {first} ({where})", file=sys.stderr)
+    _complain(f"backprove: internal error, please report it: {first} ({where})")
     if unwritten:
-        print(details, file=sys.stderr)
+        _complain(details)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.oracles.compiled import SpotCheck
 from backprove.harness.oracles.exact import DerivativeProblem
 from backprove.harness.program import Program
+from backprove.harness.renamed import Traces
 from backprove.strategies.array import ArraySpec
 
 Array = NDArray[Any]
@@ -45,9 +46,20 @@ class DerivativeFunctions:
     """Functions and dtypes whose JAX trace was held against real calls."""
     unsupported: bool = False
     """The exact layer lacks a primitive of the code."""
+    _derivatives: dict[tuple[str, tuple[int, ...], int], Traces] = field(default_factory=dict)
     ran: int = 0
     stopped: int = 0
     """Points at which the exact layer could, and could not, run the code on exact scalars."""
+
+    def derivatives(self, forward: Callable[..., Any], mode: str, wrt: tuple[int, ...], inputs: int) -> Traces:
+        """JAX's derivatives of a function of `inputs` inputs, by the signature of the rule."""
+
+        def at(signature: Signature) -> Program | None:
+            return derivative_program(forward, mode, wrt, signature, inputs)
+
+        if self.users:
+            return Traces(at)
+        return self._derivatives.setdefault((mode, wrt, inputs), Traces(at))
 
     def tell_runnable(self, ran: int, stopped: int, signature: Signature, rule_signature: Signature) -> None:
         """Code that hardly ever runs on exact scalars is a black box; trying again at every point is slow."""
@@ -80,9 +92,10 @@ class DerivativeFunctions:
                 stand_in=claim.reference,
                 cache=cache,
                 key=f"{key(claim.forward)} {key(claim.reference)}",
+                generic=not users,
             ),
-            Function(rule, claim.mode, cache=cache, key=rule_key),
-            Function(claim.convention, "convention", cache=cache, key=key(claim.convention))
+            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not users),
+            Function(claim.convention, "convention", cache=cache, key=key(claim.convention), generic=not users)
             if claim.convention
             else None,
             SpotCheck(cache, f"spot {rule_key}"),
@@ -171,7 +184,7 @@ class DerivativeShell:
         key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
         kept = forward.cache.get(key) if forward.cache is not None else None
         if kept is None:
-            kept = (derivative_program(traceable, self.mode, self.wrt, self.rule_signature, n),)
+            kept = (self.functions.derivatives(traceable, self.mode, self.wrt, n)(self.rule_signature),)
             if forward.cache is not None:
                 forward.cache.put(key, kept)
         found: Program | None = kept[0]

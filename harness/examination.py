@@ -95,6 +95,10 @@ class Bound(Protocol):
     def specials(self) -> list[float]:
         """Constants of the programs, around which points are planted."""
 
+    @property
+    def front_ends(self) -> dict[str, str]:
+        """How each function of the claim is evaluated, see `function`."""
+
     def examine(
         self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
     ) -> Examination:

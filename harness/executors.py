@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -114,11 +115,10 @@ class SerialExecutor(Executor):
 
 @contextlib.contextmanager
 def _dask(address: str) -> Iterator[tuple[Executor, int]]:
-    from distributed import Client
-
+    distributed: Any = import_module("distributed")  # has no types to speak of
     spec = f"--executor dask:{address}"
     try:
-        client = Client(address, timeout=CONNECT)
+        client = distributed.Client(address, timeout=CONNECT)
     except (OSError, ValueError, TypeError) as e:  # TimeoutError is an OSError
         why = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise UsageError(

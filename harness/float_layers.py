@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Examination
 from backprove.harness.oracles.differences import Difference, central, step_sizes
 from backprove.harness.program import Program
-from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, ulps
+from backprove.harness.rounding import WIDE_UNIT, any_entry, exceeds, largest, run_together, ulps
 from backprove.harness.systems.running import SMALLEST_BOUND, Bounded, Running
 
 Array = NDArray[Any]
@@ -60,7 +61,7 @@ def against_autodiff(rule: Program, autodiff: Program, arrays: list[Array], dtyp
     n = seen.outside.size
     wide = Running(dtype, unit=WIDE_UNIT[dtype])
     apart, known = [], np.ones(n, dtype=bool)
-    for a, b in zip(wide.run(rule, arrays), wide.run(autodiff, arrays), strict=True):
+    for a, b in zip(*run_together(wide, [rule, autodiff], arrays), strict=True):
         with np.errstate(all="ignore"):
             off = np.abs(a.v - b.v)
             ok = np.isfinite(a.e) & np.isfinite(b.e) & np.isfinite(off)
@@ -82,7 +83,7 @@ def _beyond_literals(rule: Program, autodiff: Program, arrays: list[Array], dtyp
     """Which points stay apart when constants that look rounded may be off by the dtype's unit roundoff."""
     loose = Running(dtype, unit=WIDE_UNIT[dtype], literals=FORMATS[dtype].u)
     apart = []
-    for a, b in zip(loose.run(rule, arrays), loose.run(autodiff, arrays), strict=True):
+    for a, b in zip(*run_together(loose, [rule, autodiff], arrays), strict=True):
         with np.errstate(all="ignore"):
             apart.append(~(np.abs(a.v - b.v) <= a.e + b.e + 4 * FORMATS[dtype].tiny * 2.0**-40))
     return any_entry(apart, arrays[0].shape[-1])
@@ -156,14 +157,8 @@ def against_differences(
     tangents, weights, partners = pairing
     m = index.size
 
-    def along(t: Array) -> tuple[Array, Array]:
-        moved: list[Array | Bounded] = list(inputs)
-        for i, v in zip(moving, tangents, strict=True):
-            moved[i] = _moved(wide, inputs[i], v, t)
-        bounds = wide.run(forward, moved)
-        return pair_bounds([b for b, v in zip(bounds, forward.outputs, strict=True) if v.dtype in FORMATS], weights, m)
-
     value, error = pair_bounds(wide.run(rule, [*inputs, *directions]), partners, m)
+    along = _Along(wide, forward, inputs, moving, tangents, weights)
     difference = central(along, step_sizes([inputs[i] for i in moving], tangents))
     agree, told = held_against(difference, value, error, FORMATS[dtype].tiny)
     apart = np.flatnonzero(told & ~agree)
@@ -182,6 +177,36 @@ def against_differences(
     tally.undecided += int((~told).sum())
     suspicious[index[told & ~agree]] = True
     return suspicious
+
+
+@dataclass(frozen=True)
+class _Along:
+    """`<w, f(x + t v)>` with its error bound, at many t at once: they stand side by side on the points axis."""
+
+    wide: Running
+    forward: Program
+    inputs: Sequence[Array]
+    moving: Sequence[int]
+    tangents: Sequence[Array]
+    weights: Sequence[Array]
+
+    def __call__(self, t: Array) -> tuple[Array, Array]:
+        return self.many([t])[0]
+
+    def many(self, places: Sequence[Array]) -> list[tuple[Array, Array]]:
+        k, points = len(places), places[0].size
+
+        def repeated(a: Array) -> Array:
+            return a if a.shape[-1] == 1 and points > 1 else np.concatenate([a] * k, axis=-1)
+
+        t = np.concatenate(places)
+        moved: list[Array | Bounded] = [repeated(a) for a in self.inputs]
+        for i, v in zip(self.moving, self.tangents, strict=True):
+            moved[i] = _moved(self.wide, repeated(self.inputs[i]), repeated(v), t)
+        found = zip(self.wide.run(self.forward, moved), self.forward.outputs, strict=True)
+        weights = [repeated(w) for w in self.weights]
+        value, error = pair_bounds([b for b, v in found if v.dtype in FORMATS], weights, k * points)
+        return list(zip(np.split(value, k), np.split(error, k), strict=True))
 
 
 def _at(a: Array, index: Array) -> Array:

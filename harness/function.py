@@ -21,6 +21,7 @@ from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.interpret import evaluate
 from backprove.harness.oracles.exact import ExactFunction
 from backprove.harness.program import Program, trace
+from backprove.harness.renamed import Traces
 from backprove.harness.systems.balls import Balls, Undecided
 from backprove.harness.systems.duals import Dual, DualBalls
 
@@ -55,8 +56,13 @@ class Function:
     cache: Cache | None = None
     key: str = ""
     """Where traces are kept from run to run, and the name of this function there."""
+    generic: bool = False
+    """Whether a trace of one dtype may be had from that of another (`renamed.py`)."""
     _cache: dict[Signature, tuple[str, Program | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._traces = Traces(lambda signature: trace(self.call, *signature))
 
     def program(self, signature: Signature) -> Program | None:
         """The traced program, or None where neither JAX nor the NumPy tracer can follow the code."""
@@ -93,7 +99,7 @@ class Function:
 
         if self.only == JAX:
             with contextlib.suppress(Exception), quiet():
-                return JAX, trace(self.call, *signature)
+                return JAX, self._traces(signature) if self.generic else trace(self.call, *signature)
         if self.only in (JAX, NUMPY):
             with contextlib.suppress(Exception), quiet():
                 return NUMPY, trace_numpy(self.call, *signature)

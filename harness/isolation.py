@@ -7,6 +7,7 @@ user's code prints goes to stderr. One worker serves many items and is replaced 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from backprove.harness.errors import BackproveError, UsageError
@@ -55,9 +56,14 @@ class WorkerLost(BackproveError):
 
 
 class Worker:
-    """The parent's end of one worker process; started on the first request."""
+    """The parent's end of one worker process; started on the first request.
 
-    def __init__(self) -> None:
+    Args:
+        imports: modules that the process imports before it reads a request.
+    """
+
+    def __init__(self, imports: Sequence[str] = ()) -> None:
+        self._imports = list(imports)
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._starting = threading.Lock()
@@ -107,6 +113,11 @@ class Worker:
             else:
                 return answer  # type: ignore[no-any-return]
 
+    def start(self) -> None:
+        """Start the process, which imports while this one does something else."""
+        if self._process is None:
+            self._start()
+
     def stop(self) -> None:
         """Stop the process; further requests are lost."""
         with self._starting:  # a process that is being started in another thread must not be missed
@@ -135,7 +146,7 @@ class Worker:
             if self._stopped:
                 raise WorkerLost("was not started: the run has ended")
             self._process = subprocess.Popen(
-                [sys.executable, "-c", f"{start}; i.serve()", json.dumps(sys.path)],
+                [sys.executable, "-c", f"{start}; i.serve({self._imports!r})", json.dumps(sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -147,18 +158,32 @@ class Worker:
 
 
 class Workers:
-    """The worker processes of this process: one for each item under way, kept for the items to come."""
+    """The worker processes of this process: one for each item under way, kept for the items to come.
 
-    def __init__(self) -> None:
+    Args:
+        imports: see `Worker`.
+    """
+
+    def __init__(self, imports: Sequence[str] = ()) -> None:
+        self._imports = imports
         self._lock = threading.Lock()
         self._all: list[Worker] = []
         self._idle: list[Worker] = []
+
+    def start(self, count: int) -> None:
+        """Start so many processes before there is anything to do."""
+        with self._lock:
+            new = [Worker(self._imports) for _ in range(count)]
+            self._all += new
+            self._idle += new
+        for worker in new:
+            worker.start()
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Worker]:
         """A worker that nobody else uses meanwhile."""
         with self._lock:
-            worker = self._idle.pop() if self._idle else Worker()
+            worker = self._idle.pop() if self._idle else Worker(self._imports)
             if worker not in self._all:
                 self._all.append(worker)
         try:
@@ -242,20 +267,31 @@ HERE = Workers()
 """Workers of a process in which an executor runs items."""
 
 
-def serve() -> None:
-    """Answer requests until stdin closes."""
+def serve(imports: Sequence[str] = ()) -> None:
+    """Answer requests until stdin closes.
+
+    Args:
+        imports: modules that the requests are going to need.
+    """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
 
     def send(message: dict[str, Any]) -> None:
-        out.write(json.dumps(message, allow_nan=False) + "\n")
-        out.flush()
+        line = json.dumps(message, allow_nan=False) + "\n"
+        try:
+            out.write(line)
+            out.flush()
+        except BrokenPipeError:  # the parent was killed
+            os._exit(0)
 
     def progress(name: str, done: int, total: int) -> None:
         send({"type": "progress", "name": name, "done": done, "total": total})
 
+    for module in imports:
+        with contextlib.suppress(Exception):  # the request that needs it says so
+            importlib.import_module(module)
     server = Server(progress)
     while True:
         request = json.loads(requests.get())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backprove.harness.collector import few_collections
 from backprove.harness.errors import UsageError
 from backprove.harness.result import PropertyResult, SubjectResult, property_from_plain, to_plain
 from backprove.harness.verdict import Verdict
@@ -106,6 +107,10 @@ class Server:
         subject = self._subject(request)
         if request["do"] == "prepare":
             return {"type": "ready"}
+        with few_collections():
+            return self._result(engine, subject, request)
+
+    def _result(self, engine: Any, subject: Any, request: dict[str, Any]) -> dict[str, Any]:
         options = request["options"]
         if request["do"] == PART:
             place = {"dtype": request["dtype"], "part": request["part"]}

@@ -1,7 +1,7 @@
 """One property at one dtype: examine its points, shrink what fails, and say the verdict.
 
 The first bulk points of every size go through all float layers, and what one of them finds suspicious meets the exact
-layer. Of the points beyond, those go there that the screen does not let pass.
+layer. Of the points beyond, those go there that the screen does not let pass; all of them where `accuracy` is asked.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from backprove.harness.batches import Batch, Batches, Plan
 from backprove.harness.binding import Binder
 from backprove.harness.bound_derivative import BoundDerivative
-from backprove.harness.bulk import Screen
-from backprove.harness.derivative_shell import DerivativeShell
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Bound, Examination, Finding, Unsupported
 from backprove.harness.examples import Examples
 from backprove.harness.function import quiet
 from backprove.harness.oracles.exact import Outcome
 from backprove.harness.result import PropertyResult
-from backprove.harness.screening import screen_of, screen_points
+from backprove.harness.screening import ClaimScreen, screen_of
 from backprove.harness.shrink import shrink
 from backprove.harness.tally import enter, enter_places
 from backprove.harness.verdict import Verdict
@@ -38,6 +37,8 @@ DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law
 """Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most."""
+FEW_LEFT = 512
+"""If the screen leaves more points than this, the first ones are examined before them."""
 UNDECIDED_SHARE = 0.5
 """With more than this share of the exact layer's points undecided, and no other layer that decides, nothing is said."""
 
@@ -64,7 +65,7 @@ class Judge:
     failure: Failure | None = None
     bounds: dict[tuple[tuple[int, ...], ...], Bound | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    _screens: dict[int, Screen | None] = field(default_factory=dict)
+    _screens: dict[int, ClaimScreen | None] = field(default_factory=dict)
 
     def run(self) -> PropertyResult:
         result = PropertyResult(self.binder.name, self.plan.dtype)
@@ -73,7 +74,7 @@ class Judge:
                 self._take(batch, result)
                 if self.progress:
                     self.progress(self.binder.name, min(result.points, self.plan.share), self.plan.share)
-                if self.failure and self.failure.finding.verdict in (Verdict.ERROR, Verdict.FALSIFIED):
+                if self._decided:
                     break
             if self.failure:
                 self.failure = self._minimal(self.failure)
@@ -113,11 +114,28 @@ class Judge:
     # -- results ---------------------------------------------------------------------------------------------------
 
     def _take(self, batch: Batch, result: PropertyResult) -> None:
-        """Examine a batch and enter what was seen."""
+        """Screen what is to be screened of a batch, examine the rest and enter what was seen."""
         keep = np.flatnonzero(batch.keep)
         result.count("discarded", batch.points.count - keep.size)
-        if batch.screen_item:
-            keep = self._not_passed(batch, keep, result)
+        if batch.screened[keep].any():
+            screened, keep = keep[batch.screened[keep]], keep[~batch.screened[keep]]
+            if self.binder.users:  # a trace of user code is held against real calls before a screen may use it
+                self._examine(batch, keep, result)
+                keep = keep[:0]
+            left = screened[:0] if self._decided else self._not_passed(batch, screened, result)
+            if left.size > FEW_LEFT:  # a wrong rule, as a rule: the first points tell
+                self._examine(batch, keep, result)
+                keep = keep[:0]
+            keep = keep if self._decided else np.concatenate([keep, left])
+        self._examine(batch, keep, result)
+
+    @property
+    def _decided(self) -> bool:
+        """Whether a failure was found that nothing can make worse."""
+        return self.failure is not None and self.failure.finding.verdict in (Verdict.ERROR, Verdict.FALSIFIED)
+
+    def _examine(self, batch: Batch, keep: Array, result: PropertyResult) -> None:
+        """All layers look at the points `keep` of a batch."""
         if not keep.size:
             return
         points, beyond = batch.points.take(keep), batch.beyond[keep]
@@ -159,25 +177,26 @@ class Judge:
                 self.failure = Failure(finding, drawn, seen.outcomes[i])
 
     def _not_passed(self, batch: Batch, keep: Array, result: PropertyResult) -> Array:
-        """The points of `keep` that the screen does not let pass; the others are counted."""
+        """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
         bound = batch.bound
-        # 2**13 roundings are 1e-12 in float64; in float32 they are 5e-4, which hides mistakes
-        if not isinstance(bound, DerivativeShell) or self.plan.dtype != "float64":
-            return keep
         if id(bound) not in self._screens:
             self._screens[id(bound)] = screen_of(bound)
         screen = self._screens[id(bound)]
-        if screen is None:
+        if screen is None or self.plan.accuracy is not None or not keep.size:
             return keep
         points = batch.points.take(keep)
-        rng = generator("screen", self.plan.seed, batch.screen_item, self.plan.dtype)
-        seen = screen_points(bound, screen, points.arrays, [d[..., keep] for d in batch.directions], rng)
+        rng = generator("screen", self.plan.seed, batch.item, self.plan.dtype)
+        try:
+            seen = screen.look(points.arrays, [d[..., keep] for d in batch.directions], rng)
+        except UnsupportedPrimitive:
+            self._screens[id(bound)] = None
+            return keep
         passed = ~seen.outside & ~seen.suspicious
-        n = int(passed.sum())
+        n, suspicious = int(passed.sum()), int((seen.suspicious & ~seen.outside).sum())
         tally = result.layer("screen")
-        tally.checked += n + int(seen.suspicious.sum())
+        tally.checked += n + suspicious
         tally.agreed += n
-        tally.suspicious += int(seen.suspicious.sum())
+        tally.suspicious += suspicious
         result.points += n
         enter_places(points.take(passed), result)
         return keep[~passed]

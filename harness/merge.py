@@ -6,6 +6,7 @@ share their primal pass.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,22 @@ def merge(programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> tu
         tuple(common[i] for i in range(len(common))), tuple(outputs), slots.constants, tuple(slots.equations)
     )
     return merged.without_dead_code(), where
+
+
+_TOGETHER: dict[tuple[int, ...], tuple[Program, list[slice]] | None] = {}
+
+
+def together(programs: Sequence[Program]) -> tuple[Program, list[slice]] | None:
+    """`merge` of programs of the same arguments, made once and dropped with them; None where they cannot be merged."""
+    key = tuple(id(p) for p in programs)
+    if key not in _TOGETHER:
+        try:
+            _TOGETHER[key] = merge(programs, [range(len(p.inputs)) for p in programs])
+        except ValueError:
+            _TOGETHER[key] = None
+        for p in programs:
+            weakref.finalize(p, _TOGETHER.pop, key, None)
+    return _TOGETHER[key]
 
 
 class _Slots:

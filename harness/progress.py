@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -87,8 +88,9 @@ class Lines(_Counter):
             self.last = now
             bad = f", {self.failures} refused" if self.failures else ""
             at = "" if last else f", at {name}"
-            self.stream.write(f"{self.done}/{self.subjects} {self.what}{bad}, {now - self.started:.0f} s{at}\n")
-            self.stream.flush()
+            with contextlib.suppress(OSError):  # a log on a full disk must not end the run
+                self.stream.write(f"{self.done}/{self.subjects} {self.what}{bad}, {now - self.started:.0f} s{at}\n")
+                self.stream.flush()
 
     def __enter__(self) -> Self:
         return self

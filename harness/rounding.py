@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS, FloatFormat
 from backprove.harness.interpret import evaluate
+from backprove.harness.merge import together
 from backprove.harness.program import Equation, Program
 from backprove.harness.systems.floats import Floats
 from backprove.harness.systems.running import EXTENDED, Bounded, Running
@@ -46,6 +47,17 @@ def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every
         else:
             out.append(b)
     return out
+
+
+def run_together(
+    system: Running, programs: Sequence[Program], arrays: Sequence[Array | Bounded]
+) -> list[list[Bounded]]:
+    """The outputs of each of several programs of the same arguments; what they have in common is evaluated once."""
+    found = together(programs)
+    if found is None:
+        return [system.run(p, arrays) for p in programs]
+    outputs = system.run(found[0], arrays)
+    return [outputs[w] for w in found[1]]
 
 
 def near_max(form: FloatFormat) -> float:

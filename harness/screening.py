@@ -1,64 +1,192 @@
-"""The screen for a bound derivative claim: which bulk points need the layers with error bounds?"""
+"""Which bulk points of a claim need the layers with error bounds? Screens for all kinds of claims.
+
+A screen runs programs in plain floats, a hundred times cheaper than those layers. It lets a point pass where all that
+must be equal over the reals is equal in float64 to 2**13 unit roundoffs of whole results, and what the code computes in
+a shorter format is within a few roundings of float64. It gives no verdict: what it does not let pass meets the layers.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.bulk import Programs, Screen, Screened
+from backprove.harness.bound_identity import BoundEquality
+from backprove.harness.bound_positivity import BoundPositivity
+from backprove.harness.bound_sides import BoundSides
+from backprove.harness.bulk import AGREEMENT, Programs, Screen, Screened, Side
 from backprove.harness.derivative_shell import DerivativeShell
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.oracles.autodiff import derivative_program
+from backprove.harness.examination import Bound
+from backprove.harness.function import JAX
+from backprove.harness.merge import merge
+from backprove.harness.program import Program
+from backprove.harness.short import Short
+from backprove.harness.systems.flat import DIRECT_RUNS, Runs
+from backprove.harness.systems.floats import Floats
+from backprove.harness.systems.widened import widened
 
 Array = NDArray[Any]
 
 
-def screen_of(bound: DerivativeShell) -> Screen | None:
-    """The screen of a claim at its sizes and dtype.
+class ClaimScreen(Protocol):
+    """The screen of one claim at its sizes and dtype."""
 
-    Returns:
-        None where there is none: code that cannot be traced, control flow, short formats, maps that JAX does not
-        differentiate in both modes, outputs that are no floats.
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """Screen points.
+
+        Args:
+            inputs, directions: float64 (or integer) arrays, shape + points (P, or 1 where nothing varies).
+            rng: for directions of the other mode.
+        """
+
+
+def all_traced_by_jax(bound: Bound) -> bool:
+    """Whether the code of the claim is what its programs say: NumPy code is called as it is by the layers alone."""
+    return all(end == JAX for end in bound.front_ends.values())
+
+
+def screen_of(bound: Bound) -> ClaimScreen | None:
+    """The screen of a claim; None where there is none.
+
+    There is none for code that cannot be traced, control flow, maps that JAX does not differentiate, outputs that are
+    no floats, and primitives whose results depend on the format itself.
     """
-    forward, rule = bound.forward_program, bound.rule_program
-    traceable = bound.functions.forward.traceable(bound.signature)
-    if forward is None or rule is None or traceable is None or not bound.wrt:
-        return None
-    if any(v.dtype not in FORMATS for v in forward.outputs):
-        return None
-    if tuple(v.shape for v in rule.outputs) != bound.result_shapes:
-        return None
-    n = len(bound.signature)
-    forth = (*bound.signature, *(bound.signature[i] for i in bound.wrt))
-    back = (*bound.signature, *((v.shape, v.dtype) for v in forward.outputs))
-    jvp = derivative_program(traceable, "jvp", bound.wrt, forth, n)
-    vjp = derivative_program(traceable, "vjp", bound.wrt, back, n)
-    if jvp is None or vjp is None:
-        return None
-    of_jvp, of_vjp = (rule, None) if bound.mode == "jvp" else (None, rule)
-    try:
-        return Screen(Programs(forward, of_jvp, of_vjp, jvp, vjp, bound.wrt), bound.dtype)
-    except (UnsupportedPrimitive, ValueError):
-        return None
+    with contextlib.suppress(UnsupportedPrimitive, ValueError):
+        if isinstance(bound, DerivativeShell):
+            return DerivativeScreen(bound)
+        if isinstance(bound, BoundEquality):
+            return EqualityScreen(bound)
+        if isinstance(bound, BoundPositivity):
+            return PositivityScreen(bound)
+    return None
 
 
-def screen_points(
-    bound: DerivativeShell,
-    screen: Screen,
-    inputs: Sequence[Array],
-    directions: Sequence[Array],
-    rng: np.random.Generator,
-) -> Screened:
-    """Screen points of the claim: its directions as they are, those of the other mode normal numbers from `rng`."""
-    count = max(a.shape[-1] for a in (*inputs, *directions))
-    full = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in inputs]
-    given = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in directions]
-    forward = screen.programs.forward
-    shapes = [bound.signature[i][0] for i in bound.wrt] if bound.mode == "vjp" else [v.shape for v in forward.outputs]
-    drawn = [rng.standard_normal((*s, count)).astype(bound.dtype) for s in shapes]
-    tangents, cotangents = (drawn, given) if bound.mode == "vjp" else (given, drawn)
-    return screen.run(full, tangents, cotangents)
+class DerivativeScreen:
+    """Rule against JAX's derivative in its own mode and against differences.
+
+    Raises:
+        UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
+    """
+
+    def __init__(self, bound: DerivativeShell) -> None:
+        forward, rule, autodiff = bound.forward_program, bound.rule_program, bound.autodiff
+        if forward is None or rule is None or autodiff is None or not bound.wrt:
+            raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
+        if any(v.dtype not in FORMATS for v in (*forward.outputs, *rule.outputs)):
+            raise UnsupportedPrimitive("an output without floats", "the screen")
+        if tuple(v.shape for v in rule.outputs) != bound.result_shapes:
+            raise UnsupportedPrimitive("a result of the wrong shape", "the screen")
+        self.dtype, self.mode = bound.dtype, bound.mode
+        wide = bound.dtype == "float64"
+        f, r, a = (p if wide else widened(p) for p in (forward, rule, autodiff))
+        forth = self.mode == "jvp"
+        self.programs = Programs(
+            f,
+            jvp=r if forth else None,
+            vjp=None if forth else r,
+            jax_jvp=a if forth else None,
+            jax_vjp=None if forth else a,
+            moving=bound.wrt,
+        )
+        n, m = len(bound.signature), len(bound.wrt)
+        self.shapes = [f.inputs[i].shape for i in bound.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
+        given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
+        self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], bound.dtype)
+        self._runs = 0
+        self._screen: Screen | None = None
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """See `ClaimScreen`: directions of the other mode are normal numbers."""
+        count = max(a.shape[-1] for a in (*inputs, *directions))
+        full = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in inputs]
+        given = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in directions]
+        drawn = [rng.standard_normal((*s, count)) for s in self.shapes]
+        tangents, cotangents = (drawn, given) if self.mode == "vjp" else (given, drawn)
+        return self._at(count).run(full, tangents, cotangents)
+
+    def _at(self, count: int) -> Screen:
+        """The screen for a run of `count` points: of as many, or linked to what fits the cache."""
+        self._runs += 1
+        linked = self._runs > DIRECT_RUNS
+        found = self._screen
+        if found is None or linked != found.linked or (not linked and found.points != count):
+            points = 0 if linked else count
+            found = self._screen = Screen(self.programs, "float64", points, linked=linked, short=self.short)
+        return found
+
+
+class EqualityScreen:
+    """Both sides of an identity in float64; in a shorter format each side against its float64 results.
+
+    Raises:
+        UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
+    """
+
+    def __init__(self, bound: BoundEquality) -> None:
+        programs = _programs(bound)
+        if tuple(v.shape for v in programs[0].outputs) != tuple(v.shape for v in programs[1].outputs):
+            raise UnsupportedPrimitive("sides of different shapes", "the screen")
+        places = [range(len(p.inputs)) for p in programs]
+        # what a law computes in floats is nobody's code
+        wide = bound.dtype == "float64" or bound.lenient
+        merged, self.where = merge([widened(p) for p in programs], places)
+        self.wide = Runs(merged)
+        self.short = None if wide else Short(programs, places, bound.dtype)
+        self.limit = AGREEMENT * FORMATS["float64"].u
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """See `ClaimScreen`."""
+        given = _full([*inputs, *directions])
+        count = given[0].shape[-1]
+        with np.errstate(all="ignore"):
+            outputs = self.wide(given)
+            left, right = (outputs[w] for w in self.where)
+            agree = Side(left, right).compare(self.limit, np.zeros(count))
+            seen = Screened(count, np.zeros(count, bool), ~agree, np.zeros(count, bool), autodiff=int((~agree).sum()))
+            if self.short is not None:
+                _, close = self.short.look(given, [left, right])
+                apart = ~(close[0] & close[1])
+                seen.suspicious |= apart
+                seen.rounding = int(apart.sum())
+        return seen
+
+
+class PositivityScreen:
+    """The value in its own format: what is positive there is positive.
+
+    Raises:
+        UnsupportedPrimitive: where there is no screen, see `screen_of`.
+    """
+
+    def __init__(self, bound: BoundPositivity) -> None:
+        (self.program,), self.nonzero = _programs(bound), bound.nonzero
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """See `ClaimScreen`."""
+        given = _full(inputs)
+        count = given[0].shape[-1]
+        (value,) = Floats().run(self.program, given)
+        fine = np.isfinite(value) & ((value != 0) if self.nonzero else (value > 0))
+        lost = np.logical_not(np.asarray(fine).reshape(-1, count).all(axis=0))
+        return Screened(count, np.zeros(count, bool), np.asarray(lost), np.zeros(count, bool))
+
+
+def _programs(bound: BoundSides) -> list[Program]:
+    found = [s.program for s in bound.sides]
+    programs = [p for p in found if p is not None]
+    if len(programs) < len(found) or any(v.dtype not in FORMATS for p in programs for v in p.outputs):
+        raise UnsupportedPrimitive("code that cannot be traced, or outputs without floats", "the screen")
+    if not bound.signature:
+        raise UnsupportedPrimitive("an identity of no inputs", "the screen")
+    return programs
+
+
+def _full(arrays: Sequence[Array]) -> list[Array]:
+    """All arrays with the same number of points."""
+    count = max(a.shape[-1] for a in arrays)
+    return [np.broadcast_to(a, (*a.shape[:-1], count)) for a in arrays]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from random import Random
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from unittest import SkipTest
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.control import BuildContext
 from hypothesis.database import ExampleDatabase, choices_to_bytes
-from hypothesis.errors import Unsatisfiable
+from hypothesis.errors import StopTest, Unsatisfiable, UnsatisfiedAssumption
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.conjecture.choice import ChoiceTemplate, choices_key
+from hypothesis.internal.conjecture.data import ConjectureData
 from hypothesis.internal.constants_ast import Constants
 from hypothesis.strategies import SearchStrategy
 
@@ -20,6 +24,8 @@ Choices = Sequence[bool | int | float]
 
 _ROUNDS = 3
 """Deleting whole rows and Hypothesis's own passes take turns at most so often."""
+_TRIES = 4
+"""Draws per wanted example: some are rejected, or repeat others."""
 
 
 @runtime_checkable
@@ -235,12 +241,27 @@ def search(
 
 
 def sample(strategy: SearchStrategy[T], count: int, seed: int = 0) -> list[T]:
-    """The first `count` examples that Hypothesis draws from an explicit seed; fewer where there are no more."""
+    """`count` examples drawn from an explicit seed, the simplest first, all different; fewer where there are no more.
+
+    Every example is a draw of its own. Hypothesis's runner would spend half of its time on mutants of earlier ones,
+    which strategies with ties and special values of their own have no use for.
+    """
     drawn: list[T] = []
-
-    def keep(value: T) -> bool:
-        drawn.append(value)
-        return False
-
-    _find(strategy, _Watched(keep, 2**62, float("inf")), seed, _options([Phase.generate], count))
+    seen: set[Hashable] = set()
+    random = Random(seed)
+    with _own_constants():
+        for turn in range(_TRIES * count):
+            simplest = None if turn else (ChoiceTemplate("simplest", count=None),)
+            data = ConjectureData(random=random, prefix=simplest)
+            try:
+                with BuildContext(data, wrapped_test=sample):
+                    value = data.draw(strategy)
+            except (StopTest, UnsatisfiedAssumption):  # the strategy rejects what it drew, or draws without end
+                continue
+            key = choices_key(data.choices)
+            if key not in seen:
+                seen.add(key)
+                drawn.append(value)
+                if len(drawn) == count:
+                    break
     return drawn

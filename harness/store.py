@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backprove.harness.environment import versions
+from backprove.harness.files import remove_left_behind, write_whole
 from backprove.harness.result import (
     PropertyResult,
     SubjectResult,
@@ -41,11 +42,14 @@ class Store:
 
     Args:
         home: its folder.
+
+    Attributes:
+        whole: whether everything could be kept so far.
     """
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = home or Path(os.environ.get("BACKPROVE_HOME") or ".backprove")
-        self._warned = False
+        self.whole = True
 
     def begin(self, run: str, *, resume: bool) -> dict[str, SubjectResult]:
         """Open the folder of `run`; returns what an earlier one finished (name -> record) when it is resumed."""
@@ -113,6 +117,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         for beside in folder.rglob("*.tmp"):  # of a run that was killed
             beside.unlink(missing_ok=True)
+        remove_left_behind(self.home)
         ignore = self.home / ".gitignore"
         if not ignore.exists():
             _replace(ignore, "*\n")
@@ -146,24 +151,21 @@ class Store:
         try:
             action()
         except OSError as e:
-            if not self._warned:
-                self._warned = True
-                print(f"backprove: warning: {self.home} cannot be written ({e.strerror}); what finishes from now on "
-                      "cannot be resumed, and its long replay ids will not be found", file=sys.stderr)  # fmt: skip
+            warned, self.whole = not self.whole, False
+            with contextlib.suppress(OSError):  # stderr may be a file on the same disk
+                if not warned:
+                    print(
+                        f"backprove: warning: {self.home} cannot be written ({e.strerror}); what finishes while this "
+                        "lasts cannot be resumed, and its long replay ids will not be found",
+                        file=sys.stderr,
+                    )
             return False
         return True
 
 
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+    write_whole(path, text.encode())
 
 
 def _short_hash(text: str) -> str:

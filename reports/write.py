@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from backprove.harness.errors import UsageError
+from backprove.harness.files import write_whole
 from backprove.harness.result import RunResult
 from backprove.reports.badge import to_badge
 from backprove.reports.diff import diff
@@ -56,7 +56,7 @@ def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:
     previous = _keep_previous(run, stored, out)
     history = out / HISTORY
     log = with_run(history.read_text(encoding="utf-8", errors="replace") if history.exists() else "", run)
-    _replace(history, log.encode("utf-8", "replace"))
+    write_whole(history, log.encode("utf-8", "replace"))
     changes = diff(previous, run) if previous else []
     texts = {
         "index.html": to_html(run, previous=previous, history=read_history(out), changes=changes),
@@ -68,7 +68,7 @@ def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:
         "badge.svg": to_badge(run),
     }
     for name, content in texts.items():
-        _replace(out / name, content.encode("utf-8", "replace"))
+        write_whole(out / name, content.encode("utf-8", "replace"))
     written = [out / name for name in texts] + [history]
     if parquet:
         written.append(_write_parquet(run, out))
@@ -79,7 +79,7 @@ def _keep_previous(run: RunResult, stored: str, out: Path) -> RunResult | None:
     """The run before this one, if it was of the same command; the one stored now is set aside when it is another."""
     present = _load(out / RESULTS)
     if present is not None and not _same(present, run, out / RESULTS, stored):
-        _replace(out / PREVIOUS, (out / RESULTS).read_bytes())
+        write_whole(out / PREVIOUS, (out / RESULTS).read_bytes())
         previous: RunResult | None = present
     else:
         previous = _load(out / PREVIOUS)
@@ -107,14 +107,5 @@ def _write_parquet(run: RunResult, out: Path) -> Path:
         raise UsageError("Parquet needs pyarrow, which is not installed: pip install 'backprove[parquet]'") from None
     buffer = io.BytesIO()
     to_dataframe(run).to_parquet(buffer, index=False)
-    _replace(out / "results.parquet", buffer.getvalue())
+    write_whole(out / "results.parquet", buffer.getvalue())
     return out / "results.parquet"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

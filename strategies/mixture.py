@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.data import ConjectureData
 
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import mixed_entries, plain_entries
@@ -86,24 +89,47 @@ def _float_mixture(domain: Domain, specials: tuple[float, ...], pattern: int) ->
     close = np.array([v for c in specials if abs(c) <= domain.format.max for v in neighbours(c, domain.format, 1)[1:]])
     sides = close[domain.contains(close)].tolist()
     low, high = domain.low, domain.high
-    branches: dict[str, st.SearchStrategy[Any]] = {
+    branches: dict[str, _Branch] = {
         "plain": _floats(domain),
-        "integer": st.integers(-9, 9).map(float),
-        "quarter": st.integers(-24, 24).map(lambda k: k / 4),
-        "thousandth": st.integers(-5000, 5000).map(lambda k: k / 1000),
-        "across": st.integers(0, 1000).map(lambda k: low * (1 - k / 1000) + high * (k / 1000)),
-        "saturated": st.integers(-780, 780).map(_saturated),
-        "tiny": st.integers(-9, 9).map(lambda k: float(np.copysign(10.0 ** -(3 + abs(k)), k))),
-        "special": st.sampled_from(table) if table else _floats(domain),
-        "side": st.sampled_from(sides or table) if sides or table else _floats(domain),
-        "special zero": st.sampled_from([0.0, -0.0]),
-        "tie": _ties(),
+        "integer": (-9, 9, float),
+        "quarter": (-24, 24, lambda k: k / 4),
+        "thousandth": (-5000, 5000, lambda k: k / 1000),
+        "across": (0, 1000, lambda k: low * (1 - k / 1000) + high * (k / 1000)),
+        "saturated": (-780, 780, _saturated),
+        "tiny": (-9, 9, lambda k: math.copysign(10.0 ** -(3 + abs(k)), k)),
+        "special": (0, len(table) - 1, table.__getitem__) if table else _floats(domain),
+        "side": (0, len(sides or table) - 1, (sides or table).__getitem__) if sides or table else _floats(domain),
+        "special zero": (0, 1, (0.0, -0.0).__getitem__),
+        "tie": (0, 99, _tie),
     }
-    return st.one_of(*(branches[name.strip()] for name in PATTERNS[pattern]))
+    return _Mixture(tuple(branches[name.strip()] for name in PATTERNS[pattern]))
+
+
+_Branch = st.SearchStrategy[Any] | tuple[int, int, Callable[[int], Any]]
+"""A strategy, or bounds of an integer and what becomes of it."""
+
+
+class _Mixture(st.SearchStrategy[Any]):
+    """One of several branches, in the choices of `one_of(integers(...).map(...), ...)` at a third of the time."""
+
+    def __init__(self, branches: tuple[_Branch, ...]) -> None:
+        super().__init__()
+        self._branches = branches
+
+    def do_draw(self, data: ConjectureData) -> Any:
+        branch = self._branches[data.draw_integer(0, len(self._branches) - 1)]
+        if isinstance(branch, st.SearchStrategy):
+            return data.draw(branch)
+        low, high, value = branch
+        return value(data.draw_integer(low, high))
 
 
 def _ties() -> st.SearchStrategy[Any]:
-    return st.integers(0, 99).map(lambda k: Tie(k // 5, k % 5 == 4, -1.0 if k % 10 in (7, 9) else 1.0))
+    return st.integers(0, 99).map(_tie)
+
+
+def _tie(k: int) -> Tie:
+    return Tie(k // 5, k % 5 == 4, -1.0 if k % 10 in (7, 9) else 1.0)
 
 
 def _weights() -> st.SearchStrategy[float]:
@@ -112,4 +138,4 @@ def _weights() -> st.SearchStrategy[float]:
 
 def _saturated(k: int) -> float:
     """+-20 to +-800, mostly near 20 to 100, where the exponential leaves the range of the small dtypes."""
-    return float(np.copysign(20 + abs(k) if abs(k) > 400 else 20 + abs(k) / 5, k))
+    return math.copysign(20 + abs(k) if abs(k) > 400 else 20 + abs(k) / 5, k)

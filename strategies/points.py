@@ -240,9 +240,11 @@ def _draw_point(draw: st.DrawFn, space: PointSpace, pool: tuple[Sizes, ...]) -> 
             )
             for k in members
         ]
-        coordinate = st.tuples(*columns)
+        alone = len(columns) == 1
+        coordinate = columns[0] if alone else st.tuples(*columns)
         for i in range(count):
-            for k, value in zip(members, draw(coordinate), strict=True):
+            found = draw(coordinate)
+            for k, value in zip(members, (found,) if alone else found, strict=True):
                 flat[k][i] = _resolve(value, flat, members, k, i) if isinstance(value, Tie) else value
     shaped = [a.reshape(shape) for a, shape in zip(flat, shapes, strict=True)]
     return space.repaired(sizes, shaped[: len(kinds)], shaped[len(kinds) :])

@@ -41,7 +41,6 @@ def run(args: argparse.Namespace) -> Exit:
 
 
 def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
-    from backprove.harness.commands.github import commands_stopped
     from backprove.harness.commands.session import Session
     from backprove.harness.isolation import find_jobs
     from backprove.harness.loading import split_target
@@ -63,10 +62,7 @@ def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
     todo = [j for j in jobs if j.name not in session.resumed]
     progress = make_progress("rules", len(todo))
     cut = session.collect(_subjects(session, todo, workers, progress), progress)
-    status = session.finish(cut, complete=lambda _: True, as_json=check_json)
-    with commands_stopped():
-        print(summary(session.run, options, status))
-    return status
+    return session.finish(cut, complete=lambda _: True, as_json=check_json, summary=summary)
 
 
 def _subjects(

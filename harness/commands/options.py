@@ -14,6 +14,7 @@ from typing import Any
 from backprove.harness.api import DTYPES
 from backprove.harness.errors import UsageError
 from backprove.harness.executors import ExecutorSpec, parse_executor
+from backprove.harness.files import probe, remove_left_behind
 
 PROFILES = {"dev": 10_000, "ci": 10_000, "nightly": 1_000_000}
 """Points of each claim and dtype, by profile."""
@@ -146,11 +147,10 @@ def probe_folder(folder: Path) -> None:
     Raises:
         UsageError: when it cannot.
     """
-    probe = folder / f".probe-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        remove_left_behind(folder)
+        probe(folder / "probe")
     except OSError as e:
         raise UsageError(f"--out {folder} cannot be written ({e.strerror}); name another folder") from None
 
@@ -165,9 +165,7 @@ def probe_file(file: Path) -> None:
         raise UsageError(f"--json {file} is a folder; name a file")
     if file.exists() and not file.is_file():  # a pipe or a device
         return
-    probe = file.with_name(f".{file.name}.probe-{os.getpid()}")
     try:
-        probe.write_bytes(b"")
-        probe.unlink()
+        probe(file)
     except OSError as e:
         raise UsageError(f"--json {file} cannot be written ({e.strerror}); name another file") from None

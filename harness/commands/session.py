@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import signal
 import threading
 import time
@@ -18,6 +17,7 @@ from backprove.harness.commands.options import RunOptions
 from backprove.harness.dispatch import Dispatch
 from backprove.harness.environment import describe, version
 from backprove.harness.errors import UsageError
+from backprove.harness.files import write_whole
 from backprove.harness.isolation import Workers
 from backprove.harness.items import Job
 from backprove.harness.progress import Progress
@@ -28,7 +28,7 @@ from backprove.harness.verdict import Exit, exit_status
 EXIT_WORDS = {
     Exit.OK: "all holds",
     Exit.FAILED: "something is falsified, inaccurate or in error",
-    Exit.USAGE: "wrong use or an unreadable file",
+    Exit.USAGE: "wrong use, or a file that cannot be read or written",
     Exit.INTERNAL: "an internal error",
     Exit.INTERRUPTED: "interrupted; the results so far are kept and marked as partial",
     Exit.NOTHING_RAN: "nothing ran",
@@ -119,15 +119,18 @@ class Session:
         *,
         complete: Callable[[RunResult], bool],
         as_json: Callable[[RunResult], dict[str, Any]],
+        summary: Callable[[RunResult, RunOptions, Exit], str],
     ) -> Exit:
-        """Complete the run, tell GitHub where it runs there, write its files; then raise what cut it short.
+        """Complete the run, tell GitHub where it runs there, write its files and print what it has found.
 
-        An interruption is not raised.
+        What cut it short is raised, except an interruption. A report that cannot be written is complained of last:
+        what hours of work have found is printed all the same.
 
         Args:
             cut: what `collect` returned.
             complete: fills in coverage and the gate; returns whether the gate is passed.
             as_json: the machine-readable form for `--json`.
+            summary: what is printed.
 
         Raises:
             UsageError: when an output cannot be written after all.
@@ -147,15 +150,22 @@ class Session:
             status = Exit.USAGE if isinstance(cut, UsageError) else Exit.INTERNAL
         run.exit = int(status)
         github.announce(run)
-        try:
-            if run.subjects or cut is None:
-                self._write(as_json)
-        finally:  # what cut the run short matters more than a report that cannot be written
-            if cut is not None and not isinstance(cut, KeyboardInterrupt):
-                raise cut
+        failed = cut is not None and not isinstance(cut, KeyboardInterrupt)
+        unwritten = self._write(as_json) if run.subjects or not failed else None
+        if failed:  # matters more than a report that cannot be written
+            assert cut is not None
+            raise cut
+        options = self.options
+        if unwritten is not None:
+            status, options = Exit.USAGE, dataclasses.replace(options, out=None)
+        with github.commands_stopped():
+            print_out(summary(run, options, status))
+        if unwritten is not None:
+            raise unwritten
         return status
 
-    def _write(self, as_json: Callable[[RunResult], dict[str, Any]]) -> None:
+    def _write(self, as_json: Callable[[RunResult], dict[str, Any]]) -> UsageError | None:
+        """Write the files that were asked for; returns what is to be said where that fails."""
         from backprove.reports.summary import strict_json
 
         try:
@@ -166,8 +176,29 @@ class Session:
             if self.options.json is not None:
                 write_text(self.options.json, strict_json(as_json(self.run), indent=2))
         except OSError as e:
-            kept = f"the results are kept in {self.store.home}"
-            raise UsageError(f"{e.filename or self.options.out} cannot be written ({e.strerror}); {kept}") from None
+            return UsageError(f"{e.filename or self.options.json} cannot be written ({e.strerror}){self._kept()}")
+        except UsageError as e:
+            return UsageError(f"{e}{self._kept()}")
+        return None
+
+    def _kept(self) -> str:
+        if not self.store.whole:
+            return ""
+        return f"; the results are kept in {self.store.home}, and the same command with --resume writes them out"
+
+
+def print_out(text: str) -> None:
+    """Print to stdout now.
+
+    Raises:
+        UsageError: when that is a file on a full disk.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader went away
+        raise
+    except OSError as e:
+        raise UsageError(f"stdout cannot be written ({e.strerror}); send it to another place") from None
 
 
 def write_text(file: Path, text: str) -> None:
@@ -176,13 +207,7 @@ def write_text(file: Path, text: str) -> None:
         with file.open("w", encoding="utf-8") as f:
             f.write(text)
         return
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+    write_whole(file, text.encode())
 
 
 @contextlib.contextmanager

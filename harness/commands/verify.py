@@ -16,6 +16,7 @@ from backprove.harness.verdict import Exit, Verdict, exit_status
 
 if TYPE_CHECKING:
     from backprove.harness.commands.session import Session
+    from backprove.harness.isolation import Workers
     from backprove.harness.progress import Progress
     from backprove.harness.result import RunResult, SubjectResult
     from backprove.harness.theorem import Theorem
@@ -33,7 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     options = resolve(args, DTYPES)
     config = gate_config(Path("pyproject.toml"))
-    from backprove.harness.commands.github import commands_stopped
+    from backprove.harness.isolation import ENGINE, Workers
+
+    workers = Workers((ENGINE, THEOREMS))
+    if options.executor.kind == "process":
+        # they import while this process does; a choice of theorems may need no more than one
+        workers.start(1 if options.only else options.executor.count)
+    try:
+        return _run(options, config, workers)
+    finally:
+        workers.stop()
+
+
+def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
     from backprove.harness.commands.session import Session
     from backprove.harness.progress import make_progress
     from backprove.harness.store import fingerprint, run_name
@@ -51,7 +64,7 @@ def run(args: argparse.Namespace) -> Exit:
     session = Session("verify", options, chosen, name, code)
     todo = {n: t for n, t in chosen.items() if n not in session.resumed}
     progress = make_progress("theorems", len(todo))
-    cut = session.collect(_subjects(session, todo, progress), progress)
+    cut = session.collect(_subjects(session, todo, progress, workers), progress)
 
     def complete(result: RunResult) -> bool:
         fill_coverage(result, theorems)
@@ -59,14 +72,11 @@ def run(args: argparse.Namespace) -> Exit:
             result.gate = _gate(result, config)
         return result.gate is None or bool(result.gate["passed"])
 
-    status = session.finish(cut, complete=complete, as_json=verify_json)
-    with commands_stopped():
-        print(summary(session.run, options, status))
-    return status
+    return session.finish(cut, complete=complete, as_json=verify_json, summary=summary)
 
 
 def _subjects(
-    session: Session, theorems: Mapping[str, Theorem], progress: Progress
+    session: Session, theorems: Mapping[str, Theorem], progress: Progress, workers: Workers
 ) -> Generator[SubjectResult, None, None]:
     """Run the theorems in worker processes; here only where `serial` asks for it and no time limit needs a worker."""
     from backprove.harness.items import Job
@@ -74,7 +84,7 @@ def _subjects(
     options = session.options
     jobs = [Job("theorem", n, THEOREMS, weight=_weight(t)) for n, t in theorems.items()]
     isolated = options.executor.kind != "serial" or options.timeout is not None
-    for subject in session.dispatch(jobs, progress, isolated=isolated):
+    for subject in session.dispatch(jobs, progress, isolated=isolated, workers=workers):
         describe(subject, theorems[subject.name])
         yield subject
 

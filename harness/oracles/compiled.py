@@ -1,7 +1,8 @@
 """The real thing: a function compiled by XLA, jitted and vmapped, on points of one shape.
 
-The bulk layers interpret the traced program in NumPy and never run XLA's code. One compiled program per claim and dtype
-is run beside them, with compile options that trade the speed of the code for that of the compiler.
+The bulk layers interpret the traced program in NumPy and never run XLA's code. Each claim is compiled for each dtype
+and run beside them, with compile options that trade the speed of the code for that of the compiler; the claims of a
+theorem are one program (`together.py`).
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class SpotCheck:
     failed: bool = False
     left_out: bool = False
     """Another part of the same points runs the program."""
+    together: Callable[[Callable[..., Any], Signature, Sequence[Array], str], list[Array] | None] | None = None
+    """Compiles this function with the others of a theorem; None where it does not have it."""
 
     def enter(
         self,
@@ -147,7 +150,8 @@ class SpotCheck:
         if not index.size:
             return
         try:
-            results = CompiledFunction.of(call, signature)(here)
+            joint = self.together(call, signature, here, dtype) if self.together is not None else None
+            results = CompiledFunction.of(call, signature)(here) if joint is None else joint
             bounds = Running(dtype).run(program, here)
         except UnsupportedPrimitive:
             return

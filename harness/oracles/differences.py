@@ -56,11 +56,13 @@ def central(
     """Central differences with Richardson extrapolation, one-sided where only one side is finite.
 
     Args:
-        along: t (one number per point) -> value and error bound of `<w, f(x + t v)>`.
+        along: t (one number per point) -> value and error bound of `<w, f(x + t v)>`; a method `many` of it, where it
+            has one, does so for several t at once.
         step: first step per point.
     """
     h = step.astype(wide)
-    samples = {k: along(k * h) for k in (-1.0, -0.5, 0.0, 0.5, 1.0)}
+    places = (-1.0, -0.5, 0.0, 0.5, 1.0)
+    samples = dict(zip(places, _sampled(along, [k * h for k in places]), strict=True))
     with np.errstate(all="ignore"):
         first = (samples[1.0][0] - samples[-1.0][0]) / (2 * h)
         second = (samples[0.5][0] - samples[-0.5][0]) / h
@@ -78,12 +80,17 @@ def central(
     return Difference(value, np.where(np.isfinite(value.astype(np.float64)), error, np.inf))
 
 
+def _sampled(along: Callable[[Array], tuple[Array, Array]], places: Sequence[Array]) -> list[tuple[Array, Array]]:
+    many: Callable[[Sequence[Array]], list[tuple[Array, Array]]] | None = getattr(along, "many", None)
+    return [along(t) for t in places] if many is None else many(places)
+
+
 def _one_sided(
     along: Callable[[Array], tuple[Array, Array]], h: Array, value: Array, error: Array, lost: Array
 ) -> tuple[Array, Array]:
-    f0, e0 = along(0 * h)
-    for sign in (1.0, -1.0):
-        (f1, e1), (f2, e2), (f4, e4) = (along(sign * k * h) for k in (0.25, 0.5, 1.0))
+    sides = [sign * k for sign in (1.0, -1.0) for k in (0.25, 0.5, 1.0)]
+    (f0, e0), *found = _sampled(along, [k * h for k in (0.0, *sides)])
+    for sign, ((f1, e1), (f2, e2), (f4, e4)) in ((1.0, found[:3]), (-1.0, found[3:])):
         d1, d2, d4 = (f1 - f0) / (0.25 * sign * h), (f2 - f0) / (0.5 * sign * h), (f4 - f0) / (sign * h)
         r1, r2 = 2 * d1 - d2, 2 * d2 - d4
         best = (4 * r1 - r2) / 3

@@ -7,6 +7,7 @@ value of the same size. Primitives that have no calls of their own here are eval
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.interpret import last_uses
+from backprove.harness.interpret import evaluate, last_uses
 from backprove.harness.program import Equation, Program, Var, inner_programs
 from backprove.harness.systems import structural
-from backprove.harness.systems.flat_calls import CALLS, Call, one_pass
+from backprove.harness.systems.flat_calls import CALLS, NATIVE, Call, one_pass, round_in_place, rounds
 from backprove.harness.systems.floats import Floats
+from backprove.harness.systems.narrow import STORAGE
 
 Array = NDArray[Any]
 
@@ -27,6 +29,8 @@ CACHE = 2**21
 """Bytes that all values of one chunk may have together; only some of them live at once."""
 FEWEST, MOST = 64, 4096
 """Points of a chunk: fewer are spent in calls, more leave the cache."""
+DIRECT_RUNS = 3
+"""So many runs of one program are evaluated directly; linking it to buffers pays after that."""
 
 
 class Flat:
@@ -102,7 +106,7 @@ class Flat:
         if make is None or not _plain(equation, given):
             return False
         var = equation.outputs[0]
-        dtype = np.dtype(np.bool_ if var.dtype == "bool" else var.dtype)
+        dtype = np.dtype(np.bool_) if var.dtype == "bool" else STORAGE[var.dtype]
         shape = (*var.shape, self.points)
         out = self._dying_buffer(equation, given, dying, shape, dtype) if one_pass(equation) else None
         if out is None:
@@ -114,6 +118,8 @@ class Flat:
             return scratch[-1]
 
         calls: list[Call] | None = make(equation, given, out, extra)
+        if calls is not None and rounds(equation):
+            calls = [*calls, (round_in_place, (out, extra(shape, np.uint32), extra(shape, np.bool_)))]
         for s in scratch:
             self._give(s)
         if calls is None:
@@ -161,7 +167,7 @@ class Flat:
     # -- buffers ---------------------------------------------------------------------------------------------------
 
     def _take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         free = self._free.get(size)
         if free:
             raw = free.pop()
@@ -188,6 +194,59 @@ class Flat:
         self._users[buffer] -= 1
         if not self._users[buffer]:
             self._give(self._buffers.pop(buffer))
+
+
+class Direct:
+    """A program at a fixed number of points as `Flat`, evaluated afresh at every run: for programs that run rarely.
+
+    Raises:
+        UnsupportedPrimitive: from `run`, as `Flat`.
+    """
+
+    def __init__(self, program: Program, points: int, inputs: Sequence[Array]) -> None:
+        self.program, self.points, self.inputs = program, points, list(inputs)
+        self.outputs: list[Array] = []
+        for equation in program.equations:
+            if inner_programs(equation):
+                raise UnsupportedPrimitive(equation.primitive, "flat programs")
+
+    def run(self) -> None:
+        found = evaluate(self.program, Floats(), *self.inputs)
+        shapes = [(*v.shape, self.points) for v in self.program.outputs]
+        self.outputs = [np.broadcast_to(a, shape) for a, shape in zip(found, shapes, strict=True)]
+
+
+class Runs:
+    """A program at any number of points: directly at first, linked to buffers when it runs often."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._floats = Floats()
+        self._runs = 0
+        self._flat: Flat | None = None
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        """Outputs in the storage of their formats, shape + (P,); the next call may overwrite them.
+
+        Args:
+            arrays: one per input, float64 for floats, shape + (P,).
+
+        Raises:
+            UnsupportedPrimitive: as `Flat`.
+        """
+        count = arrays[0].shape[-1]
+        given = [self._floats.lift(a, v.dtype) for a, v in zip(arrays, self.program.inputs, strict=True)]
+        self._runs += 1
+        if self._runs <= DIRECT_RUNS:
+            direct = Direct(self.program, count, given)
+            direct.run()
+            return direct.outputs
+        if self._flat is None or self._flat.points != count:
+            self._flat = Flat(self.program, count)
+        for to, a in zip(self._flat.inputs, given, strict=True):
+            np.copyto(to, a)
+        self._flat.run()
+        return self._flat.outputs
 
 
 def run_flat(program: Program, arrays: Sequence[Array], points: int = 0) -> list[Array]:
@@ -237,7 +296,10 @@ def _is_view(result: Array, given: Sequence[Array]) -> bool:
 
 
 def _plain(equation: Equation, given: Sequence[Array]) -> bool:
-    """Whether all numbers are float64 or float32, as NumPy computes them, or truth values."""
-    if any(v.dtype not in ("float64", "float32", "bool") for v in (*equation.inputs, *equation.outputs)):
+    """Whether all numbers are kept as NumPy computes them (float16 is not), or truth values."""
+    if any(v.dtype not in (*NATIVE, "bool") for v in (*equation.inputs, *equation.outputs)):
         return False
-    return all(a.dtype == v.dtype for a, v in zip(given, equation.inputs, strict=True))
+    return all(
+        a.dtype == (np.bool_ if v.dtype == "bool" else STORAGE[v.dtype])
+        for a, v in zip(given, equation.inputs, strict=True)
+    )

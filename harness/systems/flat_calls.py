@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,12 +19,39 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 Extra = Callable[[tuple[int, ...], Any], Array]
 """Gives a further buffer for the time of these calls."""
 Maker = Callable[[Equation, Sequence[Array], Array, Extra], "list[Call] | None"]
-"""The calls that compute an equation of float64, float32 and truth values; None where they cannot."""
+"""The calls that compute an equation of `NATIVE` formats and truth values; None where they cannot."""
+NATIVE = ("float64", "float32", "bfloat16")
+"""Formats whose numbers NumPy computes; bfloat16 in float32, with a rounding after each equation."""
 
 
 def one_pass(equation: Equation) -> bool:
     """Whether the calls read every entry of the operands before they write its place."""
     return CALLS.get(equation.primitive) in (_ufunc, _logical)
+
+
+def rounds(equation: Equation) -> bool:
+    """Whether the result of the calls is still to be rounded to bfloat16."""
+    if equation.outputs[0].dtype != "bfloat16":
+        return False
+    moves = equation.primitive in ("select_n", "reduce_max", "reduce_min") or equation.primitive in floats.EXACT
+    return not moves
+
+
+def round_in_place(x: Array, bits: Array, nan: Array) -> None:
+    """float32 numbers rounded to the nearest bfloat16, ties to even, as `narrow.to_bfloat16`.
+
+    Args:
+        bits, nan: buffers of the same shape, of uint32 and truth values.
+    """
+    np.isnan(x, nan)
+    raw = x.view(np.uint32)
+    if nan.any():  # the payload must not carry into the sign
+        np.copyto(raw, (raw & 0x80000000) | 0x7FC00000, where=nan)
+    np.right_shift(raw, 16, bits)
+    np.bitwise_and(bits, 1, bits)
+    np.add(bits, 0x7FFF, bits)
+    np.add(raw, bits, raw)
+    np.bitwise_and(raw, 0xFFFF0000, raw)
 
 
 def _ufunc(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
@@ -86,7 +114,7 @@ def _rsqrt(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> lis
 def _integer_pow(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
     """Repeated squaring; unless the power is a power of two, the squares stand in a buffer of their own."""
     y = abs(int(e.params["y"]))
-    if y < 2:
+    if y < 2 or (e.outputs[0].dtype == "bfloat16" and e.params["y"] != 2):
         return None
     calls: list[Call] = []
     square = out if y.bit_count() == 1 else extra(out.shape, out.dtype)
@@ -162,7 +190,7 @@ def _dot(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[
 def _matrix(x: Array, groups: Sequence[Sequence[int]], calls: list[Call], extra: Extra) -> Array:
     """The axes of each group in order, flattened into one axis per group; points stay last."""
     moved = x.transpose((*(d for g in groups for d in g), x.ndim - 1))
-    sizes = [int(np.prod([x.shape[d] for d in g], dtype=np.int64)) for g in groups]
+    sizes = [math.prod([x.shape[d] for d in g]) for g in groups]
     flat: Array = moved.reshape((*sizes, x.shape[-1]))
     if np.may_share_memory(flat, x):
         return flat

@@ -6,6 +6,7 @@ count the entries of the operand in row-major order, its points axis left out; -
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ def window_positions(
     """
     indices = np.asarray(indices).astype(np.int64)
     batch, points = indices.shape[:-2], indices.shape[-1]
-    strides = [int(np.prod(shape[d + 1 :], dtype=np.int64)) for d in range(len(shape))]
+    strides = [math.prod(shape[d + 1 :]) for d in range(len(shape))]
     base = np.zeros((*batch, points), np.int64)
     inside = np.ones((*batch, points), np.bool_)
     for k, d in enumerate(index_map):
@@ -150,7 +151,7 @@ def take_positions(operand: Array, positions: NDArray[np.int64], fill: Any = Non
         positions: with points (size P or 1).
         fill: value for -1; None: the type's NaN, or its extreme value for integers, as JAX fills.
     """
-    flat = operand.reshape(int(np.prod(operand.shape[:-1], dtype=np.int64)), operand.shape[-1])
+    flat = operand.reshape(math.prod(operand.shape[:-1]), operand.shape[-1])
     missing = positions < 0
     if not len(flat):
         flat = np.empty((1, operand.shape[-1]), operand.dtype)
@@ -196,7 +197,7 @@ def put_positions(
         combine: joins old and new value (np.add, np.multiply, ...); None overwrites, the last update wins.
     """
     shape = operand.shape[:-1]
-    n, m = int(np.prod(shape, dtype=np.int64)), int(np.prod(positions.shape[:-1], dtype=np.int64))
+    n, m = math.prod(shape), math.prod(positions.shape[:-1])
     points = np.broadcast_shapes(operand.shape[-1:], positions.shape[-1:], updates.shape[-1:])[0]
     out = np.empty((n + 1, points), np.result_type(operand, updates))  # the last row takes what is dropped
     out[:n] = operand.reshape(n, operand.shape[-1])

@@ -7,6 +7,7 @@ systems, which know what their undecided values mean.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ def contract(lhs: Array, rhs: Array, dimension_numbers: Any) -> Array:
 def _matrix(x: Array, *groups: Sequence[int]) -> Array:
     """The axes of each group in order, flattened into one axis per group; points stay last."""
     order = [d for g in groups for d in g]
-    sizes = [int(np.prod([x.shape[d] for d in g], dtype=np.int64)) for g in groups]
+    sizes = [math.prod([x.shape[d] for d in g]) for g in groups]
     flat: Array = x.transpose((*order, x.ndim - 1)).reshape((*sizes, x.shape[-1]))
     return flat
 

@@ -173,6 +173,8 @@ class Running(System):
         elif not isinstance(value, Bounded):
             value = Bounded(np.asarray(value).astype(self.wide), np.zeros(np.shape(value)))
         shape = (*var.shape, points)
+        if value.v.shape == value.e.shape == shape:
+            return Bounded(value.v, value.e)
         return Bounded(np.broadcast_to(value.v, shape), np.broadcast_to(value.e, shape))
 
     def constant(self, value: Array, var: Var) -> Any:
@@ -196,7 +198,7 @@ class Running(System):
         if self.flush:
             a = np.abs(v.astype(np.float64, copy=False))
             small = a < self.tested.tiny
-            if small.any():
+            if np.count_nonzero(small):
                 e[small] = a[small]
         return e
 
@@ -281,21 +283,21 @@ class Running(System):
         """
         out = Bounded(v, NO_ERROR)
         a = out.size
-        total = (a + e) * (k * fmt.u)
+        total = a + e
+        total *= k * fmt.u
         if cap is not None:
-            total = np.minimum(total, cap)
+            np.minimum(total, cap, out=total)
             if fmt.name:
                 # the wide sum has an error of its own beside the capped one
-                total += fmt.wide * fmt.u * a
+                total += (fmt.wide * fmt.u) * a
         total += e
         total += eta * self.eta(fmt, k)
-        zero = a == 0
-        if zero.any():
-            total[zero & (np.asarray(e) == 0)] = 0.0
+        if np.count_nonzero(a) < a.size:
+            total[(a == 0) & (np.asarray(e) == 0)] = 0.0
+        largest = (a if top is None else np.maximum(a, top)) + total
         # a value that is infinite or not a number fits nowhere
-        fits = (a if top is None else np.maximum(a, top)) + total < fmt.max
-        if not fits.all():
-            total[~np.broadcast_to(fits, total.shape)] = np.inf
+        if not largest.max(initial=0.0) < fmt.max:
+            total[~(np.broadcast_to(largest, total.shape) < fmt.max)] = np.inf
         return out.within(total)
 
     def elementary(self, name: str, equation: Equation, x: Bounded) -> Bounded:

@@ -6,6 +6,7 @@ each of at most u times the sum of the absolute values (Higham, Accuracy and Sta
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -145,7 +146,7 @@ def _summed(system: Running, fmt: Format, v: Array, size: Array, e: Array, n: in
 
 def reduce_sum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
-    n = int(np.prod([equation.inputs[0].shape[a] for a in axes]))
+    n = math.prod([equation.inputs[0].shape[a] for a in axes])
     fmt = system.format(equation.outputs[0].dtype)
     e = np.zeros(1) if x.exact else x.e.sum(axis=axes)
     return _summed(system, fmt, x.v.sum(axis=axes), x.size.sum(axis=axes), e, n)
@@ -165,7 +166,7 @@ def dot_general(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     a, b = inputs
     numbers, fmt = equation.params["dimension_numbers"], system.format(equation.outputs[0].dtype)
     subscripts = contraction(numbers, a.v.ndim - 1, b.v.ndim - 1)
-    n = int(np.prod([a.v.shape[i] for i in numbers[0][0]]))
+    n = math.prod([a.v.shape[i] for i in numbers[0][0]])
     left, right = a.size, b.size
     v = np.einsum(subscripts, a.v, b.v)
     size = np.einsum(subscripts, left, right)
@@ -201,7 +202,7 @@ def reduce_prod(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     fmt, points = system.format(equation.outputs[0].dtype), x.v.shape[-1]
     kept = [d for d in range(x.v.ndim - 1) if d not in axes]
     shape = tuple(x.v.shape[d] for d in kept)
-    n = int(np.prod([x.v.shape[d] for d in axes]))
+    n = math.prod([x.v.shape[d] for d in axes])
 
     def flat(part: Array) -> Array:
         return part.transpose((*axes, *kept, x.v.ndim - 1)).reshape((n, *shape, points))

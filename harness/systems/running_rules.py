@@ -54,7 +54,7 @@ def add(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     out = system.rounded(fmt, v, e, k=fmt.constant("add")[0], cap=np.minimum(reach(a), reach(b)))
     # an exact infinity (a mask) plus a number that cannot overflow is that infinity
     infinite = np.isinf(out.size)
-    if infinite.any():
+    if np.count_nonzero(infinite):
         infinite &= np.isinf(v) & np.isfinite(e)
         return out.within(np.where(infinite, 0.0, out.e))
     return out

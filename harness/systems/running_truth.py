@@ -41,7 +41,7 @@ class Bounded:
         with np.errstate(over="ignore"):
             a = np.abs(self.v.astype(np.float64))
         vanished = a < SMALLEST_NORMAL
-        if vanished.any():
+        if np.count_nonzero(vanished):
             a[vanished & (self.v != 0)] = SMALLEST_NORMAL
         return a
 
@@ -54,7 +54,7 @@ class Bounded:
     @cached_property
     def exact(self) -> bool:
         """Whether no entry can be off."""
-        return not self.e.any()
+        return not np.count_nonzero(self.e)
 
 
 def reach(x: Bounded) -> NDArray[np.float64]:

@@ -80,6 +80,13 @@ def run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
     return SubjectResult("theorem", theorem.name, properties=properties)
 
 
+def _wait_while_held(log):
+    """Once FAKE_HOLD parts have started, further ones wait for as long as there is a file beside the log."""
+    held = log.with_name("hold")
+    while held.exists() and len(log.read_text().splitlines()) > int(os.environ["FAKE_HOLD"]):
+        time.sleep(0.02)
+
+
 def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None):
     """A rule as `run_rule` judges it; a theorem whose words hold `part K false` is refused in part K alone."""
     if not isinstance(of, Theorem):
@@ -88,6 +95,7 @@ def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None
     if "FAKE_LOG" in os.environ:
         with open(os.environ["FAKE_LOG"], "a") as log:
             log.write(f"{of.name} {dtype} {part}\n")
+        _wait_while_held(Path(os.environ["FAKE_LOG"]))
     seconds = 30.0 if f"part {part} slow" in of.words else float(os.environ.get("FAKE_SECONDS", "0"))
     time.sleep(seconds)
     refused = f"part {part} false" in of.words

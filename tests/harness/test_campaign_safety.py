@@ -37,6 +37,11 @@ pathlib.Path.write_text = pathlib.Path.write_bytes = half
 """
 """Every file that is written gets half of its content, and then the disk is full."""
 
+FULL_REPORT = FULL.replace("if data:", "if path.name.startswith('.results.json'):").replace(
+    "data[: len(data) // 2]", "data"
+)
+"""The same from the results on: the store has room, the reports have not."""
+
 linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
 
 
@@ -46,17 +51,25 @@ class Campaign:
     def __init__(self, root: Path, folder: Path) -> None:
         self.home, self.out, self.log = folder / "home", folder / "out", folder / "log"
         self.env = environment(root, BACKPROVE_HOME=str(self.home), FAKE_LOG=str(self.log), FAKE_WORDS=WORDS)
-        self.folder = folder
+        self.folder, self.held = folder, folder / "hold"
         self.program = FAKE
 
-    def start(self, *options: str, seconds: float = 0.0) -> subprocess.Popen[str]:
+    def start(self, *options: str, hold: int | None = None) -> subprocess.Popen[str]:
+        """Start the campaign; all parts after the first `hold` wait until `go_on`, so that it cannot end too early."""
+        if hold is not None:
+            self.held.touch()
         command = [sys.executable, "-c", self.program, "verify", "--points", POINTS, "--executor", "process:2"]
         command += ["--out", str(self.out), "--resume", *options]
-        env = self.env | {"FAKE_SECONDS": str(seconds)}
+        env = self.env | {"FAKE_HOLD": str(hold)}
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=env, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
+    def go_on(self) -> None:
+        self.held.unlink(missing_ok=True)
+
     def run(self, *options: str) -> tuple[int, str]:
+        """The campaign to its end; its exit status and what it printed."""
+        self.go_on()
         process = self.start(*options)
         out, err = process.communicate(timeout=120)
         return process.returncode, out + err
@@ -123,27 +136,12 @@ def campaign(root: Path, tmp_path: Path) -> Campaign:
     return Campaign(root, tmp_path)
 
 
-def test_the_same_bytes_from_one_process_and_from_two(root: Path, tmp_path: Path) -> None:
-    """The engine itself, with another hash seed in each run and nothing kept from earlier ones."""
-    env = environment(root, BACKPROVE_CACHE="off", JAX_PLATFORMS="cpu")
-    only = "logSoftmax?[jv]p"
-    command = [sys.executable, "-m", "backprove", "verify", "--only", only, "--points", "100", "--dtype", "float32"]
-    found = []
-    for seed, executor in (("1", "serial"), ("2", "process:2")):
-        out, more = tmp_path / seed, {"PYTHONHASHSEED": seed, "BACKPROVE_HOME": str(tmp_path / f"home {seed}")}
-        run = [*command, "--executor", executor, "--out", str(out)]
-        done = subprocess.run(run, env=env | more, cwd=root, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        found.append(json.dumps(results(out)))
-        assert json.loads(found[0])["subjects"]
-    assert found[0] == found[1]
-
-
 @linux
 def test_a_killed_worker_costs_nothing_but_its_item(campaign: Campaign, expected: Any) -> None:
-    with ended(campaign.start(seconds=0.2)) as process:
+    with ended(campaign.start(hold=6)) as process:
         until(lambda: len(campaign.kept()) > 2)
         os.kill(children(process.pid)[0], signal.SIGKILL)
+        campaign.go_on()
         process.communicate(timeout=60)
     assert process.returncode == 1 and results(campaign.out) == expected
     counts = Counter(campaign.log.read_text().splitlines())
@@ -152,7 +150,7 @@ def test_a_killed_worker_costs_nothing_but_its_item(campaign: Campaign, expected
 
 @linux
 def test_after_a_killed_main_process_the_run_goes_on(campaign: Campaign, expected: Any) -> None:
-    with ended(campaign.start(seconds=0.1)) as process:
+    with ended(campaign.start(hold=8)) as process:
         until(lambda: len(campaign.kept()) > 4)
         workers = children(process.pid)
         process.kill()
@@ -163,7 +161,7 @@ def test_after_a_killed_main_process_the_run_goes_on(campaign: Campaign, expecte
 
 @pytest.mark.parametrize("moment", ["start", "first", "later"])
 def test_an_interruption_at_any_moment(campaign: Campaign, expected: Any, moment: str) -> None:
-    with ended(campaign.start(seconds=0.1)) as process:
+    with ended(campaign.start(hold=16)) as process:
         if moment == "start":
             time.sleep(0.5)
         else:
@@ -176,7 +174,8 @@ def test_an_interruption_at_any_moment(campaign: Campaign, expected: Any, moment
 
 
 def test_a_time_limit_gives_a_partial_report(campaign: Campaign, expected: Any) -> None:
-    with ended(campaign.start(seconds=0.1)) as process:
+    # by one worker: parts that wait must not keep the first theorem from its end
+    with ended(campaign.start("--executor", "process:1", hold=PARTS + 1)) as process:
         # the finished theorems are records of their own
         until(lambda: any(p.parent.parent.name == "runs" for p in campaign.kept()))
         process.send_signal(signal.SIGTERM)
@@ -190,7 +189,7 @@ def test_a_time_limit_gives_a_partial_report(campaign: Campaign, expected: Any) 
 
 
 def test_a_full_disk(campaign: Campaign, expected: Any) -> None:
-    with ended(campaign.start(seconds=0.1)) as process:
+    with ended(campaign.start(hold=8)) as process:
         until(lambda: len(campaign.kept()) > 4)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
@@ -207,3 +206,41 @@ def test_a_full_disk(campaign: Campaign, expected: Any) -> None:
     campaign.program = FAKE
     campaign.log.unlink()
     campaign.finish(expected, again=0)
+
+
+def test_what_was_found_is_printed_where_its_report_cannot_be_written(campaign: Campaign) -> None:
+    campaign.program = FULL + FAKE
+    process = campaign.start("--executor", "serial")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and "sumExp_ne_zero: falsified" in out
+    assert "exit status 2: wrong use, or a file that cannot be read or written" in out and "report:" not in out
+    assert err.count("warning") == 1 and "--resume" not in err  # nothing could be kept
+    campaign.program = FULL_REPORT + FAKE
+    status, text = campaign.run("--executor", "serial")
+    assert status == 2 and f"the results are kept in {campaign.home}, and the same command with --resume" in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_on_a_full_disk_does_not_end_the_run(campaign: Campaign, expected: Any) -> None:
+    """As of `backprove verify >log 2>&1`; the results are kept and written, and the status tells."""
+    command = [sys.executable, "-c", FAKE, "verify", "--points", POINTS, "--executor", "serial"]
+    command += ["--out", str(campaign.out)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=campaign.env, cwd=campaign.folder, stdout=full, stderr=full, check=False)
+        assert done.returncode == 2 and results(campaign.out) == expected
+        done = subprocess.run(
+            [*command, "--resume"], env=campaign.env, stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert done.returncode == 1 and b"sumExp_ne_zero: falsified" in done.stdout
+
+
+def test_a_run_cut_short_before_anything_finished_is_marked_too(campaign: Campaign) -> None:
+    with ended(campaign.start(hold=4)) as process:
+        until(campaign.kept)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    partial = results(campaign.out)
+    assert partial["partial"] is True and partial["exit"] == 4 and partial["subjects"] == []
+    assert "partial: 0 theorems ran before the end" in out and "report: " in out
+    assert "cut short" in (campaign.out / "index.html").read_text()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -179,33 +178,3 @@ def test_a_scheduler_that_does_not_answer_or_has_no_worker(
         open_executor(parse_executor(f"dask:{address}")),
     ):
         pass
-
-
-# -- MPI ---------------------------------------------------------------------------------------------------------------
-
-
-def test_mpi_gives_the_results_of_serial(root: Path, tmp_path: Path) -> None:
-    pytest.importorskip("mpi4py")
-    library = subprocess.run([sys.executable, "-c", "from mpi4py import MPI"], capture_output=True, check=False)
-    if shutil.which("mpiexec") is None or library.returncode:
-        pytest.skip("no MPI is installed")
-    env = environment(root, BACKPROVE_HOME=str(tmp_path / "home"), FAKE_WORDS="true,part 1 false,true")
-    program = tmp_path / "fake.py"
-    program.write_text(FAKE)
-    arguments = ["verify", "--points", "5e5", "--out"]
-    serial = [sys.executable, str(program), *arguments, str(tmp_path / "serial"), "--executor", "serial"]
-    assert subprocess.run(serial, env=env, capture_output=True, check=False).returncode == 1
-    more = ["--allow-run-as-root", "--oversubscribe"] if _is_open_mpi() else []
-    mpi = ["mpiexec", *more, "-n", "3", sys.executable, "-m", "mpi4py.futures", str(program)]
-    mpi += [*arguments, str(tmp_path / "mpi"), "--executor", "mpi"]
-    done = subprocess.run(mpi, env=env, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1, done.stderr
-    assert results(tmp_path / "mpi") == results(tmp_path / "serial")
-    run = [sys.executable, str(program), "verify", "--executor", "mpi"]
-    for wrong in (run, ["mpiexec", *more, "-n", "2", *run]):
-        done = subprocess.run(wrong, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode != 0 and "must be started as 'mpiexec -n N" in done.stderr
-
-
-def _is_open_mpi() -> bool:
-    return "Open" in subprocess.run(["mpiexec", "--version"], capture_output=True, text=True, check=False).stdout

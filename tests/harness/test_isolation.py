@@ -111,6 +111,19 @@ def test_a_worker_that_somebody_kills_is_replaced_once(monkeypatch: pytest.Monke
     assert [s.verdict for s in run(jobs, lost=lost)] == [Verdict.HOLDS] * 2 and not lost
 
 
+def test_workers_that_start_early_import_and_take_the_first_items() -> None:
+    workers = Workers(("json", "no_such_module"))
+    workers.start(1)
+    (early,) = workers._idle
+    with workers.one() as worker:
+        assert worker is early
+        with pytest.raises(UsageError, match="no rule found"):
+            find_jobs(worker, f"{DATA}/no_rule.py")
+    workers.stop()
+    with workers.one() as worker:
+        assert worker is not early
+
+
 def test_a_stopped_worker_starts_no_process() -> None:
     worker = Worker()
     worker.stop()

@@ -250,9 +250,29 @@ def test_further_points_are_screened_and_counted() -> None:
     assert sum(result.shapes.values()) == sum(result.regions.values()) >= result.points
 
 
-def test_few_points_and_short_formats_all_meet_the_layers() -> None:
-    assert "screen" not in judged(rule(), points=10_000).layers
-    assert "screen" not in judged(rule(), points=20_000, dtype="float32").layers
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_every_format_is_screened_after_the_first_points_of_each_size(dtype: str) -> None:
+    result = judged(rule(), points=10_000, dtype=dtype)
+    assert result.layers["screen"].agreed > 7_000
+    assert result.layers["rounding"].checked > 1_000
+    assert "screen" not in judged(rule(), points=1_000, dtype=dtype).layers
+
+
+def test_numpy_code_is_called_as_it_is_at_more_points() -> None:
+    calls = []
+
+    def backward(x: Any, g: Any) -> Any:
+        calls.append(type(x) is np.ndarray)
+        return np.multiply(2 * np.array(x, copy=True), g)
+
+    result = judged(rule(backward, forward=np.square), points=3_000)
+    assert result.verdict is Verdict.HOLDS and "screen" not in result.layers
+    assert sum(calls) > 3_000
+
+
+def test_accuracy_asked_for_is_judged_at_every_point() -> None:
+    """The screen measures no errors."""
+    assert "screen" not in judged(rule(), points=3_000, accuracy=16).layers
 
 
 def rarely(x: Any) -> Any:

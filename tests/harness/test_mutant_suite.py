@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backprove.harness import campaign, diagnosis, judge
+from backprove.harness.batches import Plan
 from backprove.harness.campaign import rule_binders, run_rule
 from backprove.harness.rounding import run_floats
 from backprove.harness.rule import Rule
@@ -40,11 +41,15 @@ def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "diagnose", lambda binders, subject: None)
 
 
+def _further(dtype: str, points: int, seed: int, accuracy: float | None, *part: int) -> Plan:
+    return Plan(dtype, points, seed, accuracy, True, *part[1:])
+
+
 def verdict(rule: Rule, dtype: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Verdict, str]:
     """The verdict on `rule` with the settings of this suite, and what to print when it is not the expected one."""
     if dtype != DTYPES[0]:
         # as in a run over all dtypes, of which this is one
-        monkeypatch.setattr(campaign, "DRAWN_EXAMPLES", campaign.MORE_DRAWN_EXAMPLES)
+        monkeypatch.setattr(campaign, "Plan", _further)
     subject = run_rule(rule, points=POINTS, dtypes=[dtype])
     messages = [p.counterexample.message for p in subject.properties if p.counterexample is not None]
     return subject.verdict, " ".join([*(p.reason for p in subject.properties), *messages])

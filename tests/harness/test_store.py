@@ -73,13 +73,13 @@ def test_a_full_disk_leaves_whole_files_and_one_warning(
     store.begin("run", resume=False)
     store.add("run", subject("a"))
 
-    def half(path: Path, text: str, **_: object) -> int:
-        with path.open("w") as f:
-            f.write(text[: len(text) // 2])
+    def half(path: Path, content: bytes) -> int:
+        with path.open("wb") as f:
+            f.write(content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(Path, "write_text", half)
+        full.setattr(Path, "write_bytes", half)
         store.add("run", subject("b"))
         store.add_part("run", ("c", "float64", 0), part(5))
     err = capsys.readouterr().err

@@ -1,0 +1,81 @@
+"""Programs in a short format beside their results in float64, in plain floats: where is rounding beyond all doubt?
+
+A result within a few roundings of that of the same program in float64 is as good as its operations allow.
+Everything else is for the running error bound: cancellation loses more, and so does code that narrows inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.dtypes import FORMATS
+from backprove.harness.merge import merge
+from backprove.harness.program import Program
+from backprove.harness.systems.flat import Runs
+
+Array = NDArray[Any]
+Bools = NDArray[np.bool_]
+
+ROUNDINGS = 8.0
+"""Unit roundoffs of the largest entry by which an entry may differ; code that narrows inside loses hundreds."""
+
+
+class Short:
+    """Programs of common arguments, in their own format.
+
+    Args:
+        programs: traced at the format.
+        arguments: for each program which of the common arguments its inputs are.
+        dtype: the format.
+
+    Raises:
+        UnsupportedPrimitive, ValueError: as `Flat` and `merge`.
+    """
+
+    def __init__(self, programs: Sequence[Program], arguments: Sequence[Sequence[int]], dtype: str) -> None:
+        self.dtype = dtype
+        self._used = sorted({k for places in arguments for k in places})
+        merged, self._where = merge(programs, [[self._used.index(k) for k in places] for places in arguments])
+        self._run = Runs(merged)
+
+    def look(self, arguments: Sequence[Array], wide: Sequence[Sequence[Array]]) -> tuple[list[Bools], list[Bools]]:
+        """For every program, per point: are its results finite, and within `ROUNDINGS` of those in float64?
+
+        Args:
+            arguments: the common ones at all points, numbers of the format.
+            wide: results of every program in float64.
+        """
+        points = arguments[0].shape[-1]
+        finite, close = [], []
+        outputs = self._run([arguments[k] for k in self._used])
+        for where, full in zip(self._where, wide, strict=True):
+            short = outputs[where]
+            finite.append(_all([np.isfinite(s) for s in short], points))
+            close.append(_all([within(s, w, self.dtype) for s, w in zip(short, full, strict=True)], points))
+        return finite, close
+
+
+def within(short: Array, wide: Array, dtype: str) -> Bools:
+    """Entry by entry: is a result of the short format within `ROUNDINGS` of that in float64?
+
+    Roundings are of the size of the largest entry of a point: sums of entries cancel in the smaller ones.
+    """
+    form = FORMATS[dtype]
+    off = np.subtract(short, wide, dtype=np.float64)
+    np.abs(off, out=off)
+    entries = np.abs(wide).reshape(-1, wide.shape[-1])
+    allowed = entries.max(axis=0, initial=0.0) * (ROUNDINGS * form.u) + 4 * form.tiny
+    close: Bools = off <= allowed
+    return close & np.isfinite(short)
+
+
+def _all(entries: Sequence[Bools], points: int) -> Bools:
+    """Per point: every entry of every array."""
+    out = np.ones(points, dtype=bool)
+    for a in entries:
+        out &= a.reshape(-1, a.shape[-1]).all(axis=0)
+    return out
