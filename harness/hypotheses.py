@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.cache import Cache
+from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.function import BLACK_BOX, Function, Signature
-from backprove.harness.program import Program
-from backprove.harness.systems.running import Running
+from backprove.harness.function import BLACK_BOX, JAX, Function, Signature
+from backprove.harness.program import Program, inner_programs
+from backprove.harness.systems.running import Bounded, Running
 from backprove.harness.traced_array import ASSUMED, Assumption
 from backprove.strategies.points import Points
 
@@ -123,10 +124,11 @@ class _Path:
         none = np.zeros(points.count, dtype=bool)
         signature: Signature = tuple((s, str(a.dtype)) for s, a in zip(points.shapes, points.arrays, strict=True))
         program = self.function.program(signature)
-        if program is None:
+        if program is None or not _wide(program):
             return none, none
         try:
-            *asked, result = _truths(program, points)
+            inputs = [_in_jax(a) for a in points.arrays] if self.function.front_end(signature) == JAX else points.arrays
+            *asked, result = _truths(program, inputs, points.count)
         except UnsupportedPrimitive:
             return none, none
         here = ~none
@@ -135,14 +137,31 @@ class _Path:
         return here & result[0], here & result[1]
 
 
-def _truths(program: Program, points: Points) -> Sequence[tuple[Flags, Flags]]:
+def _wide(program: Program) -> bool:
+    """Whether all floats are float32 or float64, as the bounds take them to be."""
+    return all(
+        all(v.dtype not in FORMATS or v.dtype in ("float32", "float64") for v in (*e.inputs, *e.outputs))
+        and all(map(_wide, inner_programs(e)))
+        for e in program.equations
+    )
+
+
+def _in_jax(a: NDArray[Any]) -> NDArray[Any] | Bounded:
+    """An input as JAX code sees it when it is called: rounded to float32."""
+    if a.dtype != np.float64:
+        return a
+    with np.errstate(over="ignore"):
+        return Bounded(a, np.abs(a - a.astype(np.float32)))
+
+
+def _truths(program: Program, inputs: Sequence[Any], count: int) -> Sequence[tuple[Flags, Flags]]:
     """Of every output, the points where all its entries are certainly true, and those where one certainly is false."""
     out = []
     # charged as if in float32: more than any order of evaluation costs, and no numbers wider than float64 are needed
-    for b in Running("float32", widening_ignored=True).run(program, points.arrays):
+    for b in Running("float32", widening_ignored=True).run(program, inputs):
         size = np.abs(b.v).reshape((-1, b.v.shape[-1]))
         e = b.e.reshape(size.shape)
         true, false = (size > e).all(axis=0), ((size == 0) & (e == 0)).any(axis=0)
-        wide = np.ones(points.count, dtype=bool)
+        wide = np.ones(count, dtype=bool)
         out.append((true & wide, false & wide))
     return out

@@ -53,19 +53,21 @@ TRACED = {
     "not any": lambda x, y: not np.any(x == 0),
     "and": lambda x, y: np.all(x[0] != 1) and np.all(y != 1),
     "branches": branches,
+    "coarse": lambda x, y: np.all((x[0] * y).astype(np.float16) != (x[1] * y).astype(np.float16)),
     "number": lambda x, y: y[0] - 1.0,
     "entries": lambda x, y: [np.all(x > -50), y[0] < 0],
 }
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.parametrize("name", TRACED)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_all_at_once_is_one_by_one(name: str, dtype: str) -> None:
     where, at = Counted(TRACED[name]), points(dtype=dtype)
     expected = [bool(np.all(TRACED[name](*at.point(i)))) for i in range(at.count)]
     assert Hypotheses(where).admit(at).tolist() == expected
-    # JAX outside computes in float32, and says so in the calls that are compared
-    if name not in ("entries", "branches") and (name, dtype) != ("jax", "float64"):
+    # at float64 points code in JAX is called where float32, in which it computes, decides otherwise
+    if name not in ("entries", "branches", "coarse"):
         assert where.calls < at.count / 2
 
 
