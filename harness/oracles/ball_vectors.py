@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.systems.ball_arrays import spread, zeros
+from backprove.harness.systems.ball_arrays import lift, spread, widened, zeros
 from backprove.harness.systems.ball_truth import Undecided
 
 if TYPE_CHECKING:
@@ -24,15 +26,26 @@ def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(rng.integers(1, 4097, shape) * rng.choice([-1.0, 1.0], shape) / 4096.0)
 
 
+@lru_cache(maxsize=64)
+def random_direction(seed: int, shapes: tuple[tuple[int, ...], ...]) -> tuple[Array, ...]:
+    """A random dyadic direction: balls of the given shapes, with a points axis of size 1."""
+    rng = np.random.Generator(np.random.Philox(key=[seed, 7]))
+    return tuple(lift(dyadic(rng, (*s, 1))) for s in shapes)
+
+
 def products(a: Sequence[Array], b: Sequence[Array]) -> Array:
     """All products of corresponding entries: (entries of all arrays, points)."""
     rows = [(x * y).reshape(-1, max(x.shape[-1], y.shape[-1])) for x, y in zip(a, b, strict=True)]
+    if len(rows) == 1:
+        return rows[0]
     points = max((r.shape[-1] for r in rows), default=1)
-    return np.concatenate([zeros((0, points)), *(np.broadcast_to(r, (len(r), points)) for r in rows)])
+    return np.concatenate([zeros((0, points)), *(widened(r, points) for r in rows)])
 
 
 def column_sums(rows: Array) -> Array:
-    return np.asarray(rows.sum(axis=0), dtype=object) if len(rows) else zeros(rows.shape[1:])
+    if len(rows) < 2:
+        return rows[0] if len(rows) else zeros(rows.shape[1:])
+    return np.asarray(rows.sum(axis=0), dtype=object)
 
 
 def inner(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, Array]:
@@ -41,19 +54,23 @@ def inner(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, Array]:
     return column_sums(rows), column_sums(np.abs(rows))
 
 
+_is_finite = np.frompyfunc(arb.is_finite, 1, 1)
+
+
 def finite(arrays: Sequence[Array], points: int) -> Array:
     """Per point: whether every entry is finite."""
     ok = np.ones(points, dtype=bool)
-    is_finite = np.frompyfunc(arb.is_finite, 1, 1)
     for x in arrays:
         if x.size:
-            ok &= np.broadcast_to(np.asarray(is_finite(x), dtype=bool).reshape(-1, x.shape[-1]).all(axis=0), ok.shape)
+            told = np.asarray(_is_finite(x), dtype=bool)
+            if not told.all():
+                ok &= told.reshape(-1, x.shape[-1]).all(axis=0)
     return ok
 
 
 def full(arrays: Sequence[Array], points: int) -> list[Array]:
     """Constant results (points axis 1) repeated for every point."""
-    return [np.broadcast_to(x, (*x.shape[:-1], points)) for x in arrays]
+    return [widened(x, points) for x in arrays]
 
 
 def take(arrays: Sequence[Array], index: Array | slice) -> list[Array]:
@@ -75,7 +92,7 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
         for i, t in zip(problem.wrt, d, strict=True):
             ins[i] = t
         return full(_moved(problem, x, ins, widen), points)
-    sizes = [int(np.prod(x[i].shape[:-1])) for i in problem.wrt]
+    sizes = [math.prod(x[i].shape[:-1]) for i in problem.wrt]
     n = sum(sizes)
     if n == 0:
         return [zeros(x[i].shape) for i in problem.wrt]
