@@ -77,8 +77,15 @@ def take(arrays: Sequence[Array], index: Array | slice) -> list[Array]:
     return [x[..., index] for x in arrays]
 
 
+def is_entrywise(problem: DerivativeProblem) -> bool:
+    """Whether the forward map is known to work entry by entry."""
+    return bool(getattr(problem.forward, "entrywise", False))
+
+
 def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: float = 0.0) -> list[Array]:
-    """All entries of `J^T w` (or `J v`) at every point, in one dual pass (mode "vjp": over points times entries).
+    """All entries of `J^T w` (or `J v`) at every point, in one dual pass.
+
+    In mode "vjp" it runs over points times entries, or over points times inputs where the Jacobians are diagonal.
 
     Args:
         x, d: balls (integers as they are), shape + points.
@@ -96,6 +103,9 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
     n = sum(sizes)
     if n == 0:
         return [zeros(x[i].shape) for i in problem.wrt]
+    given = [widened(a, points) for a in x]
+    if is_entrywise(problem):
+        return _diagonals(problem, given, d, points, widen)
     # column k * points + p holds point p moving along entry k; the values are computed once
     start = 0
     for i, size in zip(problem.wrt, sizes, strict=True):
@@ -103,15 +113,31 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
         unit[np.arange(size), start + np.arange(size)] = arb(1)
         ins[i] = unit.reshape((*x[i].shape[:-1], n * points))
         start += size
-    given = [np.broadcast_to(a, (*a.shape[:-1], points)) for a in x]
     moved = _moved(problem, given, ins, widen)
-    weights = [spread(np.broadcast_to(w, (*w.shape[:-1], points)), n * points) for w in d]
+    weights = [spread(widened(w, points), n * points) for w in d]
     entries = np.broadcast_to(column_sums(products(weights, moved)), (n * points,)).reshape(n, points)
     out, start = [], 0
     for i, size in zip(problem.wrt, sizes, strict=True):
         out.append(entries[start : start + size].reshape((*x[i].shape[:-1], points)))
         start += size
     return out
+
+
+def _diagonals(problem: DerivativeProblem, x: list[Array], d: list[Array], points: int, widen: float) -> list[Array]:
+    """`J^T w` where J is diagonal: each input moves with all its entries at once."""
+    k = len(problem.wrt)
+    ins: list[Array | None] = [None] * len(x)
+    for j, i in enumerate(problem.wrt):
+        unit = zeros((*x[i].shape[:-1], k, points))
+        unit[..., j, :] = arb(1)
+        ins[i] = unit.reshape((*x[i].shape[:-1], k * points))
+    moved = _moved(problem, x, ins, widen)
+    terms = [spread(widened(w, points), k * points) * t for w, t in zip(d, moved, strict=True)]
+    entries = terms[0]
+    for term in terms[1:]:
+        entries = entries + term
+    entries = widened(entries, k * points)
+    return [entries[..., j * points : (j + 1) * points] for j in range(k)]
 
 
 def _moved(problem: DerivativeProblem, x: list[Array], ins: list[Array | None], widen: float) -> list[Array]:

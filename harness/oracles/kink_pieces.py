@@ -11,6 +11,7 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
+from backprove.harness.oracles.ball_vectors import is_entrywise
 from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, finite, full, vector
 from backprove.harness.systems.ball_arrays import lift
 from backprove.harness.systems.ball_truth import Undecided
@@ -29,7 +30,7 @@ STEEP = 2.0**40
 """Slopes beyond this multiple of the directions may diverge: nothing is accepted before that is looked into."""
 SAME = 1e-12
 """Relative distance up to which a value is a piece, or between two."""
-FEW_PIECES = 8
+FEW_PIECES = 48
 """So many pieces are tried two by two before a linear program is set up."""
 CLOSER = 0.01
 """Share of its distance from a separating plane by which a value must come closer for a piece to count as progress."""
@@ -323,6 +324,8 @@ class _TouchSpy:
         outer = self
 
         class Forward:
+            entrywise = is_entrywise(problem)
+
             def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
                 return problem.forward.balls(inputs, widen)
 

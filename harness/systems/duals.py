@@ -67,6 +67,7 @@ def _abs_slope(a: arb) -> arb:
 _NARROW = arb(2) ** -90
 _WHOLE = arb(0, 1)
 _NOTHING = zeros(())
+_NEG = bf.SMOOTH["neg"]
 
 
 def _same(a: arb, b: arb) -> bool:
@@ -205,6 +206,8 @@ class DualBalls(Balls):
 
     def _smooth(self, f: bf.Smooth, x: Dual) -> Dual:
         y = pointwise(f.value, x.v)
+        if f is _NEG and x.t is not None:
+            return Dual(y, pointwise(np.negative, x.t))
         return Dual(y) if x.t is None else Dual(y, _scaled(pointwise(f.slope, x.v, y), x.t))
 
     def _piecewise(self, name: str, x: Dual) -> Dual:
