@@ -10,6 +10,7 @@ import math
 import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,4 +106,9 @@ def last_uses(program: Program) -> list[list[int]]:
 
 def _var_of(program: Program, slot: int) -> Var:
     value = program.constants[slot]
-    return Var(slot, value.shape, value.dtype.name)
+    return Var(slot, value.shape, _name_of(value.dtype))
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return dtype.name
