@@ -6,6 +6,7 @@ share their primal pass.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,22 @@ def merge(programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> tu
     return merged.without_dead_code(), where
 
 
+_TOGETHER: dict[tuple[int, ...], tuple[Program, list[slice]] | None] = {}
+
+
+def together(programs: Sequence[Program]) -> tuple[Program, list[slice]] | None:
+    """`merge` of programs of the same arguments, made once and dropped with them; None where they cannot be merged."""
+    key = tuple(id(p) for p in programs)
+    if key not in _TOGETHER:
+        try:
+            _TOGETHER[key] = merge(programs, [range(len(p.inputs)) for p in programs])
+        except ValueError:
+            _TOGETHER[key] = None
+        for p in programs:
+            weakref.finalize(p, _TOGETHER.pop, key, None)
+    return _TOGETHER[key]
+
+
 class _Slots:
     """Equations so far, each distinct one once."""
 
@@ -90,7 +107,8 @@ class _Slots:
             elif inner_programs(e):
                 outs = self._append(e, ins)
             else:
-                key = (e.primitive, repr(sorted(e.params.items())), tuple(v.slot for v in ins), _types(e.outputs))
+                params = repr(sorted(e.params.items())) if e.params else ""
+                key = (e.primitive, params, tuple(v.slot for v in ins), _types(e.outputs))
                 if key not in self._of_equation:
                     self._of_equation[key] = self._append(e, ins)
                 outs = self._of_equation[key]
