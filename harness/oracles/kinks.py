@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from backprove.harness.oracles.ball_vectors import dyadic, finite, full, take
 from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, Outcome, Status
-from backprove.harness.oracles.kink_pieces import STEP_BITS, Search, TooWide, numbers, slopes
+from backprove.harness.oracles.kink_pieces import PRECISION, STEP_BITS, Search, TooWide, numbers, slopes
 from backprove.harness.systems.ball_truth import Undecided
 
 Array = NDArray[Any]
 
 FIRST_DIRECTIONS = 24
+FIRST_PRECISION = 400
+"""In place of `PRECISION` for the first look, which only accepts."""
 MAX_ROUNDS = 24
 MAX_ENTRIES = 48
 """Points with more differentiated entries than this are not examined at kinks."""
@@ -68,11 +70,25 @@ def _examine(search: Search, look: _Look | None, x: list[Array], d: list[Array])
         return Outcome(Status.KINK_AGREES)
     if search.size > MAX_ENTRIES:
         return Outcome(Status.UNEXAMINED, note=f"a kink with {search.size} entries")
+    if look is not None and _accepts(search, look):
+        return Outcome(Status.KINK_AGREES)
     try:
-        return _judge(search, look, x, d)
+        return _judge(Search(search.problem, x, d), x, d)
     except TooWide:
         # heavy cancellation next to the kink: twice the digits, and enough to sink below what counts
-        return _judge(Search(search.problem, x, d, least=2 * NEGLIGIBLE_BITS), None, x, d)
+        return _judge(Search(search.problem, x, d, least=2 * NEGLIGIBLE_BITS), x, d)
+
+
+def _accepts(search: Search, look: _Look) -> bool:
+    """Whether the first look is enough: every direction has its piece, no slope is steep, the value is in the hull."""
+    if not finite(look.rule, 1)[0] or any(s is None for s in look.slopes):
+        return False
+    value = numbers(v for r in look.rule for v in r.ravel())
+    try:
+        search.add(_first_directions(search.size), look.slopes)
+        return not search.too_wide(look.rule, value) and search.moderate() and search.distance(value)[0] <= INSIDE
+    except Undecided:
+        return False
 
 
 def _first_directions(entries: int) -> Array:
@@ -87,7 +103,7 @@ def _first_looks(problem: DerivativeProblem, searches: Sequence[Search]) -> Sequ
         return nothing
     first = _first_directions(searches[0].size)
     k = len(first)
-    ctx.prec = max(s.precision for s in searches)
+    ctx.prec = max(s.precision for s in searches) - PRECISION + FIRST_PRECISION
     x, d = (
         [np.concatenate(a, axis=-1) for a in zip(*(getattr(s, name) for s in searches), strict=True)] for name in "xd"
     )
@@ -100,10 +116,10 @@ def _first_looks(problem: DerivativeProblem, searches: Sequence[Search]) -> Sequ
     return [_Look(take(rule, slice(i, i + 1)), found[k * i : k * i + k]) for i in range(len(searches))]
 
 
-def _judge(search: Search, look: _Look | None, x: list[Array], d: list[Array]) -> Outcome:
+def _judge(search: Search, x: list[Array], d: list[Array]) -> Outcome:
     problem = search.problem
     ctx.prec = search.precision
-    rule = look.rule if look is not None else full(problem.rule.balls([*search.x, *search.d]), 1)
+    rule = full(problem.rule.balls([*search.x, *search.d]), 1)
     defined = all(finite([r], 1)[0] for r in rule)
     shapes = [r.shape[:-1] for r in rule]
     value = numbers(v for r in rule for v in r.ravel()) if defined else None
@@ -115,7 +131,7 @@ def _judge(search: Search, look: _Look | None, x: list[Array], d: list[Array]) -
                     return _refusal(a, k, shapes, float(p.mid()), (float(q.mid()),) * 2)
         return Outcome(Status.KINK_AGREES)
     first = _first_directions(search.size)
-    search.add(first, look.slopes if look is not None else None)
+    search.add(first)
     if value is not None and search.too_wide(rule, value):
         raise TooWide("the enclosure of the rule's value at a kink is too wide")
     if search.pieces and value is not None and search.moderate() and search.distance(value)[0] <= INSIDE:
