@@ -201,7 +201,14 @@ class BoundEquality(BoundSides):
         left, right = values
         points = balls[0].shape[-1] if balls else 1
         out: list[Outcome | None] = []
-        for p in range(points):
+        clear = np.ones(points, dtype=bool)
+        for u, v in zip(left, right, strict=True):
+            if u.dtype == object and u.size:
+                clear &= np.asarray(_CLEAR(u, v), dtype=bool).reshape(-1, points).all(axis=0)
+        for p, agrees in enumerate(clear.tolist()):
+            if agrees:
+                out.append(Outcome(Status.AGREES))
+                continue
             verdict: Outcome | None = Outcome(Status.AGREES)
             for a, (u, v) in enumerate(zip(left, right, strict=True)):
                 if u.dtype != object:
@@ -279,13 +286,29 @@ def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb,
     )
 
 
+def _clearly(a: arb, b: arb) -> bool:
+    """A cheap sign that `_agree` says True: both known to 2**-72 of themselves, and near each other."""
+    return bool(
+        a.rel_accuracy_bits() > _CLEAR_BITS
+        and b.rel_accuracy_bits() > _CLEAR_BITS
+        and a.overlaps(b)
+        and a.is_finite()
+        and b.is_finite()
+    )
+
+
+_CLEAR_BITS = 72
+_CLEAR = np.frompyfunc(_clearly, 2, 1)
+_CLOSE = arb(2) ** -70
+
+
 def _agree(a: arb, b: arb) -> bool | None:
     if not (a.is_finite() and b.is_finite()):
         return None
     if not a.overlaps(b):
         return False
     radius = (a - b).rad()
-    if radius <= (abs(a) + abs(b)).abs_lower() * arb(2) ** -70:
+    if radius <= (abs(a) + abs(b)).abs_lower() * _CLOSE:
         return True
     # both are zero, or cancel to zero: agreement to an absolute 2**-(precision/2)
     return True if a.contains(0) and b.contains(0) and radius < arb(2) ** -(ctx.prec // 2) else None

@@ -15,7 +15,8 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Unsupported
 from backprove.harness.execution import call_points
-from backprove.harness.function import JAX, Function, Signature, shapes_of
+from backprove.harness.function import JAX, Function, ProgramOnBalls, Signature, shapes_of
+from backprove.harness.merge import together
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
 from backprove.harness.program import Program
@@ -100,6 +101,16 @@ class BoundSides:
         found = [s.function.exact(self.signature) for s in self.sides]
         return None if any(f is None for f in found) else [f for f in found if f is not None]
 
+    @staticmethod
+    def _in_balls(sides: Sequence[ExactFunction], balls: list[Array]) -> list[list[Array]]:
+        """The values of every side; what they have in common is computed once."""
+        programs = [s.program for s in sides if isinstance(s, ProgramOnBalls)]
+        found = together(programs) if len(programs) == len(sides) > 1 else None
+        if found is None:
+            return [s.balls(balls) for s in sides]
+        outputs = ProgramOnBalls(found[0]).balls(balls)
+        return [outputs[w] for w in found[1]]
+
     def over_reals(
         self, inputs: list[Array], index: Array, judge: Callable[[list[Array], list[list[Array]]], list[Outcome | None]]
     ) -> list[Outcome]:
@@ -117,7 +128,7 @@ class BoundSides:
                     continue
                 balls = [lift(a) if a.dtype.kind == "f" else a for a in take(inputs, group)]
                 try:
-                    values = [full(s.balls(balls), group.size) for s in self.exact_sides]
+                    values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
                 except Undecided as why:
                     if group.size == 1:
                         out[int(group[0])] = Outcome(Status.UNDECIDED, note=str(why))

@@ -59,6 +59,7 @@ FORMATS: dict[str, FloatFormat] = {
 
 
 @cache
+@cache
 def is_float(dtype: Any) -> bool:
     """Whether `dtype` (name or dtype) is one of the four formats under test."""
     return str(np.dtype(dtype)) in FORMATS

@@ -24,6 +24,7 @@ from backprove.harness.program import Program, trace
 from backprove.harness.renamed import Traces
 from backprove.harness.systems.balls import Balls, Undecided
 from backprove.harness.systems.duals import Dual, DualBalls
+from backprove.harness.systems.entrywise import works_entrywise
 
 Array = NDArray[Any]
 Signature = tuple[tuple[tuple[int, ...], str], ...]
@@ -174,6 +175,10 @@ class ProgramOnBalls:
             elif e.primitive != "stop_gradient":
                 live |= {v.slot for v in e.inputs if v.dtype in FORMATS}
         return frozenset(found)
+
+    @cached_property
+    def entrywise(self) -> bool:
+        return works_entrywise(self.program)
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
         return evaluate(self.program, Balls(widen), *map(_ball_input, inputs))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backprove.harness.dtypes import FloatFormat
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination
-from backprove.harness.oracles.conditioning import forced_error
+from backprove.harness.oracles.conditioning import floats, forced_error
 from backprove.harness.oracles.exact import DerivativeProblem, Status
 from backprove.harness.rounding import any_entry, largest
 
@@ -40,7 +40,8 @@ def grade(
     if not good:
         return
     try:
-        graded = forced_error(problem, [a[..., good] for a in x], [a[..., good] for a in d], form)
+        known = _known(seen, good, result)
+        graded = forced_error(problem, [a[..., good] for a in x], [a[..., good] for a in d], form, known)
     except UnsupportedPrimitive:
         return
     if graded is None:
@@ -54,3 +55,16 @@ def grade(
         worst = np.maximum(worst, largest([factor], len(good)))
         lost |= any_entry([judged & (off >= np.abs(value)) & (factor > 16)], len(good))
     seen.factor[good], seen.lost[good] = worst, lost
+
+
+def _known(seen: Examination, good: list[int], result: list[Array]) -> list[Array]:
+    """The derivative at the points of `good` as the exact layer found it: where the rule agrees, the rule's value."""
+    each = [o.rule if (o := seen.outcomes[i]) is not None else None for i in good]
+    out = []
+    for k, r in enumerate(result):
+        values = np.full((*r.shape[:-1], len(good)), np.nan)
+        have = [j for j, rule in enumerate(each) if rule is not None]
+        if have:
+            values[..., have] = floats(np.stack([rule[k] for rule in each if rule is not None], axis=-1))
+        out.append(values)
+    return out

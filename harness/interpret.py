@@ -10,6 +10,7 @@ import math
 import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,11 +35,14 @@ def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
     steps = plan(program)
     env: dict[int, Any] = dict(steps.constants(program, system))
     env.update(zip((v.slot for v in program.inputs), inputs, strict=True))
-    last = steps.last
-    for i, equation in enumerate(program.equations):
-        outputs = system.apply(equation, [env[v.slot] for v in equation.inputs])
-        env.update(zip((v.slot for v in equation.outputs), outputs, strict=True))
-        for slot in last[i]:
+    apply = system.apply
+    for equation, sources, targets, unneeded in steps.steps:
+        outputs = apply(equation, [env[s] for s in sources])
+        if len(targets) == 1:
+            (env[targets[0]],) = outputs
+        else:
+            env.update(zip(targets, outputs, strict=True))
+        for slot in unneeded:
             env.pop(slot, None)
     return [env[v.slot] for v in program.outputs]
 
@@ -49,10 +53,12 @@ class Plan:
 
     Attributes:
         last: for each equation the slots that nothing later needs.
+        steps: the equations with the slots that they read, those that they write, and `last`.
         largest: entries per point of the largest value, at least 1.
     """
 
     last: list[list[int]]
+    steps: list[tuple[Equation, tuple[int, ...], tuple[int, ...], list[int]]]
     largest: int
     _constants: dict[Hashable, dict[int, Any]] = field(default_factory=dict)
 
@@ -76,7 +82,12 @@ def plan(program: Program) -> Plan:
     if found is None:
         variables = [*program.inputs, *(v for e in program.equations for v in e.outputs)]
         largest = max((math.prod(v.shape) for v in variables), default=1)
-        found = _PLANS[id(program)] = Plan(last_uses(program), max(largest, 1))
+        last = last_uses(program)
+        steps = [
+            (e, tuple(v.slot for v in e.inputs), tuple(v.slot for v in e.outputs), unneeded)
+            for e, unneeded in zip(program.equations, last, strict=True)
+        ]
+        found = _PLANS[id(program)] = Plan(last, steps, max(largest, 1))
         weakref.finalize(program, _PLANS.pop, id(program), None)
     return found
 
@@ -95,4 +106,9 @@ def last_uses(program: Program) -> list[list[int]]:
 
 def _var_of(program: Program, slot: int) -> Var:
     value = program.constants[slot]
-    return Var(slot, value.shape, value.dtype.name)
+    return Var(slot, value.shape, _name_of(value.dtype))
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return dtype.name

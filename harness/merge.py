@@ -107,7 +107,8 @@ class _Slots:
             elif inner_programs(e):
                 outs = self._append(e, ins)
             else:
-                key = (e.primitive, repr(sorted(e.params.items())), tuple(v.slot for v in ins), _types(e.outputs))
+                params = repr(sorted(e.params.items())) if e.params else ""
+                key = (e.primitive, params, tuple(v.slot for v in ins), _types(e.outputs))
                 if key not in self._of_equation:
                     self._of_equation[key] = self._append(e, ins)
                 outs = self._of_equation[key]

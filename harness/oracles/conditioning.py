@@ -19,37 +19,79 @@ from backprove.harness.systems.balls import Undecided, lift
 
 Array = NDArray[Any]
 
+PRECISION = 192
+KNOWN_BITS = 90
+"""An enclosure of so many bits gives the float64 value."""
+
+
+def floats(enclosures: Array) -> Array:
+    """The float64 values of enclosures; NaN where they are too wide to tell."""
+    return np.asarray(_FLOAT(enclosures), dtype=np.float64)
+
+
+def _float(b: arb) -> float:
+    return float(b.mid()) if b.rel_accuracy_bits() > KNOWN_BITS and b.is_finite() else np.nan
+
+
+_FLOAT = np.frompyfunc(_float, 1, 1)
+_CENTRE = np.frompyfunc(lambda b: float(b.mid()) if b.is_finite() else np.nan, 1, 1)
+_RADIUS = np.frompyfunc(lambda b: float(b.rad()) if b.is_finite() else np.inf, 1, 1)
+
 
 def forced_error(
-    problem: DerivativeProblem, x: Sequence[Array], d: Sequence[Array], form: FloatFormat
+    problem: DerivativeProblem,
+    x: Sequence[Array],
+    d: Sequence[Array],
+    form: FloatFormat,
+    known: Sequence[Array] | None = None,
 ) -> list[tuple[Array, Array]] | None:
     """Exact derivative and forced error, entry by entry.
 
     Args:
         x, d: inputs and directions, shape + points.
+        known: the derivative as far as it is known, like the values returned; NaN elsewhere.
 
     Returns:
         One (value, error) pair of float64 arrays (shape + points) per output of the rule; None where the derivative is
         not decided. The error is infinite where the hull is unbounded.
     """
-    ctx.prec = 192
+    ctx.prec = PRECISION
 
     def blur(a: Array) -> Array:
         if a.dtype.kind != "f":
             return a
         out = np.empty(a.shape, dtype=object)
-        for i, v in enumerate(a.ravel().tolist()):
-            out.ravel()[i] = arb(v, abs(v) * form.u)
+        out.reshape(-1)[:] = [arb(v, abs(v) * form.u) for v in a.ravel().tolist()]
         return out
 
     try:
-        value = vector(problem, [lift(a) if a.dtype.kind == "f" else a for a in x], [lift(a) for a in d])
+        value = _values(problem, x, d, known)
         hull = vector(problem, [blur(a) for a in x], [blur(a) for a in d], form.u)
     except Undecided:
         return None
-    out = []
-    for v, h in zip(value, hull, strict=True):
-        centre = np.vectorize(lambda b: float(b.mid()) if b.is_finite() else np.nan, otypes=[float])(v)
-        radius = np.vectorize(lambda b: float(b.rad()) if b.is_finite() else np.inf, otypes=[float])(h)
-        out.append((centre, radius))
+    return [(v, np.asarray(_RADIUS(h), dtype=np.float64)) for v, h in zip(value, hull, strict=True)]
+
+
+def _values(
+    problem: DerivativeProblem, x: Sequence[Array], d: Sequence[Array], known: Sequence[Array] | None
+) -> list[Array]:
+    """The derivative, computed at the points where it is not known."""
+
+    def at(index: Array) -> list[Array]:
+        here = [lift(a[..., index]) if a.dtype.kind == "f" else a[..., index] for a in x]
+        return [
+            np.asarray(_CENTRE(v), dtype=np.float64) for v in vector(problem, here, [lift(a[..., index]) for a in d])
+        ]
+
+    points = max(a.shape[-1] for a in (*x, *d))
+    if known is None:
+        return at(np.arange(points))
+    out = list(known)
+    missing = np.zeros(points, dtype=bool)
+    for v in out:
+        missing |= np.isnan(v).reshape(-1, points).any(axis=0)
+    index = np.flatnonzero(missing)
+    if index.size:
+        for v, found in zip(out, at(index), strict=True):
+            v[..., index] = found
     return out

@@ -10,8 +10,8 @@ by the dtype's unit roundoff.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.oracles.ball_vectors import dyadic, finite, full, inner, take, vector
+from backprove.harness.oracles.ball_vectors import dyadic, finite, full, inner, random_direction, take, vector
 from backprove.harness.systems.ball_arrays import lift
 from backprove.harness.systems.ball_truth import Undecided
 
@@ -101,6 +101,7 @@ class Outcome:
         got_value, expected_value: the same as floats (expected: (low, high) at a kink).
         note: why, where nothing could be decided.
         oracle: what the rule was held against.
+        rule: enclosures of the rule's value, one array per output, where it agrees.
     """
 
     status: Status
@@ -113,6 +114,7 @@ class Outcome:
     expected_value: float | tuple[float, float] | None = None
     note: str = ""
     oracle: str = "dual balls"
+    rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ class DerivativeProblem:
 
 Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]
 """Judges one point (points axis of size 1)."""
+KinkOracle = Callable[[DerivativeProblem, list[Array], list[Array]], Iterator[Outcome]]
+"""Judges the points one after the other, each when it is asked for."""
 
 
 def within_reach(a: Array) -> bool:
@@ -151,12 +155,12 @@ class ExactLayer:
 
     Args:
         seed: of the random test directions.
-        kinks: called for a point where the forward map has a kink, a tie or no finite derivative.
+        kinks: called for the points where the forward map has a kink, a tie or no finite derivative.
         second: called for a point that dual balls leave undecided, or cannot run.
     """
 
     seed: int = 0
-    kinks: Oracle | None = None
+    kinks: KinkOracle | None = None
     second: Oracle | None = None
     precisions: tuple[int, ...] = PRECISIONS
     kink_budget: int = 10**9
@@ -200,14 +204,16 @@ class ExactLayer:
                 return
             todo = [(int(index[0]), str(trouble))]
         last = level + 1 == len(self.precisions)
-        rest = []
+        rest, kinks = [], []
         for i, why in todo:
             if why == "kink":
-                out[i] = self._kink(problem, take(inputs, slice(i, i + 1)), take(directions, slice(i, i + 1)))
+                kinks.append(i)
             elif last:
                 out[i] = self._ask_second(problem, inputs, directions, i, why)
             else:
                 rest.append(i)
+        if kinks:
+            self._examine_kinks(problem, inputs, directions, kinks, out)
         if rest:
             self._derivative(problem, inputs, directions, np.array(rest), out, level + 1)
 
@@ -222,17 +228,26 @@ class ExactLayer:
                     return outcome
         return Outcome(Status.UNDECIDED, note=why)
 
-    def _kink(self, problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
-        if self.kinks is None or self.kink_budget <= 0:
-            return Outcome(Status.UNEXAMINED)
-        self.kink_budget -= 1
-        try:
-            outcome = self.kinks(problem, x, d)
-        except Undecided as why:
-            return Outcome(Status.UNDECIDED, note=str(why))
-        if outcome.status.refused:
-            self.kink_budget = 0  # one refusal is enough, and a refusal is the dearest answer
-        return outcome
+    def _examine_kinks(
+        self,
+        problem: DerivativeProblem,
+        inputs: list[Array],
+        directions: list[Array],
+        kinks: list[int],
+        out: list[Outcome | None],
+    ) -> None:
+        for i in kinks:
+            out[i] = Outcome(Status.UNEXAMINED)
+        some = kinks[: max(self.kink_budget, 0)]
+        if self.kinks is None or not some:
+            return
+        index = np.array(some)
+        for i, outcome in zip(some, self.kinks(problem, take(inputs, index), take(directions, index)), strict=True):
+            self.kink_budget -= 1
+            out[i] = outcome
+            if outcome.status.refused:
+                self.kink_budget = 0  # one refusal is enough, and a refusal is the dearest answer
+                return
 
     def _compare(
         self, problem: DerivativeProblem, x: list[Array], d: list[Array], index: Array, out: list[Outcome | None]
@@ -241,10 +256,8 @@ class ExactLayer:
         n = len(index)
         balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
         given = [lift(a) for a in d]
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, 7]))
         if problem.mode == "vjp":
-            test = [lift(dyadic(rng, (*balls[i].shape[:-1], 1))) for i in problem.wrt]
-            tangents = full(test, n)
+            tangents = full(random_direction(self.seed, tuple(balls[i].shape[:-1] for i in problem.wrt)), n)
         else:
             tangents = given
         ins: list[Array | None] = [None] * len(x)
@@ -253,8 +266,9 @@ class ExactLayer:
         values, moved, touched = problem.forward.duals(balls, ins)
         values, moved = full(values, n), full(moved, n)
         if problem.mode == "jvp":
-            test = [lift(dyadic(rng, (*v.shape[:-1], 1))) for v in values]
-        cotangents = given if problem.mode == "vjp" else full(test, n)
+            cotangents = full(random_direction(self.seed, tuple(v.shape[:-1] for v in values)), n)
+        else:
+            cotangents = given
         inside, smooth = finite(values, n), finite(moved, n) & ~touched
         rule = full(self._rule(problem, balls, given), n)
         defined = finite(rule, n)
@@ -264,15 +278,15 @@ class ExactLayer:
         size = size_left + size_right
         todo: list[tuple[int, str]] = []
         separated: list[int] = []
-        for k in range(n):
-            i = int(index[k])
-            if not inside[k]:
+        told = zip(index.tolist(), inside.tolist(), smooth.tolist(), defined.tolist(), strict=True)
+        for k, (i, is_inside, is_smooth, is_defined) in enumerate(told):
+            if not is_inside:
                 out[i] = Outcome(Status.OUTSIDE)
-            elif not smooth[k]:
+            elif not is_smooth:
                 todo.append((i, "kink"))
-            elif not defined[k] and ctx.prec < self.precisions[-1]:
+            elif not is_defined and ctx.prec < self.precisions[-1]:
                 todo.append((i, "the rule has no value at this precision"))
-            elif not defined[k]:
+            elif not is_defined:
                 # an exponential of something huge leaves the range of the balls: that is no division by zero
                 huge = not all(within_reach(a[..., k : k + 1]) for a in x)
                 out[i] = (
@@ -285,9 +299,11 @@ class ExactLayer:
                 if verdict is None:
                     todo.append((i, "the enclosures are too wide"))
                 elif verdict:
-                    out[i] = Outcome(Status.AGREES)
+                    out[i] = Outcome(Status.AGREES, rule=tuple(r[..., k] for r in rule))
                 else:
                     separated.append(k)
+        if not separated:
+            return todo
         entries = sum(int(np.prod(balls[i].shape[:-1])) for i in problem.wrt)
         at_once = max(1, REFUSED_COLUMNS // max(entries, 1))
         for start in range(0, len(separated), at_once):
@@ -345,13 +361,16 @@ def _localise(every: Sequence[list[Any]], gap: arb) -> Outcome:
     )
 
 
+_CLOSE, _NEGLIGIBLE = arb(2) ** -AGREEMENT_BITS, arb(2) ** -NEGLIGIBLE_BITS
+
+
 def _judge(left: arb, right: arb, size: arb) -> bool | None:
     """True: agree; False: separated; None: not decided at this precision."""
     if not left.overlaps(right):
         return False
     radius = (left - right).rad()
-    if size.is_zero() or radius <= size.abs_lower() * arb(2) ** -AGREEMENT_BITS:
+    if size.is_zero() or radius <= size.abs_lower() * _CLOSE:
         return True
-    if size < arb(2) ** -NEGLIGIBLE_BITS:
+    if size < _NEGLIGIBLE:
         return True
     return None

@@ -11,6 +11,7 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
+from backprove.harness.oracles.ball_vectors import is_entrywise
 from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, finite, full, vector
 from backprove.harness.systems.ball_arrays import lift
 from backprove.harness.systems.ball_truth import Undecided
@@ -27,6 +28,10 @@ PAIRS = 48
 """Pairs of pieces between which further ones are sought at once."""
 STEEP = 2.0**40
 """Slopes beyond this multiple of the directions may diverge: nothing is accepted before that is looked into."""
+SAME = 1e-12
+"""Relative distance up to which a value is a piece, or between two."""
+FEW_PIECES = 48
+"""So many pieces are tried two by two before a linear program is set up."""
 CLOSER = 0.01
 """Share of its distance from a separating plane by which a value must come closer for a piece to count as progress."""
 
@@ -38,18 +43,45 @@ class _Piece:
     """The derivative's entries on that piece, as floats."""
 
 
+_NEGLIGIBLE, _DIGITS, _CHANGE = arb(2) ** -NEGLIGIBLE_BITS, arb(2) ** -40, arb(2) ** -20
+
+
 class TooWide(Undecided):
     """An enclosure next to a kink has too few digits at this precision."""
 
 
 def negligible(v: arb) -> bool:
     """Below 2**-1500: zero for every format."""
-    return bool(v.abs_upper() < arb(2) ** -NEGLIGIBLE_BITS)
+    return bool(v.abs_upper() < _NEGLIGIBLE)
 
 
 def numbers(balls: Iterable[arb]) -> Array:
     """Midpoints as floats; what is negligible is zero."""
     return np.array([0.0 if negligible(v) else float(v.mid()) for v in balls])
+
+
+def slopes(problem: DerivativeProblem, moved: list[Array], given: list[Array]) -> list[Array | None]:
+    """Entries of `J^T w` (or `J v`) at every point; None where that is a kink again, or outside the domain.
+
+    Raises:
+        Undecided: where some point is.
+    """
+    k = moved[0].shape[-1]
+    spy = _TouchSpy(problem)
+    out = vector(spy.problem, moved, given)
+    flat = np.concatenate([a.reshape(-1, k) for a in out])
+    usable = finite([flat], k) & ~spy.touched.reshape(-1, k).any(axis=0)
+    return [flat[:, c] if usable[c] else None for c in range(k)]
+
+
+def _between_two(pieces: Array, value: Array, scale: Array) -> bool:
+    """Whether `value` lies on a segment between two of the columns."""
+    a, value = pieces / scale[:, None], value / scale
+    i, j = np.triu_indices(a.shape[1], 1)
+    way, gap = a[:, j] - a[:, i], value[:, None] - a[:, i]
+    with np.errstate(all="ignore"):
+        share = np.clip((way * gap).sum(axis=0) / (way * way).sum(axis=0), 0.0, 1.0)
+        return bool((np.abs(gap - share * way) <= SAME).all(axis=0).any())
 
 
 def _distance(pieces: Array, value: Array) -> tuple[float, Array]:
@@ -117,21 +149,24 @@ class Search:
         """Relative distance of `value` from the hull of the pieces, and the normal of a separating hyperplane."""
         pieces = np.stack([p.derivative for p in self.pieces], axis=1)
         scale = self.scale(value)
-        if (np.abs(pieces - value[:, None]) <= 1e-12 * scale[:, None]).all(axis=0).any():
+        if (np.abs(pieces - value[:, None]) <= SAME * scale[:, None]).all(axis=0).any():
+            return 0.0, np.zeros(value.size)
+        if pieces.shape[1] <= FEW_PIECES and _between_two(pieces, value, scale):
             return 0.0, np.zeros(value.size)
         residual, normal = _distance(pieces / scale[:, None], value / scale)
         return residual, normal / scale
 
-    def add(self, directions: Array) -> None:
-        """Differentiate next to the point in each direction."""
+    def add(self, directions: Array, known: Sequence[Array | None] | None = None) -> None:
+        """Differentiate next to the point in each direction, unless that is `known`."""
         if not len(directions):
             return
-        for direction, values in zip(directions, self.derivatives(directions, STEP_BITS), strict=True):
+        found = known if known is not None else self.derivatives(directions, STEP_BITS)
+        for direction, values in zip(directions, found, strict=True):
             if values is not None:
                 self.remember(direction, values)
 
     def remember(self, direction: Array, near: Array) -> None:
-        if any(v.rad() > v.abs_lower() * arb(2) ** -40 and not negligible(v) for v in near):
+        if any(v.rad() > v.abs_lower() * _DIGITS and not negligible(v) for v in near):
             raise TooWide("the enclosure of a derivative next to a kink is too wide")
         piece = _Piece(direction, numbers(near))
         if not any(np.array_equal(p.derivative, piece.derivative) for p in self.pieces):
@@ -145,12 +180,7 @@ class Search:
         start = 0
         for i in self.problem.wrt:
             n = self.x[i].size
-            shift = np.empty((n, k), dtype=object)
-            for row in range(n):
-                for column in range(k):
-                    shift[row, column] = (
-                        arb(float(directions[column][start + row] * self.magnitude[start + row])) * step
-                    )
+            shift = lift((directions[:, start : start + n] * self.magnitude[start : start + n]).T) * step
             out[i] = self.x[i] + shift.reshape((*self.x[i].shape[:-1], k))
             start += n
         return out
@@ -163,14 +193,10 @@ class Search:
         k = len(directions)
         moved = self.moved(directions, bits)
         given = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.d]
-        spy = _TouchSpy(self.problem)
         try:
-            out = vector(spy.problem, moved, given)
+            return slopes(self.problem, moved, given)
         except Undecided:
             return [None] * k if k == 1 else [self.derivatives(d[None], bits)[0] for d in directions]
-        flat = np.concatenate([a.reshape(-1, k) for a in out])
-        usable = finite([flat], k) & ~spy.touched.reshape(-1, k).any(axis=0)
-        return [flat[:, c] if usable[c] else None for c in range(k)]
 
     def jumps(self, directions: Array) -> bool:
         """Whether the forward map itself differs between the directions: a jump has no slope."""
@@ -180,7 +206,7 @@ class Search:
             for row in full([out], len(directions))[0].reshape(-1, len(directions)):
                 for other in row[1:]:
                     gap = abs(row[0] - other)
-                    if gap > moved_by and gap > (abs(row[0]) + abs(other)) * arb(2) ** -20:
+                    if gap > moved_by and gap > (abs(row[0]) + abs(other)) * _CHANGE:
                         return True
         return False
 
@@ -195,7 +221,7 @@ class Search:
             if a is None or b is None:
                 continue
             for p, q in zip(a, b, strict=True):
-                if abs(p - q) > (abs(p) + scale) * arb(2) ** -20:
+                if abs(p - q) > (abs(p) + scale) * _CHANGE:
                     return True
         return False
 
@@ -298,6 +324,8 @@ class _TouchSpy:
         outer = self
 
         class Forward:
+            entrywise = is_entrywise(problem)
+
             def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
                 return problem.forward.balls(inputs, widen)
 

@@ -9,20 +9,24 @@ members of the generalized (Clarke) derivative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from flint import ctx
 from numpy.typing import NDArray
 
-from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, Outcome, Status, dyadic, finite, full
-from backprove.harness.oracles.kink_pieces import Search, TooWide, numbers
+from backprove.harness.oracles.ball_vectors import dyadic, finite, full, take
+from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, Outcome, Status
+from backprove.harness.oracles.kink_pieces import PRECISION, STEP_BITS, Search, TooWide, numbers, slopes
+from backprove.harness.systems.ball_truth import Undecided
 
 Array = NDArray[Any]
 
 FIRST_DIRECTIONS = 24
+FIRST_PRECISION = 400
+"""In place of `PRECISION` for the first look, which only accepts."""
 MAX_ROUNDS = 24
 MAX_ENTRIES = 48
 """Points with more differentiated entries than this are not examined at kinks."""
@@ -34,24 +38,82 @@ OUTSIDE = 1e-6
 """Relative residual above which it does not; between the two nothing is said."""
 
 
-def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Outcome:
-    """Judge the rule at one point where the forward map has a kink, a tie or no derivative.
+@dataclass
+class _Look:
+    """What all points of a batch are asked for at once: the rule's value, and slopes along the first directions."""
+
+    rule: list[Array]
+    slopes: list[Array | None]
+
+
+def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Iterator[Outcome]:
+    """Judge the rule at points where the forward map has a kink, a tie or no derivative: one after the other.
 
     Args:
         problem: rule and forward map.
-        x: inputs (floats as float64, integers as they are), points axis of size 1.
-        d: cotangents or tangents, points axis of size 1.
+        x: inputs (floats as float64, integers as they are), shape + points.
+        d: cotangents or tangents, shape + points.
     """
-    search = Search(problem, x, d)
+    points = max(a.shape[-1] for a in (*x, *d))
+    each = [([a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]) for i in range(points)]
+    searches = [Search(problem, *point) for point in each]
+    looks = _first_looks(problem, searches)
+    for search, look, point in zip(searches, looks, each, strict=True):
+        try:
+            yield _examine(search, look, *point)
+        except Undecided as why:
+            yield Outcome(Status.UNDECIDED, note=str(why))
+
+
+def _examine(search: Search, look: _Look | None, x: list[Array], d: list[Array]) -> Outcome:
     if search.size == 0:
         return Outcome(Status.KINK_AGREES)
     if search.size > MAX_ENTRIES:
         return Outcome(Status.UNEXAMINED, note=f"a kink with {search.size} entries")
+    if look is not None and _accepts(search, look):
+        return Outcome(Status.KINK_AGREES)
     try:
-        return _judge(search, x, d)
+        return _judge(Search(search.problem, x, d), x, d)
     except TooWide:
         # heavy cancellation next to the kink: twice the digits, and enough to sink below what counts
-        return _judge(Search(problem, x, d, least=2 * NEGLIGIBLE_BITS), x, d)
+        return _judge(Search(search.problem, x, d, least=2 * NEGLIGIBLE_BITS), x, d)
+
+
+def _accepts(search: Search, look: _Look) -> bool:
+    """Whether the first look is enough: every direction has its piece, no slope is steep, the value is in the hull."""
+    if not finite(look.rule, 1)[0] or any(s is None for s in look.slopes):
+        return False
+    value = numbers(v for r in look.rule for v in r.ravel())
+    try:
+        search.add(_first_directions(search.size), look.slopes)
+        return not search.too_wide(look.rule, value) and search.moderate() and search.distance(value)[0] <= INSIDE
+    except Undecided:
+        return False
+
+
+def _first_directions(entries: int) -> Array:
+    ramp, ones = np.arange(1.0, entries + 1) / entries, np.ones(entries)
+    return np.stack([ones, -ones, ramp, -ramp])
+
+
+def _first_looks(problem: DerivativeProblem, searches: Sequence[Search]) -> Sequence[_Look | None]:
+    """One look per search; none where a point must be looked at on its own."""
+    nothing = [None] * len(searches)
+    if problem.convention is not None or not 0 < searches[0].size <= MAX_ENTRIES:
+        return nothing
+    first = _first_directions(searches[0].size)
+    k = len(first)
+    ctx.prec = max(s.precision for s in searches) - PRECISION + FIRST_PRECISION
+    x, d = (
+        [np.concatenate(a, axis=-1) for a in zip(*(getattr(s, name) for s in searches), strict=True)] for name in "xd"
+    )
+    try:
+        rule = full(problem.rule.balls([*x, *d]), len(searches))
+        moved = zip(*(s.moved(first, STEP_BITS) for s in searches), strict=True)
+        found = slopes(problem, [np.concatenate(a, axis=-1) for a in moved], [np.repeat(a, k, axis=-1) for a in d])
+    except Undecided:
+        return nothing
+    return [_Look(take(rule, slice(i, i + 1)), found[k * i : k * i + k]) for i in range(len(searches))]
 
 
 def _judge(search: Search, x: list[Array], d: list[Array]) -> Outcome:
@@ -68,9 +130,7 @@ def _judge(search: Search, x: list[Array], d: list[Array]) -> Outcome:
                 if not p.overlaps(q):
                     return _refusal(a, k, shapes, float(p.mid()), (float(q.mid()),) * 2)
         return Outcome(Status.KINK_AGREES)
-    ramp = np.arange(1.0, search.size + 1) / search.size
-    ones = np.ones(search.size)
-    first = np.stack([ones, -ones, ramp, -ramp])
+    first = _first_directions(search.size)
     search.add(first)
     if value is not None and search.too_wide(rule, value):
         raise TooWide("the enclosure of the rule's value at a kink is too wide")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,14 @@ Array = NDArray[Any]
 
 def lift(values: Array) -> Array:
     """Floats or integers as exact balls, same shape."""
-    out = np.empty(np.shape(values), dtype=object)
-    flat = np.asarray(values).ravel()
-    cast: Callable[[Any], Any] = int if flat.dtype.kind in "iub" else float
-    out.ravel()[:] = [arb(cast(v)) for v in flat.tolist()] if flat.size else []
+    values = np.asarray(values)
+    if values.dtype.kind not in "iu":
+        values = values.astype(np.int64 if values.dtype.kind == "b" else np.float64, copy=False)
+    out = np.empty(values.shape, dtype=object)
+    if values.size == 1:
+        out.fill(arb(values.item()))
+    else:
+        out.reshape(-1)[:] = list(map(arb, values.ravel().tolist()))
     return out
 
 
@@ -36,9 +42,20 @@ def pointwise(function: Callable[..., Any], *arrays: Array) -> Array:
 
     A NumPy ufunc (`np.add`, ...) calls the balls' own operators, without a Python frame per entry.
     """
-    ufunc = function if isinstance(function, np.ufunc) else np.frompyfunc(function, len(arrays), 1)
-    out = ufunc(*arrays)
+    out = (function if isinstance(function, np.ufunc) else entrywise(function, len(arrays)))(*arrays)
     return out if isinstance(out, np.ndarray) else np.asarray(out, dtype=object)
+
+
+@lru_cache(maxsize=512)
+def entrywise(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """`function` as a ufunc on object arrays, made once."""
+    made: Callable[..., Any] = np.frompyfunc(function, arity, 1)
+    return made
+
+
+def widened(a: Array, points: int) -> Array:
+    """`a` with so many points, repeated as a view where it has one."""
+    return a if a.shape[-1] == points else np.broadcast_to(a, (*a.shape[:-1], points))
 
 
 def predicate(function: Callable[..., Any], *arrays: Array) -> Array:
@@ -59,7 +76,7 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
     """Sum over axes, none of them the points axis."""
     if x.size == 0:
         return zeros(tuple(n for i, n in enumerate(x.shape) if i not in axes))
-    out = np.sum(x, axis=axes)
+    out = x.sum(axis=axes)
     return out if isinstance(out, np.ndarray) else np.asarray(out, dtype=object)
 
 
@@ -68,13 +85,13 @@ def dot_general(a: Array, b: Array, dimension_numbers: Any) -> Array:
     (ca, cb), (ba, bb) = dimension_numbers
     free_a = [i for i in range(a.ndim - 1) if i not in (*ca, *ba)]
     free_b = [i for i in range(b.ndim - 1) if i not in (*cb, *bb)]
-    batch, k = [a.shape[i] for i in ba], int(np.prod([a.shape[i] for i in ca], dtype=np.int64))
+    batch, k = [a.shape[i] for i in ba], math.prod(a.shape[i] for i in ca)
     fa, fb = [a.shape[i] for i in free_a], [b.shape[i] for i in free_b]
     shape = (*batch, *fa, *fb)
     width = max(a.shape[-1], b.shape[-1])
     if a.size == 0 or b.size == 0:
         return zeros((*shape, width))
-    n, m = int(np.prod(fa, dtype=np.int64)), int(np.prod(fb, dtype=np.int64))
+    n, m = math.prod(fa), math.prod(fb)
     left = a.transpose((*ca, *ba, *free_a, a.ndim - 1)).reshape((k, *batch, n, 1, a.shape[-1]))
     right = b.transpose((*cb, *bb, *free_b, b.ndim - 1)).reshape((k, *batch, 1, m, b.shape[-1]))
     out = left[0] * right[0]
@@ -102,9 +119,7 @@ def scatter_add(operand: Array, updates: Array, positions: Array) -> Array:
 def along(a: Array, order: Array, axis: int) -> Array:
     """Entries of `a` in the given order along `axis`; the points axes may mix 1 and P."""
     points = max(a.shape[-1], order.shape[-1])
-    return np.take_along_axis(
-        np.broadcast_to(a, (*a.shape[:-1], points)), np.broadcast_to(order, (*order.shape[:-1], points)), axis
-    )
+    return np.take_along_axis(widened(a, points), widened(order, points), axis)
 
 
 def stable_order(keys: Sequence[Array], axis: int, *, descending: bool = False) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,18 @@ def integer_pow(x: arb, n: int) -> arb:
         return ONE / integer_pow(x, -n)
     r = x**n if x.is_exact() or not x.contains(0) else _power_by_squaring(x, n)
     return r.nonnegative_part() if n % 2 == 0 and not (x.is_exact() or x > 0 or x < 0) else r
+
+
+@lru_cache(maxsize=64)
+def power_of(n: int) -> Unary:
+    """x -> x**n."""
+    return square if n == 2 else lambda x: integer_pow(x, n)
+
+
+@lru_cache(maxsize=64)
+def power_of_slope(n: int) -> Unary:
+    """x -> n x**(n-1)."""
+    return (lambda x: TWO * x) if n == 2 else lambda x: n * integer_pow(x, n - 1)
 
 
 def _power_by_squaring(x: arb, n: int) -> arb:
@@ -215,8 +228,8 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": np.divide,
-    "max": maximum,
-    "min": minimum,
+    "max": arb.max,
+    "min": arb.min,
     "pow": power,
     "rem": rem,
     "atan2": arb.atan2,

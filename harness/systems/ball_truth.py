@@ -49,14 +49,35 @@ def compare(name: str, a: arb, b: arb) -> int:
     return UNDECIDED
 
 
+def compare_all(name: str, a: Array, b: Array) -> Array:
+    """`compare` entry by entry with broadcasting.
+
+    Two comparisons of whole arrays settle what is clearly on one side, without a Python frame per entry.
+    """
+    above, below = np.greater(a, b), np.less(a, b)
+    kind = name.removesuffix("_to")
+    if kind in ("gt", "ge"):
+        told = above.astype(np.int8)
+    elif kind in ("lt", "le"):
+        told = below.astype(np.int8)
+    else:
+        told = (above | below).astype(np.int8) if kind == "ne" else np.zeros(above.shape, dtype=np.int8)
+    near = ~(above | below)
+    if near.any():
+        if a.shape != near.shape or b.shape != near.shape:
+            a, b = np.broadcast_to(a, near.shape), np.broadcast_to(b, near.shape)
+        told[near] = [compare(kind, p, q) for p, q in zip(a[near], b[near], strict=True)]
+    return told
+
+
 def truth(values: Any) -> Array:
     """Any truth value (bool arrays included) as int8."""
-    return np.asarray(values).astype(np.int8)
+    return np.asarray(values).astype(np.int8, copy=False)
 
 
 def undecided(values: Any) -> bool:
     """Whether some entry is undecided."""
-    return bool(np.any(np.asarray(values) & 3 == UNDECIDED))
+    return bool((np.asarray(values) & 3 == UNDECIDED).any())
 
 
 def truth_not(a: Array) -> Array:

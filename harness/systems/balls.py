@@ -6,12 +6,12 @@ value returns the hull of both branches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-from flint import arb
+from flint import arb, ctx
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS, is_float
@@ -26,7 +26,7 @@ from backprove.harness.systems.ball_truth import (
     UNDECIDED,
     Undecided,
     UndecidedInteger,
-    compare,
+    compare_all,
     truth,
     truth_and,
     truth_not,
@@ -70,6 +70,11 @@ class Balls(Reductions):
     def __init__(self, widen: float = 0.0) -> None:
         self.widen = widen
 
+    @property
+    def key(self) -> Hashable:
+        """What constants depend on: exact ones not on the precision."""
+        return self.name, self.widen, ctx.prec if self.widen else 0
+
     def constant(self, value: Array, var: Var) -> Any:
         value = np.asarray(value)[..., None]
         if is_float(var.dtype):
@@ -77,6 +82,10 @@ class Balls(Reductions):
         return value.astype(np.int8) if value.dtype == bool else value
 
     def real_constant(self, value: Array, bits: int) -> Any:
+        if value.size == 1 and not self.widen:
+            out = np.empty(value.shape, dtype=object)
+            out.fill(_exact(value.item()))
+            return out
         out = lift(value)
         if self.widen:
             flat = out.ravel()
@@ -109,9 +118,11 @@ class Balls(Reductions):
                 chosen = truth_or(truth_and(w, yes), truth_and(truth_not(w), no))
                 return np.where(no == yes, no, chosen)
             return np.where(self.certain(w) & 3 == 1, yes, no)
-        out = np.where(w & 3 == 1, yes, no)
-        unknown = np.flatnonzero(np.broadcast_to(w & 3 == UNDECIDED, out.shape))
-        if unknown.size:
+        w = w & 3
+        out = np.where(w == 1, yes, no)
+        open_ = w == UNDECIDED
+        if open_.any():
+            unknown = np.flatnonzero(np.broadcast_to(open_, out.shape))
             no, yes = np.broadcast_to(no, out.shape).ravel(), np.broadcast_to(yes, out.shape).ravel()
             flat = out.reshape(-1)
             flat[unknown] = [a if a is b else a.union(b) for a, b in zip(no[unknown], yes[unknown], strict=True)]
@@ -171,12 +182,11 @@ class Balls(Reductions):
         """Truth value of a comparison of enclosures; `same`: both are one quantity."""
         if same:
             return np.full(a.shape, name in ("eq", "le", "ge", "le_to"), dtype=np.int8)
-        told = pointwise(lambda x, y: compare(name, x, y), a, b).astype(np.int8)
+        told = compare_all(name, a, b)
         return told if self.watches_kinks else np.where(told & TOUCH, told & 1, told)
 
     def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
-        n = e.params["y"]
-        return pointwise(lambda x: bf.integer_pow(x, n), ins[0])
+        return pointwise(bf.power_of(e.params["y"]), ins[0])
 
     def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
         to_even = int(e.params["rounding_method"]) == 1
@@ -214,7 +224,7 @@ class Balls(Reductions):
         return lift(x)
 
     def from_truth(self, x: Array) -> Any:
-        return pointwise(lambda t: arb(0.5, 0.5) if t & 3 == UNDECIDED else arb(int(t) & 1), x)
+        return _OF_TRUTH[x & 3]
 
     def p_and(self, e: Equation, ins: Sequence[Any]) -> Any:
         return truth_and(truth(ins[0]), truth(ins[1]))
@@ -231,6 +241,15 @@ class Balls(Reductions):
     def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
         operand, indices, updates = ins
         return scatter_add(operand, updates, structural.scatter_positions(e, np.asarray(indices)))
+
+
+_OF_TRUTH = np.array([bf.ZERO, bf.ONE, arb(0.5, 0.5)], dtype=object)
+"""False, True and undecided as balls."""
+
+
+@lru_cache(maxsize=4096)
+def _exact(value: float) -> arb:
+    return arb(value)
 
 
 _THREE_VALUED = frozenset({"reduce_and", "reduce_or", "xor", "eq", "ne"})

@@ -61,7 +61,13 @@ class Dual:
 
 def _abs_slope(a: arb) -> arb:
     """The hull [-1, 1] at zero and where the sign is not known."""
-    return bf.ONE if a > 0 else -bf.ONE if a < 0 else arb(0, 1)
+    return bf.ONE if a > 0 else -bf.ONE if a < 0 else _WHOLE
+
+
+_NARROW = arb(2) ** -90
+_WHOLE = arb(0, 1)
+_NOTHING = zeros(())
+_NEG = bf.SMOOTH["neg"]
 
 
 def _same(a: arb, b: arb) -> bool:
@@ -74,7 +80,7 @@ def _agree(a: arb, b: arb) -> bool:
         return True
     if not (a.overlaps(b) and a.is_finite() and b.is_finite()):
         return False
-    return bool(a.union(b).rad() <= (abs(a) + abs(b)).abs_lower() * arb(2) ** -90)
+    return bool(a.union(b).rad() <= (abs(a) + abs(b)).abs_lower() * _NARROW)
 
 
 def _width(*arrays: Array) -> int:
@@ -128,12 +134,13 @@ class DualBalls(Balls):
 
     def touch_where(self, near: Array, apart: Callable[[arb, arb], bool], a: Array, b: Array) -> None:
         """Mark the points at which `near` holds and the two sides are `apart`."""
+        if not near.any():
+            return
         width = _width(near, a, b)
         near, a, b = np.broadcast_arrays(*(spread(x, width) for x in (near, a, b)))
-        if near.any():
-            found = np.zeros(near.shape, dtype=bool)
-            found[near] = [apart(p, q) for p, q in zip(a[near], b[near], strict=True)]
-            self.touch(found)
+        found = np.zeros(near.shape, dtype=bool)
+        found[near] = [apart(p, q) for p, q in zip(a[near], b[near], strict=True)]
+        self.touch(found)
 
     def _select_truth(self, which: Array, no: Any, yes: Any) -> Any:
         if not isinstance(no, Dual):
@@ -199,6 +206,8 @@ class DualBalls(Balls):
 
     def _smooth(self, f: bf.Smooth, x: Dual) -> Dual:
         y = pointwise(f.value, x.v)
+        if f is _NEG and x.t is not None:
+            return Dual(y, pointwise(np.negative, x.t))
         return Dual(y) if x.t is None else Dual(y, _scaled(pointwise(f.slope, x.v, y), x.t))
 
     def _piecewise(self, name: str, x: Dual) -> Dual:
@@ -206,8 +215,7 @@ class DualBalls(Balls):
         if x.t is None:
             return Dual(y)
         if name in ("abs", "sign"):
-            positive, negative = predicate(lambda a: a > 0, x.v), predicate(lambda a: a < 0, x.v)
-            near = ~(positive | negative)
+            near = ~(np.greater(x.v, _NOTHING) | np.less(x.v, _NOTHING))
         else:
             near = predicate(arb.contains_integer, x.v)
         self.touch_where(near, lambda t, _: not t.is_zero(), x.t, x.t)
@@ -223,17 +231,18 @@ class DualBalls(Balls):
         if name in ("max", "min"):
             t = self._extremum_tangent(name, a, b)
         elif name == "logaddexp":
-            weight = pointwise(lambda p, q: bf.logistic(p - q), a.v, b.v)
+            weight = pointwise(bf.logistic, a.v - b.v)
             t = _scaled(weight, a.tangent) + _scaled(bf.ONE - weight, b.tangent)
         else:
             t = _tangent(name, a, b, y)
         if name == "rem" and b.t is not None:
             self.touch(predicate(lambda p, q: bool((p / q).contains_integer()) and not p.is_zero(), a.v, b.v))
-        return Dual(y, np.broadcast_to(t, (*y.shape[:-1], t.shape[-1])))
+        shape = (*y.shape[:-1], t.shape[-1])
+        return Dual(y, t if t.shape == shape else np.broadcast_to(t, shape))
 
     def _extremum_tangent(self, name: str, a: Dual, b: Dual) -> Array:
         high, low = (a.v, b.v) if name == "max" else (b.v, a.v)
-        first, second = predicate(np.greater, high, low), predicate(np.less, high, low)
+        first, second = np.greater(high, low), np.less(high, low)
         s, t = a.tangent, b.tangent
         near = ~(first | second)
         out = np.where(spread(second, _width(s, t)), t, s)
@@ -252,7 +261,7 @@ class DualBalls(Balls):
         y = super().p_integer_pow(e, [x.v])
         if x.t is None or n == 0:
             return Dual(y)
-        return Dual(y, _scaled(pointwise(lambda v: n * bf.integer_pow(v, n - 1), x.v), x.t))
+        return Dual(y, _scaled(pointwise(bf.power_of_slope(n), x.v), x.t))
 
     def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
         y = super().p_round(e, [ins[0].v])
