@@ -85,6 +85,7 @@ class Balls(Reductions):
         if value.size == 1 and not self.widen:
             out = np.empty(value.shape, dtype=object)
             out.fill(_exact(value.item()))
+            out.setflags(write=False)  # kept with the program
             return out
         out = lift(value)
         if self.widen:
@@ -92,6 +93,7 @@ class Balls(Reductions):
             for i, v in enumerate(np.ravel(value).tolist()):
                 if not short_dyadic(v, bits):
                     flat[i] = flat[i] * arb(1, self.widen)
+        out.setflags(write=False)
         return out
 
     def map(self, function: Callable[..., Array], *values: Any) -> Any:

@@ -7,12 +7,14 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from flint import ctx
+import pytest
+from flint import arb, ctx
 
 from backprove.harness import interpret
 from backprove.harness.interpret import evaluate, plan
 from backprove.harness.program import trace
 from backprove.harness.systems.balls import Balls, lift
+from backprove.harness.systems.duals import DualBalls
 from backprove.harness.systems.floats import Floats
 from backprove.harness.systems.running import Running
 
@@ -29,14 +31,37 @@ def test_constants_are_made_once_per_kind_of_system() -> None:
         assert plan(p).constants(p, other) is not first
 
 
-def test_constants_of_balls_are_not_kept() -> None:
-    """They depend on the precision, which is no part of the system."""
+def test_constants_of_balls_are_kept_as_far_as_they_do_not_depend_on_the_precision() -> None:
     p = trace(lambda x: 0.1 + x, ((), "float64"))
-    for precision in (64, 256):
+    (slot,) = p.constants
+
+    def constant(system: Balls, precision: int) -> Any:
         ctx.prec = precision
-        (out,) = evaluate(p, Balls(2.0**-53), lift(np.array([1.0])))
+        (out,) = evaluate(p, system, lift(np.array([1.0])))
         assert out[0].is_finite()
-    assert not plan(p)._constants
+        return system.primal(plan(p).constants(p, system)[slot])
+
+    exact = constant(Balls(), 64)
+    assert exact[0].is_exact()
+    assert exact[0] == 0.1
+    assert constant(Balls(), 256) is exact
+    widened = {precision: constant(Balls(2.0**-53), precision) for precision in (64, 256)}
+    assert widened[64] is not widened[256]
+    assert constant(Balls(2.0**-8), 64) is not widened[64]
+    for precision, (ball,) in widened.items():
+        ctx.prec = precision
+        made_here = arb(0.1) * arb(1, 2.0**-53)
+        assert ball.mid() == made_here.mid()
+        assert ball.rad() == made_here.rad()
+    assert plan(p).constants(p, DualBalls(1)) is not plan(p).constants(p, Balls())
+
+
+def test_constants_of_balls_cannot_be_written_to() -> None:
+    p = trace(lambda x: 0.1 + x + jnp.array([1.5, 0.3]), ((2,), "float64"))
+    for system in (Balls(), Balls(2.0**-53), DualBalls(1)):
+        for kept in plan(p).constants(p, system).values():
+            with pytest.raises(ValueError, match="read-only"):
+                system.primal(kept)[...] = arb(0)
 
 
 def test_a_plan_goes_with_its_program() -> None:

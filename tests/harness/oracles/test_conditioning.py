@@ -5,10 +5,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flint import arb, ctx
 from jax import lax
 
 from backprove.harness.dtypes import FORMATS
-from backprove.harness.oracles.conditioning import forced_error
+from backprove.harness.oracles.conditioning import floats, forced_error
+from backprove.harness.oracles.exact import ExactLayer
 from tests.harness.oracles.problems import vjp_problem
 
 FORM = FORMATS["float64"]
@@ -69,3 +71,26 @@ def test_an_unbounded_hull_is_infinite_and_a_kink_is_undecided_or_wide() -> None
     # the two entries lie within one rounding of each other: their order is not decided in the hull
     near = np.array([[1.0], [1.0 + 2.0**-52]])
     assert forced_error(sort, [near], [np.ones(1)], FORM) is None
+
+
+def test_values_that_are_known_are_taken_and_the_others_computed() -> None:
+    problem = vjp_problem(jnp.exp, lambda x, w: w * jnp.exp(x), [()])
+    x, d = [np.array([0.0, 1.0])], [np.ones(2)]
+    graded = forced_error(problem, x, d, FORM, [np.array([7.0, np.nan])])
+    assert graded is not None
+    assert graded[0][0].tolist() == [7.0, np.exp(1.0)]
+    plain = forced_error(problem, x, d, FORM)
+    assert plain is not None
+    assert np.array_equal(graded[0][1], plain[0][1])
+
+
+def test_the_exact_layer_hands_on_the_value_of_a_rule_that_agrees() -> None:
+    problem = vjp_problem(jnp.exp, lambda x, w: w * jnp.exp(x), [(2,)])
+    x = np.array([[0.5], [-1.0]])
+    (outcome,) = ExactLayer().derivative(problem, [x], [np.ones((2, 1))])
+    assert outcome.rule is not None
+    assert floats(outcome.rule[0]).tolist() == np.exp([0.5, -1.0]).tolist()
+    ctx.prec = 64
+    assert np.isnan(floats(np.array([arb(1) / 3, arb(0, 1)], dtype=object))).all()
+    wrong = vjp_problem(jnp.exp, lambda x, w: w * x, [(2,)])
+    assert ExactLayer().derivative(wrong, [x], [np.ones((2, 1))])[0].rule is None

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from backprove.harness.oracles.exact import Status
+from backprove.harness.oracles import kink_pieces
+from backprove.harness.oracles.exact import ExactLayer, Status
+from backprove.harness.oracles.kinks import at_kink
 from tests.harness.oracles.problems import judge, vjp_of, vjp_problem
 
 ACCEPTED, REFUSED = Status.KINK_AGREES, Status.KINK_REFUTED
@@ -333,3 +335,43 @@ def test_jax_derivatives_at_kinks_of_common_functions_are_accepted() -> None:
         assert judge(
             vjp_problem(forward, vjp_of(forward), [(3,)]), [[0.0, 0.0, 1.0]], [[1.0, -1.0, 2.0]]
         ).status.accepted
+
+
+def outcomes(rule: Any, x: Any, budget: int) -> tuple[list[Status], int]:
+    """What is said of several points at once, and what is left of the budget."""
+    problem = vjp_problem(jnp.abs, rule, [(2,)])
+    points = np.asarray(x, dtype=float).T
+    layer = ExactLayer(kinks=at_kink, kink_budget=budget)
+    found = layer.derivative(problem, [points], [np.ones(points.shape)])
+    return [o.status for o in found], layer.kink_budget
+
+
+def test_kinks_of_a_batch_are_judged_one_by_one_as_far_as_the_budget_goes() -> None:
+    right = lambda x, w: w * jnp.sign(x)  # noqa: E731
+    points = [[0, 1], [2, 3], [0, 0], [1e-300, 0], [-4, 0]]
+    accepted, smooth = Status.KINK_AGREES, Status.AGREES
+    assert outcomes(right, points, 9) == ([accepted, smooth, accepted, accepted, accepted], 5)
+    assert outcomes(right, points, 2) == ([accepted, smooth, accepted, Status.UNEXAMINED, Status.UNEXAMINED], 0)
+    assert outcomes(right, points, 0)[0] == [
+        Status.UNEXAMINED if s is accepted else s for s in outcomes(right, points, 9)[0]
+    ]
+
+
+def test_the_first_refusal_of_a_batch_of_kinks_is_the_last_one_examined() -> None:
+    wrong = lambda x, w: w * jnp.where(x == 0, jnp.flip(x) + 0.5, jnp.sign(x))  # noqa: E731
+    found, left = outcomes(wrong, [[0, 0], [0, 0.25], [0, 1], [0, 2]], 9)
+    assert found == [Status.KINK_AGREES, Status.KINK_AGREES, Status.KINK_REFUTED, Status.UNEXAMINED]
+    assert left == 0
+
+
+def test_a_value_between_two_pieces_needs_no_linear_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def program(pieces: Any, value: Any) -> Any:
+        raise AssertionError("a linear program")
+
+    monkeypatch.setattr(kink_pieces, "_distance", program)
+    assert (
+        outcomes(lambda x, w: w * jnp.where(x == 0, 0.3, jnp.sign(x)), [[0, 0], [0, 1]], 9)[0]
+        == [Status.KINK_AGREES] * 2
+    )
+    with pytest.raises(AssertionError, match="a linear program"):
+        outcomes(lambda x, w: w * jnp.where(x == 0, 1.1, jnp.sign(x)), [[0, 1]], 9)

@@ -14,10 +14,12 @@ from jax import lax
 from backprove.harness.function import ProgramOnBalls
 from backprove.harness.program import trace
 from backprove.harness.systems.ball_truth import (
+    COMPARISONS,
     TOUCH,
     UNDECIDED,
     Undecided,
     compare,
+    compare_all,
     reduce_and,
     truth_and,
     truth_not,
@@ -132,3 +134,14 @@ def test_a_gather_out_of_bounds_is_not_a_number() -> None:
     # what is filled in does not depend on the operand
     assert tangents[0].tolist() == [1, 0]
     assert not touched.any()
+
+
+@pytest.mark.parametrize("name", sorted(COMPARISONS))
+def test_comparisons_of_arrays_are_those_of_their_entries(name: str) -> None:
+    balls = np.array(
+        [arb(0), arb(1), arb(1, 0.5), arb(0, 2), arb(-3), arb("inf"), arb("-inf"), arb("nan"), arb(1) / 3], dtype=object
+    )
+    told = compare_all(name, balls[:, None], balls[None, :])
+    for i, a in enumerate(balls):
+        for j, b in enumerate(balls):
+            assert told[i, j] == compare(name, a, b), (name, a, b)
