@@ -32,6 +32,8 @@ CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
 FIRST_POINTS = 256
 """Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
+SIZES_COMPARED = 2
+"""Sizes with such first points; at the others the screen sees all bulk points. Users' code has them at every size."""
 SPECIAL_POINTS = 180
 """Systematic points, shared out over the sizes."""
 RANDOM_EXACT_POINTS = 64
@@ -97,6 +99,8 @@ class Batch:
     """Identity of the work."""
     screened: Array
     """Points beyond the first ones: those that the screen lets pass do not meet the layers."""
+    compared: bool = True
+    """All examined points are compared in the wide format; else, where there is a screen, those it leaves there."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ class Batches:
                 part = self._part(points, bound, item, exact=0)
                 part.screened[0 if k else self._unscreened(bound) :] = True
                 batch = self._joined([part], bound)
+                batch.compared = self.binder.users
                 yield batch
 
     def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:
@@ -187,12 +192,16 @@ class Batches:
         chunk = min(CHUNK, share)
         points = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
         bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // (turns * plan.exact_every)))
-        bulk.screened[self._unscreened(bound) :] = True
+        first = turn < SIZES_COMPARED or self.binder.users
+        bulk.screened[self._unscreened(bound) if first else 0 :] = True
+        bulk.screened[bulk.exact] = False
         parts = [bulk]
         # each special point at one of the sizes
         points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
         special = self._part(points, bound, ("special", name, str(sizes)), exact=points.count)
         special.exact[np.arange(points.count) % plan.exact_every != turn % plan.exact_every] = False
+        if not first:
+            special.screened[:] = ~special.exact
         parts.append(special)
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
@@ -200,8 +209,13 @@ class Batches:
             item = ("extreme", name, str(sizes))
             count = EXTREME_POINTS // turns
             far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
-            parts.append(self._part(far, bound, item, exact=min(8, far.count), beyond=True))
-        return self._joined(parts, bound)
+            beyond = self._part(far, bound, item, exact=min(8, far.count), beyond=True)
+            if not first:
+                beyond.screened[:] = ~beyond.exact
+            parts.append(beyond)
+        batch = self._joined(parts, bound)
+        batch.compared = first
+        return batch
 
     @staticmethod
     def _unscreened(bound: Bound) -> int:

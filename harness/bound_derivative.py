@@ -111,7 +111,13 @@ class BoundDerivative(DerivativeShell):
     # -- examination -----------------------------------------------------------------------------------------------
 
     def examine(
-        self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
     ) -> Examination:
         n = len(exact)
         seen = Examination.empty(n)
@@ -128,7 +134,9 @@ class BoundDerivative(DerivativeShell):
         broken = self._unexplained(x, d, result, broken)
         beyond = self._rounding(x, d, result, exact, seen)
         # with no cap the screens, which only point to the exact layer, are left out
-        suspicious = beyond | self._blamed(x, d, result, broken) | (self._screens(x, d, exact, seen) if cap else False)
+        suspicious = (
+            beyond | self._blamed(x, d, result, broken) | (self._screens(x, d, exact, seen, compared) if cap else False)
+        )
         suspicious &= ~seen.outside
         asked = exact & ~seen.outside
         asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
@@ -287,13 +295,21 @@ class BoundDerivative(DerivativeShell):
                 return np.zeros(n, dtype=bool)
         return against_bounds(result, bounds, self.dtype, seen, run)
 
-    def _screens(self, x: list[Array], d: list[Array], exact: Array, seen: Examination) -> Array:
-        """Points where rule and JAX's derivative, or rule and differences, are apart."""
+    def _screens(
+        self, x: list[Array], d: list[Array], exact: Array, seen: Examination, compared: Array | None
+    ) -> Array:
+        """Points where rule and JAX's derivative, or rule and differences, are apart, among those of `compared`."""
         if self.forward_program is None or self.rule_program is None:
             suspicious = self.code.screen(x, d, seen)
             return suspicious | self.code.complex_steps(x, d, np.flatnonzero(exact & ~seen.outside), seen)
         try:
-            return self._screen(x, d, seen) | self._differences(x, d, seen)
+            if compared is None:
+                return self._screen(x, d, seen) | self._differences(x, d, seen)
+            index, out = np.flatnonzero(compared), np.zeros(compared.size, dtype=bool)
+            if index.size:
+                here, given, part = [a[..., index] for a in x], [a[..., index] for a in d], seen.part(index)
+                out[index] = self._screen(here, given, part) | self._differences(here, given, part)
+            return out
         except UnsupportedPrimitive as why:
             seen.note(f"screens skipped: {why}")
             return self.code.screen(x, d, seen)

@@ -46,7 +46,13 @@ class BoundEquality(BoundSides):
     excused: Callable[[list[Array]], bool] | None = None
 
     def examine(
-        self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
     ) -> Examination:
         n = len(exact)
         seen = Examination.empty(n)
@@ -60,7 +66,7 @@ class BoundEquality(BoundSides):
         results = [s.floats(x, shapes) for s in self.sides]
         nothing = np.zeros(n, dtype=bool)
         try:
-            suspicious, beyond = self._floats(x, results, seen)
+            suspicious, beyond = self._floats(x, results, seen, compared)
         except UnsupportedPrimitive as why:
             seen.note(f"rounding bound skipped: {why}")
             suspicious, beyond = nothing, nothing
@@ -95,7 +101,9 @@ class BoundEquality(BoundSides):
         outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
         self._enter(outcomes, x, index, np.zeros(len(seen.findings), dtype=bool), seen, "wide", "in float64")
 
-    def _floats(self, x: list[Array], results: list[list[Array]], seen: Examination) -> tuple[Array, Array]:
+    def _floats(
+        self, x: list[Array], results: list[list[Array]], seen: Examination, chosen: Array | None
+    ) -> tuple[Array, Array]:
         n = seen.outside.size
         programs = [s.program for s in self.sides]
         if any(p is None for p in programs):
@@ -111,10 +119,26 @@ class BoundEquality(BoundSides):
                 seen.balls_only |= any_entry([~judged], n)
                 measured.append(np.where(judged, ulps(r, b.v, self.dtype), 0.0))
         seen.ulps = np.where(seen.balls_only, np.nan, largest(measured, n))
+        tally = seen.layer("rounding")
+        judged_points = int((~seen.balls_only).sum())
+        tally.checked += judged_points
+        tally.suspicious += int(beyond.sum())
+        tally.agreed += judged_points - int((beyond & ~seen.balls_only).sum())
+        finite = seen.ulps[np.isfinite(seen.ulps)]
+        tally.worst = float(finite.max()) if finite.size else None
+        suspicious = np.zeros(n, dtype=bool)
+        index = np.arange(n) if chosen is None else np.flatnonzero(chosen)
+        if index.size:
+            suspicious[index] = self._apart([a[..., index] for a in x], index.size, seen)
+        return suspicious | beyond, beyond
+
+    def _apart(self, x: list[Array], n: int, seen: Examination) -> Array:
+        """Points where the sides differ in the wide format, by its own error bounds."""
+        left, right = (s.program for s in self.sides)
+        assert left is not None and right is not None
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
-        assert programs[0] is not None and programs[1] is not None
         apart, compared = [], np.ones(n, dtype=bool)
-        for a, b in zip(*run_together(wide, [programs[0], programs[1]], x), strict=True):
+        for a, b in zip(*run_together(wide, [left, right], x), strict=True):
             if not hasattr(a, "e"):
                 apart.append(np.asarray(a != b))
                 continue
@@ -124,18 +148,11 @@ class BoundEquality(BoundSides):
                 compared &= ~any_entry([~known], n)
                 apart.append(known & ~(off <= a.e + b.e + 4 * self.format.tiny * 2.0**-40))
         suspicious = any_entry(apart, n)
-        tally = seen.layer("rounding")
-        judged_points = int((~seen.balls_only).sum())
-        tally.checked += judged_points
-        tally.suspicious += int(beyond.sum())
-        tally.agreed += judged_points - int((beyond & ~seen.balls_only).sum())
-        finite = seen.ulps[np.isfinite(seen.ulps)]
-        tally.worst = float(finite.max()) if finite.size else None
         tally = seen.layer("wide")
         tally.checked += int(compared.sum())
         tally.suspicious += int((suspicious & compared).sum())
         tally.agreed += int((compared & ~suspicious).sum())
-        return suspicious | beyond, beyond
+        return suspicious
 
     def _arbitrate(self, x: list[Array], index: Array, suspicious: Array, seen: Examination) -> Array:
         """Ask the exact layer; the points that it cannot run are returned."""

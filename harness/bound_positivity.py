@@ -26,7 +26,13 @@ class BoundPositivity(BoundSides):
         self.nonzero = nonzero
 
     def examine(
-        self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
     ) -> Examination:
         n = len(exact)
         seen = Examination.empty(n)

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.merge import merge
 from backprove.harness.program import Program, Var
 from backprove.harness.short import Short
-from backprove.harness.systems.flat import Direct, Flat
+from backprove.harness.systems.flat import Direct, Merged
 
 Array = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -58,6 +57,7 @@ class Screened:
         points: how many were looked at.
         outside: per point: forward is not finite, so that nothing is claimed.
         suspicious: per point, where forward is finite: something else is not, or does not agree.
+        formula: per point: suspicious in float64 already, not only by the roundings of a shorter format.
         told: per point: whether the differences could tell.
         autodiff, differences, adjointness, rounding: numbers of points that the comparison let not pass.
     """
@@ -65,6 +65,7 @@ class Screened:
     points: int
     outside: Bools
     suspicious: Bools
+    formula: Bools
     told: Bools
     autodiff: int = 0
     differences: int = 0
@@ -103,7 +104,7 @@ class Screen:
 
     Attributes:
         points: of one chunk.
-        chunk: its programs: `flat`, all derivatives, and `forward`, at the places of the differences.
+        chunk: its `programs`, forward and all derivatives, and `forward` at the places of the differences.
 
     Raises:
         UnsupportedPrimitive: for control flow, primitives that the floats lack, formats of less than 24 digits, and
@@ -116,7 +117,7 @@ class Screen:
         if dtype not in FORMATS_SCREENED:
             raise UnsupportedPrimitive(dtype, "the screen")
         self.programs, self.short, self.linked = programs, short, linked
-        self.link = Flat if linked else Direct
+        self.link: type[Merged] | type[Direct] = Merged if linked else Direct
         self.dtype = np.dtype(dtype)
         self.u = FORMATS[dtype].u
         if not self._entries([programs.forward.inputs[i] for i in programs.moving]) or not self._entries(
@@ -145,7 +146,8 @@ class Screen:
         """
         arguments = [*inputs, *tangents, *cotangents]
         total = arguments[0].shape[-1]
-        seen = Screened(total, np.zeros(total, bool), np.zeros(total, bool), np.zeros(total, bool))
+        outside, suspicious, formula, told = np.zeros((4, total), bool)
+        seen = Screened(total, outside, suspicious, formula, told)
         chunk = self.chunk
         with np.errstate(all="ignore"):
             for start in range(0, total, chunk.points):
@@ -194,7 +196,7 @@ class _Chunk:
         n, m = len(p.forward.inputs), len(p.moving)
         forth = list(range(n + m))
         back = [*range(n), *range(n + m, n + m + len(p.forward.outputs))]
-        parts = {"forward": (p.forward, list(range(n)))}
+        parts: dict[str, tuple[Program, list[int]]] = {"forward": (p.forward, list(range(n)))}
         for name, program, places in (
             ("jax_jvp", p.jax_jvp, forth),
             ("jax_vjp", p.jax_vjp, back),
@@ -203,11 +205,6 @@ class _Chunk:
         ):
             if program is not None:
                 parts[name] = (program, places)
-        used = sorted({k for _, places in parts.values() for k in places})
-        merged, where = merge(
-            [q for q, _ in parts.values()], [[used.index(k) for k in places] for _, places in parts.values()]
-        )
-        self.where = dict(zip(parts, where, strict=True))
         moving = [p.forward.inputs[i] for i in p.moving]
         shapes = [v.shape for v in moving]
         self.x, x = _block(shapes, dtype, points)
@@ -216,10 +213,12 @@ class _Chunk:
         others = {i: np.zeros((*a.shape, points), a.dtype) for i, a in enumerate(p.forward.inputs) if i not in p.moving}
         given = [others[i] if i in others else x[p.moving.index(i)] for i in range(n)]
         self.arguments = [*given, *v, *g]
-        self.flat = screen.link(merged, points, [self.arguments[k] for k in used])
+        self.place = {name: k for k, name in enumerate(parts)}
+        programs, given_to = [q for q, _ in parts.values()], [a for _, a in parts.values()]
+        self.programs = screen.link(programs, given_to, points, self.arguments)
         self.size_jvp, self.size_vjp, self.size_f = (np.zeros(points, dtype) for _ in range(3))
         self.told, self.agree, self.close = np.zeros(points, bool), np.ones(points, bool), np.ones(points, bool)
-        self.forward: Flat | Direct | None = None
+        self.forward: Merged | Direct | None = None
         if screen.u <= COARSEST:
             self._link_differences(screen, others)
 
@@ -231,7 +230,7 @@ class _Chunk:
         self.others = [(a, np.zeros((*a.shape[:-1], 3 * points), a.dtype)) for a in others.values()]
         wide = dict(zip(others, (b for _, b in self.others), strict=True))
         given = [wide[i] if i in others else at[p.moving.index(i)] for i in range(n)]
-        self.forward = screen.link(p.forward, 3 * points, given)
+        self.forward = screen.link([p.forward], [range(n)], 3 * points, given)
         self.step = np.zeros_like(self.x)
 
     def fill(self, arguments: Sequence[Array], count: int) -> None:
@@ -244,10 +243,10 @@ class _Chunk:
 
     def results(self, name: str) -> list[Array]:
         """Outputs of one of the programs at the last run."""
-        return list(self.flat.outputs[self.where[name]])
+        return self.programs.outputs[self.place[name]]
 
     def run(self) -> None:
-        self.flat.run()
+        self.programs.run()
         here = [f.reshape((-1, self.points)) for f in self.results("forward")]
         self.outside = self._not_finite(here)
         jvp, vjp = (self._side(mode) for mode in ("jvp", "vjp"))
@@ -269,18 +268,15 @@ class _Chunk:
         if self.forward is not None and slope is not None:
             self._differences(self.forward, here, slope, size, size_g)
         if self.short is not None:
-            rule = self.results("jvp" if "jvp" in self.where else "vjp")
+            rule = self.results("jvp" if "jvp" in self.place else "vjp")
             (finite, _), (_, self.close) = self.short.look(self.arguments, [self.results("forward"), rule])
             # where only float64 has no value something is odd
             self.close &= ~self.outside
             self.outside = ~finite
 
     def _side(self, mode: str) -> Side | None:
-        names = [n for n in (mode, f"jax_{mode}") if n in self.where]
-        if not names:
-            return None
-        rule, jax = self.results(names[0]), self.results(names[-1])
-        return Side(jax, jax) if self.where[names[0]] == self.where[names[-1]] else Side(rule, jax)
+        names = [n for n in (mode, f"jax_{mode}") if n in self.place]
+        return Side(self.results(names[0]), self.results(names[-1])) if names else None
 
     def _not_finite(self, here: Sequence[Array]) -> Bools:
         """Where one of forward's values is not finite; their squared sizes are kept."""
@@ -299,7 +295,9 @@ class _Chunk:
         differ, unpaired, unlike = inside & self.told & ~self.agree, inside & ~self.paired, inside & ~self.alike
         apart = inside & ~self.close
         seen.outside[here] = self.outside[:n]
-        seen.suspicious[here] = (unlike | differ | unpaired | apart)[:n]
+        formula = unlike | differ | unpaired
+        seen.formula[here] = formula[:n]
+        seen.suspicious[here] = (formula | apart)[:n]
         seen.told[here] = self.told[:n]
         seen.autodiff += int(unlike[:n].sum())
         seen.differences += int(differ[:n].sum())
@@ -307,7 +305,7 @@ class _Chunk:
         seen.rounding += int(apart[:n].sum())
 
     def _differences(
-        self, forward: Flat | Direct, values: Sequence[Array], slope: Array, size: Array, size_g: Array
+        self, forward: Merged | Direct, values: Sequence[Array], slope: Array, size: Array, size_g: Array
     ) -> None:
         """Differences of <g, f(x + t v)>, extrapolated, beside `slope` = <g, J v>, which has size `size`."""
         x, v, largest, p = self.x, self.v, self.largest_v, self.points
@@ -324,7 +322,7 @@ class _Chunk:
         forward.run()
         back, here, half, forth = (np.zeros(p, x.dtype) for _ in range(4))
         start = 0
-        for f0, f in zip(values, forward.outputs, strict=True):
+        for f0, f in zip(values, forward.outputs[0], strict=True):
             g = self.g[start : start + len(f0)]
             start += len(f0)
             three = f.reshape((-1, 3, p))

@@ -74,6 +74,12 @@ class Examination:
 
         return Examination([None] * points, [None] * points, no(), no(), nan(), nan(), no())
 
+    def part(self, index: Array) -> Examination:
+        """An examination of some of the points that counts and notes where this one does."""
+        out = Examination.empty(index.size)
+        out.outside, out.layers, out.notes = self.outside[index], self.layers, self.notes
+        return out
+
     def layer(self, name: str) -> LayerTally:
         return self.layers.setdefault(name, LayerTally())
 
@@ -100,13 +106,20 @@ class Bound(Protocol):
         """How each function of the claim is evaluated, see `function`."""
 
     def examine(
-        self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
     ) -> Examination:
         """Look at a batch of points.
 
         Args:
             inputs, directions: float64 (or integer) arrays, shape + points.
             exact: which points meet the exact layer in any case; suspicious ones are added, up to `cap`.
+            compared: which points are compared in the wide format (None: all).
         """
 
 

@@ -20,8 +20,8 @@ from backprove.strategies.points import DrawnPoint, Points, PointSpace, point_st
 from backprove.strategies.shapes import Sizes, Specs, entries, has_empty, shape_buckets, shape_strategy
 from backprove.strategies.values import as_points
 
-NEW_SHAPES = 3
-"""Drawn shapes beside the fixed ones at the first dtype; further dtypes see one of them."""
+NEW_SHAPES = 2
+"""Drawn shapes beside the fixed ones, at the first dtype alone: each is a program to trace for every function."""
 SHAPES_TRIED = 12
 SMALL_POINT = 24
 """Entries of all inputs up to which a fixed size takes part: every entry is a choice of its own."""
@@ -56,9 +56,8 @@ class Examples:
             self._drawn = self._kept_or_new(constants, extreme)
         chosen = self._drawn
         if count < self.count:
-            fresh = dict.fromkeys(str(p.sizes) for p in chosen if p.sizes not in shape_buckets(self.specs))
-            left_out = set(list(fresh)[1:])
-            chosen = [p for p in chosen if str(p.sizes) not in left_out][:count]
+            fixed = shape_buckets(self.specs)
+            chosen = [p for p in chosen if p.sizes in fixed][:count]
         space = PointSpace(self.specs, dtype, (), constants, extreme)
         groups: dict[str, list[DrawnPoint]] = {}
         for p in chosen:

@@ -80,8 +80,8 @@ def plan(program: Program) -> Plan:
     """The plan of a program, made once and dropped with it."""
     found = _PLANS.get(id(program))
     if found is None:
-        variables = [*program.inputs, *(v for e in program.equations for v in e.outputs)]
-        largest = max((math.prod(v.shape) for v in variables), default=1)
+        shapes = {v.shape for v in program.inputs}.union(*([v.shape for v in e.outputs] for e in program.equations))
+        largest = max(map(math.prod, shapes), default=1)
         last = last_uses(program)
         steps = [
             (e, tuple(v.slot for v in e.inputs), tuple(v.slot for v in e.outputs), unneeded)

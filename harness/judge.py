@@ -39,6 +39,8 @@ EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most."""
 FEW_LEFT = 512
 """If the screen leaves more points than this, the first ones are examined before them."""
+FEW_COMPARED = 64
+"""So many points are cheaper in the exact layer than in the wide format."""
 UNDECIDED_SHARE = 0.5
 """With more than this share of the exact layer's points undecided, and no other layer that decides, nothing is said."""
 
@@ -50,6 +52,14 @@ class Failure:
     finding: Finding
     point: DrawnPoint
     outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What a screen left: the points, and which of them it suspects in float64 already (None: there is no screen)."""
+
+    points: Array
+    formula: Array | None = None
 
 
 @dataclass
@@ -117,32 +127,47 @@ class Judge:
         """Screen what is to be screened of a batch, examine the rest and enter what was seen."""
         keep = np.flatnonzero(batch.keep)
         result.count("discarded", batch.points.count - keep.size)
-        if batch.screened[keep].any():
-            screened, keep = keep[batch.screened[keep]], keep[~batch.screened[keep]]
-            if self.binder.users:  # a trace of user code is held against real calls before a screen may use it
-                self._examine(batch, keep, result)
-                keep = keep[:0]
-            left = screened[:0] if self._decided else self._not_passed(batch, screened, result)
-            if left.size > FEW_LEFT:  # a wrong rule, as a rule: the first points tell
-                self._examine(batch, keep, result)
-                keep = keep[:0]
-            keep = keep if self._decided else np.concatenate([keep, left])
-        self._examine(batch, keep, result)
+        if not batch.screened[keep].any():
+            self._examine(batch, keep, result)
+            return
+        screened, first = keep[batch.screened[keep]], keep[~batch.screened[keep]]
+        if self.binder.users:  # a trace of user code is held against real calls before a screen may use it
+            self._examine(batch, first, result)
+            first = keep[:0]
+            if self._decided:
+                return
+        left = self._left(batch, screened, result)
+        if left.points.size > FEW_LEFT:  # a wrong rule, as a rule: the first points tell
+            self._examine(batch, first, result)
+            first = keep[:0]
+            if self._decided:
+                return
+        compared = None
+        if left.formula is not None and not batch.compared:
+            compared = np.concatenate([np.zeros(first.size, bool), left.formula])
+        self._examine(batch, np.concatenate([first, left.points]), result, compared)
 
     @property
     def _decided(self) -> bool:
         """Whether a failure was found that nothing can make worse."""
         return self.failure is not None and self.failure.finding.verdict in (Verdict.ERROR, Verdict.FALSIFIED)
 
-    def _examine(self, batch: Batch, keep: Array, result: PropertyResult) -> None:
-        """All layers look at the points `keep` of a batch."""
+    def _examine(self, batch: Batch, keep: Array, result: PropertyResult, compared: Array | None = None) -> None:
+        """The layers look at the points `keep` of a batch.
+
+        Args:
+            compared: which of them are compared in the wide format (None: all); few go to the exact layer instead.
+        """
         if not keep.size:
             return
+        exact = batch.exact[keep]
+        if compared is not None and compared.sum() <= FEW_COMPARED:
+            exact, compared = exact | compared, np.zeros(keep.size, bool)
         points, beyond = batch.points.take(keep), batch.beyond[keep]
         directions = [d[..., keep] for d in batch.directions]
         cap = 0 if batch.drawn else EXACT_CAP
         try:
-            seen = batch.bound.examine(points.arrays, directions, batch.exact[keep], cap=cap)
+            seen = batch.bound.examine(points.arrays, directions, exact, cap=cap, compared=compared)
         except Unsupported as why:
             result.count("unsupported", points.count)
             self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {why}")
@@ -176,30 +201,32 @@ class Judge:
                 drawn = self.space().at(points, i, [d[..., i] for d in directions])
                 self.failure = Failure(finding, drawn, seen.outcomes[i])
 
-    def _not_passed(self, batch: Batch, keep: Array, result: PropertyResult) -> Array:
+    def _left(self, batch: Batch, keep: Array, result: PropertyResult) -> _Left:
         """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
         bound = batch.bound
         if id(bound) not in self._screens:
             self._screens[id(bound)] = screen_of(bound)
         screen = self._screens[id(bound)]
-        if screen is None or self.plan.accuracy is not None or not keep.size:
-            return keep
-        points = batch.points.take(keep)
+        if screen is None or self.plan.accuracy is not None:
+            return _Left(keep)
+        points, beyond = batch.points.take(keep), batch.beyond[keep]
         rng = generator("screen", self.plan.seed, batch.item, self.plan.dtype)
         try:
             seen = screen.look(points.arrays, [d[..., keep] for d in batch.directions], rng)
         except UnsupportedPrimitive:
             self._screens[id(bound)] = None
-            return keep
+            return _Left(keep)
         passed = ~seen.outside & ~seen.suspicious
-        n, suspicious = int(passed.sum()), int((seen.suspicious & ~seen.outside).sum())
+        suspicious = int((seen.suspicious & ~seen.outside).sum())
         tally = result.layer("screen")
-        tally.checked += n + suspicious
-        tally.agreed += n
+        tally.checked += int(passed.sum()) + suspicious
+        tally.agreed += int(passed.sum())
         tally.suspicious += suspicious
-        result.points += n
-        enter_places(points.take(passed), result)
-        return keep[~passed]
+        if beyond.any():
+            result.count("beyond_range", int((passed & beyond).sum()))
+        result.points += int((passed & ~beyond).sum())
+        enter_places(points.take(passed & ~beyond), result)
+        return _Left(keep[~passed], (seen.formula & ~seen.outside)[~passed])
 
     def _hold_to_accuracy(self, seen: Examination, bound: Bound) -> None:
         assert self.plan.accuracy is not None

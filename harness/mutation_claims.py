@@ -60,7 +60,13 @@ class ExactDerivative(BoundDerivative):
     """Every point meets the exact layer, so the layers that only point at suspicious ones, and the grades, stay out."""
 
     def examine(
-        self, inputs: Sequence[Array], directions: Sequence[Array], exact: Array, *, cap: int = 256
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
     ) -> Examination:
         n = len(exact)
         seen = Examination.empty(n)

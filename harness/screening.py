@@ -23,7 +23,6 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Bound
 from backprove.harness.function import JAX
-from backprove.harness.merge import merge
 from backprove.harness.program import Program
 from backprove.harness.short import Short
 from backprove.harness.systems.flat import DIRECT_RUNS, Runs
@@ -134,8 +133,7 @@ class EqualityScreen:
         places = [range(len(p.inputs)) for p in programs]
         # what a law computes in floats is nobody's code
         wide = bound.dtype == "float64" or bound.lenient
-        merged, self.where = merge([widened(p) for p in programs], places)
-        self.wide = Runs(merged)
+        self.wide = Runs([widened(p) for p in programs], places)
         self.short = None if wide else Short(programs, places, bound.dtype)
         self.limit = AGREEMENT * FORMATS["float64"].u
 
@@ -144,10 +142,10 @@ class EqualityScreen:
         given = _full([*inputs, *directions])
         count = given[0].shape[-1]
         with np.errstate(all="ignore"):
-            outputs = self.wide(given)
-            left, right = (outputs[w] for w in self.where)
+            left, right = self.wide(given)
             agree = Side(left, right).compare(self.limit, np.zeros(count))
-            seen = Screened(count, np.zeros(count, bool), ~agree, np.zeros(count, bool), autodiff=int((~agree).sum()))
+            nothing = np.zeros(count, bool)
+            seen = Screened(count, nothing, ~agree, ~agree, nothing, autodiff=int((~agree).sum()))
             if self.short is not None:
                 _, close = self.short.look(given, [left, right])
                 apart = ~(close[0] & close[1])
@@ -173,7 +171,8 @@ class PositivityScreen:
         (value,) = Floats().run(self.program, given)
         fine = np.isfinite(value) & ((value != 0) if self.nonzero else (value > 0))
         lost = np.logical_not(np.asarray(fine).reshape(-1, count).all(axis=0))
-        return Screened(count, np.zeros(count, bool), np.asarray(lost), np.zeros(count, bool))
+        nothing = np.zeros(count, bool)
+        return Screened(count, nothing, np.asarray(lost), np.asarray(lost), nothing)
 
 
 def _programs(bound: BoundSides) -> list[Program]:

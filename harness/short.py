@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
-from backprove.harness.merge import merge
 from backprove.harness.program import Program
 from backprove.harness.systems.flat import Runs
 
@@ -38,9 +37,7 @@ class Short:
 
     def __init__(self, programs: Sequence[Program], arguments: Sequence[Sequence[int]], dtype: str) -> None:
         self.dtype = dtype
-        self._used = sorted({k for places in arguments for k in places})
-        merged, self._where = merge(programs, [[self._used.index(k) for k in places] for places in arguments])
-        self._run = Runs(merged)
+        self._run = Runs(programs, arguments)
 
     def look(self, arguments: Sequence[Array], wide: Sequence[Sequence[Array]]) -> tuple[list[Bools], list[Bools]]:
         """For every program, per point: are its results finite, and within `ROUNDINGS` of those in float64?
@@ -51,9 +48,7 @@ class Short:
         """
         points = arguments[0].shape[-1]
         finite, close = [], []
-        outputs = self._run([arguments[k] for k in self._used])
-        for where, full in zip(self._where, wide, strict=True):
-            short = outputs[where]
+        for short, full in zip(self._run(arguments), wide, strict=True):
             finite.append(_all([np.isfinite(s) for s in short], points))
             close.append(_all([within(s, w, self.dtype) for s, w in zip(short, full, strict=True)], points))
         return finite, close

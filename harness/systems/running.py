@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,16 @@ class Format:
 
     def constant(self, primitive: str) -> tuple[float, float]:
         """`(k, kappa)` of a primitive; see rounding_constants."""
-        own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
-        if self.name is None:
-            return own.k, own.kappa
-        tested = rounding_constant(self.name, primitive)
-        return tested.k + own.k * self.wide, tested.kappa
+        return _constant(self, primitive)
+
+
+@cache
+def _constant(form: Format, primitive: str) -> tuple[float, float]:
+    own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
+    if form.name is None:
+        return own.k, own.kappa
+    tested = rounding_constant(form.name, primitive)
+    return tested.k + own.k * form.wide, tested.kappa
 
 
 class Running(System):

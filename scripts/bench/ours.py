@@ -18,6 +18,7 @@ from backprove.harness.examination import Examination
 from backprove.harness.function import quiet
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.program import trace
+from backprove.harness.systems.flat import Merged
 from scripts.bench.peers import Refused
 from scripts.bench.rules import BenchRule
 
@@ -79,12 +80,12 @@ def profile(rule: BenchRule, seconds: float) -> dict[str, float]:
     chunk, points = screen.chunk, screen.points
     arguments = points_last(rule, points)
     screen.run(*arguments)
-    assert chunk.forward is not None
-    calls = [*chunk.flat.calls, *chunk.forward.calls]
+    assert isinstance(chunk.forward, Merged) and isinstance(chunk.programs, Merged)
+    calls = [*chunk.programs.flat.calls, *chunk.forward.flat.calls]
     elementary = [(f, np.array(a[0].shape)) for f, a in calls if f in ELEMENTARY]
     with np.errstate(all="ignore"):
         whole = _median(lambda: screen.run(*arguments), seconds) / points
-        derivatives = _median(chunk.flat.run, seconds) / points
+        derivatives = _median(chunk.programs.run, seconds) / points
         forward = _median(chunk.forward.run, seconds) / points
         spent = 0.0
         for function, shape in elementary:
