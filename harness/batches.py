@@ -154,7 +154,7 @@ class Batches:
             yield self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
         for sizes, bound in buckets:
             if (sizes, bound) not in full:
-                points = special_points(specs, sizes, plan.dtype, tuple(bound.specials), limit=EMPTY_POINTS)
+                points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
                 yield self._joined([self._part(points, bound, ("special", str(sizes)), exact=points.count)], bound)
         for points in drawn.values():
             bound = self.bound([s.shape(points.sizes) for s in specs.values()])
@@ -175,7 +175,8 @@ class Batches:
                     return
                 item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
                 count = min(CHUNK, share)
-                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), bound.specials, extreme)
+                specials = self._specials(sizes)
+                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
                 part = self._part(points, bound, item, exact=0)
                 part.screened[0 if k else self._unscreened(bound) :] = True
                 batch = self._joined([part], bound)
@@ -186,7 +187,7 @@ class Batches:
         """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out."""
         specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
         extreme = any(s.extreme for s in specs.values())
-        specials = tuple(bound.specials)
+        specials = self._specials(sizes)
         item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
         chunk = min(CHUNK, share)
@@ -216,6 +217,10 @@ class Batches:
         batch = self._joined(parts, bound)
         batch.compared = first
         return batch
+
+    def _specials(self, sizes: Sizes) -> tuple[float, ...]:
+        """Constants of interest at these sizes."""
+        return self.binder.specials([s.shape(sizes) for s in self.binder.specs.values()], self.plan.dtype)
 
     @staticmethod
     def _unscreened(bound: Bound) -> int:

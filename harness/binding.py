@@ -38,6 +38,7 @@ class Binder:
         batched: the functions accept one extra leading axis of points.
         users: the code is a user's; its traces are held against real calls.
         cache: keeps the traces from run to run.
+        siblings: the binders of all claims of the theorem.
     """
 
     name: str
@@ -46,8 +47,10 @@ class Binder:
     batched: bool = False
     users: bool = False
     cache: Cache | None = None
+    siblings: Sequence[Binder] = ()
 
     def __post_init__(self) -> None:
+        self._specials: dict[tuple[Any, ...], tuple[float, ...]] = {}
         claim = self.claim
         if isinstance(claim, Derivative):
             self.derivative = DerivativeFunctions.of(claim, self.users, self.cache)
@@ -63,6 +66,21 @@ class Binder:
     def _function(self, call: Callable[..., Any], label: str) -> Function:
         key = f"{self.cache.name(call)} " if self.cache is not None else ""
         return Function(call, label, cache=self.cache, key=key, generic=not self.users)
+
+    def specials(self, shapes: Shapes, dtype: str) -> tuple[float, ...]:
+        """Constants of the programs of all claims of the theorem at these shapes: they meet the same points."""
+        binders = self.siblings or (self,)
+        return tuple(sorted({c for b in binders for c in b.own_specials(shapes, dtype)}))
+
+    def own_specials(self, shapes: Shapes, dtype: str) -> tuple[float, ...]:
+        """Constants of the programs of this claim; none where it cannot be evaluated."""
+        key = (tuple(shapes), dtype)
+        if key not in self._specials:
+            try:
+                self._specials[key] = tuple(self.bind(shapes, dtype).specials)
+            except Unsupported:
+                self._specials[key] = ()
+        return self._specials[key]
 
     def leave_out_compiled(self) -> None:
         """Run no compiled program: another part of the same points does."""

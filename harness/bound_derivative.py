@@ -7,7 +7,6 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,8 +27,6 @@ from backprove.harness.float_layers import (
     against_autodiff,
     against_bounds,
     against_differences,
-    jacobian_overflows,
-    overflows,
 )
 from backprove.harness.function import JAX, Function, Signature
 from backprove.harness.grading import grade
@@ -37,8 +34,9 @@ from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import ExactLayer, Status, dyadic
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
+from backprove.harness.overflow import blamed, unexplained
 from backprove.harness.program import Program
-from backprove.harness.rounding import accurate, any_entry, float_bounds, near_max, run_floats
+from backprove.harness.rounding import any_entry, float_bounds, run_floats
 from backprove.harness.systems.running import Bounded
 from backprove.harness.traces import distrust
 from backprove.harness.transformed import differs_transformed
@@ -131,12 +129,12 @@ class BoundDerivative(DerivativeShell):
         if self.functions.users and self._violates_contract(x, d, seen):
             return seen
         broken = any_entry([~np.isfinite(r) for r in result], n) & ~seen.outside
-        broken = self._unexplained(x, d, result, broken)
+        programs = self.forward_program, self.rule_program, self.autodiff
+        broken = unexplained(programs, x, d, result, broken, self.dtype)
         beyond = self._rounding(x, d, result, exact, seen)
-        # with no cap the screens, which only point to the exact layer, are left out
-        suspicious = (
-            beyond | self._blamed(x, d, result, broken) | (self._screens(x, d, exact, seen, compared) if cap else False)
-        )
+        suspicious = beyond | blamed(programs, x, d, result, broken, self.dtype)
+        if cap:  # else the screens, which only point to the exact layer, are left out
+            suspicious |= self._screens(x, d, exact, seen, compared)
         suspicious &= ~seen.outside
         asked = exact & ~seen.outside
         asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
@@ -246,36 +244,6 @@ class BoundDerivative(DerivativeShell):
         for note in called.notes:
             seen.note(note)
         return called
-
-    def _unexplained(self, x: list[Array], d: list[Array], result: list[Array], broken: Array) -> Array:
-        """The points of `broken` without those at which the derivative itself leaves the format."""
-        index = np.flatnonzero(broken)
-        if index.size and self.rule_program is not None and self.autodiff is not None:
-            here = [a[..., index] for a in (*x, *d)]
-            with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
-                broken[index] = ~overflows(self.autodiff, here, [r[..., index] for r in result], self.dtype)
-        return broken
-
-    def _blamed(self, x: list[Array], d: list[Array], result: list[Array], broken: Array) -> Array:
-        """The points of `broken` without those at which forward, or the Jacobian, leaves the format on the way.
-
-        There a result that is not finite is no finding (0 * inf), and alone is no reason to ask the exact layer; nor
-        is it where the derivative is within roundings of the largest number.
-        """
-        forward, autodiff = self.forward_program, self.autodiff
-        index = np.flatnonzero(broken)
-        if not index.size or forward is None or autodiff is None:
-            return broken
-        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
-        out = broken.copy()
-        with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
-            far = overflows(
-                autodiff, [*here, *given], [r[..., index] for r in result], self.dtype, near_max(self.format)
-            )
-            out[index] = (
-                accurate(forward, here, self.dtype) & ~far & ~jacobian_overflows(autodiff, here, given, self.dtype)
-            )
-        return out
 
     # -- layers ----------------------------------------------------------------------------------------------------
 

@@ -180,6 +180,7 @@ def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder
     together = Together(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
     for binder in out:
         binder.compile_with(together)
+        binder.siblings = out
     return out
 
 

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.bound_code import in_float64
+from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination, Finding
 from backprove.harness.execution import arguments_at
 from backprove.harness.function import Function, Signature, quiet
 from backprove.harness.oracles.compiled import CompiledFunction
+from backprove.harness.systems.running import Running
 from backprove.harness.verdict import Verdict
 
 Array = NDArray[Any]
@@ -26,7 +28,9 @@ POINTS = 3
 MODERATE = 16.0
 """Only points up to this magnitude are compared, where no conditioning is extreme."""
 COARSE = 2.0**-7
-"""In float64, and relative to the largest entry: only another function is so far apart, no other order of rounding."""
+"""In float64, and relative to the largest entry: only another function is so far apart, no other order of rounding,"""
+ROUNDINGS = 2.0**10
+"""unless all entries cancel: so many times the running error bound is allowed beside."""
 
 
 def differs_transformed(
@@ -43,7 +47,8 @@ def differs_transformed(
         index = [] if key in compared else usual_points(arrays, ~seen.outside)
         if not index or any(0 in shape for shape, _ in signature):
             continue
-        said, remark = disagreement(function.call, in_float64(signature), arrays, index)
+        noise = _noise(function, in_float64(signature), arrays, index)
+        said, remark = disagreement(function.call, in_float64(signature), arrays, index, noise)
         if remark:
             seen.note(f"finding: {function.label}: {remark}")
         if not said:
@@ -53,6 +58,21 @@ def differs_transformed(
             seen.findings[i] = Finding(Verdict.ERROR, f"{function.label} {said}")
         return True
     return False
+
+
+def _noise(
+    function: Function, signature: Signature, arrays: Sequence[Array], points: Sequence[int]
+) -> list[list[Array]] | None:
+    """What rounding explains at each point, one array per result; None where the bound cannot be had."""
+    program = function.program(signature)
+    if program is None:
+        return None
+    here = [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
+    try:
+        bounds = Running("float64").run(program, here)
+    except UnsupportedPrimitive:
+        return None
+    return [[ROUNDINGS * b.e[..., k if b.e.shape[-1] > 1 else 0] for b in bounds] for k in range(len(points))]
 
 
 def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:
@@ -69,7 +89,11 @@ def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:
 
 
 def disagreement(
-    call: Callable[..., Any], signature: Signature, arrays: Sequence[Array], points: Sequence[int]
+    call: Callable[..., Any],
+    signature: Signature,
+    arrays: Sequence[Array],
+    points: Sequence[int],
+    noise: Sequence[Sequence[Array]] | None = None,
 ) -> tuple[str, str]:
     """How jitted and vmapped calls differ from plain ones: an error and a remark, each "" where there is none.
 
@@ -79,6 +103,7 @@ def disagreement(
         signature: float64 throughout.
         arrays: arguments at many points, shape + points (or 1).
         points: which of them to look at.
+        noise: what rounding explains at each of them, one array per result.
     """
     import jax
 
@@ -95,30 +120,37 @@ def disagreement(
             together = CompiledFunction.of(call, signature)(
                 [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
             )
-            if not _differ(expected, [[t[..., k] for t in together] for k in range(len(points))]):
+            how, found = "vmap", [[t[..., k] for t in together] for k in range(len(points))]
+            if _differing(expected, found, noise) is None:
                 return "", ""
-            how, found = "vmap", together[0][..., 0] if together else None
             jitted = [[np.asarray(leaf) for leaf in jax.tree.leaves(jax.jit(call)(*p))] for p in here]
-            if _differ(expected, jitted):
-                how, found = "jit", jitted[0][0] if jitted[0] else None
+            if _differing(expected, jitted, noise) is not None:
+                how, found = "jit", jitted
         except Exception as why:
             return "", f"it cannot be jitted and vmapped: {type(why).__name__}: {_first_line(why)}"
-    values = f"{_short(found)} instead of {_short(expected[0][0] if expected[0] else None)}"
+    k, j = _differing(expected, found, noise) or (0, 0)
+    values = " instead of ".join(_short(v[k][j] if j < len(v[k]) else None) for v in (found, expected))
     return f"gives another result under jax.{how} than when it is called plainly: {values}", ""
 
 
-def _differ(expected: list[list[Array]], found: list[list[Array]]) -> bool:
-    for one, other in zip(expected, found, strict=True):
+def _differing(
+    expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]], noise: Sequence[Sequence[Array]] | None
+) -> tuple[int, int] | None:
+    """The first point and result that differ; None where all agree."""
+    for k, (one, other) in enumerate(zip(expected, found, strict=True)):
         if [e.shape for e in one] != [f.shape for f in other]:
-            return True
-        for e, f in zip(one, other, strict=True):
+            return k, 0
+        for j, (e, f) in enumerate(zip(one, other, strict=True)):
             v, w = e.astype(np.float64), f.astype(np.float64)
             with np.errstate(all="ignore"):
                 size = np.abs(v[np.isfinite(v)]).max(initial=0.0)
-                near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= COARSE * size)
+                allowed = np.full(v.shape, COARSE * size)
+                if noise is not None and len(noise[k]) == len(one):
+                    allowed = allowed + noise[k][j]
+                near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= allowed)
             if not near.all():
-                return True
-    return False
+                return k, j
+    return None
 
 
 def _first_line(why: Exception) -> str:

@@ -34,7 +34,7 @@ LAYERS = {
     "compiled": "the jitted XLA program",
     "exact": "ball arithmetic over the reals",
     "rounding": "running bound of the rounding error",
-    "screen": "rule, JAX and differences in floats, for points beyond the first ones; the layers see the rest",
+    "screen": "what must be equal, compared in plain floats; what it does not let pass meets the other layers",
     "wide": "both sides in a wider format",
 }
 """What each layer is; layers that are not listed are shown by their name alone."""

@@ -31,7 +31,7 @@ PHASES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "Hypothesis: drawing examples": (("harness/examples.py", ""),),
     "drawing points and directions": (("harness/batches.py", ""), ("strategies/values.py", "")),
-    "screen": (("harness/judge.py", "_not_passed"),),
+    "screen": (("harness/judge.py", "_left"),),
     "exact layer, kinks, grades": (
         ("harness/bound_derivative.py", "_arbitrate"),
         ("harness/bound_derivative.py", "_grade"),
