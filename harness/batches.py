@@ -7,7 +7,7 @@ from the mixture. All special and drawn points and a fixed number of bulk points
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ FIRST_POINTS = 256
 """Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
 SIZES_COMPARED = 2
 """Sizes with such first points; at the others the screen sees all bulk points. Users' code has them at every size."""
+MANY = 4 * CHUNK
+"""From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
 SPECIAL_POINTS = 180
 """Systematic points, shared out over the sizes."""
 RANDOM_EXACT_POINTS = 64
@@ -101,6 +103,33 @@ class Batch:
     """Points beyond the first ones: those that the screen lets pass do not meet the layers."""
     compared: bool = True
     """All examined points are compared in the wide format; else, where there is a screen, those it leaves there."""
+    hold: bool = False
+    """What the screen leaves may wait for more of its size: the layers cost less by the point, the more there are."""
+
+    def take(self, index: Array) -> Batch:
+        """Some of the points."""
+        return replace(
+            self,
+            points=self.points.take(index),
+            directions=tuple(d[..., index] for d in self.directions),
+            keep=self.keep[index],
+            exact=self.exact[index],
+            beyond=self.beyond[index],
+            screened=self.screened[index],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[Batch]) -> Batch:
+        """All points of batches of one size."""
+        return replace(
+            parts[0],
+            points=Points.join([p.points for p in parts]),
+            directions=tuple(np.concatenate(c, axis=-1) for c in zip(*(p.directions for p in parts), strict=True)),
+            keep=np.concatenate([p.keep for p in parts]),
+            exact=np.concatenate([p.exact for p in parts]),
+            beyond=np.concatenate([p.beyond for p in parts]),
+            screened=np.concatenate([p.screened for p in parts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -181,6 +210,7 @@ class Batches:
                 part.screened[0 if k else self._unscreened(bound) :] = True
                 batch = self._joined([part], bound)
                 batch.compared = self.binder.users
+                batch.hold = share >= MANY
                 yield batch
 
     def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:

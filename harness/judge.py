@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.batches import Batch, Batches, Plan
+from backprove.harness.batches import CHUNK, Batch, Batches, Plan
 from backprove.harness.binding import Binder
 from backprove.harness.bound_derivative import BoundDerivative
 from backprove.harness.errors import UnsupportedPrimitive
@@ -76,6 +76,7 @@ class Judge:
     bounds: dict[tuple[tuple[int, ...], ...], Bound | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     _screens: dict[int, ClaimScreen | None] = field(default_factory=dict)
+    _held: dict[int, list[tuple[Batch, Array]]] = field(default_factory=dict)
 
     def run(self) -> PropertyResult:
         result = PropertyResult(self.binder.name, self.plan.dtype)
@@ -86,6 +87,8 @@ class Judge:
                     self.progress(self.binder.name, min(result.points, self.plan.share), self.plan.share)
                 if self._decided:
                     break
+            for bound in list(self._held):
+                self._release(bound, result)
             if self.failure:
                 self.failure = self._minimal(self.failure)
         self._conclude(result)
@@ -145,7 +148,23 @@ class Judge:
         compared = None
         if left.formula is not None and not batch.compared:
             compared = np.concatenate([np.zeros(first.size, bool), left.formula])
+            if batch.hold and 0 < left.points.size <= FEW_LEFT:
+                self._hold(batch.take(left.points), left.formula, result)
+                left, compared = _Left(keep[:0]), compared[: first.size]
         self._examine(batch, np.concatenate([first, left.points]), result, compared)
+
+    def _hold(self, batch: Batch, formula: Array, result: PropertyResult) -> None:
+        """Keep points back until there are enough of their size."""
+        held = self._held.setdefault(id(batch.bound), [])
+        held.append((batch, formula))
+        if sum(b.points.count for b, _ in held) >= CHUNK:
+            self._release(id(batch.bound), result)
+
+    def _release(self, bound: int, result: PropertyResult) -> None:
+        """Examine what was held back of one size."""
+        held = self._held.pop(bound)
+        batch = Batch.join([b for b, _ in held])
+        self._examine(batch, np.arange(batch.points.count), result, np.concatenate([f for _, f in held]))
 
     @property
     def _decided(self) -> bool:
