@@ -33,7 +33,7 @@ from backprove.strategies.shapes import Sizes, has_empty
 Array = NDArray[Any]
 Progress = Callable[[str, int, int], None]
 
-DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law")
+DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law", "screen")
 """Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most."""

@@ -7,6 +7,7 @@ coordinate of z1 is nonzero.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -55,9 +56,23 @@ def loss_grad(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor, x: Tensor, t: Tens
 
 
 def off_kinks(W1: Any, b1: Any, W2: Any, b2: Any, x: Any, t: Any = None) -> bool:
-    """Every coordinate of `z1 = W1 x + b1` is nonzero."""
+    """Every coordinate of `z1 = W1 x + b1` is nonzero, over the reals."""
     w, b, v = (np.asarray(a, dtype=np.float64) for a in (W1, b1, x))
-    return bool(np.all(w @ v + b != 0))
+    clear = np.abs(w @ v + b) > CLEAR * (np.abs(w) @ np.abs(v) + np.abs(b))
+    return bool(np.all(clear)) or _nonzero(w, b, v)
+
+
+CLEAR = 2.0**-40
+"""A float sum beyond this share of the sizes of its terms is no rounding error."""
+
+
+def _nonzero(w: Any, b: Any, v: Any) -> bool:
+    """The same in rational numbers: a float product that cancels may leave a rounding error, or lose its last digit."""
+    if not all(np.isfinite(a).all() for a in (w, b, v)):
+        return False
+    fractions = [Fraction(value) for value in v.tolist()]
+    rows = zip(w.tolist(), b.tolist(), strict=True)
+    return all(sum((Fraction(p) * q for p, q in zip(row, fractions, strict=True)), Fraction(c)) != 0 for row, c in rows)
 
 
 def by_coordinates(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor, x: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ import pytest
 
 import backprove as bp
 from backprove.harness.batches import Plan
-from backprove.harness.campaign import rule_binders
+from backprove.harness.campaign import judge_part, rule_binders
 from backprove.harness.judge import Judge
 from backprove.harness.result import HISTOGRAM_EDGES, PropertyResult, to_plain
 from backprove.harness.verdict import Verdict
+from backprove.rules.all import load
 from backprove.strategies.array import ArraySpec
 
 
@@ -256,6 +257,13 @@ def test_every_format_is_screened_after_the_first_points_of_each_size(dtype: str
     assert result.layers["screen"].agreed > 7_000
     assert result.layers["rounding"].checked > 1_000
     assert "screen" not in judged(rule(), points=1_000, dtype=dtype).layers
+
+
+def test_a_later_part_of_which_the_screen_lets_all_points_pass_holds() -> None:
+    theorem = load()["Proofs.Autograd.TapeNodes.elemwise"]
+    found = judge_part(theorem, dtype="float64", part=1, points=400_000, dtypes=["float64"])
+    assert {p.verdict for p in found} == {Verdict.HOLDS}
+    assert all(p.layers["screen"].agreed > 100_000 for p in found)
 
 
 def test_numpy_code_is_called_as_it_is_at_more_points() -> None:

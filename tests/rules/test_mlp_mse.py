@@ -37,6 +37,9 @@ def test_the_hypothesis_excludes_kinks_and_nothing_else() -> None:
     assert not off_kinks(*KINKED)
     shifted = [KINKED[0], KINKED[1] + 1e-12, *KINKED[2:]]
     assert off_kinks(*shifted)
+    cancels = np.full((2, 2), 745.5130191783146)  # a fused product leaves 4.5e-13 of the first row
+    assert not off_kinks(cancels, np.array([0.0, 2.0**-1022]), np.ones((1, 2)), np.zeros(1), np.array([-5.5, 5.5]))
+    assert off_kinks(cancels, np.array([1e-300, 2.0**-1022]), np.ones((1, 2)), np.zeros(1), np.array([-5.5, 5.5]))
     assert off_kinks(np.zeros((0, 2)), np.zeros(0), np.zeros((1, 0)), np.zeros(1), np.ones(2))
 
 
