@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backprove.harness.environment import describe
+from backprove.harness.files import write_whole
 from backprove.harness.store import digest_of_files
 
 FOLDERS_KEPT = 4
@@ -53,15 +54,11 @@ class Cache:
         """Write what is new beside the file, then rename; a full or read-only disk costs the next run its time only."""
         if self.file is None or len(self.entries) == self._known:
             return
-        beside = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         merged = _read(self.file) | self.entries
         with contextlib.suppress(Exception):  # what cannot be pickled is traced again
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(pickle.dumps(merged, protocol=pickle.HIGHEST_PROTOCOL))
-            beside.replace(self.file)
+            write_whole(self.file, pickle.dumps(merged, protocol=pickle.HIGHEST_PROTOCOL))
             self._known = len(self.entries)
-        with contextlib.suppress(OSError):
-            beside.unlink()
 
 
 def cache_of(name: str) -> Cache:

@@ -20,6 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from backprove.harness.files import write_whole
 from backprove.harness.mutation_claims import Property, defined, equivalent, overflows, properties
 from backprove.harness.mutations import Mutant, fingerprint, mutants
 from backprove.harness.program import Program
@@ -374,8 +375,6 @@ def _store(result: Mapping[str, Any], *, partial: bool) -> None:
             pass
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        beside.write_text(json.dumps(data, allow_nan=False, indent=1), encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, json.dumps(data, allow_nan=False, indent=1).encode())
     except OSError:  # the result is printed in any case
         return

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.program import Program
+from backprove.harness.rounding import any_entry
 from backprove.harness.systems.flat import Runs
 
 Array = NDArray[Any]
@@ -49,8 +50,8 @@ class Short:
         points = arguments[0].shape[-1]
         finite, close = [], []
         for short, full in zip(self._run(arguments), wide, strict=True):
-            finite.append(_all([np.isfinite(s) for s in short], points))
-            close.append(_all([within(s, w, self.dtype) for s, w in zip(short, full, strict=True)], points))
+            finite.append(~any_entry([~np.isfinite(s) for s in short], points))
+            close.append(~any_entry([~within(s, w, self.dtype) for s, w in zip(short, full, strict=True)], points))
         return finite, close
 
 
@@ -66,11 +67,3 @@ def within(short: Array, wide: Array, dtype: str) -> Bools:
     allowed = entries.max(axis=0, initial=0.0) * (ROUNDINGS * form.u) + 4 * form.tiny
     close: Bools = off <= allowed
     return close & np.isfinite(short)
-
-
-def _all(entries: Sequence[Bools], points: int) -> Bools:
-    """Per point: every entry of every array."""
-    out = np.ones(points, dtype=bool)
-    for a in entries:
-        out &= a.reshape(-1, a.shape[-1]).all(axis=0)
-    return out

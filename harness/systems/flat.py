@@ -20,9 +20,9 @@ from backprove.harness.interpret import evaluate, last_uses
 from backprove.harness.merge import merge
 from backprove.harness.program import Equation, Program, Var, inner_programs
 from backprove.harness.systems import structural
-from backprove.harness.systems.flat_calls import CALLS, NATIVE, Call, one_pass, round_in_place, rounds
+from backprove.harness.systems.flat_calls import CALLS, NATIVE, Call, one_pass, rounds
 from backprove.harness.systems.floats import Floats
-from backprove.harness.systems.narrow import STORAGE
+from backprove.harness.systems.narrow import STORAGE, round_to_bfloat16
 
 Array = NDArray[Any]
 
@@ -120,7 +120,7 @@ class Flat:
 
         calls: list[Call] | None = make(equation, given, out, extra)
         if calls is not None and rounds(equation):
-            calls = [*calls, (round_in_place, (out, extra(shape, np.uint32), extra(shape, np.bool_)))]
+            calls = [*calls, (round_to_bfloat16, (out, extra(shape, np.uint32), extra(shape, np.bool_)))]
         for s in scratch:
             self._give(s)
         if calls is None:

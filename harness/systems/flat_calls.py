@@ -37,23 +37,6 @@ def rounds(equation: Equation) -> bool:
     return not moves
 
 
-def round_in_place(x: Array, bits: Array, nan: Array) -> None:
-    """float32 numbers rounded to the nearest bfloat16, ties to even, as `narrow.to_bfloat16`.
-
-    Args:
-        bits, nan: buffers of the same shape, of uint32 and truth values.
-    """
-    np.isnan(x, nan)
-    raw = x.view(np.uint32)
-    if nan.any():  # the payload must not carry into the sign
-        np.copyto(raw, (raw & 0x80000000) | 0x7FC00000, where=nan)
-    np.right_shift(raw, 16, bits)
-    np.bitwise_and(bits, 1, bits)
-    np.add(bits, 0x7FFF, bits)
-    np.add(raw, bits, raw)
-    np.bitwise_and(raw, 0xFFFF0000, raw)
-
-
 def _ufunc(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
     function = floats.ELEMENTWISE.get(e.primitive) or floats.EXACT.get(e.primitive) or floats.COMPARISONS[e.primitive]
     if not isinstance(function, np.ufunc) or e.params.get("out_dtype") is not None:

@@ -26,16 +26,26 @@ STORAGE: dict[str, np.dtype[Any]] = {
 
 def to_bfloat16(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 numbers rounded to the nearest bfloat16, ties to even; NaN stays NaN with its sign, quiet."""
-    bits = np.ascontiguousarray(x).view(np.uint32).reshape(x.shape)
-    rounded = bits >> np.uint32(16)
-    rounded &= np.uint32(1)
-    rounded += np.uint32(0x7FFF)
-    rounded += bits
-    rounded &= np.uint32(0xFFFF0000)
-    nan = np.isnan(x)
-    if nan.any():
-        rounded = np.where(nan, (bits & np.uint32(0x80000000)) | np.uint32(0x7FC00000), rounded)
-    return rounded.view(np.float32)
+    out = np.array(x, dtype=np.float32, order="C")
+    round_to_bfloat16(out, np.empty(out.shape, np.uint32), np.empty(out.shape, np.bool_))
+    return out
+
+
+def round_to_bfloat16(x: Array, bits: Array, nan: Array) -> None:
+    """As `to_bfloat16`, in place.
+
+    Args:
+        bits, nan: buffers of the same shape, of uint32 and truth values.
+    """
+    np.isnan(x, nan)
+    raw = x.view(np.uint32)
+    if nan.any():  # the payload must not carry into the sign
+        np.copyto(raw, (raw & 0x80000000) | 0x7FC00000, where=nan)
+    np.right_shift(raw, 16, bits)
+    np.bitwise_and(bits, 1, bits)
+    np.add(bits, 0x7FFF, bits)
+    np.add(raw, bits, raw)
+    np.bitwise_and(raw, 0xFFFF0000, raw)
 
 
 def to_float16(x: NDArray[np.float32]) -> NDArray[np.float32]:
