@@ -2,10 +2,10 @@
 
 At every point x, with a tangent v and a cotangent g, the rule's J v is held against JAX's, its J'g against JAX's,
 <g, J v> (or <J'g, v>) against differences of <g, f(x + t v)> at four t (0 among them), and <g, J v> against <J'g, v>.
-All derivatives are one merged program. A rule of a shorter format runs in float64 here, and its results in its own
-format are held against these (`short.py`). The screen gives no verdict: it lets points pass at which everything agrees
-to `AGREEMENT` unit roundoffs of the size of whole results, and names the others, which are for the layers with error
-bounds. What is wrong in one entry by less than that share of the largest one it cannot see.
+All derivatives are one merged program once it runs often. A rule of a shorter format runs in float64 here, and its
+results in its own format are held against these (`short.py`). The screen gives no verdict: it lets points pass at which
+everything agrees to `AGREEMENT` unit roundoffs of the size of whole results, and names the others, which are for the
+layers with error bounds. What is wrong in one entry by less than that share of the largest one it cannot see.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Screen:
         programs: traced at `dtype`, or of a shorter format and widened to it.
         dtype: format of the evaluation.
         points: of one chunk; 0: what fits the cache.
-        linked: whether the programs are linked to buffers, which pays from the third run on.
+        linked: whether the programs are merged and linked to buffers, which pays after `flat.DIRECT_RUNS` runs.
         short: the forward map and the one rule in the shorter format.
 
     Attributes:

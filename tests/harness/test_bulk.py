@@ -95,6 +95,23 @@ def test_one_mode_alone_is_screened() -> None:
     assert seen.suspicious.all() and seen.autodiff == POINTS and seen.adjointness == POINTS
 
 
+@pytest.mark.parametrize("mode", ["jvp", "vjp"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_differences_alone_see_a_mistake_that_jax_shares(mode: str, linked: bool) -> None:
+    """One mode alone, as a claim has it; its rule and JAX's derivative (of a wrong custom rule) are the same."""
+    shape = ((3,), "float64")
+    x, d = np.random.default_rng(0).standard_normal((2, 3, 400))
+    for factor, share in ((1.0, 0.0), (1 + 1e-4, 1.0)):
+        rule = trace(lambda x, d, c=factor: c * d * jnp.cos(x), shape, shape)
+        pair = {mode: rule, f"jax_{mode}": rule}
+        modes = {name: pair.get(name) for name in ("jvp", "vjp", "jax_jvp", "jax_vjp")}
+        screen = Screen(Programs(trace(jnp.sin, shape), **modes, moving=(0,)), "float64", 400, linked=linked)
+        seen = screen.run([x], [d], [np.roll(d, 1, axis=0)])
+        assert seen.told.mean() > 0.9 and seen.autodiff == seen.adjointness == 0
+        assert (seen.suspicious[seen.told].mean() > 0.9) == bool(share)
+        assert seen.suspicious.sum() == seen.differences and (share or not seen.differences)
+
+
 def test_a_mistake_in_a_window_is_found_at_its_points_alone() -> None:
     def forward(x: Any) -> Any:
         return jnp.tanh(x)
