@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.cache import Cache
-from backprove.harness.shrink import sample
-from backprove.strategies.points import DrawnPoint, Points, PointSpace, point_strategy
-from backprove.strategies.shapes import Sizes, Specs, entries, has_empty, shape_buckets, shape_strategy
+from backprove.strategies.points import DrawnPoint, Points, PointSpace
+from backprove.strategies.shapes import Sizes, Specs, entries, has_empty, shape_buckets
 from backprove.strategies.values import as_points
 
 NEW_SHAPES = 2
@@ -78,6 +77,10 @@ class Examples:
 
 def draw(specs: Specs, seed: int, count: int, specials: tuple[float, ...], extreme: bool) -> list[DrawnPoint]:
     """Examples in float64 at few shapes: some drawn ones, and the small ones among the fixed sizes."""
+    # Hypothesis is a third of all imports, and examples of the catalogue are kept from run to run
+    from backprove.harness.shrink import sample
+    from backprove.strategies.drawing import point_strategy, shape_strategy
+
     if not specs:
         return []
     fixed = [s for s in shape_buckets(specs) if not has_empty(specs, s)]

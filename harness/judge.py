@@ -23,11 +23,10 @@ from backprove.harness.function import quiet
 from backprove.harness.oracles.exact import Outcome
 from backprove.harness.result import PropertyResult
 from backprove.harness.screening import ClaimScreen, screen_of
-from backprove.harness.shrink import shrink
 from backprove.harness.tally import enter, enter_places
 from backprove.harness.verdict import Verdict
 from backprove.strategies.philox import generator
-from backprove.strategies.points import DrawnPoint, PointSpace, point_strategy
+from backprove.strategies.points import DrawnPoint, PointSpace
 from backprove.strategies.shapes import Sizes, has_empty
 
 Array = NDArray[Any]
@@ -294,6 +293,9 @@ class Judge:
         return seen.findings[0], seen.outcomes[0]
 
     def _minimal(self, failure: Failure) -> Failure:
+        from backprove.harness.shrink import shrink  # Hypothesis takes a third of a second to import
+        from backprove.strategies.drawing import point_strategy
+
         wanted = failure.finding.verdict
         space = failure.point.space
         strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)

@@ -1,4 +1,4 @@
-"""Directions: tangents and cotangents, in bulk and for Hypothesis."""
+"""Directions: tangents and cotangents in bulk, and their encoding for Hypothesis."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
-from backprove.strategies.domain import Domain, Floats
+from backprove.strategies.domain import Domain
 from backprove.strategies.philox import below, generator, quotas, shuffled, words
 
 Shape = tuple[int, ...]
@@ -97,53 +96,6 @@ def _dyadics(g: np.random.Generator, sizes: Sequence[int], count: int) -> NDArra
             part[0, (part == 1).all(axis=0)] = -0.75
         start += size
     return x
-
-
-def direction_strategy(shapes: Sequence[Shape], dtype: str) -> st.SearchStrategy[tuple[Floats, ...]]:
-    """Tangents or cotangents of the given shapes, without a points axis; shrinks toward zeros and ones."""
-    return _directions(tuple(shapes), dtype)
-
-
-@st.composite
-def _directions(draw: st.DrawFn, shapes: tuple[Shape, ...], dtype: str) -> tuple[Floats, ...]:
-    pattern = draw(st.integers(0, 9))
-    entry = mixed_entries() if pattern else plain_entries()
-    sizes = [math.prod(s) for s in shapes]
-    total = sum(sizes)
-    x = np.zeros(total)
-    if pattern == 9 and total:
-        x[draw(st.integers(0, total - 1))] = draw(entry)
-    elif pattern != 8:
-        # One coordinate at a time over all arrays of a size: deleting it deletes it everywhere.
-        for size in dict.fromkeys(sizes):
-            at = [sum(sizes[:k]) for k, s in enumerate(sizes) if s == size]
-            coordinate = st.tuples(*(entry for _ in at))
-            for k in range(size):
-                x[[a + k for a in at]] = draw(coordinate)
-    x = direction_domain(dtype).admit(x)
-    return tuple(x[sum(sizes[:k]) : sum(sizes[: k + 1])].reshape(s) for k, s in enumerate(shapes))
-
-
-def plain_entries() -> st.SearchStrategy[float]:
-    """One float of a direction as a single choice; any representable entry encodes as itself."""
-    return st.floats(-REACH, REACH, allow_subnormal=False)
-
-
-def mixed_entries() -> st.SearchStrategy[float]:
-    """One entry of a direction: small integers, short dyadics, any floats."""
-    return st.one_of(plain_entries(), st.integers(-3, 3).map(float), st.integers(-12, 12).map(_quarter), _dense())
-
-
-def _dense() -> st.SearchStrategy[float]:
-    return st.integers(-3000, 3000).map(_thousandth)
-
-
-def _quarter(k: int) -> float:
-    return k / 4
-
-
-def _thousandth(k: int) -> float:
-    return k / 1000
 
 
 def encode_directions(arrays: Sequence[NDArray[Any]]) -> tuple[int | float, ...]:

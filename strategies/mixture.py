@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.internal.conjecture.data import ConjectureData
 
 from backprove.strategies.array import ArraySpec
-from backprove.strategies.cotangents import mixed_entries, plain_entries
+from backprove.strategies.cotangents import REACH
 from backprove.strategies.domain import Domain, integer_bounds, neighbours, point_domain, special_values
 from backprove.strategies.shapes import Sizes
 
@@ -139,3 +139,25 @@ def _weights() -> st.SearchStrategy[float]:
 def _saturated(k: int) -> float:
     """+-20 to +-800, mostly near 20 to 100, where the exponential leaves the range of the small dtypes."""
     return math.copysign(20 + abs(k) if abs(k) > 400 else 20 + abs(k) / 5, k)
+
+
+def plain_entries() -> st.SearchStrategy[float]:
+    """One float of a direction as a single choice; any representable entry encodes as itself."""
+    return st.floats(-REACH, REACH, allow_subnormal=False)
+
+
+def mixed_entries() -> st.SearchStrategy[float]:
+    """One entry of a direction: small integers, short dyadics, any floats."""
+    return st.one_of(plain_entries(), st.integers(-3, 3).map(float), st.integers(-12, 12).map(_quarter), _dense())
+
+
+def _dense() -> st.SearchStrategy[float]:
+    return st.integers(-3000, 3000).map(_thousandth)
+
+
+def _quarter(k: int) -> float:
+    return k / 4
+
+
+def _thousandth(k: int) -> float:
+    return k / 1000

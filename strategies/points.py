@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import direction_domain
 from backprove.strategies.domain import Floats, integer_bounds, point_domain
-from backprove.strategies.encoding import ONE_HOT, Choice, encode, layout
-from backprove.strategies.kinds import is_plain, nonzero_integer, normalise_rows, one_hot_rows, storage
-from backprove.strategies.mixture import PATTERNS, Tie, mixed_column, plain_column
+from backprove.strategies.encoding import ONE_HOT, Choice, encode
+from backprove.strategies.kinds import is_plain, nonzero_integer, normalise_rows, one_hot_rows
 from backprove.strategies.reduction import reductions
 from backprove.strategies.regions import REGIONS, regions
-from backprove.strategies.shapes import Shape, Sizes, Specs, shape_strategy
+from backprove.strategies.shapes import Shape, Sizes, Specs
 
 Direction = str | tuple[str, Callable[[dict[str, Any]], Shape]]
 """A tangent or cotangent: the name of the input whose shape it has, or a name and a function from sizes to a shape."""
@@ -189,75 +187,6 @@ class DrawnPoint:
         return sum(int(np.signbit(a).sum()) for a in (*self.arrays, *self.directions) if a.dtype == np.float64)
 
 
-def point_strategy(
-    specs: Mapping[str, ArraySpec],
-    dtype: str,
-    directions: tuple[Direction, ...] = (),
-    specials: Iterable[float] = (),
-    extreme: bool = False,
-    pool: Sequence[Sizes] = (),
-) -> st.SearchStrategy[DrawnPoint]:
-    """Single points with drawn shapes, for Hypothesis.
-
-    Shrinks toward size 1, entries 0, 1, small integers. Arrays of one shape are drawn coordinate by coordinate, so that
-    deleting a coordinate deletes it in all of them.
-
-    Args:
-        specs: the inputs, in order.
-        dtype: the float format under test.
-        directions: tangents or cotangents to draw along.
-        specials: constants of interest (kinks, thresholds harvested from the program).
-        extreme: open sides reach to the largest number of the dtype.
-        pool: sizes to choose from; where there are none they are drawn too, and only then `choices` encodes a point.
-    """
-    return _draw_point(PointSpace(specs, dtype, directions, tuple(float(c) for c in specials), extreme), tuple(pool))
-
-
-@st.composite
-def _draw_point(draw: st.DrawFn, space: PointSpace, pool: tuple[Sizes, ...]) -> DrawnPoint:
-    specs = space.specs
-    sizes = dict(draw(st.sampled_from(pool))) if pool else draw(shape_strategy(specs))
-    pattern = draw(st.integers(0, len(PATTERNS) - 1))
-    shapes = (*(s.shape(sizes) for s in specs.values()), *space.direction_shapes(sizes))
-    plan = layout(specs, shapes)
-    dtypes = [*(storage(s) for s in specs.values()), *(np.dtype(np.float64) for _ in space.directions)]
-    flat = [np.zeros(int(np.prod(shape)), dtype=d) for shape, d in zip(shapes, dtypes, strict=True)]
-    for k in plan.one_hot:
-        n = shapes[k][-1] if shapes[k] else 1
-        rows = len(flat[k]) // n if n else 0
-        hot = np.array([draw(st.integers(0, n - 1)) for _ in range(rows)], dtype=np.int64)
-        flat[k] = one_hot_rows(hot[:, None], n)[:, 0].astype(dtypes[k])
-    kinds = list(specs.values())
-    for members in plan.groups:
-        count = len(flat[members[0]])
-        if not count:
-            continue
-        columns = [
-            plain_column(kinds[k] if k < len(kinds) else None, sizes, space.dtype, space.extreme)
-            if pattern == 0
-            else mixed_column(
-                kinds[k] if k < len(kinds) else None, sizes, space.dtype, space.extreme, space.specials, pattern
-            )
-            for k in members
-        ]
-        alone = len(columns) == 1
-        coordinate = columns[0] if alone else st.tuples(*columns)
-        for i in range(count):
-            found = draw(coordinate)
-            for k, value in zip(members, (found,) if alone else found, strict=True):
-                flat[k][i] = _resolve(value, flat, members, k, i) if isinstance(value, Tie) else value
-    shaped = [a.reshape(shape) for a, shape in zip(flat, shapes, strict=True)]
-    return space.repaired(sizes, shaped[: len(kinds)], shaped[len(kinds) :])
-
-
-def _resolve(tie: Tie, flat: list[NDArray[Any]], members: Sequence[int], k: int, i: int) -> Any:
-    """The value a tie stands for: an earlier entry of the same array, or the same entry of an array before it."""
-    others = [m for m in members if m < k and flat[m].dtype == flat[k].dtype]
-    if others and (tie.across or i == 0):
-        return tie.sign * flat[others[tie.back % len(others)]][i]
-    return tie.sign * flat[k][i - 1 - tie.back % i] if i else flat[k][i]
-
-
 def _repair(spec: ArraySpec, sizes: Sizes, space: PointSpace, a: NDArray[Any]) -> NDArray[Any]:
     """The admissible input closest to `a`."""
     if not a.size:
@@ -292,4 +221,4 @@ def _distinct_integers(x: NDArray[Any], low: int, high: int, nonzero: bool) -> N
     return np.array(out, dtype=x.dtype).reshape(x.shape)
 
 
-__all__ = ["REGIONS", "Direction", "DrawnPoint", "PointSpace", "Points", "cast_inputs", "point_strategy"]
+__all__ = ["REGIONS", "Direction", "DrawnPoint", "PointSpace", "Points", "cast_inputs"]

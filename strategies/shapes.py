@@ -1,4 +1,4 @@
-"""Sizes of the named dimensions: a few fixed buckets for bulk work, and a Hypothesis strategy."""
+"""Sizes of the named dimensions: a few fixed buckets for bulk work, and the encoding of drawn ones."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
-
-from hypothesis import assume
-from hypothesis import strategies as st
 
 from backprove.harness.errors import UsageError
 from backprove.strategies.array import ArraySpec
@@ -177,40 +174,6 @@ def _limit(spec: ArraySpec) -> int:
     return MAX_ENTRIES if fixed <= MAX_ENTRIES else 2 * fixed
 
 
-def shape_strategy(specs: Specs) -> st.SearchStrategy[Sizes]:
-    """Sizes of all names: 0 to MAX_SIZE, rarely larger, at most MAX_ENTRIES entries per input; shrinks to 1, then 0.
-
-    Names of any number of axes get 0 to 2 axes and shrink to none.
-    """
-    return _sizes(specs)
-
-
-@st.composite
-def _sizes(draw: st.DrawFn, specs: Specs) -> Sizes:
-    names = dim_names(specs)
-    if not names:
-        return {}
-    cap = MAX_ENTRIES if draw(st.integers(0, LARGE_EVERY - 1)) == LARGE_EVERY - 1 else MAX_SIZE
-    sizes: Sizes = {n.lstrip("*"): () if n.startswith("*") else 1 for n in names}
-    for name in names:
-        key = name.lstrip("*")
-        if name.startswith("*"):
-            axes: tuple[int, ...] = ()
-            for _ in range(draw(st.integers(0, MAX_BATCH_AXES))):
-                axes += (_draw_size(draw, _room(specs, sizes, key, axes, cap)),)
-                sizes[key] = axes
-        else:
-            sizes[key] = _draw_size(draw, _room(specs, sizes, key, None, cap))
-    assume(feasible(specs, sizes))
-    return sizes
-
-
-def _draw_size(draw: st.DrawFn, room: int) -> int:
-    """A size up to `room`; the choices above it stand for sizes from 2 again, lest 0 and 1 be too frequent."""
-    k = draw(st.integers(0, 2 * room if room > 1 else 1))
-    return _SIZE_OF[k] if k <= room else 2 + k % (room - 1)
-
-
 def encode_sizes(specs: Specs, sizes: Sizes) -> list[int]:
     """The choices with which `shape_strategy` draws `sizes`."""
     names = dim_names(specs)
@@ -220,15 +183,15 @@ def encode_sizes(specs: Specs, sizes: Sizes) -> list[int]:
     out = [LARGE_EVERY - 1 if max(flat, default=0) > MAX_SIZE else 0]
     for name in names:
         value = sizes[name.lstrip("*")]
-        out += [len(value), *map(_SIZE_OF.index, value)] if isinstance(value, tuple) else [_SIZE_OF.index(value)]
+        out += [len(value), *map(SIZE_OF.index, value)] if isinstance(value, tuple) else [SIZE_OF.index(value)]
     return out
 
 
 # Choice k draws size k, but 1 comes before 0: a point with one entry explains more than one with none.
-_SIZE_OF = (1, 0, *range(2, 2 * MAX_ENTRIES))
+SIZE_OF = (1, 0, *range(2, 2 * MAX_ENTRIES))
 
 
-def _room(specs: Specs, sizes: Sizes, key: str, axes: tuple[int, ...] | None, cap: int) -> int:
+def room(specs: Specs, sizes: Sizes, key: str, axes: tuple[int, ...] | None, cap: int) -> int:
     """Largest size of the next axis such that every input stays within its limit, names not drawn yet counting 1."""
     for size in range(cap, 1, -1):
         trial: Sizes = {**sizes, key: size if axes is None else (*axes, size)}

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from backprove.harness.shrink import sample, search, shrink
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.cotangents import draw_directions
-from backprove.strategies.points import DrawnPoint, PointSpace, point_strategy
+from backprove.strategies.drawing import point_strategy
+from backprove.strategies.points import DrawnPoint, PointSpace
 from backprove.strategies.values import draw_points
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.shrink import sample, search, shrink
-from backprove.strategies.cotangents import direction_strategy, draw_directions, encode_directions
+from backprove.strategies.cotangents import draw_directions, encode_directions
+from backprove.strategies.drawing import direction_strategy
 
 SHAPES = ((2, 3), (3,), ())
 

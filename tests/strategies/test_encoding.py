@@ -10,8 +10,9 @@ from hypothesis.database import ExampleDatabase, choices_to_bytes
 
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.cotangents import draw_directions
+from backprove.strategies.drawing import point_strategy
 from backprove.strategies.encoding import encode, layout
-from backprove.strategies.points import Direction, DrawnPoint, Points, PointSpace, point_strategy
+from backprove.strategies.points import Direction, DrawnPoint, Points, PointSpace
 from backprove.strategies.shapes import shape_buckets
 from backprove.strategies.special import special_points
 from backprove.strategies.values import draw_points

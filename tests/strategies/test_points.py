@@ -11,8 +11,9 @@ from backprove.harness.shrink import sample
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.domain import neighbours, point_domain
+from backprove.strategies.drawing import point_strategy
 from backprove.strategies.kinds import is_plain
-from backprove.strategies.points import REGIONS, DrawnPoint, Points, PointSpace, point_strategy
+from backprove.strategies.points import REGIONS, DrawnPoint, Points, PointSpace
 from backprove.strategies.shapes import Sizes, shape_buckets
 from backprove.strategies.values import draw_points
 

@@ -10,7 +10,8 @@ import pytest
 from backprove.harness.errors import UsageError
 from backprove.harness.shrink import sample, search
 from backprove.strategies.array import ArraySpec, array
-from backprove.strategies.shapes import dim_names, entries, feasible, has_empty, shape_buckets, shape_strategy
+from backprove.strategies.drawing import shape_strategy
+from backprove.strategies.shapes import dim_names, entries, feasible, has_empty, shape_buckets
 
 
 def test_buckets_are_different_feasible_and_always_the_same(case: dict[str, ArraySpec]) -> None:
