@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from backprove.harness.errors import BackproveError, UsageError
-from backprove.harness.items import Job, Server
+from backprove.harness.items import Job, Server, stated
+from backprove.harness.statement import Statement
 
 ENGINE = "backprove.harness.campaign"
 """Module whose `run_rule`, `run_theorem`, `judge_part` and `conclude` do the work."""
@@ -229,6 +230,19 @@ def find_jobs(worker: Worker, target: str, *, timeout: float | None = None) -> l
         Job("rule", r["name"], target, i, tuple(r["claims"]), (r["source"][0], r["source"][1]), r["code"])
         for i, r in enumerate(answer["rules"])
     ]
+
+
+def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
+    """What the theorems of a module say, by name; its imports stay in the worker, or here where that is lost.
+
+    Raises:
+        InternalError: when they cannot be imported.
+    """
+    try:
+        answer = worker.request({"do": "state", "target": target}, timeout=START_UP)
+    except WorkerLost:
+        return stated(target)
+    return {s["name"]: Statement.from_plain(s) for s in answer["theorems"]}
 
 
 def run_isolated(

@@ -16,6 +16,7 @@ from typing import Any
 from backprove.harness.collector import few_collections
 from backprove.harness.errors import UsageError
 from backprove.harness.result import PropertyResult, SubjectResult, property_from_plain, to_plain
+from backprove.harness.statement import Statement, statements
 from backprove.harness.verdict import Verdict
 
 WHOLE, PART, CONCLUDE = "run", "part", "conclude"
@@ -102,6 +103,8 @@ class Server:
         """
         if request["do"] == "load":
             return self._found(request["target"])
+        if request["do"] == "state":
+            return {"type": "stated", "theorems": [s.to_plain() for s in stated(request["target"]).values()]}
         self._check_code(request)
         engine = importlib.import_module(request["engine"])
         subject = self._subject(request)
@@ -165,6 +168,11 @@ class Server:
                 f"{what} differs {here} from that of the main process; install the same versions on all machines"
             )
         self._checked.add((wanted, target))
+
+
+def stated(target: str) -> dict[str, Statement]:
+    """The statements of all theorems that the module `target` gives, by name."""
+    return statements(importlib.import_module(target).load())
 
 
 def run_here(request: dict[str, Any], progress: Callable[[str, int, int], None] | None = None) -> dict[str, Any]:

@@ -9,18 +9,16 @@ two are equal there, it is another way to write the same rule; if not, it is a s
 from __future__ import annotations
 
 import importlib
-import json
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from backprove.harness.files import write_whole
+from backprove.harness import mutation_record
 from backprove.harness.mutation_claims import Property, defined, equivalent, overflows, properties
 from backprove.harness.mutations import Mutant, fingerprint, mutants
 from backprove.harness.program import Program
@@ -31,7 +29,6 @@ from backprove.harness.theorem import Theorem
 PREFIX = "Proofs.Autograd."
 PAIRING = frozenset({"mul", "reduce_sum", "add", "broadcast_in_dim"})
 """What a pairing may do with a rule: inner products, and zeros in the slots that are not read."""
-FILE = "mutation.json"
 CHUNK = 40
 """Variants of one rule that are judged in one go."""
 SERIAL = 6
@@ -126,7 +123,7 @@ def run(
         "seconds": perf_counter() - started,
     }
     if theorems is None:
-        _store(result, partial=only is not None)
+        mutation_record.store(result, partial=only is not None)
     return result
 
 
@@ -343,38 +340,3 @@ def _reason(kinds: set[str]) -> str:
 
 def short(name: str) -> str:
     return name.removeprefix(PREFIX)
-
-
-def _path() -> Path:
-    return Path(os.environ.get("BACKPROVE_HOME") or ".backprove") / FILE
-
-
-def stored() -> dict[str, dict[str, Any]]:
-    """The record of each theorem from the last runs, by name; empty where there is none.
-
-    Each is {"mutants", "equivalent", "killed", "survivors"}, as `SubjectResult.mutation` holds it.
-    """
-    try:
-        data = json.loads(_path().read_text(encoding="utf-8"))
-        return {t["name"]: {k: v for k, v in t.items() if k != "name"} for t in data["theorems"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _store(result: Mapping[str, Any], *, partial: bool) -> None:
-    """Write the result beside the runs; what a partial run did not look at is kept."""
-    path = _path()
-    data = dict(result)
-    if partial:
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            for key in ("rules", "theorems", "weak"):
-                new = {r["name"] for r in (result["theorems"] if key == "weak" else result[key])}
-                data[key] = [r for r in before[key] if r["name"] not in new] + list(result[key])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(data, allow_nan=False, indent=1).encode())
-    except OSError:  # the result is printed in any case
-        return

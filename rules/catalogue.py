@@ -14,10 +14,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from backprove.harness.errors import UsageError
-from backprove.harness.theorem import Theorem
 from backprove.harness.verdict import Verdict
 
 NAMES = ("documented", "library")
@@ -134,6 +133,17 @@ def _entry(place: str, raw: Mapping[str, Any]) -> Entry:
     return entry
 
 
+class Stated(Protocol):
+    """What coverage needs of a theorem: a `Theorem` or its `Statement`."""
+
+    @property
+    def rests_on(self) -> tuple[str, ...]: ...
+    @property
+    def covers(self) -> tuple[str, ...]: ...
+    @property
+    def source(self) -> tuple[str, int]: ...
+
+
 @dataclass(frozen=True)
 class Coverage:
     """Which entries are reached by a stated theorem, and through which ones.
@@ -167,7 +177,7 @@ class Coverage:
         ]
 
 
-def coverage(catalogues: Iterable[Catalogue], theorems: Mapping[str, Theorem]) -> Coverage:
+def coverage(catalogues: Iterable[Catalogue], theorems: Mapping[str, Stated]) -> Coverage:
     """Which entries of `catalogues` the stated `theorems` (by full name) reach.
 
     Raises:
@@ -235,7 +245,7 @@ def _find(entries: Mapping[str, Entry], name: str, where: str) -> Entry:
     raise UsageError(f"{where}: {name} is not in the catalogue{hint}")
 
 
-def _place(theorem: Theorem) -> str:
+def _place(theorem: Stated) -> str:
     file, line = theorem.source
     return f"{file}:{line}" if file else "place unknown"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 import tomllib
 from collections.abc import Generator, Mapping
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from backprove.harness.isolation import Workers
     from backprove.harness.progress import Progress
     from backprove.harness.result import RunResult, SubjectResult
-    from backprove.harness.theorem import Theorem
+    from backprove.harness.statement import Statement
 
 HELP = "check every property of the catalogue"
 DTYPES = ("float64", "float32", "bfloat16")
@@ -38,7 +37,7 @@ def run(args: argparse.Namespace) -> Exit:
 
     workers = Workers((ENGINE, THEOREMS))
     if options.executor.kind == "process":
-        # they import while this process does; a choice of theorems may need no more than one
+        # they import the theorems, this process does not; a choice of them may need no more than one
         workers.start(1 if options.only else options.executor.count)
     try:
         return _run(options, config, workers)
@@ -52,7 +51,7 @@ def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
     from backprove.harness.store import fingerprint, run_name
     from backprove.reports.summary import verify_json
 
-    theorems: dict[str, Theorem] = importlib.import_module(THEOREMS).load()
+    theorems = _theorems(options, workers)
     chosen = {n: t for n, t in theorems.items() if options.selects(n, n.removeprefix("Proofs.Autograd."))}
     if not chosen:
         print(
@@ -75,28 +74,38 @@ def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
     return session.finish(cut, complete=complete, as_json=verify_json, summary=summary)
 
 
+def _theorems(options: RunOptions, workers: Workers) -> dict[str, Statement]:
+    """What is stated: asked of a worker where there are some on this machine."""
+    from backprove.harness.isolation import find_statements
+    from backprove.harness.items import stated
+
+    if options.executor.kind != "process":
+        return stated(THEOREMS)
+    with workers.one() as worker:
+        return find_statements(worker, THEOREMS)
+
+
 def _subjects(
-    session: Session, theorems: Mapping[str, Theorem], progress: Progress, workers: Workers
+    session: Session, theorems: Mapping[str, Statement], progress: Progress, workers: Workers
 ) -> Generator[SubjectResult, None, None]:
     """Run the theorems in worker processes; here only where `serial` asks for it and no time limit needs a worker."""
     from backprove.harness.items import Job
+    from backprove.harness.mutation_record import stored
 
-    options = session.options
-    jobs = [Job("theorem", n, THEOREMS, weight=_weight(t)) for n, t in theorems.items()]
+    options, mutations = session.options, stored()
+    jobs = [Job("theorem", n, THEOREMS, weight=t.weight) for n, t in theorems.items()]
     isolated = options.executor.kind != "serial" or options.timeout is not None
     for subject in session.dispatch(jobs, progress, isolated=isolated, workers=workers):
-        describe(subject, theorems[subject.name])
+        describe(subject, theorems[subject.name], mutations)
         yield subject
 
 
-def _weight(theorem: Theorem) -> float:
-    """A guess at the cost, for theorems that have not run yet: claims times axes."""
-    axes = sum(len(spec.dims) for spec in theorem.inputs.values())
-    return len(theorem.claims) * (1.0 + axes)
+def describe(subject: SubjectResult, theorem: Statement, mutations: Mapping[str, dict[str, Any]]) -> None:
+    """Fill in what the theorem's entry and the catalogue say of it, and what the last `mutate` found, if there was one.
 
-
-def describe(subject: SubjectResult, theorem: Theorem) -> None:
-    """Fill in what the theorem's entry and the catalogue say of it."""
+    Args:
+        mutations: see `mutation_record.stored`.
+    """
     from backprove.rules.catalogue import NAMES, Catalogue
 
     subject.latex = subject.latex or theorem.latex
@@ -104,7 +113,7 @@ def describe(subject: SubjectResult, theorem: Theorem) -> None:
     subject.rests_on = subject.rests_on or list(theorem.rests_on)
     subject.covers = subject.covers or list(theorem.covers)
     subject.source = subject.source or {"file": theorem.source[0], "line": theorem.source[1]}
-    add_mutation(subject)
+    subject.mutation = mutations.get(subject.name, subject.mutation)
     for catalogue in map(Catalogue.load, NAMES):
         entry = catalogue.entries.get(subject.name)
         if entry is not None:
@@ -114,14 +123,7 @@ def describe(subject: SubjectResult, theorem: Theorem) -> None:
             subject.kind_of_claim = entry.property
 
 
-def add_mutation(subject: SubjectResult) -> None:
-    """Fill in what the last `backprove mutate` found of the theorem, if there was one."""
-    from backprove.harness.mutate import stored
-
-    subject.mutation = stored().get(subject.name, subject.mutation)
-
-
-def fill_coverage(run: RunResult, theorems: Mapping[str, Theorem]) -> None:
+def fill_coverage(run: RunResult, theorems: Mapping[str, Statement]) -> None:
     """Count the coverage of the catalogue by all stated theorems, and what of it holds in this run."""
     from backprove.rules.catalogue import NAMES, Catalogue, coverage, coverage_counts
 

@@ -65,6 +65,18 @@ def read(file: str) -> Any:
     return json.loads(Path(file).read_text(), parse_constant=refuse)
 
 
+def test_the_main_process_does_not_import_what_its_workers_do() -> None:
+    code = (
+        "import sys; sys.path.append(sys.argv.pop()); from backprove.harness import cli, isolation\n"
+        "from backprove.harness.commands import verify\n"
+        "isolation.ENGINE = verify.THEOREMS = 'fake_engine'\n"
+        "status = cli.main(['verify', '--executor', 'process:1'])\n"
+        "print(sorted({'fake_engine', 'numpy', 'jax', 'hypothesis'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(DATA)], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]" and "3 " in run.stdout
+
+
 def test_help_starts_at_once_without_numpy() -> None:
     code = (
         "import sys; from backprove.harness.cli import main; status = main(['--help'])\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -235,21 +234,3 @@ def test_only_chooses_theorems_and_the_result_is_plain_data(capsys: pytest.Captu
     json.dumps(result, allow_nan=False)
     assert run("nothing*", theorems=stated(other))["rules"] == []
     assert "1/1 rules" in capsys.readouterr().err
-
-
-def test_results_are_kept_for_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BACKPROVE_HOME", str(tmp_path / "home"))
-    assert mutate.stored() == {}
-
-    def result(name: str, killed: int) -> dict[str, Any]:
-        record = {"mutants": 3, "equivalent": 1, "killed": killed, "survivors": []}
-        return {"rules": [{"name": name, **record}], "theorems": [{"name": name, **record}], "weak": []}
-
-    mutate._store(result("a", 2), partial=False)
-    mutate._store(result("b", 1), partial=True)
-    mutate._store(result("a", 0), partial=True)
-    assert {n: t["killed"] for n, t in mutate.stored().items()} == {"a": 0, "b": 1}
-    mutate._store(result("c", 2), partial=False)
-    assert set(mutate.stored()) == {"c"}
-    (tmp_path / "home" / mutate.FILE).write_text("{")
-    assert mutate.stored() == {}
