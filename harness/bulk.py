@@ -37,7 +37,7 @@ STEP = 2.0**-10
 DIFFERENCE_ROUNDING = 2.0**6
 """Unit roundoffs of the size of forward's values by which a difference of them may be off."""
 TOLD = 1e-3
-"""A difference whose error exceeds this share of the tangent's size says nothing."""
+"""A difference whose error exceeds this share of what it sees the values move by says nothing."""
 COARSEST = 2.0**-40
 """In coarser formats (float32) differences of values cannot tell anything, and are left out."""
 SMALLEST = 2.0**-20
@@ -320,7 +320,7 @@ class _Chunk:
         for one, wide in self.others:
             wide.reshape((*one.shape[:-1], 3, p))[...] = one[..., None, :]
         forward.run()
-        back, here, half, forth = (np.zeros(p, x.dtype) for _ in range(4))
+        back, here, half, forth, moved = (np.zeros(p, x.dtype) for _ in range(5))
         start = 0
         for f0, f in zip(values, forward.outputs[0], strict=True):
             g = self.g[start : start + len(f0)]
@@ -330,13 +330,16 @@ class _Chunk:
             back += _dot(g, three[:, 0])
             half += _dot(g, three[:, 1])
             forth += _dot(g, three[:, 2])
+            change = np.subtract(three[:, 2], three[:, 0])
+            moved += np.abs(np.multiply(change, g, out=change), out=change).sum(axis=0)
         central = (forth - back) / (2 * h)
         # h^2/6 times the third derivative, by Newton's divided differences at -h, 0, h/2 and h
         third = _third(back, here, half, forth) / h
         # values are rounded, and so are the entries of x + t v
         rounded = size_g * np.sqrt(self.size_f) / h + size * size_x / (h * np.where(largest > 0, largest, 1))
         error = SAFETY * np.abs(third) + DIFFERENCE_ROUNDING * self.u * rounded
-        self.told = error <= TOLD * size
+        # not of the tangent's own size: beside a singularity the step is too long, and the values hardly move
+        self.told = error <= TOLD * moved / (2 * h)
         self.agree = np.abs(central - third - slope) <= error
 
 

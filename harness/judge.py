@@ -22,7 +22,7 @@ from backprove.harness.examples import Examples
 from backprove.harness.function import quiet
 from backprove.harness.oracles.exact import Outcome
 from backprove.harness.result import PropertyResult
-from backprove.harness.screening import ClaimScreen, screen_of
+from backprove.harness.screening import ClaimScreen, all_traced_by_jax, screen_of
 from backprove.harness.tally import enter, enter_places
 from backprove.harness.verdict import Verdict
 from backprove.strategies.philox import generator
@@ -243,8 +243,12 @@ class Judge:
         if beyond.any():
             result.count("beyond_range", int((passed & beyond).sum()))
         result.points += int((passed & ~beyond).sum())
-        enter_places(points.take(passed & ~beyond), result)
-        return _Left(keep[~passed], (seen.formula & ~seen.outside)[~passed])
+        done = passed
+        if all_traced_by_jax(bound):  # the layers would find the same values of forward
+            result.count("outside_domain", int(seen.outside.sum()))
+            done = passed | seen.outside
+        enter_places(points, done & ~beyond, result)
+        return _Left(keep[~done], (seen.formula & ~seen.outside)[~done])
 
     def _hold_to_accuracy(self, seen: Examination, bound: Bound) -> None:
         assert self.plan.accuracy is not None

@@ -18,13 +18,14 @@ Array = NDArray[Any]
 SHOWN_ENTRIES = 4
 
 
-def enter_places(points: Points, result: PropertyResult) -> None:
-    """Count the points by shape and by region."""
+def enter_places(points: Points, chosen: Array, result: PropertyResult) -> None:
+    """Count the chosen ones (a truth value each) of the points by shape and by region."""
     label = ", ".join(f"{k}={v}" for k, v in points.sizes.items()) or "scalar"
-    result.shapes[label] = result.shapes.get(label, 0) + points.count
-    for code, n in zip(*np.unique(points.region, return_counts=True), strict=True):
-        region = REGIONS[int(code)]
-        result.regions[region] = result.regions.get(region, 0) + int(n)
+    counts = np.bincount(points.region[chosen], minlength=len(REGIONS)).tolist()
+    result.shapes[label] = result.shapes.get(label, 0) + sum(counts)
+    for region, n in zip(REGIONS, counts, strict=True):
+        if n:
+            result.regions[region] = result.regions.get(region, 0) + n
 
 
 def enter(seen: Examination, points: Points, result: PropertyResult, beyond: Array, names: Sequence[str]) -> None:
@@ -52,15 +53,15 @@ def enter(seen: Examination, points: Points, result: PropertyResult, beyond: Arr
             result.count("kinks_not_examined" if o.status is Status.UNEXAMINED else o.status.value)
             if o.note and len(result.notes) < 8 and o.note not in result.notes:
                 result.notes.append(o.note)
-    enter_places(points.take(~beyond), result)
+    enter_places(points, ~beyond, result)
     measured = seen.ulps[np.isfinite(seen.ulps) & ~beyond]
     if measured.size:
         worst = float(measured.max())
         result.max_ulp = worst if result.max_ulp is None else max(result.max_ulp, worst)
         with np.errstate(divide="ignore"):
             bins = np.searchsorted(HISTOGRAM_EDGES, np.log10(measured), side="right")
-        for b, n in zip(*np.unique(bins, return_counts=True), strict=True):
-            result.histogram[int(b)] += int(n)
+        for b, n in enumerate(np.bincount(bins).tolist()):
+            result.histogram[b] += n
     graded = np.flatnonzero(np.isfinite(seen.factor) & ~beyond)
     if graded.size:
         _grade(seen, points, graded, result, names)

@@ -112,6 +112,31 @@ def test_differences_alone_see_a_mistake_that_jax_shares(mode: str, linked: bool
         assert seen.suspicious.sum() == seen.differences and (share or not seen.differences)
 
 
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("share", [1e-4, 0.0], ids=["nearly a pole", "ordinary"])
+def test_differences_say_nothing_where_their_step_is_longer_than_the_way_to_a_pole(share: float, linked: bool) -> None:
+    """1/x at 1e-9 beside ordinary entries: the values move by 1000 at both ends of the step, the slope is 1e18."""
+    shape = ((3,), "float64")
+    x, v, g = np.random.default_rng(0).uniform(1, 2, (3, 3, 400))
+    if share:
+        x[0] = share * 1e-5
+    pair = {"jvp": trace(lambda x, v: -v / x**2, shape, shape), "vjp": None}
+    other = {"jax_jvp": trace(lambda x, v: -v * (1 / x) ** 2, shape, shape), "jax_vjp": None}
+    screen = Screen(Programs(trace(lambda x: 1 / x, shape), **pair, **other, moving=(0,)), "float64", linked=linked)
+    seen = screen.run([x], [v], [g])
+    assert not seen.suspicious.any() and (seen.told.any() if not share else not seen.told.any())
+
+
+def test_differences_see_a_derivative_that_is_zero_where_values_move() -> None:
+    """Of a custom rule that forgets everything, and that JAX repeats: nothing has a size there, except the values."""
+    shape = ((3,), "float64")
+    zero = trace(lambda x, v: 0 * v, shape, shape)
+    programs = Programs(trace(jnp.sin, shape), jvp=zero, vjp=None, jax_jvp=zero, jax_vjp=None, moving=(0,))
+    x, v, g = np.random.default_rng(0).uniform(0.5, 1, (3, 3, 400))
+    seen = Screen(programs, "float64").run([x], [v], [g])
+    assert seen.differences == seen.suspicious.sum() == 400
+
+
 def test_a_mistake_in_a_window_is_found_at_its_points_alone() -> None:
     def forward(x: Any) -> Any:
         return jnp.tanh(x)

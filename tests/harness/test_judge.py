@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import backprove as bp
+from backprove.harness import judge as judge_module
 from backprove.harness.batches import Plan
 from backprove.harness.campaign import judge_part, rule_binders
 from backprove.harness.judge import Judge
@@ -315,6 +317,19 @@ def test_points_outside_the_domain_of_the_screen_meet_the_layers() -> None:
     assert result.verdict is Verdict.HOLDS
     assert result.counts["outside_domain"] > 1000
     assert result.points >= 30_000
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_the_screen_counts_points_outside_the_domain_as_the_layers_do(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    of = rule(forward=jnp.log, vjp=lambda x, g: g / x)
+    with_screen = judged(of, points=30_000, dtype=dtype)
+    monkeypatch.setattr(judge_module, "screen_of", lambda bound: None)
+    without = judged(of, points=30_000, dtype=dtype)
+    assert with_screen.layers["screen"].agreed and "screen" not in without.layers
+    assert with_screen.counts["outside_domain"] == without.counts["outside_domain"] > 1000
+    assert (with_screen.shapes, with_screen.regions) == (without.shapes, without.regions)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
