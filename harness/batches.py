@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.binding import Binder
+from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Bound
 from backprove.harness.examples import Examples
 from backprove.harness.hypotheses import Hypotheses, hypotheses
@@ -34,6 +35,8 @@ FIRST_POINTS = 256
 """Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
 SIZES_COMPARED = 2
 """Sizes with such first points; at the others the screen sees all bulk points. Users' code has them at every size."""
+MORE_SIZES = 1
+"""At further dtypes so many sizes have special, drawn and exact points, other ones at each; all have bulk points."""
 MANY = 4 * CHUNK
 """From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
 SPECIAL_POINTS = 180
@@ -178,11 +181,16 @@ class Batches:
         if plan.part:
             yield from self._further(full, share, result)
             return
-        drawn = {str(dict(p.sizes)): p for p in self._drawn()}
-        for turn, (sizes, bound) in enumerate(full):
-            yield self._first(sizes, bound, turn, len(full), share, drawn.pop(str(dict(sizes)), None))
+        turns = self._turns(len(full))
+        drawn = {str(dict(p.sizes)): p for p in self._drawn([full[k][0] for k in turns])}
+        for k, (sizes, bound) in enumerate(full):
+            if k in turns:
+                some = drawn.pop(str(dict(sizes)), None)
+                yield self._first(sizes, bound, turns.index(k), len(turns), share, some)
+            else:
+                yield self._bulk(sizes, bound, 0, min(CHUNK, share), screened_from=0)
         for sizes, bound in buckets:
-            if (sizes, bound) not in full:
+            if (sizes, bound) not in full and not self._fewer:
                 points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
                 yield self._joined([self._part(points, bound, ("special", str(sizes)), exact=points.count)], bound)
         for points in drawn.values():
@@ -196,33 +204,51 @@ class Batches:
 
     def _further(self, full: Sequence[tuple[Sizes, Bound]], share: int, result: PropertyResult) -> Iterator[Batch]:
         """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
-        specs, plan = dict(self.binder.specs), self.plan
-        extreme = any(s.extreme for s in specs.values())
+        plan = self.plan
         for k in range(0 if plan.part else 1, -(-MAX_DRAWS * share // min(CHUNK, share))):
             for sizes, bound in full:
                 if result.points >= plan.share:
                     return
-                item = ("bulk", self.binder.name, str(sizes), k, *([plan.part] if plan.part else ()))
-                count = min(CHUNK, share)
-                specials = self._specials(sizes)
-                points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
-                part = self._part(points, bound, item, exact=0)
-                part.screened[0 if k else self._unscreened(bound) :] = True
-                batch = self._joined([part], bound)
-                batch.compared = self.binder.users
+                batch = self._bulk(sizes, bound, k, min(CHUNK, share), 0 if k else self._unscreened(bound))
                 batch.hold = share >= MANY
                 yield batch
+
+    def _turns(self, sizes: int) -> list[int]:
+        """Which of so many sizes have more than bulk points, in the order in which they are given special points."""
+        if not self._fewer:
+            return list(range(sizes))
+        start = MORE_SIZES * list(FORMATS).index(self.plan.dtype)
+        return [k % sizes for k in range(start, start + min(MORE_SIZES, sizes))]
+
+    @property
+    def _fewer(self) -> bool:
+        """Whether an earlier dtype has had all sizes. Users' code has them at every dtype."""
+        return self.plan.further and not self.binder.users
+
+    def _bulk(self, sizes: Sizes, bound: Bound, chunk: int, count: int, screened_from: int) -> Batch:
+        """Bulk points of one size and nothing else."""
+        part = self._bulk_part(sizes, bound, chunk, count, exact=0)
+        part.screened[screened_from:] = True
+        batch = self._joined([part], bound)
+        batch.compared = self.binder.users
+        return batch
+
+    def _bulk_part(self, sizes: Sizes, bound: Bound, chunk: int, count: int, exact: int) -> _Part:
+        specs, plan = dict(self.binder.specs), self.plan
+        item = ("bulk", self.binder.name, str(sizes), chunk, *([plan.part] if plan.part else ()))
+        extreme = any(s.extreme for s in specs.values())
+        specials = self._specials(sizes)
+        points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
+        return self._part(points, bound, item, exact)
 
     def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:
         """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out."""
         specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
         extreme = any(s.extreme for s in specs.values())
         specials = self._specials(sizes)
-        item: tuple[object, ...] = ("bulk", name, str(sizes), 0)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        chunk = min(CHUNK, share)
-        points = draw_points(specs, sizes, plan.dtype, chunk, plan.seed, _shared(item), specials, extreme)
-        bulk = self._part(points, bound, item, exact=-(-RANDOM_EXACT_POINTS // (turns * plan.exact_every)))
+        exact = -(-RANDOM_EXACT_POINTS // (turns * plan.exact_every))
+        bulk = self._bulk_part(sizes, bound, 0, min(CHUNK, share), exact)
         first = turn < SIZES_COMPARED or self.binder.users
         bulk.screened[self._unscreened(bound) if first else 0 :] = True
         bulk.screened[bulk.exact] = False
@@ -286,15 +312,16 @@ class Batches:
             np.concatenate([p.screened for p in parts]),
         )
 
-    def _drawn(self) -> list[Points]:
-        """Examples of Hypothesis, those of one shape together."""
+    def _drawn(self, sizes: Sequence[Sizes]) -> list[Points]:
+        """Examples of Hypothesis, those of one shape together; at further dtypes those of the given sizes alone."""
         specs, plan = dict(self.binder.specs), self.plan
         if not specs:
             return []
         if self.examples is None:
             self.examples = Examples(specs, plan.seed, plan.examples)
         specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
-        return self.examples.at(plan.dtype, plan.examples, specials, any(s.extreme for s in specs.values()))
+        extreme = any(s.extreme for s in specs.values())
+        return self.examples.at(plan.dtype, plan.examples, specials, extreme, sizes if plan.further else None)
 
 
 def _shared(item: tuple[object, ...]) -> tuple[object, ...]:

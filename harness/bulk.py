@@ -352,9 +352,9 @@ def _third(back: Array, here: Array, half: Array, forth: Array) -> Array:
 
 
 def _block(shapes: Sequence[tuple[int, ...]], dtype: np.dtype[np.floating], points: int) -> tuple[Array, list[Array]]:
-    """One buffer of ones with a row per entry of all shapes, and its views of those shapes."""
+    """One new buffer with a row per entry of all shapes, and its views of those shapes."""
     counts = [math.prod(s) for s in shapes]
-    block = np.ones((sum(counts), points), dtype)
+    block = np.empty((sum(counts), points), dtype)
     ends = np.cumsum(counts)
     return block, [block[e - n : e].reshape((*s, points)) for e, n, s in zip(ends, counts, shapes, strict=True)]
 

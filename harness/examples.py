@@ -43,23 +43,25 @@ class Examples:
     cache: Cache | None = None
     _drawn: list[DrawnPoint] | None = field(default=None, repr=False)
 
-    def at(self, dtype: str, count: int, specials: Iterable[float], extreme: bool) -> list[Points]:
+    def at(
+        self, dtype: str, count: int, specials: Iterable[float], extreme: bool, among: Sequence[Sizes] | None = None
+    ) -> list[Points]:
         """The first `count` examples in `dtype`, those of one shape together; the shapes of all claims are the same.
 
         Args:
             specials: constants of interest; those of the claim that asks first are drawn.
             extreme: open sides reach to the largest number of the dtype.
+            among: the only sizes wanted; None: all.
         """
         constants = tuple(float(c) for c in specials)
         if self._drawn is None:
             self._drawn = self._kept_or_new(constants, extreme)
         chosen = self._drawn
-        if count < self.count:
-            fixed = shape_buckets(self.specs)
-            chosen = [p for p in chosen if p.sizes in fixed][:count]
+        if among is not None:
+            chosen = [p for p in chosen if p.sizes in among]
         space = PointSpace(self.specs, dtype, (), constants, extreme)
         groups: dict[str, list[DrawnPoint]] = {}
-        for p in chosen:
+        for p in chosen[:count]:
             groups.setdefault(str(p.sizes), []).append(space.repaired(p.sizes, p.arrays, ()))
         return [_joined(members, constants) for members in groups.values()]
 

@@ -94,13 +94,15 @@ def plan(program: Program) -> Plan:
 
 def last_uses(program: Program) -> list[list[int]]:
     """For each equation the slots that nothing later needs."""
-    keep = {v.slot for v in program.outputs}
-    seen: set[int] = set()
+    seen = {v.slot for v in program.outputs}
     out: list[list[int]] = []
     for e in reversed(program.equations):
-        slots = {v.slot for v in (*e.inputs, *e.outputs)} - seen - keep
-        seen |= slots
-        out.append(sorted(slots))
+        last = []
+        for v in (*e.inputs, *e.outputs):
+            if v.slot not in seen:
+                seen.add(v.slot)
+                last.append(v.slot)
+        out.append(last)
     return out[::-1]
 
 

@@ -108,9 +108,10 @@ def inner_programs(equation: Equation) -> list[Program]:
     """The programs held in an equation's parameters (bodies of scan, cond and while)."""
     found = []
     for value in equation.params.values():
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Program):
-                found.append(item)
+        if isinstance(value, Program):
+            found.append(value)
+        elif isinstance(value, tuple):
+            found += [item for item in value if isinstance(item, Program)]
     return found
 
 

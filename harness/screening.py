@@ -28,6 +28,7 @@ from backprove.harness.short import Short
 from backprove.harness.systems.flat import DIRECT_RUNS, Runs
 from backprove.harness.systems.floats import Floats
 from backprove.harness.systems.widened import widened
+from backprove.strategies.cotangents import normal_entries
 
 Array = NDArray[Any]
 
@@ -104,7 +105,7 @@ class DerivativeScreen:
         count = max(a.shape[-1] for a in (*inputs, *directions))
         full = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in inputs]
         given = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in directions]
-        drawn = [rng.standard_normal((*s, count)) for s in self.shapes]
+        drawn = [normal_entries(s, count, rng) for s in self.shapes]
         tangents, cotangents = (drawn, given) if self.mode == "vjp" else (given, drawn)
         return self._at(count).run(full, tangents, cotangents)
 

@@ -84,6 +84,13 @@ def _cut(x: NDArray[np.float64], dtype: str, g: np.random.Generator) -> None:
         x[:, start : start + width] = pool[:, :width][rows]
 
 
+def normal_entries(shape: Shape, count: int, g: np.random.Generator) -> NDArray[np.float64]:
+    """Normal numbers of the pool of float64, of a shape for `count` points: a tenth of the cost of new ones."""
+    x = np.empty((math.prod(shape), count))
+    _cut(x, "float64", g)
+    return x.reshape((*shape, count))
+
+
 def _dyadics(g: np.random.Generator, sizes: Sequence[int], count: int) -> NDArray[np.float64]:
     """Short dyadics, shape (all entries, count), none of the arrays all ones."""
     total = sum(sizes)

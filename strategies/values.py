@@ -36,9 +36,9 @@ _TIES = (10, 12, 20, 10, 14)
 
 FRESH = 6
 """So many entries of a draw have numbers of their own where there are points enough for others to take theirs."""
-KEPT_ENTRIES = 2**16
+KEPT_ENTRIES = 2**17
 """Draws with at most so many entries are kept for the next claims of the same theorem."""
-KEPT_DRAWS = 16
+KEPT_DRAWS = 32
 
 
 def draw_points(

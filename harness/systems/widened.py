@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,34 +15,36 @@ OF_THE_FORMAT = frozenset({"nextafter", "reduce_precision", "bitcast_convert_typ
 
 
 def widened(program: Program) -> Program:
-    """Every float of `program` in float64, conversions between formats included.
+    """Every float of `program` in float64; conversions between formats are left out.
 
     Constants keep their values: those that were rounded to the short format stay so.
 
     Raises:
         UnsupportedPrimitive: for control flow and for primitives whose results depend on the format itself.
     """
-    return dataclasses.replace(
-        program,
-        inputs=tuple(_var(v) for v in program.inputs),
-        outputs=tuple(_var(v) for v in program.outputs),
-        constants={s: _constant(c) for s, c in program.constants.items()},
-        equations=tuple(_equation(e) for e in program.equations),
-    )
+    known: dict[int, Var] = {}  # by the slot in `program`
 
+    def wide(var: Var) -> Var:
+        found = known.get(var.slot)
+        if found is None:
+            found = known[var.slot] = Var(var.slot, var.shape, "float64") if var.dtype in FORMATS else var
+        return found
 
-def _var(var: Var) -> Var:
-    return dataclasses.replace(var, dtype="float64") if var.dtype in FORMATS else var
+    equations = []
+    for e in program.equations:
+        if e.primitive in OF_THE_FORMAT or inner_programs(e):
+            raise UnsupportedPrimitive(e.primitive, "widened programs")
+        inputs = tuple(map(wide, e.inputs))
+        if e.primitive == "convert_element_type" and e.inputs[0].dtype in FORMATS and e.outputs[0].dtype in FORMATS:
+            known[e.outputs[0].slot] = inputs[0]
+            continue
+        params = e.params
+        if any(isinstance(v, str) and v in FORMATS for v in params.values()):
+            params = {k: "float64" if isinstance(v, str) and v in FORMATS else v for k, v in params.items()}
+        equations.append(Equation(e.primitive, params, inputs, tuple(map(wide, e.outputs))))
+    constants = {s: _constant(c) for s, c in program.constants.items()}
+    return Program(tuple(map(wide, program.inputs)), tuple(map(wide, program.outputs)), constants, tuple(equations))
 
 
 def _constant(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return value.astype(np.float64) if str(value.dtype) in FORMATS else value
-
-
-def _equation(e: Equation) -> Equation:
-    if e.primitive in OF_THE_FORMAT or inner_programs(e):
-        raise UnsupportedPrimitive(e.primitive, "widened programs")
-    params = {k: "float64" if isinstance(v, str) and v in FORMATS else v for k, v in e.params.items()}
-    inputs, outputs = tuple(map(_var, e.inputs)), tuple(map(_var, e.outputs))
-    converts = e.primitive == "convert_element_type" and all(v.dtype in FORMATS for v in (*e.inputs, *e.outputs))
-    return Equation("copy" if converts else e.primitive, params, inputs, outputs)
+    return value.astype(np.float64) if value.dtype.name in FORMATS else value
