@@ -45,7 +45,7 @@ RANDOM_EXACT_POINTS = 64
 DRAWN_EXAMPLES = 40
 MORE_DRAWN_EXAMPLES = 10
 """At further dtypes the formula is the same, only the numbers are not: fewer examples,"""
-MORE_EXACT_EVERY = 3
+MORE_EXACT_EVERY = 6
 """and one in so many of the special and random points meets the exact layer without being suspicious."""
 EXTREME_POINTS = 128
 EMPTY_POINTS = 8

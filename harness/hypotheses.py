@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from backprove.strategies.points import Points
 
 Flags = NDArray[np.bool_]
 
+_ADMITTED: WeakKeyDictionary[Points, tuple[Callable[..., Any], Flags]] = WeakKeyDictionary()
 FEW = 16
 """So few points are looked at one by one: a trace costs more."""
 COMPARED = 4
@@ -63,14 +65,22 @@ class Hypotheses:
         self._paths = [] if self.where is None else [_Path.of(self.where, a, self.cache) for a in (True, False)]
 
     def admit(self, points: Points) -> Flags:
-        """Per point, whether it is admitted.
+        """Per point, whether it is admitted; not to be written, since claims of one theorem have points in common.
 
         Raises:
             Exception: whatever `where` raises.
         """
-        keep = np.ones(points.count, dtype=bool)
         if self.where is None:
-            return keep
+            return np.ones(points.count, dtype=bool)
+        where, keep = _ADMITTED.get(points, (None, None))
+        if keep is None or where is not self.where:
+            keep = self._admit(points)
+            keep.flags.writeable = False
+            _ADMITTED[points] = self.where, keep
+        return keep
+
+    def _admit(self, points: Points) -> Flags:
+        keep = np.ones(points.count, dtype=bool)
         left = np.arange(points.count)
         for path in self._paths:
             if len(left) > FEW:

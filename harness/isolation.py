@@ -7,6 +7,7 @@ user's code prints goes to stderr. One worker serves many items and is replaced 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from backprove.harness.collector import few_collections
 from backprove.harness.errors import BackproveError, UsageError
 from backprove.harness.items import Job, Server, stated
 from backprove.harness.statement import Statement
@@ -306,7 +308,13 @@ def serve(imports: Sequence[str] = ()) -> None:
     for module in imports:
         with contextlib.suppress(Exception):  # the request that needs it says so
             importlib.import_module(module)
+    gc.freeze()  # what is imported stays
     server = Server(progress)
+    with few_collections():
+        _answer_all(requests, server, send)
+
+
+def _answer_all(requests: queue.SimpleQueue[str], server: Server, send: Callable[[dict[str, Any]], None]) -> None:
     while True:
         request = json.loads(requests.get())
         try:

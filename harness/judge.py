@@ -227,10 +227,11 @@ class Judge:
         screen = self._screens[id(bound)]
         if screen is None or self.plan.accuracy is not None:
             return _Left(keep)
-        points, beyond = batch.points.take(keep), batch.beyond[keep]
+        chosen = batch if keep.size == batch.points.count else batch.take(keep)
+        points, beyond = chosen.points, chosen.beyond
         rng = generator("screen", self.plan.seed, batch.item, self.plan.dtype)
         try:
-            seen = screen.look(points.arrays, [d[..., keep] for d in batch.directions], rng)
+            seen = screen.look(points.arrays, chosen.directions, rng)
         except UnsupportedPrimitive:
             self._screens[id(bound)] = None
             return _Left(keep)

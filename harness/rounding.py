@@ -95,7 +95,7 @@ def any_entry(arrays: Sequence[Array], points: int) -> Array:
     out = np.zeros(points, dtype=bool)
     for a in arrays:
         if a.size:
-            out |= np.broadcast_to(a.reshape(-1, a.shape[-1]).any(axis=0), out.shape)
+            out |= a.reshape(-1, a.shape[-1]).any(axis=0)
     return out
 
 

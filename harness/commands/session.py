@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backprove.harness.collector import few_collections
 from backprove.harness.commands import github
 from backprove.harness.commands.options import RunOptions
 from backprove.harness.dispatch import Dispatch
@@ -101,7 +102,7 @@ class Session:
     def collect(self, subjects: Generator[SubjectResult, None, None], progress: Progress) -> BaseException | None:
         """Take in `subjects` as they come; returns what cut the run short, if anything did."""
         try:
-            with progress, _terminable():
+            with progress, _terminable(), few_collections():
                 for subject in subjects:
                     self.run.subjects.append(subject)
                     if subject.name not in self._lost:  # a resumed run tries these again

@@ -39,6 +39,7 @@ def rounds(equation: Equation) -> bool:
 
 def _ufunc(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
     function = floats.ELEMENTWISE.get(e.primitive) or floats.EXACT.get(e.primitive) or floats.COMPARISONS[e.primitive]
+    function = getattr(function, "ufunc", function)
     if not isinstance(function, np.ufunc) or e.params.get("out_dtype") is not None:
         return None
     if len({a.dtype for a in given}) != 1:

@@ -95,9 +95,7 @@ def div(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
 
 
 def neg(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
-    out = Bounded(-inputs[0].v, inputs[0].e)
-    vars(out)["size"] = inputs[0].size
-    return out
+    return Bounded(-inputs[0].v, inputs[0].e, inputs[0].size)
 
 
 def absolute(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,21 +20,30 @@ Flags = NDArray[np.bool_]
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 
 
-@dataclass(frozen=True)
 class Bounded:
-    """A real value and how far a floating-point evaluation may be from it.
+    """A real value and how far a floating-point evaluation may be from it; not to be changed.
 
     Attributes:
         v: value of the real-arithmetic program, in a wide format; shape of the `Var` + points.
         e: float64, same shape: |float program's value - v| <= e; infinite where nothing is claimed.
     """
 
-    v: Array
-    e: NDArray[np.float64]
+    # some of the most numerous objects of a run, so that dataclass and cached_property cost too much
+    __slots__ = ("_exact", "_size", "e", "v")
 
-    @cached_property
+    def __init__(self, v: Array, e: NDArray[np.float64], size: NDArray[np.float64] | None = None) -> None:
+        self.v, self.e = v, e
+        self._size = size
+        self._exact: bool | None = None
+
+    @property
     def size(self) -> NDArray[np.float64]:
         """|v| in float64, in which bounds are computed: infinite beyond its range, and no zero unless v is one."""
+        if self._size is None:
+            self._size = self._rounded_size()
+        return self._size
+
+    def _rounded_size(self) -> NDArray[np.float64]:
         if self.v.dtype == np.float64:
             return np.abs(self.v)
         with np.errstate(over="ignore"):
@@ -47,14 +55,14 @@ class Bounded:
 
     def within(self, e: NDArray[np.float64]) -> Bounded:
         """The same value with another bound."""
-        out = Bounded(self.v, e if e.shape == self.v.shape else np.broadcast_to(e, self.v.shape))
-        vars(out)["size"] = self.size
-        return out
+        return Bounded(self.v, e if e.shape == self.v.shape else np.broadcast_to(e, self.v.shape), self.size)
 
-    @cached_property
+    @property
     def exact(self) -> bool:
         """Whether no entry can be off."""
-        return not np.count_nonzero(self.e)
+        if self._exact is None:
+            self._exact = not np.count_nonzero(self.e)
+        return self._exact
 
 
 def reach(x: Bounded) -> NDArray[np.float64]:
