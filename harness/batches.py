@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.allotment import SIZES_COMPARED, sizes_with_special_points
 from backprove.harness.binding import Binder
-from backprove.harness.dtypes import FORMATS
 from backprove.harness.examination import Bound
-from backprove.harness.examples import Examples
+from backprove.harness.examples import USERS_SHAPES, Examples
 from backprove.harness.hypotheses import Hypotheses, hypotheses
 from backprove.harness.parts import points_of_part
 from backprove.harness.result import PropertyResult
@@ -33,10 +33,6 @@ CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
 FIRST_POINTS = 256
 """Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
-SIZES_COMPARED = 2
-"""Sizes with such first points; at the others the screen sees all bulk points. Users' code has them at every size."""
-MORE_SIZES = 1
-"""At further dtypes so many sizes have special, drawn and exact points, other ones at each; all have bulk points."""
 MANY = 4 * CHUNK
 """From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
 SPECIAL_POINTS = 180
@@ -44,9 +40,7 @@ SPECIAL_POINTS = 180
 RANDOM_EXACT_POINTS = 64
 DRAWN_EXAMPLES = 40
 MORE_DRAWN_EXAMPLES = 10
-"""At further dtypes the formula is the same, only the numbers are not: fewer examples,"""
-MORE_EXACT_EVERY = 6
-"""and one in so many of the special and random points meets the exact layer without being suspicious."""
+"""At further dtypes the formula is the same, only the numbers are not."""
 EXTREME_POINTS = 128
 EMPTY_POINTS = 8
 MAX_DRAWS = 16
@@ -78,11 +72,6 @@ class Plan:
     def examples(self) -> int:
         """Examples of Hypothesis."""
         return MORE_DRAWN_EXAMPLES if self.further else DRAWN_EXAMPLES
-
-    @property
-    def exact_every(self) -> int:
-        """One in so many of the special and random points meets the exact layer in any case."""
-        return MORE_EXACT_EVERY if self.further else 1
 
 
 @dataclass
@@ -181,16 +170,19 @@ class Batches:
         if plan.part:
             yield from self._further(full, share, result)
             return
-        turns = self._turns(len(full))
-        drawn = {str(dict(p.sizes)): p for p in self._drawn([full[k][0] for k in turns])}
+        turns = list(range(len(full)))
+        if not self.binder.users:
+            turns = sizes_with_special_points(len(full), plan.dtype, plan.further)
+        drawn = {str(dict(p.sizes)): p for p in self._drawn([s for s, _ in full], turns)}
         for k, (sizes, bound) in enumerate(full):
             if k in turns:
                 some = drawn.pop(str(dict(sizes)), None)
-                yield self._first(sizes, bound, turns.index(k), len(turns), share, some)
+                first = self.binder.users or turns.index(k) < SIZES_COMPARED
+                yield self._first(sizes, bound, k, len(full), share, some, first)
             else:
                 yield self._bulk(sizes, bound, 0, min(CHUNK, share), screened_from=0)
         for sizes, bound in buckets:
-            if (sizes, bound) not in full and not self._fewer:
+            if (sizes, bound) not in full and (self.binder.users or not plan.further):
                 points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
                 yield self._joined([self._part(points, bound, ("special", str(sizes)), exact=points.count)], bound)
         for points in drawn.values():
@@ -213,18 +205,6 @@ class Batches:
                 batch.hold = share >= MANY
                 yield batch
 
-    def _turns(self, sizes: int) -> list[int]:
-        """Which of so many sizes have more than bulk points, in the order in which they are given special points."""
-        if not self._fewer:
-            return list(range(sizes))
-        start = MORE_SIZES * list(FORMATS).index(self.plan.dtype)
-        return [k % sizes for k in range(start, start + min(MORE_SIZES, sizes))]
-
-    @property
-    def _fewer(self) -> bool:
-        """Whether an earlier dtype has had all sizes. Users' code has them at every dtype."""
-        return self.plan.further and not self.binder.users
-
     def _bulk(self, sizes: Sizes, bound: Bound, chunk: int, count: int, screened_from: int) -> Batch:
         """Bulk points of one size and nothing else."""
         part = self._bulk_part(sizes, bound, chunk, count, exact=0)
@@ -241,24 +221,26 @@ class Batches:
         points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
         return self._part(points, bound, item, exact)
 
-    def _first(self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None) -> Batch:
-        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out."""
+    def _first(
+        self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None, first: bool
+    ) -> Batch:
+        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
+
+        Args:
+            turn, turns: place of the size, and number of all: each has its share of the special points.
+            first: whether the first bulk points meet all layers.
+        """
         specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
         extreme = any(s.extreme for s in specs.values())
         specials = self._specials(sizes)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        exact = -(-RANDOM_EXACT_POINTS // (turns * plan.exact_every))
-        bulk = self._bulk_part(sizes, bound, 0, min(CHUNK, share), exact)
-        first = turn < SIZES_COMPARED or self.binder.users
+        bulk = self._bulk_part(sizes, bound, 0, min(CHUNK, share), exact=-(-RANDOM_EXACT_POINTS // turns))
         bulk.screened[self._unscreened(bound) if first else 0 :] = True
         bulk.screened[bulk.exact] = False
         parts = [bulk]
         # each special point at one of the sizes
         points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
         special = self._part(points, bound, ("special", name, str(sizes)), exact=points.count)
-        special.exact[np.arange(points.count) % plan.exact_every != turn % plan.exact_every] = False
-        if not first:
-            special.screened[:] = ~special.exact
         parts.append(special)
         if drawn is not None:
             parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
@@ -312,16 +294,21 @@ class Batches:
             np.concatenate([p.screened for p in parts]),
         )
 
-    def _drawn(self, sizes: Sequence[Sizes]) -> list[Points]:
-        """Examples of Hypothesis, those of one shape together; at further dtypes those of the given sizes alone."""
+    def _drawn(self, sizes: Sequence[Sizes], turns: Sequence[int]) -> list[Points]:
+        """Examples of Hypothesis, those of one shape together: of the sizes in turn, at the first dtype of new ones."""
         specs, plan = dict(self.binder.specs), self.plan
         if not specs:
             return []
         if self.examples is None:
-            self.examples = Examples(specs, plan.seed, plan.examples)
+            self.examples = Examples(specs, plan.seed, plan.examples, new_shapes=USERS_SHAPES)
         specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
         extreme = any(s.extreme for s in specs.values())
-        return self.examples.at(plan.dtype, plan.examples, specials, extreme, sizes if plan.further else None)
+        in_turn = [sizes[k] for k in turns]
+
+        def wanted(s: Sizes) -> bool:
+            return s in in_turn or (not plan.further and s not in sizes)
+
+        return self.examples.at(plan.dtype, plan.examples, specials, extreme, wanted)
 
 
 def _shared(item: tuple[object, ...]) -> tuple[object, ...]:

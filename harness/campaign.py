@@ -16,7 +16,7 @@ from backprove.harness.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.counterexample import build, rule_reference, sentence, spot_values
 from backprove.harness.errors import UsageError
 from backprove.harness.examination import Unsupported
-from backprove.harness.examples import Examples
+from backprove.harness.examples import USERS_SHAPES, Examples
 from backprove.harness.judge import Failure, Judge, Progress
 from backprove.harness.laws import Law, laws_of
 from backprove.harness.oracles.together import Together
@@ -132,7 +132,7 @@ def judge_part(
     else:
         reference, of = rule_reference(of), of.flat
         subject, cache, binders = _subject_of_rule(of), Cache(), rule_binders(of)
-        drawn = Examples(of.inputs, seed, DRAWN_EXAMPLES)
+        drawn = Examples(of.inputs, seed, DRAWN_EXAMPLES, new_shapes=USERS_SHAPES)
     if part:  # one compiled program for each claim and dtype is enough
         for b in binders:
             b.leave_out_compiled()
