@@ -101,6 +101,7 @@ class Screen:
         points: of one chunk; 0: what fits the cache.
         linked: whether the programs are merged and linked to buffers, which pays after `flat.DIRECT_RUNS` runs.
         short: the forward map and the one rule in the shorter format.
+        differences: whether finite differences are looked at; without them nobody checks JAX's derivative.
 
     Attributes:
         points: of one chunk.
@@ -112,7 +113,14 @@ class Screen:
     """
 
     def __init__(
-        self, programs: Programs, dtype: str, points: int = 0, *, linked: bool = True, short: Short | None = None
+        self,
+        programs: Programs,
+        dtype: str,
+        points: int = 0,
+        *,
+        linked: bool = True,
+        short: Short | None = None,
+        differences: bool = True,
     ) -> None:
         if dtype not in FORMATS_SCREENED:
             raise UnsupportedPrimitive(dtype, "the screen")
@@ -120,6 +128,7 @@ class Screen:
         self.link: type[Merged] | type[Direct] = Merged if linked else Direct
         self.dtype = np.dtype(dtype)
         self.u = FORMATS[dtype].u
+        self.differences = differences and self.u <= COARSEST
         if not self._entries([programs.forward.inputs[i] for i in programs.moving]) or not self._entries(
             programs.forward.outputs
         ):
@@ -219,7 +228,7 @@ class _Chunk:
         self.size_jvp, self.size_vjp, self.size_f = (np.zeros(points, dtype) for _ in range(3))
         self.told, self.agree, self.close = np.zeros(points, bool), np.ones(points, bool), np.ones(points, bool)
         self.forward: Merged | Direct | None = None
-        if screen.u <= COARSEST:
+        if screen.differences:
             self._link_differences(screen, others)
 
     def _link_differences(self, screen: Screen, others: dict[int, Array]) -> None:
@@ -308,9 +317,10 @@ class _Chunk:
         self, forward: Merged | Direct, values: Sequence[Array], slope: Array, size: Array, size_g: Array
     ) -> None:
         """Differences of <g, f(x + t v)>, extrapolated, beside `slope` = <g, J v>, which has size `size`."""
-        x, v, largest, p = self.x, self.v, self.largest_v, self.points
+        x, v, p = self.x, self.v, self.points
+        largest = np.where(self.largest_v > 0, self.largest_v, 1)
         size_x = np.sqrt(_dot(x, x) / len(x))
-        h = STEP * np.minimum(np.maximum(size_x, SMALLEST), 1) / np.where(largest > 0, largest, 1)
+        h = STEP * np.minimum(np.maximum(size_x, SMALLEST), 1) / largest
         at = self.at.reshape(len(x), 3, p)
         np.multiply(v, h, out=self.step)
         np.subtract(x, self.step, out=at[:, 0])
@@ -336,7 +346,7 @@ class _Chunk:
         # h^2/6 times the third derivative, by Newton's divided differences at -h, 0, h/2 and h
         third = _third(back, here, half, forth) / h
         # values are rounded, and so are the entries of x + t v
-        rounded = size_g * np.sqrt(self.size_f) / h + size * size_x / (h * np.where(largest > 0, largest, 1))
+        rounded = size_g * np.sqrt(self.size_f) / h + size * size_x / (h * largest)
         error = SAFETY * np.abs(third) + DIFFERENCE_ROUNDING * self.u * rounded
         # not of the tangent's own size: beside a singularity the step is too long, and the values hardly move
         self.told = error <= TOLD * moved / (2 * h)

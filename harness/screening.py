@@ -50,15 +50,18 @@ def all_traced_by_jax(bound: Bound) -> bool:
     return all(end == JAX for end in bound.front_ends.values())
 
 
-def screen_of(bound: Bound) -> ClaimScreen | None:
+def screen_of(bound: Bound, *, differences: bool = True) -> ClaimScreen | None:
     """The screen of a claim; None where there is none.
 
     There is none for code that cannot be traced, control flow, maps that JAX does not differentiate, outputs that are
     no floats, and primitives whose results depend on the format itself.
+
+    Args:
+        differences: whether derivatives are held against finite differences too.
     """
     with contextlib.suppress(UnsupportedPrimitive, ValueError):
         if isinstance(bound, DerivativeShell):
-            return DerivativeScreen(bound)
+            return DerivativeScreen(bound, differences=differences)
         if isinstance(bound, BoundEquality):
             return EqualityScreen(bound)
         if isinstance(bound, BoundPositivity):
@@ -69,11 +72,14 @@ def screen_of(bound: Bound) -> ClaimScreen | None:
 class DerivativeScreen:
     """Rule against JAX's derivative in its own mode and against differences.
 
+    Args:
+        differences: False leaves them out.
+
     Raises:
         UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
     """
 
-    def __init__(self, bound: DerivativeShell) -> None:
+    def __init__(self, bound: DerivativeShell, *, differences: bool = True) -> None:
         forward, rule, autodiff = bound.forward_program, bound.rule_program, bound.autodiff
         if forward is None or rule is None or autodiff is None or not bound.wrt:
             raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
@@ -97,6 +103,7 @@ class DerivativeScreen:
         self.shapes = [f.inputs[i].shape for i in bound.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
         given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
         self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], bound.dtype)
+        self._differences = differences
         self._runs = 0
         self._screen: Screen | None = None
 
@@ -116,7 +123,9 @@ class DerivativeScreen:
         found = self._screen
         if found is None or linked != found.linked or (not linked and found.points != count):
             points = 0 if linked else count
-            found = self._screen = Screen(self.programs, "float64", points, linked=linked, short=self.short)
+            found = self._screen = Screen(
+                self.programs, "float64", points, linked=linked, short=self.short, differences=self._differences
+            )
         return found
 
 

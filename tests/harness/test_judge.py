@@ -325,7 +325,7 @@ def test_the_screen_counts_points_outside_the_domain_as_the_layers_do(
 ) -> None:
     of = rule(forward=jnp.log, vjp=lambda x, g: g / x)
     with_screen = judged(of, points=30_000, dtype=dtype)
-    monkeypatch.setattr(judge_module, "screen_of", lambda bound: None)
+    monkeypatch.setattr(judge_module, "screen_of", lambda bound, **_: None)
     without = judged(of, points=30_000, dtype=dtype)
     assert with_screen.layers["screen"].agreed and "screen" not in without.layers
     assert with_screen.counts["outside_domain"] == without.counts["outside_domain"] > 1000

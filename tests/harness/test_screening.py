@@ -53,6 +53,17 @@ def test_few_drawn_points_of_right_rules_are_suspicious(name: str, dtype: str) -
     assert (seen.suspicious & ~seen.outside).mean() < (0.2 if dtype == "float64" else 0.5)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1 + 1e-9])
+def test_differences_can_be_left_out(factor: float) -> None:
+    """JAX's derivative is still there."""
+    claim = Derivative(jnp.sin, lambda x, g: factor * g * jnp.cos(x), mode="vjp")
+    screen = screen_of(bound_of(claim, {"x": bp.array("n")}), differences=False)
+    assert screen is not None
+    seen = screen.look([ordinary("float64", 3, 300)], [ordinary("float64", 3, 300)], np.random.default_rng(0))
+    assert not seen.told.any() and not seen.differences
+    assert seen.suspicious.all() if factor > 1 else not seen.suspicious.any()
+
+
 @pytest.mark.parametrize("dtype", EVERY)
 @pytest.mark.parametrize("mode", ["jvp", "vjp"])
 def test_a_wrong_rule_of_either_mode_is_named_in_every_format(mode: Any, dtype: str) -> None:
