@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backprove.harness.collector import no_collections
 from backprove.harness.environment import describe
 from backprove.harness.files import write_whole
 from backprove.harness.store import digest_of_files
@@ -109,7 +110,9 @@ def _read(file: Path | None) -> dict[Hashable, Any]:
     if file is None:
         return {}
     with contextlib.suppress(Exception):  # missing, cut short, or written by something else
-        found = pickle.loads(file.read_bytes())
+        data = file.read_bytes()
+        with no_collections():  # many small objects, none of them garbage
+            found = pickle.loads(data)
         if isinstance(found, dict):
             return found
     return {}

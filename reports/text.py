@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,15 @@ DASH = "\N{EN DASH}"
 def relative(file: str) -> str:
     """A path as seen from the working directory, where it lies below it: links resolved, with slashes."""
     try:
-        return Path(file).resolve().relative_to(Path.cwd()).as_posix()
+        return _relative(file, Path.cwd())
     except (OSError, ValueError):
         return file
+
+
+@lru_cache(maxsize=64)
+def _relative(file: str, folder: Path) -> str:
+    """A page names few files, each of them many times."""
+    return Path(file).resolve().relative_to(folder).as_posix()
 
 
 def count(n: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backprove.harness.collector import THRESHOLDS, few_collections
+from backprove.harness.collector import THRESHOLDS, few_collections, no_collections
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +30,16 @@ def test_what_is_set_higher_or_off_stays() -> None:
         gc.set_threshold(*given)
         with few_collections():
             assert gc.get_threshold() == given
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_none_within_and_on_or_off_as_before(on: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if on else gc.disable)()
+    try:
+        with pytest.raises(KeyError), no_collections():
+            assert not gc.isenabled()
+            raise KeyError
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if before else gc.disable)()
