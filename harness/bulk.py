@@ -21,7 +21,7 @@ from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.program import Program, Var
 from backprove.harness.short import Short
-from backprove.harness.systems.flat import Direct, Merged
+from backprove.harness.systems.runs import Direct, Linked, link
 
 Array = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -99,7 +99,7 @@ class Screen:
         programs: traced at `dtype`, or of a shorter format and widened to it.
         dtype: format of the evaluation.
         points: of one chunk; 0: what fits the cache.
-        linked: whether the programs are merged and linked to buffers, which pays after `flat.DIRECT_RUNS` runs.
+        linked: whether the programs are linked, which pays after `runs.DIRECT_RUNS` runs.
         short: the forward map and the one rule in the shorter format.
         differences: whether finite differences are looked at; without them nobody checks JAX's derivative.
 
@@ -125,7 +125,7 @@ class Screen:
         if dtype not in FORMATS_SCREENED:
             raise UnsupportedPrimitive(dtype, "the screen")
         self.programs, self.short, self.linked = programs, short, linked
-        self.link: type[Merged] | type[Direct] = Merged if linked else Direct
+        self.link = link if linked else Direct
         self.dtype = np.dtype(dtype)
         self.u = FORMATS[dtype].u
         self.differences = differences and self.u <= COARSEST
@@ -227,7 +227,7 @@ class _Chunk:
         self.programs = screen.link(programs, given_to, points, self.arguments)
         self.size_jvp, self.size_vjp, self.size_f = (np.zeros(points, dtype) for _ in range(3))
         self.told, self.agree, self.close = np.zeros(points, bool), np.ones(points, bool), np.ones(points, bool)
-        self.forward: Merged | Direct | None = None
+        self.forward: Linked | Direct | None = None
         if screen.differences:
             self._link_differences(screen, others)
 
@@ -314,7 +314,7 @@ class _Chunk:
         seen.rounding += int(apart[:n].sum())
 
     def _differences(
-        self, forward: Merged | Direct, values: Sequence[Array], slope: Array, size: Array, size_g: Array
+        self, forward: Linked | Direct, values: Sequence[Array], slope: Array, size: Array, size_g: Array
     ) -> None:
         """Differences of <g, f(x + t v)>, extrapolated, beside `slope` = <g, J v>, which has size `size`."""
         x, v, p = self.x, self.v, self.points

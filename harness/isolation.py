@@ -154,6 +154,8 @@ class Worker:
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
+                # several workers share a GPU: none takes all of its memory, unless the user wants that
+                env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ},
                 start_new_session=True,  # Ctrl-C is the parent's to handle
             )
         self._answers = queue.Queue()

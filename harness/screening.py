@@ -25,8 +25,8 @@ from backprove.harness.examination import Bound
 from backprove.harness.function import JAX
 from backprove.harness.program import Program
 from backprove.harness.short import Short
-from backprove.harness.systems.flat import DIRECT_RUNS, Runs
 from backprove.harness.systems.floats import Floats
+from backprove.harness.systems.runs import DIRECT_RUNS, Runs
 from backprove.harness.systems.widened import widened
 from backprove.strategies.cotangents import normal_entries
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.program import Program
 from backprove.harness.rounding import any_entry
-from backprove.harness.systems.flat import Runs
+from backprove.harness.systems.runs import Runs
 
 Array = NDArray[Any]
 Bools = NDArray[np.bool_]

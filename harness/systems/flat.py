@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.dtypes import FORMATS
 from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.interpret import evaluate, last_uses
+from backprove.harness.interpret import last_uses
 from backprove.harness.merge import merge
 from backprove.harness.program import Equation, Program, Var, inner_programs
 from backprove.harness.systems import structural
@@ -30,8 +30,6 @@ CACHE = 2**21
 """Bytes that all values of one chunk may have together; only some of them live at once."""
 FEWEST, MOST = 64, 4096
 """Points of a chunk: fewer are spent in calls, more leave the cache."""
-DIRECT_RUNS = 3
-"""So many runs of one program are evaluated directly; linking it to buffers pays after that."""
 
 
 class Flat:
@@ -197,36 +195,6 @@ class Flat:
             self._give(self._buffers.pop(buffer))
 
 
-class Direct:
-    """Programs of common arguments at a fixed number of points, evaluated afresh at every run, one after the other.
-
-    For programs that run rarely: merging and linking them costs more than a few runs.
-
-    Args:
-        arguments: for each program which of the common arguments its inputs are.
-        inputs: the common arguments at all points, in the storage of their formats; read at every run.
-
-    Raises:
-        UnsupportedPrimitive: as `Flat`; from `run` too.
-    """
-
-    def __init__(
-        self, programs: Sequence[Program], arguments: Sequence[Sequence[int]], points: int, inputs: Sequence[Array]
-    ) -> None:
-        self.programs, self.arguments, self.points, self.inputs = programs, arguments, points, list(inputs)
-        self.outputs: list[list[Array]] = []
-        for equation in (e for p in programs for e in p.equations):
-            if inner_programs(equation):
-                raise UnsupportedPrimitive(equation.primitive, "flat programs")
-
-    def run(self) -> None:
-        floats = Floats()
-        self.outputs = []
-        for program, places in zip(self.programs, self.arguments, strict=True):
-            found = zip(evaluate(program, floats, *(self.inputs[k] for k in places)), program.outputs, strict=True)
-            self.outputs.append([_at_points(a, (*v.shape, self.points)) for a, v in found])
-
-
 class Merged:
     """Programs of common arguments as one `Flat`, every common value computed once; the interface is that of `Direct`.
 
@@ -245,54 +213,6 @@ class Merged:
 
     def run(self) -> None:
         self.flat.run()
-
-
-class Runs:
-    """Programs of common arguments at any number of points: directly at first, linked to buffers when they run often.
-
-    Args:
-        arguments: for each program which of the common arguments its inputs are.
-    """
-
-    def __init__(self, programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> None:
-        self.programs, self.arguments = programs, arguments
-        self._variables = {
-            k: v for p, places in zip(programs, arguments, strict=True) for k, v in zip(places, p.inputs, strict=True)
-        }
-        self._floats = Floats()
-        self._runs = 0
-        self._inputs: list[Array] = []
-        self._merged: Merged | None = None
-
-    def __call__(self, arrays: Sequence[Array]) -> list[list[Array]]:
-        """Outputs of every program in the storage of their formats, shape + (P,); the next call may overwrite them.
-
-        Args:
-            arrays: the common arguments, float64 for floats, shape + (P,).
-
-        Raises:
-            UnsupportedPrimitive, ValueError: as `Merged`.
-        """
-        count = arrays[0].shape[-1]
-        given = [
-            self._floats.lift(a, self._variables[k].dtype) if k in self._variables else a for k, a in enumerate(arrays)
-        ]
-        self._runs += 1
-        if self._runs <= DIRECT_RUNS:
-            direct = Direct(self.programs, self.arguments, count, given)
-            direct.run()
-            return direct.outputs
-        if self._merged is None or self._merged.points != count:
-            self._inputs = [np.array(a) for a in given]
-            self._merged = Merged(self.programs, self.arguments, count, self._inputs)
-        for to, a in zip(self._inputs, given, strict=True):
-            np.copyto(to, a)
-        self._merged.run()
-        return self._merged.outputs
-
-
-def _at_points(a: Array, shape: tuple[int, ...]) -> Array:
-    return a if a.shape == shape else np.broadcast_to(a, shape)
 
 
 def run_flat(program: Program, arrays: Sequence[Array], points: int = 0) -> list[Array]:

@@ -15,6 +15,8 @@ from backprove.harness.batches import Plan
 from backprove.harness.campaign import judge_part, rule_binders
 from backprove.harness.judge import Judge
 from backprove.harness.result import HISTOGRAM_EDGES, PropertyResult, to_plain
+from backprove.harness.systems import runs
+from backprove.harness.systems.jitted import Jitted
 from backprove.harness.verdict import Verdict
 from backprove.rules.all import load
 from backprove.strategies.array import ArraySpec
@@ -330,6 +332,32 @@ def test_the_screen_counts_points_outside_the_domain_as_the_layers_do(
     assert with_screen.layers["screen"].agreed and "screen" not in without.layers
     assert with_screen.counts["outside_domain"] == without.counts["outside_domain"] > 1000
     assert (with_screen.shapes, with_screen.regions) == (without.shapes, without.regions)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+@pytest.mark.parametrize("slip", [0.0, 1e-3])
+def test_a_device_screens_what_numpy_would(monkeypatch: pytest.MonkeyPatch, dtype: str, slip: float) -> None:
+    """The device is the CPU here; many points, since it takes over late."""
+    made: list[Jitted] = []
+
+    def spy(*arguments: Any) -> Jitted:
+        made.append(Jitted(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(runs, "on_device", lambda: True)
+    monkeypatch.setattr(judge_module, "on_device", lambda: True)
+    monkeypatch.setattr(runs, "Jitted", spy)
+    of = rule(
+        forward=jnp.sqrt,
+        vjp=lambda x, g: g * jnp.where(rarely(x), 1 + slip, 1) / (2 * jnp.sqrt(x)),
+        spec=bp.array("n", low=-1, high=9),
+    )
+    result = judged(of, points=100_000, dtype=dtype)
+    assert made and result.layers["screen"].agreed
+    wrong = slip and dtype == "float64"  # bfloat16 has no number there
+    assert result.verdict is (Verdict.FALSIFIED if wrong else Verdict.HOLDS)
+    if not slip:
+        assert result.counts["outside_domain"] > 1000 and result.points >= 100_000
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
