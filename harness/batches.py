@@ -174,7 +174,9 @@ class Batches:
         if not self.binder.users:
             turns = sizes_with_special_points(len(full), plan.dtype, plan.further)
         drawn = {str(dict(p.sizes)): p for p in self._drawn([s for s, _ in full], turns)}
-        for k, (sizes, bound) in enumerate(full):
+        # those with all layers first: all claims of a theorem compile their code at the first size
+        for k in sorted(range(len(full)), key=lambda k: (k not in turns, k)):
+            sizes, bound = full[k]
             if k in turns:
                 some = drawn.pop(str(dict(sizes)), None)
                 first = self.binder.users or turns.index(k) < SIZES_COMPARED

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness import bound_derivative, diagnosis, judge
+from backprove.harness import bound_derivative, diagnosis, shrink
 from backprove.harness.batches import RANDOM_EXACT_POINTS, SPECIAL_POINTS
 from backprove.harness.binding import Binder
 from backprove.harness.bound_derivative import BoundDerivative
@@ -325,7 +325,7 @@ def catch(key: str, kind: str, points: int, seed: int) -> Caught:
     rule, expected = (case.wrong, case.verdict) if kind == "wrong" else (case.right, Verdict.HOLDS.value)
     started = process_time()
     with (
-        patch.object(judge, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0)),
+        patch.object(shrink, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0)),
         patch.object(diagnosis, "diagnose", lambda binders, subject: None),
     ):
         subject = run_rule(rule, points=points, dtypes=["float64", "float32"], seed=seed, accuracy=case.accuracy)

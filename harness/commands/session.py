@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backprove.harness.collector import few_collections
 from backprove.harness.commands import github
 from backprove.harness.commands.options import RunOptions
 from backprove.harness.dispatch import Dispatch
@@ -102,7 +101,7 @@ class Session:
     def collect(self, subjects: Generator[SubjectResult, None, None], progress: Progress) -> BaseException | None:
         """Take in `subjects` as they come; returns what cut the run short, if anything did."""
         try:
-            with progress, _terminable(), few_collections():
+            with progress, _terminable():
                 for subject in subjects:
                     self.run.subjects.append(subject)
                     if subject.name not in self._lost:  # a resumed run tries these again

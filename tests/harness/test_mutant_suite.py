@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backprove.harness import campaign, diagnosis, judge
+from backprove.harness import campaign, diagnosis, shrink
 from backprove.harness.batches import Plan
 from backprove.harness.campaign import rule_binders, run_rule
 from backprove.harness.rounding import run_floats
@@ -37,7 +37,7 @@ CASTS = {"exp_float32", "cosh_float32", "sigmoid_float32", "bce_float32"}
 @pytest.fixture(autouse=True)
 def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verdicts alone are asked for: failing points are not made smaller, mistakes not named (most of the time)."""
-    monkeypatch.setattr(judge, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0))
+    monkeypatch.setattr(shrink, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0))
     monkeypatch.setattr(diagnosis, "diagnose", lambda binders, subject: None)
 
 
