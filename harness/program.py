@@ -151,7 +151,8 @@ class _Builder:
                 outs = self.inline(sub.jaxpr if closed else sub, sub.consts if closed else (), ins)
             else:
                 outs = [self.var(v.aval) for v in eqn.outvars]
-                params = {k: _plain(v) for k, v in eqn.params.items()}
+                # where values lie on devices says nothing of them
+                params = {k: None if k.endswith("sharding") else _plain(v) for k, v in eqn.params.items()}
                 self.equations.append(Equation(name, params, tuple(ins), tuple(outs)))
             env.update(zip(eqn.outvars, outs, strict=True))
         return [read(v) for v in jaxpr.outvars]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 
 from backprove.harness.claims import Derivative, Equality
 from backprove.harness.theorem import theorem
+from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor, inner, mask
 from backprove.rules.nodes import Node
 from backprove.rules.scalar_functions import elu, elu_slope, inv, log, sigmoid, softplus, sqrt

@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
-from typing import Any
-
-import jax
-import jax.numpy as jnp
+from typing import Any, TypeAlias
 
 from backprove.harness.claims import Equality
+from backprove.rules.lazy import jax, jnp
 
-Tensor = jax.Array
+Tensor: TypeAlias = "jax.Array"
 
 
 def inner(a: Any, b: Any) -> Tensor:

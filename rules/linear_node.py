@@ -6,10 +6,9 @@ in the others, are adjoint maps, which is why the node's VJP is zero outside its
 
 from __future__ import annotations
 
-import jax.numpy as jnp
-
 from backprove.harness.claims import Derivative, Equality
 from backprove.harness.theorem import theorem
+from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor, inner
 from backprove.strategies.array import array
 

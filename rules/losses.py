@@ -6,10 +6,9 @@ rows. MSE and BCE divide by the number N of all entries, the others by the numbe
 
 from __future__ import annotations
 
-import jax.numpy as jnp
-
 from backprove.harness.claims import Derivative
 from backprove.harness.theorem import theorem
+from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor, inner, log_softmax, over, pairing, softmax
 from backprove.rules.scalar_functions import inv, log, sigmoid, softplus
 from backprove.strategies.array import array

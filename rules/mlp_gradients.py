@@ -10,12 +10,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from backprove.harness.claims import Derivative, Equality
 from backprove.harness.theorem import theorem
+from backprove.rules.lazy import jax, jnp
 from backprove.rules.linalg import Tensor, mask, outer
 from backprove.rules.mlp_mse import mse, mse_grad
 from backprove.strategies.array import array

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
-
 from backprove.harness.claims import Derivative, Equality
 from backprove.harness.theorem import theorem
+from backprove.rules.lazy import jax, jnp
 from backprove.rules.linalg import Tensor, diagonal, inner, log_softmax, mask, over, pairing, softmax
 from backprove.strategies.array import array
 
@@ -94,7 +92,7 @@ theorem(
 
 theorem(
     "mseGrad",
-    Equality(mse_grad, jax.grad(mse)),
+    Equality(mse_grad, lambda y, t: jax.grad(mse)(y, t)),
     inputs={"y": N, "t": N},
     latex=r"G(y, t) = \tfrac{2}{n} (y - t) = \nabla_y L",
     words="The gradient of the mean squared error is 2/n times the difference.",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-import jax.numpy as jnp
-
+from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor
 
 GELU_C = math.sqrt(2 / math.pi)
