@@ -102,6 +102,7 @@ class Screen:
         linked: whether the programs are linked, which pays after `runs.DIRECT_RUNS` runs.
         short: the forward map and the one rule in the shorter format.
         differences: whether finite differences are looked at; without them nobody checks JAX's derivative.
+        agreement: by which share of the size of a result two results may differ (0: `AGREEMENT` unit roundoffs).
 
     Attributes:
         points: of one chunk.
@@ -121,6 +122,7 @@ class Screen:
         linked: bool = True,
         short: Short | None = None,
         differences: bool = True,
+        agreement: float = 0.0,
     ) -> None:
         if dtype not in FORMATS_SCREENED:
             raise UnsupportedPrimitive(dtype, "the screen")
@@ -129,6 +131,7 @@ class Screen:
         self.dtype = np.dtype(dtype)
         self.u = FORMATS[dtype].u
         self.differences = differences and self.u <= COARSEST
+        self.limit = agreement or AGREEMENT * self.u
         if not self._entries([programs.forward.inputs[i] for i in programs.moving]) or not self._entries(
             programs.forward.outputs
         ):
@@ -201,7 +204,7 @@ class _Chunk:
 
     def __init__(self, screen: Screen, points: int) -> None:
         p, dtype = screen.programs, screen.dtype
-        self.points, self.u, self.limit, self.short = points, screen.u, AGREEMENT * screen.u, screen.short
+        self.points, self.u, self.limit, self.short = points, screen.u, screen.limit, screen.short
         n, m = len(p.forward.inputs), len(p.moving)
         forth = list(range(n + m))
         back = [*range(n), *range(n + m, n + m + len(p.forward.outputs))]

@@ -224,9 +224,7 @@ class Judge:
         """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
         bound = batch.bound
         if id(bound) not in self._screens:
-            # at further dtypes JAX's derivative of the catalogue's maps has been held against differences
-            differences = self.binder.users or not self.plan.further
-            self._screens[id(bound)] = screen_of(bound, differences=differences)
+            self._screens[id(bound)] = screen_of(bound, further=self.plan.further and not self.binder.users)
         screen = self._screens[id(bound)]
         if screen is None or self.plan.accuracy is not None:
             return _Left(keep)

@@ -32,6 +32,9 @@ from backprove.strategies.cotangents import normal_entries
 
 Array = NDArray[Any]
 
+SHARE = 2.0**-6
+"""Of a rounding of the format, by which a formula may be off where an earlier format has judged it."""
+
 
 class ClaimScreen(Protocol):
     """The screen of one claim at its sizes and dtype."""
@@ -50,20 +53,21 @@ def all_traced_by_jax(bound: Bound) -> bool:
     return all(end == JAX for end in bound.front_ends.values())
 
 
-def screen_of(bound: Bound, *, differences: bool = True) -> ClaimScreen | None:
+def screen_of(bound: Bound, *, further: bool = False) -> ClaimScreen | None:
     """The screen of a claim; None where there is none.
 
     There is none for code that cannot be traced, control flow, maps that JAX does not differentiate, outputs that are
     no floats, and primitives whose results depend on the format itself.
 
     Args:
-        differences: whether derivatives are held against finite differences too.
+        further: an earlier format of the same run has judged the formula: differences are left out, and the formula may
+            be off by `SHARE` of a rounding of the format.
     """
     with contextlib.suppress(UnsupportedPrimitive, ValueError):
         if isinstance(bound, DerivativeShell):
-            return DerivativeScreen(bound, differences=differences)
+            return DerivativeScreen(bound, further=further)
         if isinstance(bound, BoundEquality):
-            return EqualityScreen(bound)
+            return EqualityScreen(bound, further=further)
         if isinstance(bound, BoundPositivity):
             return PositivityScreen(bound)
     return None
@@ -73,13 +77,13 @@ class DerivativeScreen:
     """Rule against JAX's derivative in its own mode and against differences.
 
     Args:
-        differences: False leaves them out.
+        further: see `screen_of`.
 
     Raises:
         UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
     """
 
-    def __init__(self, bound: DerivativeShell, *, differences: bool = True) -> None:
+    def __init__(self, bound: DerivativeShell, *, further: bool = False) -> None:
         forward, rule, autodiff = bound.forward_program, bound.rule_program, bound.autodiff
         if forward is None or rule is None or autodiff is None or not bound.wrt:
             raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
@@ -103,7 +107,7 @@ class DerivativeScreen:
         self.shapes = [f.inputs[i].shape for i in bound.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
         given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
         self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], bound.dtype)
-        self._differences = differences
+        self._further, self._agreement = further, _agreement(bound.dtype, further)
         self._runs = 0
         self._screen: Screen | None = None
 
@@ -124,7 +128,13 @@ class DerivativeScreen:
         if found is None or linked != found.linked or (not linked and found.points != count):
             points = 0 if linked else count
             found = self._screen = Screen(
-                self.programs, "float64", points, linked=linked, short=self.short, differences=self._differences
+                self.programs,
+                "float64",
+                points,
+                linked=linked,
+                short=self.short,
+                differences=not self._further,
+                agreement=self._agreement,
             )
         return found
 
@@ -132,11 +142,14 @@ class DerivativeScreen:
 class EqualityScreen:
     """Both sides of an identity in float64; in a shorter format each side against its float64 results.
 
+    Args:
+        further: see `screen_of`.
+
     Raises:
         UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
     """
 
-    def __init__(self, bound: BoundEquality) -> None:
+    def __init__(self, bound: BoundEquality, *, further: bool = False) -> None:
         programs = _programs(bound)
         if tuple(v.shape for v in programs[0].outputs) != tuple(v.shape for v in programs[1].outputs):
             raise UnsupportedPrimitive("sides of different shapes", "the screen")
@@ -145,7 +158,7 @@ class EqualityScreen:
         wide = bound.dtype == "float64" or bound.lenient
         self.wide = Runs([widened(p) for p in programs], places)
         self.short = None if wide else Short(programs, places, bound.dtype)
-        self.limit = AGREEMENT * FORMATS["float64"].u
+        self.limit = _agreement(bound.dtype, further)
 
     def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
         """See `ClaimScreen`."""
@@ -183,6 +196,12 @@ class PositivityScreen:
         lost = np.logical_not(np.asarray(fine).reshape(-1, count).all(axis=0))
         nothing = np.zeros(count, bool)
         return Screened(count, nothing, np.asarray(lost), np.asarray(lost), nothing)
+
+
+def _agreement(dtype: str, further: bool) -> float:
+    """By which share of the size of a result two results may differ in float64."""
+    strict = AGREEMENT * FORMATS["float64"].u
+    return max(strict, SHARE * FORMATS[dtype].u) if further else strict
 
 
 def _programs(bound: BoundSides) -> list[Program]:

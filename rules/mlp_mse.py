@@ -82,6 +82,12 @@ def mse_grad(y: Tensor, t: Tensor) -> Tensor:
     return over(2 * (y - t), y.shape[0])
 
 
+def mse_grad_by_jax(y: Tensor, t: Tensor) -> Tensor:
+    """The gradient in `y`, by automatic differentiation."""
+    gradient: Tensor = jax.grad(mse)(y, t)
+    return gradient
+
+
 theorem(
     "mse",
     Equality(mse, lambda y, t: jnp.mean(jnp.square(y - t)) if y.size else jnp.sum(y)),
@@ -92,7 +98,7 @@ theorem(
 
 theorem(
     "mseGrad",
-    Equality(mse_grad, lambda y, t: jax.grad(mse)(y, t)),
+    Equality(mse_grad, mse_grad_by_jax),
     inputs={"y": N, "t": N},
     latex=r"G(y, t) = \tfrac{2}{n} (y - t) = \nabla_y L",
     words="The gradient of the mean squared error is 2/n times the difference.",
