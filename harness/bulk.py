@@ -243,7 +243,7 @@ class _Chunk:
         wide = dict(zip(others, (b for _, b in self.others), strict=True))
         given = [wide[i] if i in others else at[p.moving.index(i)] for i in range(n)]
         self.forward = screen.link([p.forward], [range(n)], 3 * points, given)
-        self.step = np.zeros_like(self.x)
+        self.step, self.change = np.zeros_like(self.x), np.zeros_like(self.g)
 
     def fill(self, arguments: Sequence[Array], count: int) -> None:
         """Copy `count` points in; the first is repeated where the chunk is longer."""
@@ -334,6 +334,7 @@ class _Chunk:
             wide.reshape((*one.shape[:-1], 3, p))[...] = one[..., None, :]
         forward.run()
         back, here, half, forth, moved = (np.zeros(p, x.dtype) for _ in range(5))
+        change = self.change
         start = 0
         for f0, f in zip(values, forward.outputs[0], strict=True):
             g = self.g[start : start + len(f0)]
@@ -343,8 +344,8 @@ class _Chunk:
             back += _dot(g, three[:, 0])
             half += _dot(g, three[:, 1])
             forth += _dot(g, three[:, 2])
-            change = np.subtract(three[:, 2], three[:, 0])
-            moved += np.abs(np.multiply(change, g, out=change), out=change).sum(axis=0)
+            np.subtract(three[:, 2], three[:, 0], out=change[: len(g)])
+            moved += _dot(change[: len(g)], change[: len(g)])
         central = (forth - back) / (2 * h)
         # h^2/6 times the third derivative, by Newton's divided differences at -h, 0, h/2 and h
         third = _third(back, here, half, forth) / h
@@ -352,7 +353,7 @@ class _Chunk:
         rounded = size_g * np.sqrt(self.size_f) / h + size * size_x / (h * largest)
         error = SAFETY * np.abs(third) + DIFFERENCE_ROUNDING * self.u * rounded
         # not of the tangent's own size: beside a singularity the step is too long, and the values hardly move
-        self.told = error <= TOLD * moved / (2 * h)
+        self.told = error <= TOLD * size_g * np.sqrt(moved) / (2 * h)
         self.agree = np.abs(central - third - slope) <= error
 
 

@@ -93,7 +93,8 @@ def test_a_lost_process_of_mpi_ends_the_job_and_the_run_goes_on(root: Path, tmp_
         os.kill(ranks(job.pid)[2], signal.SIGKILL)
         job.communicate(timeout=60)
     assert job.returncode != 0 and 2 < len(campaign.kept()) < 3 * PARTS
-    assert not (campaign.out / "results.json").exists()
+    # the main process may have the time to write what there is, before MPI kills it too
+    assert not (campaign.out / "results.json").exists() or results(campaign.out)["partial"]
     campaign.check_files()
     status, text = campaign.run()  # with --resume, and without MPI
     assert status == 1, text
