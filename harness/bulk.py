@@ -37,7 +37,9 @@ STEP = 2.0**-10
 DIFFERENCE_ROUNDING = 2.0**6
 """Unit roundoffs of the size of forward's values by which a difference of them may be off."""
 TOLD = 1e-3
-"""A difference whose error exceeds this share of what it sees the values move by says nothing."""
+"""A difference whose error exceeds this share of the tangent's size says nothing."""
+STEADY = 0.25
+"""Nor does one whose error exceeds this share of itself."""
 COARSEST = 2.0**-40
 """In coarser formats (float32) differences of values cannot tell anything, and are left out."""
 SMALLEST = 2.0**-20
@@ -243,7 +245,7 @@ class _Chunk:
         wide = dict(zip(others, (b for _, b in self.others), strict=True))
         given = [wide[i] if i in others else at[p.moving.index(i)] for i in range(n)]
         self.forward = screen.link([p.forward], [range(n)], 3 * points, given)
-        self.step, self.change = np.zeros_like(self.x), np.zeros_like(self.g)
+        self.step = np.zeros_like(self.x)
 
     def fill(self, arguments: Sequence[Array], count: int) -> None:
         """Copy `count` points in; the first is repeated where the chunk is longer."""
@@ -333,8 +335,7 @@ class _Chunk:
         for one, wide in self.others:
             wide.reshape((*one.shape[:-1], 3, p))[...] = one[..., None, :]
         forward.run()
-        back, here, half, forth, moved = (np.zeros(p, x.dtype) for _ in range(5))
-        change = self.change
+        back, here, half, forth = (np.zeros(p, x.dtype) for _ in range(4))
         start = 0
         for f0, f in zip(values, forward.outputs[0], strict=True):
             g = self.g[start : start + len(f0)]
@@ -344,16 +345,15 @@ class _Chunk:
             back += _dot(g, three[:, 0])
             half += _dot(g, three[:, 1])
             forth += _dot(g, three[:, 2])
-            np.subtract(three[:, 2], three[:, 0], out=change[: len(g)])
-            moved += _dot(change[: len(g)], change[: len(g)])
         central = (forth - back) / (2 * h)
         # h^2/6 times the third derivative, by Newton's divided differences at -h, 0, h/2 and h
         third = _third(back, here, half, forth) / h
         # values are rounded, and so are the entries of x + t v
         rounded = size_g * np.sqrt(self.size_f) / h + size * size_x / (h * largest)
         error = SAFETY * np.abs(third) + DIFFERENCE_ROUNDING * self.u * rounded
-        # not of the tangent's own size: beside a singularity the step is too long, and the values hardly move
-        self.told = error <= TOLD * size_g * np.sqrt(moved) / (2 * h)
+        # beside a singularity the step is too long: values hardly move at its ends, however large the slope
+        moved = np.abs(central)
+        self.told = (error <= TOLD * np.maximum(size, moved)) & (error <= STEADY * moved)
         self.agree = np.abs(central - third - slope) <= error
 
 
