@@ -11,9 +11,7 @@ from backprove.harness.dtypes import FORMATS
 SIZES_COMPARED = 2
 """So many sizes have bulk points that meet all layers; at the others the screen sees all bulk points."""
 FIRST_SIZES = 3
-"""At the first dtype so many sizes have special, drawn and exact points."""
-MORE_SIZES = 1
-"""At every further dtype so many have, if possible none of the first ones."""
+"""At the first dtype so many sizes have special, drawn and exact points; at every further dtype one other has."""
 
 
 def sizes_with_special_points(count: int, dtype: str, further: bool) -> list[int]:
@@ -26,5 +24,4 @@ def sizes_with_special_points(count: int, dtype: str, further: bool) -> list[int
     if not further:
         return order[:FIRST_SIZES]
     rest = order[FIRST_SIZES:] or order
-    start = MORE_SIZES * list(FORMATS).index(dtype)
-    return [rest[k % len(rest)] for k in range(start, start + min(MORE_SIZES, len(rest)))]
+    return [rest[list(FORMATS).index(dtype) % len(rest)]] if rest else []

@@ -170,12 +170,11 @@ class Batches:
         if plan.part:
             yield from self._further(full, share, result)
             return
-        turns = list(range(len(full)))
-        if not self.binder.users:
-            turns = sizes_with_special_points(len(full), plan.dtype, plan.further)
+        every = list(range(len(full)))
+        turns = every if self.binder.users else sizes_with_special_points(len(full), plan.dtype, plan.further)
         drawn = {str(dict(p.sizes)): p for p in self._drawn([s for s, _ in full], turns)}
         # those with all layers first: all claims of a theorem compile their code at the first size
-        for k in sorted(range(len(full)), key=lambda k: (k not in turns, k)):
+        for k in (*turns, *(k for k in every if k not in turns)):
             sizes, bound = full[k]
             if k in turns:
                 some = drawn.pop(str(dict(sizes)), None)

@@ -59,6 +59,11 @@ FORMATS: dict[str, FloatFormat] = {
 
 
 @cache
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of a name: of a format, an integer type or bool."""
+    return np.dtype(FORMATS[name].numpy if name in FORMATS else name)
+
+
 @cache
 def is_float(dtype: Any) -> bool:
     """Whether `dtype` (name or dtype) is one of the four formats under test."""

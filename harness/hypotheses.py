@@ -27,6 +27,7 @@ from backprove.strategies.points import Points
 Flags = NDArray[np.bool_]
 
 _ADMITTED: WeakKeyDictionary[Points, tuple[Callable[..., Any], Flags]] = WeakKeyDictionary()
+"""What was last asked of points, and the answer: the claims of a theorem ask the same of the same draws."""
 FEW = 16
 """So few points are looked at one by one: a trace costs more."""
 COMPARED = 4

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from backprove.harness.dtypes import numpy_dtype
+
 CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -152,7 +154,7 @@ class _Builder:
             else:
                 outs = [self.var(v.aval) for v in eqn.outvars]
                 # where values lie on devices says nothing of them
-                params = {k: None if k.endswith("sharding") else _plain(v) for k, v in eqn.params.items()}
+                params = {k: None if k.endswith(("sharding", "mesh")) else _plain(v) for k, v in eqn.params.items()}
                 self.equations.append(Equation(name, params, tuple(ins), tuple(outs)))
             env.update(zip(eqn.outvars, outs, strict=True))
         return [read(v) for v in jaxpr.outvars]
@@ -191,11 +193,5 @@ def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) ->
     import jax
 
     with jax.enable_x64(True):
-        avals = [jax.ShapeDtypeStruct(shape, np.dtype(_numpy_dtype(dtype))) for shape, dtype in inputs]
+        avals = [jax.ShapeDtypeStruct(shape, numpy_dtype(dtype)) for shape, dtype in inputs]
         return from_jaxpr(jax.make_jaxpr(function)(*avals))
-
-
-def _numpy_dtype(name: str) -> Any:
-    from backprove.harness.dtypes import FORMATS
-
-    return FORMATS[name].numpy if name in FORMATS else np.dtype(name)

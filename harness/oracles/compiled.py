@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.cache import Cache
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.dtypes import numpy_dtype
 from backprove.harness.errors import UnsupportedPrimitive
 from backprove.harness.examination import Examination, Finding
 from backprove.harness.program import Program
@@ -76,7 +76,7 @@ class CompiledFunction:
         if n == 0:
             arrays = [np.ones((*a.shape[:-1], 1), a.dtype) for a in arrays]
         first = [np.ascontiguousarray(np.moveaxis(a[..., fill], -1, 0)) for a in arrays]
-        ready = [a.astype(_numpy_dtype(dt)) for a, (_, dt) in zip(first, self.signature, strict=True)]
+        ready = [a.astype(numpy_dtype(dt)) for a, (_, dt) in zip(first, self.signature, strict=True)]
         with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
             if POINTS not in self._programs:
                 lowered = jax.jit(jax.vmap(self.call)).lower(*ready)
@@ -177,10 +177,6 @@ class SpotCheck:
         self.failed |= bool(wrong)
         if self.cache is not None and not wrong:
             self.cache.put(key, index.size)
-
-
-def _numpy_dtype(name: str) -> Any:
-    return FORMATS[name].numpy if name in FORMATS else np.dtype(name)
 
 
 def _read(a: Array) -> Array:

@@ -6,6 +6,7 @@ combine.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,13 +27,13 @@ Array = NDArray[Any]
 class Reductions(System):
     """The part of the ball systems that reduces, accumulates and orders along axes."""
 
+    @abstractmethod
     def primal(self, x: Any) -> Any:
         """The enclosure in a value of the system."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compare(self, name: str, a: Array, b: Array, *, same: bool = False) -> Array:
         """Truth value of a comparison of enclosures."""
-        raise NotImplementedError
 
     def combine(self, name: str, a: Any, b: Any) -> Any:
         """Two values joined by a function of `ball_functions.BINARY`, or by "logaddexp"."""

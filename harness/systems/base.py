@@ -7,6 +7,7 @@ in every system, truth values are what the system's comparisons return.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from backprove.harness.systems import control, structural
 Array = NDArray[Any]
 
 
-class System:
+class System(ABC):
     """Base class of the number systems.
 
     A subclass gives `name`, `constant`, `map`, `select` and one method `p_<primitive>(equation, inputs)` per
@@ -30,21 +31,21 @@ class System:
 
     name = "numbers"
 
+    @abstractmethod
     def constant(self, value: Array, var: Var) -> Any:
         """A constant of the program, with a trailing points axis of size 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def map(self, function: Callable[..., Array], *values: Any) -> Any:
         """Apply a function that moves or copies entries to every component of the values.
 
         `function` takes one array per value and returns one array; values that are not of this system (integers,
         truth values) are passed as they are.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def select(self, which: Any, cases: Sequence[Any]) -> Any:
         """`select_n`: entry by entry `cases[which]`; `which` is a truth value or an integer array."""
-        raise NotImplementedError
 
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         """Evaluate one equation; returns one value per output.

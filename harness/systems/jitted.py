@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.dtypes import numpy_dtype
 from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.merge import SAME
 from backprove.harness.program import Equation, Program, Var, inner_programs
 from backprove.harness.systems.narrow import STORAGE
 
@@ -53,7 +53,7 @@ class Jitted:
                     raise UnsupportedPrimitive(e.primitive, "programs for a device")
 
         def one_point(*given: Any) -> list[list[Any]]:
-            values = {k: given[k].astype(_dtype(v.dtype)) for k, v in variables.items()}
+            values = {k: given[k].astype(numpy_dtype(v.dtype)) for k, v in variables.items()}
             return [_evaluate(p, [values[k] for k in places]) for p, places in zip(programs, arguments, strict=True)]
 
         with jax.enable_x64(True):
@@ -81,7 +81,7 @@ def _evaluate(program: Program, inputs: Sequence[Any]) -> list[Any]:
     for e in program.equations:
         found = _primitives()[e.primitive](*(env[v.slot] for v in e.inputs), **_params(e))
         env.update(zip((v.slot for v in e.outputs), found if isinstance(found, list) else [found], strict=True))
-    return [env[v.slot].astype(STORAGE.get(v.dtype, np.dtype(v.dtype))) for v in program.outputs]
+    return [env[v.slot].astype(STORAGE.get(v.dtype, numpy_dtype(v.dtype))) for v in program.outputs]
 
 
 @cache
@@ -90,18 +90,14 @@ def _primitives() -> Mapping[str, Callable[..., Any]]:
     from jax.extend.core import primitives
 
     found = {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
-    return found | {name: lambda x, **_: x for name in ("stop_gradient", "copy", "copy_p", "optimization_barrier")}
+    return found | {name: lambda x, **_: x for name in SAME}
 
 
 def _params(e: Equation) -> dict[str, Any]:
     """Parameters as JAX has them: dtypes for their names. Products have all their digits, also where that is slow."""
     from jax.lax import Precision
 
-    params = {k: _dtype(v) if isinstance(v, str) and k.endswith(("dtype", "type")) else v for k, v in e.params.items()}
+    params = {k: numpy_dtype(v) if isinstance(v, str) and k.endswith("type") else v for k, v in e.params.items()}
     if "precision" in params and params["precision"] is None:
         params["precision"] = (Precision.HIGHEST, Precision.HIGHEST)
     return params
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    return np.dtype(FORMATS[name].numpy if name in FORMATS else name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import pickle
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -77,3 +79,11 @@ def test_a_plan_goes_with_its_program() -> None:
 def test_the_largest_value_counts_the_entries_of_one_point() -> None:
     assert plan(trace(lambda x: x[:, None] * x[None, :], ((4,), "float64"))).largest == 16
     assert plan(trace(lambda x: x, ((0,), "float64"))).largest == 1
+
+
+def test_a_trace_holds_no_objects_of_jax() -> None:
+    """Whoever reads a kept one would import it."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("d",))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    program = trace(lambda x: jax.lax.with_sharding_constraint(jnp.sin(x), everywhere), ((3,), "float64"))
+    assert len(program.equations) == 2 and b"jax" not in pickle.dumps(program)

@@ -64,6 +64,21 @@ def test_differences_can_be_left_out(factor: float) -> None:
     assert seen.suspicious.all() if factor > 1 else not seen.suspicious.any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("roundings", "further", "named"), [(2**-3, True, 1), (2**-9, True, 0), (2**-9, False, 1)])
+def test_at_further_formats_a_formula_may_be_off_by_a_64th_of_a_rounding(
+    dtype: str, roundings: float, further: bool, named: int
+) -> None:
+    off = roundings * FORMATS[dtype].u
+    x, y = (ordinary(dtype, 3, 300) for _ in range(2))
+    rule = Derivative(jnp.sin, lambda x, g: g * jnp.cos(x) + off * (g * jnp.cos(x)), mode="vjp")
+    identity = Equality(lambda x, y: x * y, lambda x, y: x * y + off * (x * y))
+    for claim, inputs, given in ((rule, ("x",), ([x], [y])), (identity, ("x", "y"), ([x, y], []))):
+        screen = screen_of(bound_of(claim, {k: bp.array("n") for k in inputs}, dtype), further=further)
+        assert screen is not None
+        assert screen.look(*given, np.random.default_rng(0)).formula.mean() == named
+
+
 @pytest.mark.parametrize("dtype", EVERY)
 @pytest.mark.parametrize("mode", ["jvp", "vjp"])
 def test_a_wrong_rule_of_either_mode_is_named_in_every_format(mode: Any, dtype: str) -> None:
