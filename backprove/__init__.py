@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backprove.harness.adapters import from_fwd_bwd, from_jax, from_torch
     from backprove.harness.api import assert_rule, check
     from backprove.harness.report import Report
-    from backprove.harness.rule import Rule
+    from backprove.harness.statements.from_jax import from_fwd_bwd, from_jax, from_torch
+    from backprove.harness.statements.rule import Rule
     from backprove.strategies.array import array
 
 __version__ = "0.1.0"
@@ -32,13 +32,13 @@ __all__ = [
 
 _HOMES = {
     "Report": "backprove.harness.report",
-    "Rule": "backprove.harness.rule",
+    "Rule": "backprove.harness.statements.rule",
     "array": "backprove.strategies.array",
     "assert_rule": "backprove.harness.api",
     "check": "backprove.harness.api",
-    "from_fwd_bwd": "backprove.harness.adapters",
-    "from_jax": "backprove.harness.adapters",
-    "from_torch": "backprove.harness.adapters",
+    "from_fwd_bwd": "backprove.harness.statements.from_jax",
+    "from_jax": "backprove.harness.statements.from_jax",
+    "from_torch": "backprove.harness.statements.from_jax",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from backprove.harness.cli import main
+from backprove.harness.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

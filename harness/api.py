@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from backprove.harness.report import Report
-    from backprove.harness.rule import Rule
+    from backprove.harness.statements.rule import Rule
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 """The formats that a run may name (kept here by name: the command line starts without NumPy)."""
@@ -38,14 +38,14 @@ def check(
     """
     __tracebackhide__ = _is_usage_error
     from backprove.harness.report import Report
-    from backprove.harness.rule import Rule
+    from backprove.harness.statements.rule import Rule
 
     if not isinstance(rule, Rule):
         raise UsageError(f"check: expected a bp.Rule, got {type(rule).__name__}: {rule!r}")
     options = checked_options(points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
-    from backprove.harness import campaign
+    from backprove.harness.campaign import subjects
 
-    return Report(campaign.run_rule(rule, **options), options)
+    return Report(subjects.run_rule(rule, **options), options)
 
 
 def assert_rule(

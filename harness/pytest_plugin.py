@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # a wrong option is wrong use of the command line, not a failure of every test
     if config.getoption("--backprove-points") is not None or config.getoption("--backprove-dtype"):
         from backprove.harness.api import checked_options
-        from backprove.harness.errors import UsageError
+        from backprove.harness.core.errors import UsageError
 
         given = {"points": 1, "dtypes": ("float64",), "seed": 0, "accuracy": None, **_from_command_line(config)}
         try:
@@ -101,7 +101,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         __tracebackhide__ = True
         report = check(rule, **{**options, **from_marker, **from_command_line})
         if reporting:
-            from backprove.harness.result import to_plain
+            from backprove.harness.core.results import to_plain
 
             results.append({"subject": to_plain(report.subject), "options": to_plain(report.options)})
         return report
@@ -121,7 +121,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     returned = pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in names})
     for rule in _rules(returned, pyfuncitem.nodeid):
         from backprove.harness.api import assert_rule
-        from backprove.harness.errors import UsageError
+        from backprove.harness.core.errors import UsageError
 
         try:
             assert_rule(rule)
@@ -134,7 +134,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _rules(returned: Any, test: str) -> Iterator[Any]:
     if returned is None:
         return
-    from backprove.harness.rule import Rule
+    from backprove.harness.statements.rule import Rule
 
     many = returned.values() if isinstance(returned, Mapping) else returned
     found = (
@@ -190,9 +190,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     directory, results = config.getoption("--backprove-report"), config.stash.get(COLLECTED, [])
     if directory is None or hasattr(config, "workerinput") or not results:
         return
-    from backprove.harness.environment import describe, version
-    from backprove.harness.result import RunResult, subject_from_plain
-    from backprove.harness.verdict import exit_status
+    from backprove.harness.core.environment import describe, version
+    from backprove.harness.core.results import RunResult, subject_from_plain
+    from backprove.harness.core.verdicts import exit_status
     from backprove.reports.write import write_reports
 
     subjects = [subject_from_plain(r["subject"]) for r in results]

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backprove.harness.result import Counterexample, PropertyResult, RunResult, SubjectResult
-from backprove.harness.verdict import Verdict, exit_status
+from backprove.harness.core.results import Counterexample, PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict, exit_status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ class Report:
         return write_reports(self._run(), Path(directory))
 
     def _run(self) -> RunResult:
-        from backprove.harness.environment import describe, version
+        from backprove.harness.core.environment import describe, version
 
         seed = int(self.options.get("seed", 0))
         status = int(exit_status(p.verdict for p in self.properties))

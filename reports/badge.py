@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from backprove.harness.result import RunResult
-from backprove.harness.verdict import Verdict, worst
+from backprove.harness.core.results import RunResult
+from backprove.harness.core.verdicts import Verdict, worst
 
 COLOURS = {
     Verdict.HOLDS: "#1a7f4b",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backprove.harness.result import RunResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import total_points
 from backprove.reports.text import count, ulps
 

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from backprove.harness.result import PropertyResult, RunResult, SubjectResult, to_plain
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult, to_plain
 from backprove.reports.text import decimal, entry_name
 
 if TYPE_CHECKING:

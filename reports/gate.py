@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from backprove.harness.errors import UsageError
-from backprove.harness.result import RunResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import RunResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import coverage_percent, inconclusive_share, load_run
 from backprove.reports.text import percent
 

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backprove.harness.result import RunResult
-from backprove.harness.verdict import Verdict, worst
+from backprove.harness.core.results import RunResult
+from backprove.harness.core.verdicts import Verdict, worst
 
 STATES = {
     "holds-all": "holds with all it rests on",

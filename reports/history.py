@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backprove.harness.result import SCHEMA, RunResult
+from backprove.harness.core.results import SCHEMA, RunResult
 from backprove.reports.summary import inconclusive_share, strict_json, total_points, verdict_counts
 
 HISTORY = "history.jsonl"

@@ -14,8 +14,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from backprove.harness.result import RunResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports import graph, graph_svg, svg, text
 from backprove.reports.history import trend
 from backprove.reports.markdown import headline, sentence

@@ -6,8 +6,8 @@ import re
 import shlex
 from xml.etree import ElementTree as ET
 
-from backprove.harness.result import PropertyResult, RunResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.text import decimal, entry_name, expected_words, relative, ulps
 
 # XML 1.0 has no way to write these characters, escaped or not.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
-from backprove.harness.result import RunResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import total_points, verdict_counts
 from backprove.reports.text import count, decimal, entry_name, expected_words, hexadecimal, plural, seconds, short_count
 from backprove.reports.trust import warnings

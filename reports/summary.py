@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backprove.harness.errors import UsageError
-from backprove.harness.result import SCHEMA, Counterexample, PropertyResult, RunResult, run_from_plain, to_plain
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import SCHEMA, Counterexample, PropertyResult, RunResult, run_from_plain, to_plain
+from backprove.harness.core.verdicts import Verdict
 
 RESULTS = "results.json"
 """File name of the stored run in a report directory."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from backprove.harness.result import HISTOGRAM_EDGES, RunResult
+from backprove.harness.core.results import HISTOGRAM_EDGES, RunResult
 from backprove.reports.text import percent, ulps
 
 BINS = len(HISTOGRAM_EDGES) + 1

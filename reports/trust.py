@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from backprove.harness.result import PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
 from backprove.reports.summary import inconclusive_share
 from backprove.reports.text import count, listing, percent, plural
 

@@ -10,8 +10,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backprove.harness.result import Counterexample, LayerTally, PropertyResult, RunResult, SubjectResult, to_plain
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import (
+    Counterexample,
+    LayerTally,
+    PropertyResult,
+    RunResult,
+    SubjectResult,
+    to_plain,
+)
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports import svg
 from backprove.reports.highlight import highlight, numbered
 from backprove.reports.mathml import mathml

@@ -6,9 +6,9 @@ import io
 from importlib.util import find_spec
 from pathlib import Path
 
-from backprove.harness.errors import UsageError
-from backprove.harness.files import write_whole
-from backprove.harness.result import RunResult
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.files import write_whole
+from backprove.harness.core.results import RunResult
 from backprove.reports.badge import to_badge
 from backprove.reports.diff import diff
 from backprove.reports.frame import to_csv, to_dataframe

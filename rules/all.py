@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from backprove.harness.theorem import REGISTRY, Theorem
+from backprove.harness.statements.theorem import REGISTRY, Theorem
 
 MODULES = ("log_softmax", "mlp_mse", "mlp_gradients", "elementwise", "elementwise_smooth", "linear_node", "losses")
 

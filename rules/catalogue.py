@@ -16,8 +16,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from backprove.harness.errors import UsageError
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.verdicts import Verdict
 
 NAMES = ("documented", "library")
 KINDS = ("def", "theorem", "open")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backprove.harness.claims import Derivative, Equality
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.claims import Derivative, Equality
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor, inner, mask
 from backprove.rules.nodes import Node

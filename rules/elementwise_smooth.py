@@ -6,7 +6,7 @@ ones, `s(1 - s)` and `1 - tanh(x)^2` included, although they lose all digits in 
 
 from __future__ import annotations
 
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jnp
 from backprove.rules.nodes import Node
 from backprove.rules.scalar_functions import gelu, gelu_slope, logistic, sigmoid, softplus

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from backprove.harness.claims import Equality
+from backprove.harness.statements.claims import Equality
 from backprove.rules.lazy import jax, jnp
 
 Tensor: TypeAlias = "jax.Array"

@@ -6,8 +6,8 @@ in the others, are adjoint maps, which is why the node's VJP is zero outside its
 
 from __future__ import annotations
 
-from backprove.harness.claims import Derivative, Equality
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.claims import Derivative, Equality
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor, inner
 from backprove.strategies.array import array

@@ -5,8 +5,8 @@ Throughout y = softmax(x). At n = 0 softmax and log-softmax are the identity.
 
 from __future__ import annotations
 
-from backprove.harness.claims import Derivative, Equality, Positivity
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.claims import Derivative, Equality, Positivity
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jax, jnp
 from backprove.rules.linalg import Tensor, identity, inner, jacobian, log_softmax, pairing, softmax
 from backprove.strategies.array import array

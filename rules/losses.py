@@ -6,8 +6,8 @@ rows. MSE and BCE divide by the number N of all entries, the others by the numbe
 
 from __future__ import annotations
 
-from backprove.harness.claims import Derivative
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.claims import Derivative
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jnp
 from backprove.rules.linalg import Tensor, inner, log_softmax, over, pairing, softmax
 from backprove.rules.scalar_functions import inv, log, sigmoid, softplus

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.claims import Derivative, Equality
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.claims import Derivative, Equality
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jax, jnp
 from backprove.rules.linalg import Tensor, mask, outer
 from backprove.rules.mlp_mse import mse, mse_grad

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backprove.harness.claims import Derivative, Equality
-from backprove.harness.theorem import theorem
+from backprove.harness.statements.claims import Derivative, Equality
+from backprove.harness.statements.theorem import theorem
 from backprove.rules.lazy import jax, jnp
 from backprove.rules.linalg import Tensor, diagonal, inner, log_softmax, mask, over, pairing, softmax
 from backprove.strategies.array import array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backprove.harness.claims import Derivative, Equality
+from backprove.harness.statements.claims import Derivative, Equality
 from backprove.rules.linalg import Tensor, pairing
 
 

@@ -23,11 +23,11 @@ from flint import arb
 from jax import lax
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS, FloatFormat
-from backprove.harness.program import trace
-from backprove.harness.systems.floats import Floats
-from backprove.harness.systems.rounding_constants import DATA, from_ulp
-from backprove.harness.systems.running_functions import FUNCTIONS
+from backprove.harness.core.formats import FORMATS, FloatFormat
+from backprove.harness.numbers.bounds.constants import DATA, from_ulp
+from backprove.harness.numbers.bounds.functions import FUNCTIONS
+from backprove.harness.numbers.floats.floats import Floats
+from backprove.harness.programs.program import trace
 
 Array = NDArray[Any]
 SEED = 20240229

@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import backprove as bp  # noqa: E402
-from backprove.harness.campaign import run_rule  # noqa: E402
-from backprove.harness.verdict import Verdict  # noqa: E402
+from backprove.harness.campaign.subjects import run_rule  # noqa: E402
+from backprove.harness.core.verdicts import Verdict  # noqa: E402
 from tests.zoo.rules import CASES, Case  # noqa: E402
 
 Array = NDArray[Any]

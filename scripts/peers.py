@@ -28,11 +28,11 @@ import numpy as np
 from jax.test_util import check_vjp
 from numpy.typing import NDArray
 
-from backprove.harness.bound_derivative import BoundDerivative
-from backprove.harness.campaign import rule_binders
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.environment import describe
-from backprove.harness.function import quiet
+from backprove.harness.campaign.subjects import rule_binders
+from backprove.harness.core.environment import describe
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.function import quiet
+from backprove.harness.judging.derivative import BoundDerivative
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.shapes import shape_buckets
 from backprove.strategies.values import draw_points

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.environment import describe
+from backprove.harness.core.environment import describe
 from scripts.measurement_tables import write_tables
 from scripts.soaking import DTYPES, Caught, catch, hunt, soak
 from tests.mutants.mutants import MUTANTS

@@ -12,17 +12,19 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness import bound_derivative, diagnosis, shrink
-from backprove.harness.batches import RANDOM_EXACT_POINTS, SPECIAL_POINTS
-from backprove.harness.binding import Binder
-from backprove.harness.bound_derivative import BoundDerivative
-from backprove.harness.campaign import rule_binders, run_rule
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.examination import Examination
-from backprove.harness.function import quiet
+from backprove.harness.campaign.subjects import rule_binders, run_rule
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.explaining import diagnosis
+from backprove.harness.frontends.function import quiet
+from backprove.harness.judging import derivative
+from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.examination import Examination
+from backprove.harness.judging.sampling import RANDOM_EXACT_POINTS, SPECIAL_POINTS
 from backprove.harness.oracles.exact import Status
-from backprove.harness.rule import Rule
-from backprove.harness.verdict import Verdict
+from backprove.harness.statements.rule import Rule
+from backprove.strategies import shrinking
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.domain import point_domain
 from backprove.strategies.points import Points
@@ -46,11 +48,11 @@ STEPS = (
     (BoundDerivative, "_forward", "floats"),
     (BoundDerivative, "_result", "floats"),
     (BoundDerivative, "_rounding", "rounding"),
-    (bound_derivative, "against_autodiff", "autodiff"),
-    (bound_derivative, "against_differences", "differences"),
+    (derivative, "against_autodiff", "autodiff"),
+    (derivative, "against_differences", "differences"),
     (BoundDerivative, "_arbitrate", "exact"),
     (BoundDerivative, "_compiled", "compiled"),
-    (bound_derivative, "grade", "grading"),
+    (derivative, "grade", "grading"),
 )
 """Where a step of an examination is found, and the layer to which its time is charged."""
 
@@ -325,7 +327,7 @@ def catch(key: str, kind: str, points: int, seed: int) -> Caught:
     rule, expected = (case.wrong, case.verdict) if kind == "wrong" else (case.right, Verdict.HOLDS.value)
     started = process_time()
     with (
-        patch.object(shrink, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0)),
+        patch.object(shrinking, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0)),
         patch.object(diagnosis, "diagnose", lambda binders, subject: None),
     ):
         subject = run_rule(rule, points=points, dtypes=["float64", "float32"], seed=seed, accuracy=case.accuracy)

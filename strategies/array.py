@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.formats import FORMATS
 
 KINDS = ("one_hot", "simplex", "mask", "index")
 

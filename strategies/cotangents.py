@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.domain import Domain
 from backprove.strategies.philox import below, generator, quotas, shuffled, words
 

@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS, FloatFormat
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.formats import FORMATS, FloatFormat
 from backprove.strategies.array import ArraySpec
 
 Floats = NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Floats, float_domain
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import direction_domain
 from backprove.strategies.domain import Floats, integer_bounds, point_domain

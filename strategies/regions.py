@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.domain import NEIGHBOURS, float_domain, neighbours
 from backprove.strategies.kinds import is_plain
 from backprove.strategies.shapes import Specs

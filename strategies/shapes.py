@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import integer_bounds
 

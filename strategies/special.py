@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Floats, neighbours, point_domain, special_values
 from backprove.strategies.kinds import is_plain, storage

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Domain, Floats, integer_bounds, point_domain, special_values
 from backprove.strategies.kinds import (

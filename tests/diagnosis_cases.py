@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import backprove as bp
-from backprove.harness.campaign import rule_binders
-from backprove.harness.diagnosis import explain
-from backprove.harness.result import PropertyResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.campaign.subjects import rule_binders
+from backprove.harness.core.results import PropertyResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.explaining.diagnosis import explain
 
 Rule = bp.Rule
 

@@ -79,7 +79,7 @@ def test_an_installed_copy_holds_everything_and_runs(root: Path, tmp_path: Path,
     assert "usage: backprove" in python("-m", "backprove", "--help", cwd=elsewhere, path=site).stdout
     (metadata,) = site.glob("backprove-*.dist-info")
     assert (metadata / "licenses" / "LICENSE").is_file()
-    assert "backprove = backprove.harness.cli:main" in (metadata / "entry_points.txt").read_text()
+    assert "backprove = backprove.harness.cli.main:main" in (metadata / "entry_points.txt").read_text()
 
 
 def locked(root: Path) -> dict[str, str]:

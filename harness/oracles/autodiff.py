@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from backprove.harness.program import Program, trace
+from backprove.harness.programs.program import Program, trace
 
 Signature = tuple[tuple[tuple[int, ...], str], ...]
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.cache import Cache
-from backprove.harness.dtypes import numpy_dtype
-from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.examination import Examination, Finding
-from backprove.harness.program import Program
-from backprove.harness.rounding import exceeds
-from backprove.harness.systems.running import Running
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.cache import Cache
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import numpy_dtype
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.float_contract import exceeds
+from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.programs.program import Program
 
 Array = NDArray[Any]
 Signature = tuple[tuple[tuple[int, ...], str], ...]

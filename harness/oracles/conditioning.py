@@ -13,9 +13,9 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FloatFormat
+from backprove.harness.core.formats import FloatFormat
+from backprove.harness.numbers.balls.balls import Undecided, lift
 from backprove.harness.oracles.exact import DerivativeProblem, vector
-from backprove.harness.systems.balls import Undecided, lift
 
 Array = NDArray[Any]
 

@@ -19,10 +19,10 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from backprove.harness.errors import UnsupportedPrimitive
-from backprove.harness.oracles.ball_vectors import dyadic, finite, full, inner, random_direction, take, vector
-from backprove.harness.systems.ball_arrays import lift
-from backprove.harness.systems.ball_truth import Undecided
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.oracles.vectors import dyadic, finite, full, inner, random_direction, take, vector
 
 __all__ = [
     "DerivativeProblem",

@@ -17,10 +17,10 @@ import numpy as np
 from flint import ctx
 from numpy.typing import NDArray
 
-from backprove.harness.oracles.ball_vectors import dyadic, finite, full, take
+from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, Outcome, Status
-from backprove.harness.oracles.kink_pieces import PRECISION, STEP_BITS, Search, TooWide, numbers, slopes
-from backprove.harness.systems.ball_truth import Undecided
+from backprove.harness.oracles.pieces import PRECISION, STEP_BITS, Search, TooWide, numbers, slopes
+from backprove.harness.oracles.vectors import dyadic, finite, full, take
 
 Array = NDArray[Any]
 

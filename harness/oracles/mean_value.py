@@ -15,9 +15,9 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
+from backprove.harness.numbers.balls.arrays import zeros
+from backprove.harness.numbers.balls.balls import lift
 from backprove.harness.oracles.exact import DerivativeProblem, Outcome, Status, dyadic, finite, full, inner
-from backprove.harness.systems.ball_arrays import zeros
-from backprove.harness.systems.balls import lift
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from backprove.harness.environment import describe
+from backprove.harness.core.environment import describe
 
 BUSY = 0.5
 """A load average above this at the start means that something else runs."""

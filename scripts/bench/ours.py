@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import backprove as bp
-from backprove.harness.binding import Binder
-from backprove.harness.bound_derivative import BoundDerivative
-from backprove.harness.bulk import Programs, Screen
-from backprove.harness.claims import Derivative
-from backprove.harness.examination import Examination
-from backprove.harness.function import quiet
+from backprove.harness.frontends.function import quiet
+from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.examination import Examination
+from backprove.harness.judging.screens.screen import Programs, Screen
+from backprove.harness.numbers.floats.linked import Merged
 from backprove.harness.oracles.autodiff import derivative_program
-from backprove.harness.program import trace
-from backprove.harness.systems.flat import Merged
+from backprove.harness.programs.program import trace
+from backprove.harness.statements.claims import Derivative
 from scripts.bench.peers import Refused
 from scripts.bench.rules import BenchRule
 

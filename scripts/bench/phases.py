@@ -24,35 +24,35 @@ INTERVAL = 0.004
 OTHER = "the rest"
 IMPORTS = "imports"
 PHASES: dict[str, tuple[tuple[str, str], ...]] = {
-    "tracing by JAX": (("harness/program.py", "trace"), ("oracles/autodiff.py", "derivative_program")),
+    "tracing by JAX": (("harness/programs/program.py", "trace"), ("oracles/autodiff.py", "derivative_program")),
     "XLA: compiled spot checks": (
         ("oracles/compiled.py", "enter"),
         ("oracles/compiled.py", "__call__"),
         ("oracles/together.py", ""),
     ),
-    "Hypothesis: drawing examples": (("harness/examples.py", ""),),
-    "drawing points and directions": (("harness/batches.py", ""), ("strategies/values.py", "")),
-    "screen": (("harness/judge.py", "_left"),),
+    "Hypothesis: drawing examples": (("harness/judging/examples.py", ""),),
+    "drawing points and directions": (("harness/judging/sampling.py", ""), ("strategies/values.py", "")),
+    "screen": (("harness/judging/judge.py", "_left"),),
     "exact layer, kinks, grades": (
-        ("harness/bound_derivative.py", "_arbitrate"),
-        ("harness/bound_derivative.py", "_grade"),
-        ("harness/bound_identity.py", "_arbitrate"),
-        ("harness/bound_sides.py", "over_reals"),
+        ("harness/judging/derivative.py", "_arbitrate"),
+        ("harness/judging/derivative.py", "_grade"),
+        ("harness/judging/equality.py", "_arbitrate"),
+        ("harness/judging/sides.py", "over_reals"),
     ),
     "float results and their error bounds": (
-        ("harness/bound_derivative.py", "_rounding"),
-        ("harness/bound_derivative.py", "_result"),
-        ("harness/bound_derivative.py", "_forward"),
-        ("harness/bound_sides.py", "floats"),
-        ("harness/bound_sides.py", "bounds"),
+        ("harness/judging/derivative.py", "_rounding"),
+        ("harness/judging/derivative.py", "_result"),
+        ("harness/judging/derivative.py", "_forward"),
+        ("harness/judging/sides.py", "floats"),
+        ("harness/judging/sides.py", "bounds"),
     ),
     "rule against autodiff, sides of identities": (
-        ("harness/bound_derivative.py", "_screen"),
-        ("harness/bound_identity.py", "_floats"),
+        ("harness/judging/derivative.py", "_screen"),
+        ("harness/judging/equality.py", "_floats"),
     ),
-    "finite differences": (("harness/bound_derivative.py", "_differences"),),
-    "kept traces and results": (("harness/cache.py", ""), ("harness/store.py", "")),
-    "report": (("harness/commands/session.py", "finish"),),
+    "finite differences": (("harness/judging/derivative.py", "_differences"),),
+    "kept traces and results": (("harness/core/cache.py", ""), ("harness/campaign/store.py", "")),
+    "report": (("harness/cli/session.py", "finish"),),
 }
 """Phases by file and function ("": any)."""
 
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line under the sampler; the last line printed is the result as JSON."""
     sampler = Sampler()
     sampler.start()
-    from backprove.harness.cli import main as backprove
+    from backprove.harness.cli.main import main as backprove
 
     status = backprove(list(arguments))
     print(json.dumps(sampler.stop()))

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from time import perf_counter, process_time
 from typing import Any
 
-from backprove.harness.bulk import Screen
+from backprove.harness.judging.screens.screen import Screen
 from scripts.bench import ours
 from scripts.bench.rules import RULES, BenchRule, log_softmax_rule
 

@@ -86,8 +86,9 @@ def short(checkers: dict[str, Any], runs: dict[str, Any] | None) -> str:
     rows = [(r["rule"], _rate(_of(r, OURS)), *(_ratio(r, n) for n in others)) for r in checkers["rows"]]
     rows.append(("geometric mean", "", *(f"{_mean(checkers, n):,.0f}" for n in others)))
     text = (
-        "Full checks per second of the bulk path (`harness/bulk.py`: both rules against autodiff and differences, and "
-        "adjointness) in one process, float64, and how many times as many as others do. `verify` and `check` screen "
+        "Full checks per second of the bulk path (`harness/judging/screens/screen.py`: both rules against autodiff and "
+        "differences, and adjointness) in one process, float64, and how many times as many as others do. "
+        "`verify` and `check` screen "
         f"the points beyond the first ones of each size with it:\n\n{table(head, rows)}"
     )
     if runs is not None:

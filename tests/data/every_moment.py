@@ -14,16 +14,16 @@ import sys
 import traceback
 from pathlib import Path
 
-from backprove.harness import isolation, parts
-from backprove.harness.cli import main
-from backprove.harness.commands import verify
+from backprove.harness.campaign import parts, workers
+from backprove.harness.cli import verify
+from backprove.harness.cli.main import main
 
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime"}
 NEVER = 10**9
 ACCEPTED = {"kill": {-signal.SIGKILL}, "interrupt": {4}, "full": {1, 2}}
 """Exit statuses; 1 is that of the undisturbed run."""
 
-isolation.ENGINE = verify.THEOREMS = "fake_engine"
+workers.ENGINE = verify.THEOREMS = "fake_engine"
 parts.PART_POINTS = 100
 
 

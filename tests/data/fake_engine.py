@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from backprove.harness import parts
-from backprove.harness.claims import Positivity
-from backprove.harness.result import Counterexample, PropertyResult, SubjectResult
-from backprove.harness.rule import to_claims
-from backprove.harness.theorem import Theorem
-from backprove.harness.verdict import Verdict
+from backprove.harness.campaign import parts
+from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.statements.claims import Positivity
+from backprove.harness.statements.rule import to_claims
+from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import array
 
 

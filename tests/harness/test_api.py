@@ -12,9 +12,9 @@ import pytest
 
 import backprove.harness
 from backprove.harness.api import assert_rule, check
-from backprove.harness.errors import UsageError
-from backprove.harness.rule import Rule
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.statements.rule import Rule
 from backprove.strategies.array import array
 
 DATA = Path(__file__).parents[1] / "data"
@@ -26,7 +26,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setitem(sys.modules, "backprove.harness.campaign", module)
+    monkeypatch.setitem(sys.modules, "backprove.harness.campaign.subjects", module)
     monkeypatch.setattr(backprove.harness, "campaign", module, raising=False)
     return module
 

@@ -19,7 +19,7 @@ import importlib.util, sys
 spec = importlib.util.spec_from_file_location("fake_engine", {str(ROOT / "tests" / "data" / "fake_engine.py")!r})
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-sys.modules["backprove.harness.campaign"] = module
+sys.modules["backprove.harness.campaign.subjects"] = module
 """
 
 RULES = """
@@ -121,7 +121,7 @@ def test_nothing():
 
 
 OPTIONS = """
-import backprove.harness.campaign as engine
+import backprove.harness.campaign.subjects as engine
 seen = []
 real = engine.run_rule
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.harness.report import Report
-from backprove.harness.result import Counterexample, PropertyResult, SubjectResult
-from backprove.harness.verdict import Verdict
 
 POINT = Counterexample(
     id="eJabc",

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 import backprove as bp
-from backprove.harness.rule import Rule
+from backprove.harness.statements.rule import Rule
 from backprove.strategies.array import ArraySpec
 
 Formula = Callable[..., Any]

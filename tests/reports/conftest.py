@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backprove.harness.result import (
+from backprove.harness.core.results import (
     HISTOGRAM_EDGES,
     Counterexample,
     LayerTally,
@@ -21,7 +21,7 @@ from backprove.harness.result import (
     RunResult,
     SubjectResult,
 )
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.verdicts import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 DTYPES = ("float64", "float32", "bfloat16")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from backprove.harness.errors import UsageError
-from backprove.harness.result import RunResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import RunResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.diff import diff
 from backprove.reports.gate import evaluate_gate
 from backprove.reports.summary import results_json

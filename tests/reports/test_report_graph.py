@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backprove.harness.result import PropertyResult, RunResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports import graph_svg
 from backprove.reports.graph import Layout, edges, layered, module_edges, states
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from backprove.harness.result import RunResult
+from backprove.harness.core.results import RunResult
 from backprove.reports.html import LATE, TEMPLATES, to_html
 
 

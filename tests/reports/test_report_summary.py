@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backprove.harness.errors import UsageError
-from backprove.harness.result import PropertyResult, RunResult, SubjectResult, to_plain
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult, to_plain
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import (
     check_json,
     coverage_percent,

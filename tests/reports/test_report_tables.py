@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 
-from backprove.harness.result import PropertyResult, RunResult, SubjectResult
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports import markdown
 from backprove.reports.badge import COLOURS, to_badge
 from backprove.reports.frame import TEXT, columns, to_csv, to_dataframe

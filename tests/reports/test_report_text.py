@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from backprove.harness.result import HISTOGRAM_EDGES, PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult, RunResult, SubjectResult
 from backprove.reports import svg
 from backprove.reports.highlight import highlight, numbered
 from backprove.reports.mathml import mathml

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from backprove.harness.errors import UsageError
-from backprove.harness.result import RunResult
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import RunResult
 from backprove.reports.summary import load_run
 from backprove.reports.write import write_reports
 

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.claims import Claim, Derivative, Equality, Positivity
-from backprove.harness.program import Program, trace
-from backprove.harness.theorem import Theorem
+from backprove.harness.programs.program import Program, trace
+from backprove.harness.statements.claims import Claim, Derivative, Equality, Positivity
+from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import ArraySpec
 
 TOLERANCE = 1e-9

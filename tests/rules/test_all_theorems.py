@@ -8,8 +8,8 @@ from pathlib import Path
 import math_core
 import pytest
 
-from backprove.harness.program import Program
-from backprove.harness.theorem import Theorem
+from backprove.harness.programs.program import Program
+from backprove.harness.statements.theorem import Theorem
 from backprove.rules.all import load
 from tests.rules.claim_check import TOLERANCE, programs, worst
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from backprove.harness.claims import Positivity
-from backprove.harness.errors import UsageError
-from backprove.harness.theorem import Registry, Theorem, theorem
-from backprove.harness.verdict import Verdict
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.statements.claims import Positivity
+from backprove.harness.statements.theorem import Registry, Theorem, theorem
 from backprove.rules.catalogue import Catalogue, coverage, coverage_counts
 from backprove.strategies.array import array
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.claims import Equality
-from backprove.harness.program import trace
+from backprove.harness.programs.program import trace
+from backprove.harness.statements.claims import Equality
 from backprove.rules import elementwise, elementwise_smooth
 from backprove.rules.linalg import inner, mask
 from backprove.rules.nodes import Node

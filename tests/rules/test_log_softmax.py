@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.claims import Derivative, Equality
+from backprove.harness.statements.claims import Derivative, Equality
 from backprove.rules.linalg import inner, log_softmax, pairing, softmax
 from backprove.rules.log_softmax import log_softmax_jvp, log_softmax_matrix, log_softmax_vjp, sum_exp
 from backprove.strategies.array import array

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.claims import Derivative
+from backprove.harness.statements.claims import Derivative
 from backprove.rules.linalg import log_softmax, over, pairing, softmax
 from backprove.rules.losses import (
     bce,

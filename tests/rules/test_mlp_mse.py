@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.claims import Derivative, Equality
+from backprove.harness.statements.claims import Derivative, Equality
 from backprove.rules.all import load
 from backprove.rules.linalg import mask, outer
 from backprove.rules.mlp_gradients import (

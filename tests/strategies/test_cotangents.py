@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.shrink import sample, search, shrink
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.cotangents import draw_directions, encode_directions
 from backprove.strategies.drawing import direction_strategy
+from backprove.strategies.shrinking import sample, search, shrink
 
 SHAPES = ((2, 3), (3,), ())
 

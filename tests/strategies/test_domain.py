@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.domain import float_domain, from_ordinal, neighbours, special_values, to_ordinal
 

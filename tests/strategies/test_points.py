@@ -6,8 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.shrink import sample
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.domain import neighbours, point_domain
@@ -15,6 +14,7 @@ from backprove.strategies.drawing import point_strategy
 from backprove.strategies.kinds import is_plain
 from backprove.strategies.points import REGIONS, DrawnPoint, Points, PointSpace
 from backprove.strategies.shapes import Sizes, shape_buckets
+from backprove.strategies.shrinking import sample
 from backprove.strategies.values import draw_points
 
 SPECIALS = (3.0, -0.1)

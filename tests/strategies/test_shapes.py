@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from backprove.harness.errors import UsageError
-from backprove.harness.shrink import sample, search
+from backprove.harness.core.errors import UsageError
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.drawing import shape_strategy
 from backprove.strategies.shapes import dim_names, entries, feasible, has_empty, shape_buckets
+from backprove.strategies.shrinking import sample, search
 
 
 def test_buckets_are_different_feasible_and_always_the_same(case: dict[str, ArraySpec]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backprove.harness.dtypes import FORMATS
-from backprove.harness.errors import UsageError
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies import values
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.domain import integer_bounds, neighbours, point_domain

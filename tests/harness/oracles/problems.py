@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from backprove.harness.function import ProgramOnBalls
+from backprove.harness.frontends.function import ProgramOnBalls
 from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome
 from backprove.harness.oracles.kinks import at_kink
-from backprove.harness.program import trace
+from backprove.harness.programs.program import trace
 
 FLOAT = "float64"
 UNIT = 2.0**-53

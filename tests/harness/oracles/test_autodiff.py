@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from backprove.harness.judging.float_contract import run_floats
 from backprove.harness.oracles.autodiff import derivative_program
-from backprove.harness.rounding import run_floats
 
 VECTOR = ((3,), "float64")
 X = np.array([[0.5], [-1.0], [2.0]])

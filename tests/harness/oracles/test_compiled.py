@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.examination import Examination
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.examination import Examination
 from backprove.harness.oracles.compiled import SpotCheck, compiled_results
-from backprove.harness.program import trace
-from backprove.harness.verdict import Verdict
+from backprove.harness.programs.program import trace
 
 SIGNATURE = (((3,), "float64"),)
 POINTS = np.linspace(-2, 2, 3 * 70).reshape(3, 70)

@@ -8,7 +8,7 @@ import pytest
 from flint import arb, ctx
 from jax import lax
 
-from backprove.harness.dtypes import FORMATS
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.oracles.conditioning import floats, forced_error
 from backprove.harness.oracles.exact import ExactLayer
 from tests.harness.oracles.problems import vjp_problem

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from jax import nn as jnn
 
-from backprove.harness.function import CodeOnBalls, ProgramOnBalls
+from backprove.harness.frontends.function import CodeOnBalls, ProgramOnBalls
+from backprove.harness.numbers.balls.balls import lift
 from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome, Status, vector
 from backprove.harness.oracles.kinks import at_kink
-from backprove.harness.program import trace
-from backprove.harness.systems.balls import lift
+from backprove.harness.programs.program import trace
 from tests.harness.oracles.problems import UNIT, judge, vjp_of, vjp_problem
 
 C = np.sqrt(2 / np.pi)

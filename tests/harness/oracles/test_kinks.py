@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from backprove.harness.oracles import kink_pieces
+from backprove.harness.oracles import pieces
 from backprove.harness.oracles.exact import ExactLayer, Status
 from backprove.harness.oracles.kinks import at_kink
 from tests.harness.oracles.problems import judge, vjp_of, vjp_problem
@@ -368,7 +368,7 @@ def test_a_value_between_two_pieces_needs_no_linear_program(monkeypatch: pytest.
     def program(pieces: Any, value: Any) -> Any:
         raise AssertionError("a linear program")
 
-    monkeypatch.setattr(kink_pieces, "_distance", program)
+    monkeypatch.setattr(pieces, "_distance", program)
     assert (
         outcomes(lambda x, w: w * jnp.where(x == 0, 0.3, jnp.sign(x)), [[0, 0], [0, 1]], 9)[0]
         == [Status.KINK_AGREES] * 2

@@ -13,12 +13,12 @@ from flint import arb, ctx
 from jax.scipy.special import i0e, i1e
 
 import backprove as bp
-from backprove.harness.errors import UnsupportedPrimitive
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.numbers.balls import functions as bf
+from backprove.harness.numbers.balls.arrays import pointwise
+from backprove.harness.numbers.balls.duals import Dual, DualBalls
 from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Status
 from backprove.harness.oracles.mean_value import by_mean_value, mean_value
-from backprove.harness.systems import ball_functions as bf
-from backprove.harness.systems.ball_arrays import pointwise
-from backprove.harness.systems.duals import Dual, DualBalls
 from tests.harness.oracles.problems import UNIT, points_last, vjp_problem
 
 Array = Any

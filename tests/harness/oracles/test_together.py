@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.campaign import theorem_binders
-from backprove.harness.examination import Examination
+from backprove.harness.campaign.subjects import theorem_binders
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.examination import Examination
 from backprove.harness.oracles.compiled import CompiledFunction, Signature, SpotCheck
 from backprove.harness.oracles.together import Member, Together
-from backprove.harness.program import trace
-from backprove.harness.verdict import Verdict
+from backprove.harness.programs.program import trace
 from backprove.rules.all import load
 
 POINTS = 40
@@ -117,11 +117,11 @@ def test_other_shapes_and_functions_are_not_part_of_it() -> None:
 
 @pytest.mark.parametrize("name", [n for n, t in load().items() if len(t.claims) > 1][::6])
 def test_a_theorem_is_one_program_for_each_dtype(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backprove.harness import campaign
+    from backprove.harness.campaign import subjects
 
     compiled = counted(monkeypatch)
     theorem = load()[name]
-    result = campaign.run_theorem(theorem, points=60, dtypes=("float64", "float32"))
+    result = subjects.run_theorem(theorem, points=60, dtypes=("float64", "float32"))
     assert len(compiled) == 2
     wanted = [p for b in theorem_binders(theorem) for p in result.properties if p.name == b.name]
     judged = [p for p in wanted if "compiled" in p.layers]

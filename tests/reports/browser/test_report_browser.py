@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backprove.harness.result import RunResult
+from backprove.harness.core.results import RunResult
 from backprove.reports.html import LATE
 from backprove.reports.write import write_reports
 

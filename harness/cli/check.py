@@ -1,0 +1,102 @@
+"""`backprove check FILE[::NAME]`: the rules of a Python file, each in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
+from backprove.harness.core.verdicts import Exit, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from backprove.harness.campaign.progress import Progress
+    from backprove.harness.campaign.work import Job
+    from backprove.harness.campaign.workers import Workers
+    from backprove.harness.cli.session import Session
+    from backprove.harness.core.results import RunResult, SubjectResult
+
+HELP = "check the rules of a Python file"
+DTYPES = ("float64", "float32")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target", metavar="FILE[::NAME]", help="a Python file; NAME is a variable, a dict key or a rule's name"
+    )
+    add_run_arguments(parser, out=None)
+
+
+def run(args: argparse.Namespace) -> Exit:
+    options = resolve(args, DTYPES)
+    from backprove.harness.campaign.workers import Workers
+
+    workers = Workers()
+    try:
+        return _run(args.target, options, workers)
+    finally:
+        workers.stop()
+
+
+def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
+    from backprove.harness.campaign.progress import make_progress
+    from backprove.harness.campaign.store import fingerprint, run_name
+    from backprove.harness.campaign.workers import find_jobs
+    from backprove.harness.cli.session import Session
+    from backprove.harness.statements.loading import split_target
+    from backprove.reports.summary import check_json
+
+    path, _ = split_target(target)
+    with workers.one() as worker:
+        found = find_jobs(worker, target, timeout=options.timeout)
+    jobs = [j for j in found if options.selects(j.name)]
+    if not jobs:
+        print(f"{path}: no rule matches --only {options.only!r}", file=sys.stderr)
+        return Exit.NOTHING_RAN
+    names = [j.name for j in jobs]
+    code = fingerprint(path)
+    name = run_name(command="check", target=str(path.resolve()), code=code, names=names, **options.engine)
+    session = Session("check", options, names, name, code)
+    todo = [j for j in jobs if j.name not in session.resumed]
+    progress = make_progress("rules", len(todo))
+    cut = session.collect(_subjects(session, todo, workers, progress), progress)
+    return session.finish(cut, complete=lambda _: True, as_json=check_json, summary=summary)
+
+
+def _subjects(
+    session: Session, jobs: list[Job], workers: Workers, progress: Progress
+) -> Generator[SubjectResult, None, None]:
+    by_name = {j.name: j for j in jobs}
+    for subject in session.dispatch(jobs, progress, workers=workers):
+        job = by_name[subject.name]
+        subject.module = subject.module or job.target.partition("::")[0]
+        subject.source = subject.source or {"file": job.source[0], "line": job.source[1]}
+        subject.code = subject.code or job.code
+        yield subject
+
+
+def summary(run: RunResult, options: RunOptions, status: Exit) -> str:
+    """What is printed after a run: rules by properties, then the message of every rule."""
+    from backprove.harness.cli.session import EXIT_WORDS
+    from backprove.harness.cli.tables import table
+    from backprove.harness.report import Report
+
+    properties = list(dict.fromkeys(p.name for s in run.subjects for p in s.properties))
+    rows = [[s.name, *(_cell(s, name) for name in properties), s.verdict.value, f"{s.points:,}"] for s in run.subjects]
+    blocks = [table(("rule", *properties, "verdict", "points"), rows, right=(len(properties) + 2,))]
+    blocks += [str(Report(s)) for s in run.subjects]
+    lines = []
+    if run.partial:
+        lines.append(f"partial: {len(run.subjects)} rules ran before the end; --resume goes on from there")
+    if options.out is not None:
+        lines.append(f"report: {options.out / 'index.html'}")
+    lines.append(f"{run.seconds:.1f} s, seed {run.seed}; exit status {int(status)}: {EXIT_WORDS[status]}")
+    return "\n\n".join([*blocks, "\n".join(lines)])
+
+
+def _cell(subject: SubjectResult, name: str) -> str:
+    """The worst verdict of a property over its dtypes."""
+    verdicts = [p.verdict for p in subject.properties if p.name == name]
+    return worst(verdicts).value if verdicts else "-"

@@ -1,0 +1,53 @@
+"""`backprove list`: the catalogue, module by module, and what covers each declaration."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from fnmatch import fnmatchcase
+
+from backprove.harness.core.verdicts import Exit
+
+HELP = "list the theorems, their modules and what covers each"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", metavar="GLOB", help="only names or modules that match, such as '*Softmax*'")
+
+
+def run(args: argparse.Namespace) -> Exit:
+    from backprove.harness.cli.tables import table
+    from backprove.harness.cli.verify import THEOREMS
+    from backprove.rules.catalogue import NAMES, Catalogue, coverage, coverage_counts
+
+    theorems = importlib.import_module(THEOREMS).load()
+    found = coverage([Catalogue.load(n) for n in NAMES], theorems)
+    shown = 0
+    for catalogue in found.catalogues:
+        rows = []
+        for entry in catalogue.entries.values():
+            short = entry.name.removeprefix("Proofs.Autograd.")
+            if args.only and not any(fnmatchcase(n, args.only) for n in (entry.name, short, entry.module)):
+                continue
+            rows.append(
+                (short, entry.module, _covered_by(entry.name, found.reached_by.get(entry.name, ()), entry.why_not))
+            )
+        if rows:
+            print(f"{catalogue.name}:\n{table(('declaration', 'module', 'covered by'), rows)}\n")
+        shown += len(rows)
+    if not shown:
+        print(f"no declaration matches --only {args.only!r}", file=sys.stderr)
+        return Exit.NOTHING_RAN
+    for name, c in coverage_counts(found, {}).items():
+        print(f"{name}: {c['covered']} of {c['declared']} declarations covered ({c['executable']} executable)")
+    return Exit.OK
+
+
+def _covered_by(name: str, reached_by: tuple[str, ...], why_not: str) -> str:
+    if name in reached_by:
+        return "its own property"
+    if reached_by:
+        more = f" and {len(reached_by) - 1} more" if len(reached_by) > 1 else ""
+        return f"{reached_by[0].removeprefix('Proofs.Autograd.')}{more}"
+    return f"- ({why_not})" if why_not else "-"

@@ -1,0 +1,29 @@
+"""`backprove replay ID`: one failing point again."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from backprove.harness.core.verdicts import Exit
+
+HELP = "evaluate one failing point again"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="the id that a counterexample carries")
+
+
+def run(args: argparse.Namespace) -> Exit:
+    from backprove.harness.campaign import workers
+    from backprove.harness.cli.verify import THEOREMS
+    from backprove.harness.explaining.replay import decode_id
+
+    payload = decode_id(args.id)
+    if payload.get("kind") == "theorem":
+        importlib.import_module(THEOREMS).load()
+    # The engine's answer is the failure in words, and empty where the point passes now.
+    text = importlib.import_module(workers.ENGINE).replay(payload)
+    where = f"{payload['name']}, {payload['property']}, {payload['dtype']}"
+    print(text or f"{where}: this point passes now")
+    return Exit.FAILED if text else Exit.OK

@@ -1,0 +1,151 @@
+"""The cotangent (or tangent) is used wrongly: ignored, only partly used, averaged, reordered, or put for the primal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
+
+Array = NDArray[Any]
+
+
+def ignored(e: Evidence) -> str | None:
+    """The result does not depend on the direction and is that for a direction of ones."""
+    if e.linear:
+        return None
+
+    def fits(c: Case) -> bool:
+        ones = [np.ones(s) for s in c.bound.direction_shapes]
+        got = [c.rule(d) for d in (c.directions(1), c.directions(2), ones)]
+        if any(g is None for g in got) or not _same_all(got[0], got[1]) or not _same_all(got[1], got[2]):
+            return False
+        right = c.apply(c.true, ones)
+        return _same_all(got[2], right)
+
+    if not all(fits(c) for c in e.cases):
+        return None
+    return f"The {e.word} is ignored: the result is the same for every {e.word}. " + (
+        "Multiply by the incoming cotangent g." if e.mode == "vjp" else "Multiply by the tangent."
+    )
+
+
+def _same_all(a: list[Array] | None, b: list[Array] | None) -> bool:
+    return a is not None and b is not None and len(a) == len(b) and all(same(p, q) for p, q in zip(a, b, strict=True))
+
+
+def partly(e: Evidence) -> str | None:
+    """`R(g) = J^T (B g)` where B takes the first row for all, only the first, a sum, a mean or another order."""
+    if e.mode != "vjp" or not e.linear or not e.wrong or len(e.shaped) < len(e.cases):
+        return None
+    if any(len(c.bound.output_shapes) != 1 for c in e.cases):
+        return None
+    rank = {len(c.bound.output_shapes[0]) for c in e.cases}
+    for axis in range(max(rank)):
+        for text, change in CHANGES.items():
+            if _fits_change(e, axis, change):
+                line = {0: "row", 1: "column"}.get(axis, "slice") if max(rank) > 1 else "entry"
+                place = f" along axis {axis}" if max(rank) > 1 else ""
+                return f"{e.where}{text.format(line=line, place=place, axis=axis)}"
+    return None
+
+
+def _first(g: Array, axis: int) -> Array:
+    return np.broadcast_to(np.take(g, [0], axis=axis), g.shape)
+
+
+def _last(g: Array, axis: int) -> Array:
+    return np.broadcast_to(np.take(g, [-1], axis=axis), g.shape)
+
+
+def _only_first(g: Array, axis: int) -> Array:
+    keep = np.arange(g.shape[axis]) == 0
+    return np.asarray(g * keep.reshape([-1 if a == axis else 1 for a in range(g.ndim)]))
+
+
+def _total(g: Array, axis: int) -> Array:
+    return np.broadcast_to(g.sum(axis=axis, keepdims=True), g.shape)
+
+
+def _mean(g: Array, axis: int) -> Array:
+    return np.broadcast_to(g.mean(axis=axis, keepdims=True), g.shape)
+
+
+CHANGES: dict[str, Callable[[Array, int], Array]] = {
+    "only the first {line} of the cotangent is used, for every {line}: index the cotangent (g[i], not g[0]).": _first,
+    "only the last {line} of the cotangent is used, for every {line}: index the cotangent (g[i], not g[-1]).": _last,
+    "only the first {line} of the cotangent is used, the others are dropped.": _only_first,
+    "the cotangent is summed{place} where each entry must meet its own: use g, not g.sum(axis={axis}).": _total,
+    "the cotangent is averaged{place} where each entry must meet its own: use g, not g.mean(axis={axis}).": _mean,
+    "the cotangent is reversed{place}.": np.flip,
+    "the cotangent is shifted by one{place}: entry i meets the cotangent of its neighbour.": lambda g, axis: np.roll(
+        g, 1, axis
+    ),
+    "the cotangent is shifted by one{place}: entry i meets the cotangent of the next one.": lambda g, axis: np.roll(
+        g, -1, axis
+    ),
+}
+
+
+def _fits_change(e: Evidence, axis: int, change: Callable[[Array, int], Array]) -> bool:
+    for c in e.cases:
+        shape = c.bound.output_shapes[0]
+        if axis >= len(shape):
+            return False
+        for k in range(len(e.names)):
+            if k not in e.wrong:
+                continue
+            rows = np.array([c.true[k].T @ change(u[0], axis).ravel() for u in c.units()])
+            if c.got is None or not same(c.got[k], rows):
+                return False
+    return True
+
+
+def for_primal(e: Evidence) -> str | None:
+    """The direction stands where the primal belongs: `J(g)^T g` or `J(g)^T x`."""
+    if e.linear and e.mode == "vjp":
+        return None
+    for text, build in _confusions(e.word):
+        if all(_confused(c, build) for c in e.cases):
+            return text
+    return None
+
+
+Build = Callable[[Case, list[Array]], tuple[list[Array], list[Array]] | None]
+
+
+def _confusions(word: str) -> Iterator[tuple[str, Build]]:
+    def at_direction(c: Case, d: list[Array]) -> tuple[list[Array], list[Array]] | None:
+        if [a.shape for a in c.x] != [a.shape for a in d]:
+            return None
+        return list(d), list(d)
+
+    def exchanged(c: Case, d: list[Array]) -> tuple[list[Array], list[Array]] | None:
+        if [a.shape for a in c.x] != [a.shape for a in d] or any(a.dtype.kind != "f" for a in c.x):
+            return None
+        return list(d), list(c.x)
+
+    yield (
+        f"The derivative is evaluated at the {word} instead of the primal: the {word} is taken for the input.",
+        at_direction,
+    )
+    yield (
+        f"Primal and {word} are exchanged: the derivative is evaluated at the {word} and applied to the input.",
+        exchanged,
+    )
+
+
+def _confused(c: Case, build: Build) -> bool:
+    d = c.directions()
+    made = build(c, d)
+    got = c.rule(d)
+    if made is None or got is None:
+        return False
+    at, along = made
+    jacobians = c.true_at(at)
+    if jacobians is None or not _same_all(got, c.apply(jacobians, along)):
+        return False
+    return not _same_all(got, c.apply(c.true, d))

@@ -1,0 +1,101 @@
+"""After a refusal: name the mistake where one explanation fits at all points looked at, else say nothing.
+
+The rule's Jacobian is compared with the true one at a few small points of several small shapes. Each explanation is a
+recipe that turns the true Jacobian into a wrong one; it is reported only if it gives the rule's own at every point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from backprove.harness.core.results import PropertyResult, SubjectResult
+from backprove.harness.explaining.diagnoses import (
+    axes,
+    directions,
+    kinks,
+    points,
+    regions,
+    repeats,
+    rounded_quotient,
+    scaling,
+    structure,
+)
+from backprove.harness.explaining.diagnoses.evidence import Evidence, gather
+from backprove.harness.explaining.diagnoses.state import frozen, stateful
+from backprove.harness.frontends.function import quiet
+from backprove.harness.judging.binder import Binder
+from backprove.harness.statements.claims import Derivative
+
+Explanation = Callable[[Evidence], str | None]
+
+EXPLANATIONS: tuple[Explanation, ...] = (
+    axes.result_shape,
+    scaling.zero,
+    regions.narrower,
+    scaling.factor,
+    structure.permutation,
+    structure.diagonal_only,
+    structure.transposed,
+    structure.swapped,
+    axes.summed_too_far,
+    directions.ignored,
+    directions.partly,
+    directions.for_primal,
+    structure.rank_one,
+    axes.transposed_axes,
+    axes.axis_forgotten,
+    regions.region,
+    repeats.overwritten,
+    rounded_quotient.rounded_quotient,
+    points.elsewhere,
+    frozen,
+    scaling.variable_factor,
+    kinks.at_kink,
+    regions.overflow,
+    regions.cancellation,
+)
+"""From the most special to the most general; the first that fits is reported."""
+
+
+def diagnose(binders: Sequence[Binder], subject: SubjectResult) -> str | None:
+    """The mistake in one or two sentences, or None where no single explanation fits.
+
+    Args:
+        binders: the claims of the rule.
+        subject: its result, with refused properties.
+    """
+    refused = {p.name for p in subject.properties if p.verdict.fails}
+    for binder in binders:
+        if binder.name in refused and isinstance(binder.claim, Derivative):
+            try:
+                said = explain(binder, [p for p in subject.properties if p.name == binder.name and p.verdict.fails])
+            except Exception:  # a diagnosis is a courtesy: it must never hide the refusal itself
+                said = None
+            if said is not None:
+                return said
+    return None
+
+
+def explain(binder: Binder, refused: Sequence[PropertyResult]) -> str | None:
+    """The mistake of one refused derivative claim.
+
+    Args:
+        binder: the claim.
+        refused: its refused results, one per dtype.
+
+    Raises:
+        Exception: what the rule or forward raises where the evidence calls them.
+    """
+    worst = min((p.verdict for p in refused), key=lambda v: v.rank)
+    with quiet():
+        kept = stateful(binder)
+        if kept is not None:
+            return kept
+        evidence = gather(binder, worst.value)
+        if evidence is None:
+            return None
+        for explanation in EXPLANATIONS:
+            said = explanation(evidence)
+            if said is not None:
+                return said if said.startswith(evidence.names) else said[0].upper() + said[1:]
+    return None

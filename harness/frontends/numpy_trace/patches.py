@@ -1,0 +1,144 @@
+"""NumPy's allocators, replaced while user code runs on numbers that an ordinary array cannot hold.
+
+`out = np.zeros(n); out[perm] = g` fails where `g` is traced or exact, since a float64 array takes floats only. While
+`patched(host)` is active in a thread, the float arrays that this thread gets from `np.zeros`, `np.full`, `np.array`
+and the like are handed to the host, which returns a container of its own; other threads notice nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from backprove.harness.core.formats import is_float
+
+
+class Host(Protocol):
+    """What the patches need of a front end."""
+
+    def holds(self, value: Any) -> bool:
+        """Whether `value` is a number or an array of the front end."""
+
+    def adopt(self, array: np.ndarray[Any, Any], initialised: bool) -> Any:
+        """A fresh array of the front end with the values of `array` (not a number where it is not initialised)."""
+
+    def convert(self, value: Any, dtype: Any, copy: bool) -> Any:
+        """`np.array(value, dtype)` where `value` is of the front end or a nested sequence with such entries."""
+
+    def finfo(self, dtype: Any) -> Any:
+        """`np.finfo(dtype)`."""
+
+
+ALLOCATORS = ("zeros", "ones", "full", "empty", "eye", "identity", "zeros_like", "ones_like", "full_like", "empty_like")
+CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray")
+
+_lock = threading.RLock()
+_originals: dict[str, Any] = {}
+_users = 0
+_stack = threading.local()
+
+
+def _host() -> Host | None:
+    hosts: list[Host | None] = getattr(_stack, "hosts", [])
+    return hosts[-1] if hosts else None
+
+
+@contextmanager
+def _pushed(host: Host | None) -> Iterator[None]:
+    if not hasattr(_stack, "hosts"):
+        _stack.hosts = []
+    _stack.hosts.append(host)
+    try:
+        yield
+    finally:
+        _stack.hosts.pop()
+
+
+def suspended() -> Any:
+    """A context in which this thread sees NumPy's own functions, for library code called on the way."""
+    return _pushed(None)
+
+
+@contextmanager
+def patched(host: Host) -> Iterator[None]:
+    """Hand what NumPy's allocators return in this thread to `host`; nests, and restores NumPy at the end."""
+    global _users  # noqa: PLW0603 - the number of threads inside decides when NumPy is restored
+    with _lock:
+        if _users == 0:
+            _install()
+        _users += 1
+    try:
+        with _pushed(host):
+            yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _restore()
+
+
+def _install() -> None:
+    for name, replacement in _REPLACEMENTS.items():
+        _originals[name] = getattr(np, name)
+        setattr(np, name, replacement)
+
+
+def _restore() -> None:
+    for name, original in _originals.items():
+        setattr(np, name, original)
+    _originals.clear()
+
+
+def _replacement(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+    # kept by reference after the patch (`from numpy import zeros` inside the code), it behaves as the original
+    def call(*args: Any, **kwargs: Any) -> Any:
+        host = _host()
+        return original(*args, **kwargs) if host is None else handler(host, original, args, kwargs)
+
+    return functools.update_wrapper(call, original, updated=())
+
+
+def _allocate(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if original.__name__ == "full" and any(map(host.holds, (*args[1:2], kwargs.get("fill_value")))):
+        options = {"shape": None, "fill_value": None, "dtype": None, **kwargs}
+        options.update(zip(("shape", "fill_value", "dtype"), args, strict=False))
+        with _pushed(host):
+            out = np.zeros(options["shape"], options["dtype"] or getattr(options["fill_value"], "dtype", float))
+        out[...] = options["fill_value"]
+        return out
+    result = original(*args, **kwargs)
+    if type(result) is np.ndarray and (result.dtype == object or is_float(result.dtype)):
+        return host.adopt(result, not original.__name__.startswith("empty"))
+    return result
+
+
+def _convert(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    value = args[0] if args else kwargs.get("object", kwargs.get("a"))
+    if not _contains(host, value):
+        return original(*args, **kwargs)
+    dtype = args[1] if len(args) > 1 else kwargs.get("dtype")
+    copy = original.__name__ == "array" and kwargs.get("copy", True) is True
+    return host.convert(value, dtype, copy)
+
+
+def _contains(host: Host, value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_contains(host, v) for v in value)
+    return host.holds(value)
+
+
+def _finfo(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    with suspended():
+        return host.finfo(*args, **kwargs)
+
+
+_REPLACEMENTS: dict[str, Callable[..., Any]] = {
+    name: _replacement(getattr(np, name), handler)
+    for handler, names in ((_allocate, ALLOCATORS), (_convert, CONVERTERS), (_finfo, ("finfo",)))
+    for name in names
+}

@@ -1,0 +1,242 @@
+"""The common part of the scalars on which NumPy code runs as it is: Python's operators and NumPy's method names.
+
+On an object array NumPy turns `a + b` into the operator and `np.exp(a)` into the method `exp` of every entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from backprove.harness.core.errors import BackproveError
+from backprove.harness.core.formats import FORMATS, FloatFormat
+from backprove.harness.frontends.objects.branches import EQUAL, RELATIONS
+
+S = TypeVar("S", bound="ExactScalar")
+
+
+class NotRunnable(BackproveError):
+    """The NumPy code does something that exact scalars cannot follow; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one run fixes.
+
+    Attributes:
+        scalar: class of the numbers.
+        widen: relative radius of float literals that are not short dyadics (balls only).
+        format: the dtype under test (running error bounds only).
+    """
+
+    scalar: type[ExactScalar] | None = None
+    widen: float = 0.0
+    format: FloatFormat = FORMATS["float64"]
+
+
+SETTINGS: ContextVar[Settings] = ContextVar("exact_scalar_settings", default=Settings())  # noqa: B039 - frozen
+
+ELEMENTARY = {
+    **{name: name for name in ("exp", "exp2", "expm1", "log", "log1p", "sqrt", "cbrt", "sinh", "cosh", "tanh")},
+    **{name: name for name in ("sin", "cos", "tan")},
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+}
+"""Functions of one variable: NumPy's method name -> name of the JAX primitive in the tables."""
+
+STEPS = ("floor", "ceil", "trunc", "rint")
+
+
+class ExactScalar:
+    """A number of one of the exact systems; subclasses give the arithmetic.
+
+    `float()`, `int()` and the like raise NotRunnable: they would lose the tangent, or the error bound, silently.
+    """
+
+    __slots__ = ()
+    shape: tuple[int, ...] = ()
+    ndim = 0
+    size = 1
+    dtype = np.dtype(object)
+    reduce_add: Callable[..., Any] | None = None
+    """`reduce_add(array, **options)`: the sum where the order of the terms matters."""
+    contract: Callable[..., Any] | None = None
+    """`contract(function, args, kwargs)`: dot, einsum and other multilinear functions, likewise."""
+
+    @classmethod
+    def constant(cls: type[S], value: Any) -> S:
+        """A literal of the code, or an entry of one of its ordinary arrays."""
+        raise NotImplementedError
+
+    def elementary(self: S, name: str) -> S:
+        """The function of one variable that has this name among the JAX primitives."""
+        raise NotImplementedError
+
+    def step(self: S, name: str) -> S:
+        """floor, ceil, trunc or rint."""
+        raise NotImplementedError
+
+    def compare(self, relation: str, other: Any) -> bool:
+        """lt, le, gt, ge, eq or ne; an undecided one is put to the branches in progress."""
+        raise NotImplementedError
+
+    def lift(self: S, other: Any) -> S | None:
+        """`other` as a scalar of this class; None if it is no number."""
+        if type(other) is type(self):
+            return other
+        if isinstance(other, (int, float, np.generic)) and not isinstance(other, np.complexfloating):
+            return type(self).constant(other.item() if isinstance(other, (np.integer, np.bool_)) else other)
+        return None
+
+    def reciprocal(self: Any) -> Any:
+        return self.lift(1) / self
+
+    def conjugate(self: S) -> S:
+        return self
+
+    def positive(self: S) -> S:
+        return self
+
+    __pos__ = positive
+
+    def fabs(self: Any) -> Any:
+        return abs(self)
+
+    absolute = fabs
+
+    def negative(self: Any) -> Any:
+        return -self
+
+    def radians(self: Any) -> Any:
+        return self * (np.pi / 180)
+
+    deg2rad = radians
+
+    def degrees(self: Any) -> Any:
+        return self * (180 / np.pi)
+
+    rad2deg = degrees
+
+    def copysign(self: Any, other: Any) -> Any:
+        a = self.fabs()
+        return -a if other < 0 else a
+
+    def heaviside(self: Any, at_zero: Any) -> Any:
+        return self.lift(0) if self < 0 else self.lift(1) if self > 0 else at_zero
+
+    def signbit(self: Any) -> bool:
+        return bool(self < 0)
+
+    def __bool__(self) -> bool:
+        return self.compare("ne", self.lift(0))
+
+    def _refuse(self, *_: Any) -> Any:
+        raise NotRunnable("the code converts a computed number to an ordinary one: float(), int(), .item() or math.*")
+
+    __float__ = __int__ = __index__ = __complex__ = __floor__ = __ceil__ = __trunc__ = __round__ = _refuse
+
+    def item(self: S, *_: Any) -> S:
+        return self
+
+    def array(self) -> Any:
+        """This number as an array of rank 0."""
+        from backprove.harness.frontends.objects.array import ExactArray
+
+        out = np.ndarray.__new__(ExactArray, (), dtype=object)
+        np.ndarray.__setitem__(out, (), self)
+        return out
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return self.array().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.array().__array_function__(func, types, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ARRAY_METHODS:
+            return getattr(self.array(), name)
+        raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+
+    __hash__ = object.__hash__
+
+
+ARRAY_METHODS = frozenset(
+    (
+        *(
+            "T",
+            "all",
+            "any",
+            "astype",
+            "clip",
+            "copy",
+            "cumsum",
+            "dot",
+            "fill",
+            "flatten",
+            "max",
+            "mean",
+            "min",
+            "prod",
+        ),
+        *(
+            "ravel",
+            "real",
+            "repeat",
+            "reshape",
+            "round",
+            "squeeze",
+            "std",
+            "sum",
+            "swapaxes",
+            "take",
+            "transpose",
+            "var",
+        ),
+    )
+)
+"""What NumPy's scalars share with its arrays."""
+
+
+def _operator(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
+    def apply(self: Any, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
+        lifted = self.lift(other)
+        if lifted is None:
+            return NotImplemented
+        a, b = (lifted, self) if reflected else (self, lifted)
+        return getattr(a, f"_{name}")(b)
+
+    return apply
+
+
+def _comparison(name: str) -> Callable[[Any, Any], Any]:
+    def apply(self: Any, other: Any) -> Any:
+        if self is other:  # one number, however uncertain, equals itself
+            return EQUAL in RELATIONS[name]
+        lifted = None if isinstance(other, np.ndarray) else self.lift(other)
+        return NotImplemented if lifted is None else self.compare(name, lifted)
+
+    return apply
+
+
+def _function(primitive: str) -> Callable[[Any], Any]:
+    return lambda self: self.elementary(primitive)
+
+
+def _step(name: str) -> Callable[[Any], Any]:
+    return lambda self: self.step(name)
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv"):
+    setattr(ExactScalar, f"__{_name}__", _operator(_name, reflected=False))
+    setattr(ExactScalar, f"__r{_name}__", _operator(_name, reflected=True))
+for _name in RELATIONS:
+    setattr(ExactScalar, f"__{_name}__", _comparison(_name))
+for _name, _primitive in ELEMENTARY.items():
+    setattr(ExactScalar, _name, _function(_primitive))
+for _name in STEPS:
+    setattr(ExactScalar, _name, _step(_name))

@@ -1,0 +1,118 @@
+"""Is a trace true? Traced programs are held against real calls of the code; an untrue one is given up.
+
+Code that looks at types, keeps state or draws random numbers can be traced to something else than what it computes.
+Then its function falls back to the next front end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.calls import arguments_at, call_points
+from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function, Signature
+from backprove.harness.frontends.objects.run import run_on_bounded
+from backprove.harness.judging.float_contract import run_floats
+from backprove.harness.numbers.bounds.bounds import Running
+
+Array = NDArray[Any]
+
+WILD = 1e3
+"""A real call may differ from the traced program by so many error bounds before the trace is called untrue."""
+NEXT = {JAX: NUMPY, NUMPY: OBJECTS, OBJECTS: BLACK_BOX}
+HOW = {JAX: "jax trace", NUMPY: "numpy trace", OBJECTS: "run on exact scalars"}
+COARSE = 2.0**-7
+"""Exact scalars know no dtypes: only what no narrowing inside the code explains makes a run on them untrue."""
+COMPARED = {JAX: 2, NUMPY: 16, OBJECTS: 8}
+"""Points that are compared: calls of JAX functions outside a program are slow."""
+
+
+def distrust(
+    function: Function, signature: Signature, arrays: Sequence[Array], dtype: str, compared: set[str], jax_too: bool
+) -> None:
+    """Compare the program of `function` with real calls; where it is untrue, move to the next front end and note it.
+
+    Args:
+        arrays: arguments at many points.
+        compared: what was compared before: NumPy traces once per signature, JAX traces once per dtype.
+        jax_too: whether JAX-traceable code is compared as well; it may be NumPy code that JAX happens to trace.
+    """
+    while (end := function.front_end(signature)) in COMPARED and (end != JAX or jax_too):
+        key = f"{function.label} {end} {dtype} {signature if end != JAX else ''}"
+        points = max((a.shape[-1] for a in arrays), default=0)
+        sizes = [int(np.prod(s)) for s, _ in signature]
+        if key in compared or not points or (end == JAX and 0 in sizes):
+            return
+        usual = np.flatnonzero(~_tied(arrays, points))
+        if not usual.size:
+            return  # another batch will have points where the code has no choice
+        compared.add(key)
+        index = usual[np.unique(np.linspace(0, usual.size - 1, COMPARED[end]).astype(int))]
+        holds = on_objects_true if end == OBJECTS else true
+        if holds(function, signature, [a[..., index] if a.shape[-1] > 1 else a for a in arrays], dtype):
+            return
+        function.notes.append(f"{function.label}: its {HOW[end]} differs from real calls and was not used")
+        function.restrict(NEXT[end])
+
+
+def _tied(arrays: Sequence[Array], points: int) -> Array:
+    """Points with equal entries in one array: there sorts and selections may answer either way."""
+    tied = np.zeros(points, dtype=bool)
+    for a in arrays:
+        if a.dtype.kind == "f" and a.size and a.shape[:-1]:
+            ordered = np.sort(np.broadcast_to(a, (*a.shape[:-1], points)).reshape(-1, points), axis=0)
+            tied |= (ordered[1:] == ordered[:-1]).any(axis=0)
+    return tied
+
+
+def true(function: Function, signature: Signature, arrays: list[Array], dtype: str) -> bool:
+    """Whether real calls and the traced program agree; also where there is nothing to compare."""
+    program = function.program(signature)
+    assert program is not None
+    shapes = [v.shape for v in program.outputs]
+    # JAX code often cannot be called on NumPy arrays (`x.at[0]`); that alone says nothing
+    called = call_points(function, signature, arrays, shapes, dtype)
+    if any(t.kind == "shape" for t in called.troubles.values()):
+        return False
+    try:
+        traced = run_floats(program, arrays)
+        bounds = Running(dtype, narrowing_allowed=True).run(program, arrays)
+    except UnsupportedPrimitive:
+        return True
+    form = FORMATS[dtype]
+    for c, r, b in zip(called.values, traced, bounds, strict=True):
+        with np.errstate(all="ignore"):
+            t = np.asarray(r, dtype=np.float64)
+            allowed = WILD * (2 * b.e + 4 * form.tiny + form.u * np.abs(t))
+            wild = np.isfinite(c) & np.isfinite(t) & np.isfinite(allowed) & (np.abs(c - t) > allowed)
+        if wild.any():
+            return False
+    return True
+
+
+def on_objects_true(function: Function, signature: Signature, arrays: list[Array], dtype: str) -> bool:
+    """Whether real calls and runs on exact scalars agree; also where the code does not run on them."""
+    points = max((a.shape[-1] for a in arrays), default=1)
+    for i in range(points):
+        here = arguments_at(arrays, signature, i)
+        exact = [a.astype(np.float64) if a.dtype.kind not in "iub" else a for a in here]
+        try:
+            bounds = run_on_bounded(function.call, exact, dtype)
+            real = function.at(*here)
+        except Exception:
+            continue
+        if [r.shape for r in real] != [v.shape for v, _ in bounds]:
+            return False
+        for r, (v, e) in zip(real, bounds, strict=True):
+            with np.errstate(all="ignore"):
+                off = np.abs(r.astype(np.float64) - v).astype(np.float64)
+                size = np.maximum(np.abs(v), np.abs(r.astype(np.float64))).astype(np.float64)
+                wild = np.isfinite(off) & (off > WILD * (2 * e + 4 * FORMATS[dtype].tiny)) & (off > COARSE * size)
+            if wild.any():
+                return False
+    return True

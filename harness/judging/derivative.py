@@ -1,0 +1,384 @@
+"""A derivative claim at fixed sizes and one dtype: all layers look at a batch of points.
+
+Order of the layers: the float result against its running error bound; rule against JAX's derivative of the forward
+map, both in the wide format; finite differences; and the exact layer for everything suspicious and everything asked.
+Only the exact layer says that a formula is wrong; where it cannot run, differences that know their error decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.calls import Called, call_points
+from backprove.harness.frontends.function import JAX, Function, Signature
+from backprove.harness.frontends.trust import distrust
+from backprove.harness.judging.contract import Watch
+from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
+from backprove.harness.judging.examination import Examination
+from backprove.harness.judging.float_contract import any_entry, float_bounds, run_floats
+from backprove.harness.judging.float_layers import (
+    against_autodiff,
+    against_bounds,
+    against_differences,
+)
+from backprove.harness.judging.grading import grade
+from backprove.harness.judging.jit_and_vmap import differs_transformed
+from backprove.harness.judging.opaque_code import CodeLayers
+from backprove.harness.judging.overflow import blamed, unexplained
+from backprove.harness.judging.sides import NOT_RUNNABLE
+from backprove.harness.judging.violations import Findings
+from backprove.harness.numbers.bounds.bounds import Bounded
+from backprove.harness.oracles.compiled import CompiledFunction
+from backprove.harness.oracles.exact import ExactLayer, Status, dyadic
+from backprove.harness.oracles.kinks import at_kink
+from backprove.harness.oracles.mean_value import by_mean_value
+from backprove.harness.programs.program import Program
+from backprove.harness.statements.claims import Derivative
+from backprove.strategies.array import ArraySpec
+
+Array = NDArray[Any]
+
+DIFFERENCES_PER_BATCH = 64
+KINKS_PER_SHAPE = 24
+
+
+class BoundDerivative(DerivativeShell):
+    """See the module's text; the interface is `examination.Bound`."""
+
+    def __init__(
+        self,
+        claim: Derivative,
+        functions: DerivativeFunctions,
+        specs: dict[str, ArraySpec],
+        shapes: Sequence[tuple[int, ...]],
+        dtype: str,
+        *,
+        batched: bool = False,
+    ) -> None:
+        super().__init__(claim, functions, specs, shapes, dtype, batched=batched)
+        self.kink_budget = KINKS_PER_SHAPE  # still to be examined at this shape
+        self._known = self._front()
+        self._code: CodeLayers | None = None
+        self._contract = Watch()
+
+    def _front(self) -> tuple[str, str]:
+        return self.functions.forward.only, self.functions.rule.only
+
+    @property
+    def code(self) -> CodeLayers:
+        """The layers that need no program."""
+        f = self.functions
+        if self._code is None or self._code.rule is not f.rule:
+            self._code = self._code_layers()
+        return self._code
+
+    def _code_layers(self) -> CodeLayers:
+        f, shapes = self.functions, (self.output_shapes, self.result_shapes)
+        signatures = (self.signature, self.rule_signature)
+        return CodeLayers(
+            f.forward, f.rule, *signatures, *shapes, self.result_names, self.wrt, self.mode, self.dtype, self.batched
+        )
+
+    @property
+    def _findings(self) -> Findings:
+        names = (*self.input_names, *self.direction_names)
+        shapes = self.result_shapes
+        convention = self.claim.convention is not None
+        program = self.forward_program
+        return Findings(
+            self.mode, names, self.result_names, shapes, convention, self.problem, program, self._bounds_at, self.format
+        )
+
+    def _float_bounds(self, program: Program, arrays: list[Array]) -> list[Bounded]:
+        short = self.functions.rule.every_step_short(self.rule_signature, self.dtype)
+        return float_bounds(program, arrays, self.dtype, every_step_short=short)
+
+    def _bounds_at(self, arrays: list[Array]) -> list[Bounded] | None:
+        """Running error bounds of the rule at one point."""
+        if self.rule_program is not None:
+            return self._float_bounds(self.rule_program, arrays)
+        bounds, run = self.code.bounds(arrays, [0])
+        return bounds if run[0] else None
+
+    # -- examination -----------------------------------------------------------------------------------------------
+
+    def examine(
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
+    ) -> Examination:
+        n = len(exact)
+        seen = Examination.empty(n)
+        x, d = list(inputs), list(directions)
+        self._trust(x, d, seen)
+        forward = self._forward(x, seen)
+        seen.outside = any_entry([~np.isfinite(f) for f in forward], n)
+        result = self._result(x, d, seen)
+        if result is None:
+            return seen
+        if self.functions.users and self._violates_contract(x, d, seen):
+            return seen
+        broken = any_entry([~np.isfinite(r) for r in result], n) & ~seen.outside
+        programs = self.forward_program, self.rule_program, self.autodiff
+        broken = unexplained(programs, x, d, result, broken, self.dtype)
+        beyond = self._rounding(x, d, result, exact, seen)
+        suspicious = beyond | blamed(programs, x, d, result, broken, self.dtype)
+        if cap:  # else the screens, which only point to the exact layer, are left out
+            suspicious |= self._screens(x, d, exact, seen, compared)
+        suspicious &= ~seen.outside
+        asked = exact & ~seen.outside
+        asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
+        index = np.flatnonzero(asked)
+        left = self._arbitrate(x, d, result, index, broken, beyond, suspicious, seen) if index.size else index
+        if left.size:
+            self.code.decide(x, d, forward, result, left, broken, seen)
+        self._zeros(x, d, index, seen)
+        self._compiled(x, d, seen)
+        self._grade(x, d, result, np.flatnonzero(exact & ~seen.outside), seen)
+        return seen
+
+    def _trust(self, x: list[Array], d: list[Array], seen: Examination) -> None:
+        """Hold the traces against real calls; what was learnt from an untrue one is forgotten."""
+        f = self.functions
+        distrust(f.forward, self.signature, x, self.dtype, f.compared, f.users)
+        distrust(f.rule, self.rule_signature, [*x, *d], self.dtype, f.compared, f.users)
+        for note in (*f.forward.notes, *f.rule.notes):
+            seen.note(note)
+        if self._front() != self._known:
+            self._known = self._front()
+            for name in ("autodiff", "_problem"):
+                self.__dict__.pop(name, None)
+
+    def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
+        """Whether the user's code breaks its contract, which no trace shows."""
+        f = self.functions
+        pairs = ((f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d]))
+        names, results = (*self.input_names, *self.direction_names), dict.fromkeys(self.result_names, self.format.numpy)
+        # JAX code is slow to call at every new shape, and does the same at all of them
+        once = f"contract {self.dtype}" if all(g.front_end(s) == JAX for g, s, _ in pairs) else ""
+        self._contract.kept |= once in f.compared
+        bad = self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, f.compared, seen)
+        f.compared |= {once} if once and self._contract.kept else set()
+        return bad
+
+    def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
+        program = self.forward_program
+        if program is not None and self.functions.forward.front_end(self.signature) == JAX:
+            out = self._run(self.functions.forward, self.signature, program, x, seen)
+            if out is not None:
+                return [o for o, v in zip(out, program.outputs, strict=True) if v.dtype in FORMATS]
+        called = self._call(self.functions.forward, self.signature, self.output_shapes, x, seen, floats_only=True)
+        for i, t in called.troubles.items():
+            if t.kind in ("changed", "two answers"):
+                seen.findings[i] = self._findings.of_trouble(t)
+        return called.values
+
+    def _result(self, x: list[Array], d: list[Array], seen: Examination) -> list[Array] | None:
+        """The rule's float results; findings of verdict `error` where it raises or returns a wrong shape."""
+        program = self.rule_program
+        whole = next((v.dtype for v in program.outputs if v.dtype not in FORMATS), "") if program is not None else ""
+        if whole:
+            for i in np.flatnonzero(~seen.outside).tolist():
+                seen.findings[i] = self._findings.wrong_dtype(whole)
+            return None
+        if program is not None and self.functions.rule.front_end(self.rule_signature) == JAX:
+            shapes = tuple(v.shape for v in program.outputs)
+            if shapes != self.result_shapes:
+                for i in np.flatnonzero(~seen.outside).tolist():
+                    seen.findings[i] = self._findings.wrong_shape(shapes)
+                return None
+            found = self._run(self.functions.rule, self.rule_signature, program, [*x, *d], seen)
+            if found is not None:
+                return found
+        called = self._call(self.functions.rule, self.rule_signature, self.result_shapes, [*x, *d], seen)
+        for i, t in called.troubles.items():
+            seen.findings[i] = self._findings.of_trouble(t)
+        return None if seen.findings and all(f is not None for f in seen.findings) else called.values
+
+    def _run(
+        self, function: Function, signature: Signature, program: Program, arrays: list[Array], seen: Examination
+    ) -> list[Array] | None:
+        """Float results of a JAX function: its program in NumPy, or compiled where NumPy lacks a primitive.
+
+        None where it cannot be compiled either (a kernel at size 0): calls then tell what each point raises.
+        """
+        try:
+            return run_floats(program, arrays)
+        except UnsupportedPrimitive as why:
+            try:
+                found = CompiledFunction.of(function.call, signature)(arrays)
+            except Exception:
+                return None
+            seen.note(f"{function.label}: compiled results only, {why}")
+            return found
+
+    def _call(
+        self,
+        function: Function,
+        signature: Signature,
+        shapes: tuple[tuple[int, ...], ...],
+        arrays: list[Array],
+        seen: Examination,
+        floats_only: bool = False,
+    ) -> Called:
+        called = call_points(
+            function,
+            signature,
+            arrays,
+            shapes,
+            self.dtype,
+            skip=seen.outside,
+            batched=self.batched,
+            floats_only=floats_only,
+        )
+        for note in called.notes:
+            seen.note(note)
+        return called
+
+    # -- layers ----------------------------------------------------------------------------------------------------
+
+    def _rounding(self, x: list[Array], d: list[Array], result: list[Array], exact: Array, seen: Examination) -> Array:
+        """Float results beyond twice the running error bound of the rule's own operations."""
+        n = seen.outside.size
+        run = np.ones(n, dtype=bool)
+        if self.rule_program is not None:
+            try:
+                bounds = self._float_bounds(self.rule_program, [*x, *d])
+            except UnsupportedPrimitive as why:
+                seen.note(f"rounding bound skipped: {why}")
+                return np.zeros(n, dtype=bool)
+        else:
+            bounds, run = self.code.bounds([*x, *d], self.code.bounded_points(exact, seen.outside))
+            if not run.any():
+                return np.zeros(n, dtype=bool)
+        return against_bounds(result, bounds, self.dtype, seen, run)
+
+    def _screens(
+        self, x: list[Array], d: list[Array], exact: Array, seen: Examination, compared: Array | None
+    ) -> Array:
+        """Points where rule and JAX's derivative, or rule and differences, are apart, among those of `compared`."""
+        if self.forward_program is None or self.rule_program is None:
+            suspicious = self.code.screen(x, d, seen)
+            return suspicious | self.code.complex_steps(x, d, np.flatnonzero(exact & ~seen.outside), seen)
+        try:
+            if compared is None:
+                return self._screen(x, d, seen) | self._differences(x, d, seen)
+            index, out = np.flatnonzero(compared), np.zeros(compared.size, dtype=bool)
+            if index.size:
+                here, given, part = [a[..., index] for a in x], [a[..., index] for a in d], seen.part(index)
+                out[index] = self._screen(here, given, part) | self._differences(here, given, part)
+            return out
+        except UnsupportedPrimitive as why:
+            seen.note(f"screens skipped: {why}")
+            return self.code.screen(x, d, seen)
+
+    def _screen(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+        """Rule against JAX's derivative, both in the wide format."""
+        if self.rule_program is None or self.autodiff is None:
+            return np.zeros(seen.outside.size, dtype=bool)
+        return against_autodiff(self.rule_program, self.autodiff, [*x, *d], self.dtype, seen)
+
+    def _differences(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+        """Finite differences of the forward map on a share of the points."""
+        forward, rule = self.forward_program, self.rule_program
+        index = np.flatnonzero(~seen.outside)[:DIFFERENCES_PER_BATCH]
+        if forward is None or rule is None or not index.size:
+            return np.zeros(seen.outside.size, dtype=bool)
+        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
+        rng = np.random.Generator(np.random.Philox(key=[3, 5]))
+        other = [np.repeat(dyadic(rng, (*s, 1)), index.size, axis=-1) for s in self.result_shapes]
+        pairing = (other, given, other) if self.mode == "vjp" else (given, other, other)
+        return against_differences(forward, rule, here, given, self.wrt, pairing, self.dtype, seen, index)
+
+    def _arbitrate(
+        self,
+        x: list[Array],
+        d: list[Array],
+        result: list[Array],
+        index: Array,
+        broken: Array,
+        beyond: Array,
+        suspicious: Array,
+        seen: Examination,
+    ) -> Array:
+        """Ask the exact layer; the points that it cannot run are returned."""
+        if self.problem is None:
+            return index
+        layer = ExactLayer(kinks=at_kink, second=by_mean_value, kink_budget=self.kink_budget)
+        try:
+            outcomes = layer.derivative(self.problem, [a[..., index] for a in x], [a[..., index] for a in d])
+        except UnsupportedPrimitive as why:
+            self.functions.unsupported = True
+            seen.note(f"exact layer skipped: {why}")
+            return index
+        self.kink_budget = layer.kink_budget
+        tally, left = seen.layer("exact"), []
+        for i, o in zip(index.tolist(), outcomes, strict=True):
+            if o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE):
+                left.append(i)
+                continue
+            seen.outcomes[i] = o
+            tally.checked += 1
+            tally.agreed += o.status.accepted
+            tally.refuted += o.status.refused
+            tally.cleared += bool(o.status.accepted and suspicious[i])
+            tally.undecided += not (o.status.accepted or o.status.refused)
+            if seen.findings[i] is None:
+                point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
+                here = [r[..., i] for r in result]
+                seen.findings[i] = self._findings.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
+        self.functions.tell_runnable(len(outcomes) - len(left), len(left), self.signature, self.rule_signature)
+        return np.array(left, dtype=np.int64)
+
+    def _zeros(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> None:
+        """Points with a zero input that met the exact layer: the rule with all zeros of one sign, and of the other."""
+        moving = [x[i] for i in self.wrt]
+        zero = any_entry([a == 0 for a in moving], seen.outside.size)
+        index = np.array([i for i in index.tolist() if zero[i] and seen.findings[i] is None], dtype=np.int64)
+        if not index.size:
+            return
+        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
+        results = []
+        for sign in (0.0, -0.0):
+            signed = [np.where(a == 0, sign, a) if i in self.wrt else a for i, a in enumerate(here)]
+            result = self._result(signed, given, Examination.empty(index.size))
+            if result is None:
+                return
+            results.append(result)
+        plus, minus = results
+        with np.errstate(all="ignore"):
+            differ = any_entry(
+                [~((p == m) | (np.isnan(p) & np.isnan(m))) for p, m in zip(plus, minus, strict=True)], index.size
+            )
+        for k in np.flatnonzero(differ).tolist():
+            point = [a[..., k : k + 1] for a in here], [a[..., k : k + 1] for a in given]
+            pair = [p[..., k] for p in plus], [m[..., k] for m in minus]
+            seen.findings[int(index[k])] = self._findings.sign_of_zero(*point, *pair)
+
+    def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
+        if self.problem is not None:
+            grade(self.problem, x, d, result, index, self.format, seen)
+
+    def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:
+        """The rule compiled by XLA, once per dtype."""
+        function = self.functions.rule
+        if self.rule_program is None or function.front_end(self.rule_signature) != JAX:
+            return
+        arguments = [*x, *d]
+        spot = self.functions.spot
+        spot.enter(
+            function.call, self.rule_signature, self.rule_program, arguments, self.dtype, seen, self.result_names
+        )
+
+
+__all__ = ["BoundDerivative", "DerivativeFunctions"]

@@ -1,0 +1,221 @@
+"""A derivative claim before it is judged: its functions and their traces, and what a signature makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.cache import Cache
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, Signature, shapes_of
+from backprove.harness.judging.examination import Unsupported
+from backprove.harness.oracles.autodiff import derivative_program
+from backprove.harness.oracles.compiled import SpotCheck
+from backprove.harness.oracles.exact import DerivativeProblem
+from backprove.harness.programs.program import Program
+from backprove.harness.programs.retype import Traces
+from backprove.harness.statements.claims import Derivative
+from backprove.strategies.array import ArraySpec
+
+Array = NDArray[Any]
+
+ENOUGH_STOPPED = 16
+"""So many points, and times those where it ran, must stop code on exact scalars before it counts as a black box."""
+
+
+@dataclass
+class DerivativeFunctions:
+    """The functions of a derivative claim with their traces, shared by all sizes and dtypes.
+
+    Attributes:
+        spot: the compiled check, run once per dtype.
+        users: the code is a user's, so that traces are held against real calls too.
+    """
+
+    forward: Function
+    rule: Function
+    convention: Function | None
+    spot: SpotCheck = field(default_factory=SpotCheck)
+    users: bool = False
+    compared: set[str] = field(default_factory=set)
+    """Functions and dtypes whose JAX trace was held against real calls."""
+    unsupported: bool = False
+    """The exact layer lacks a primitive of the code."""
+    _derivatives: dict[tuple[str, tuple[int, ...], int], Traces] = field(default_factory=dict)
+    ran: int = 0
+    stopped: int = 0
+    """Points at which the exact layer could, and could not, run the code on exact scalars."""
+
+    def derivatives(self, forward: Callable[..., Any], mode: str, wrt: tuple[int, ...], inputs: int) -> Traces:
+        """JAX's derivatives of a function of `inputs` inputs, by the signature of the rule."""
+
+        def at(signature: Signature) -> Program | None:
+            return derivative_program(forward, mode, wrt, signature, inputs)
+
+        if self.users:
+            return Traces(at)
+        return self._derivatives.setdefault((mode, wrt, inputs), Traces(at))
+
+    def tell_runnable(self, ran: int, stopped: int, signature: Signature, rule_signature: Signature) -> None:
+        """Code that hardly ever runs on exact scalars is a black box; trying again at every point is slow."""
+        self.ran += ran
+        self.stopped += stopped
+        if self.stopped < ENOUGH_STOPPED or self.stopped < ENOUGH_STOPPED * self.ran:
+            return
+        for function, given in ((self.forward, signature), (self.rule, rule_signature)):
+            if function.front_end(given) == OBJECTS:
+                function.restrict(BLACK_BOX)
+
+    @staticmethod
+    def of(claim: Derivative, users: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
+        rule = claim.rule
+
+        def key(call: Callable[..., Any] | None) -> str:
+            return "" if cache is None or call is None else cache.name(call)
+
+        rule_key = f"{key(rule)}{' as a gradient' if claim.unit_cotangent else ''}"
+        if claim.unit_cotangent:
+            gradient = claim.rule
+
+            def rule(*arguments: Any) -> Any:
+                return gradient(*arguments[:-1])
+
+        return DerivativeFunctions(
+            Function(
+                claim.forward,
+                "forward",
+                stand_in=claim.reference,
+                cache=cache,
+                key=f"{key(claim.forward)} {key(claim.reference)}",
+                generic=not users,
+            ),
+            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not users),
+            Function(claim.convention, "convention", cache=cache, key=key(claim.convention), generic=not users)
+            if claim.convention
+            else None,
+            SpotCheck(cache, f"spot {rule_key}"),
+            users=users,
+        )
+
+
+class DerivativeShell:
+    """A derivative claim at fixed sizes and one dtype: names, shapes, programs, and the claim in balls.
+
+    Attributes:
+        signature: shapes and dtypes of the inputs.
+        direction_signature: those of the cotangents (in the dtype of forward's outputs) or tangents.
+        rule_signature: both.
+        wrt: positions of the differentiated inputs.
+    """
+
+    def __init__(
+        self,
+        claim: Derivative,
+        functions: DerivativeFunctions,
+        specs: dict[str, ArraySpec],
+        shapes: Sequence[tuple[int, ...]],
+        dtype: str,
+        *,
+        batched: bool = False,
+    ) -> None:
+        self.claim, self.functions, self.dtype, self.mode = claim, functions, dtype, claim.mode
+        self.format = FORMATS[dtype]
+        self.batched = batched
+        self.unit = claim.unit_cotangent
+        self.input_names = tuple(specs)
+        named = claim.wrt if claim.wrt is not None else tuple(n for n, s in specs.items() if s.differentiable)
+        self.wrt = tuple(i for i, n in enumerate(self.input_names) if n in named)
+        self.signature: Signature = tuple(
+            (shape, dtype if s.dtype == "float" else s.dtype) for shape, s in zip(shapes, specs.values(), strict=True)
+        )
+        outputs = self._outputs()
+        self.output_shapes = tuple(shape for shape, _ in outputs)
+        self.direction_signature: Signature
+        n = len(outputs)
+        if self.mode == "vjp":
+            self.direction_signature = outputs
+            self.direction_names = tuple("cotangent" if n == 1 else f"cotangent {k}" for k in range(n))
+            self.result_names = tuple(self.input_names[i] for i in self.wrt)
+            self.result_shapes = tuple(self.signature[i][0] for i in self.wrt)
+        else:
+            self.direction_signature = tuple(self.signature[i] for i in self.wrt)
+            self.direction_names = tuple(self.input_names[i] for i in self.wrt)
+            self.result_names = tuple("output" if n == 1 else f"output {k}" for k in range(n))
+            self.result_shapes = self.output_shapes
+        self.direction_shapes = tuple(shape for shape, _ in self.direction_signature)
+        self.rule_signature: Signature = (*self.signature, *self.direction_signature)
+
+    def _outputs(self) -> Signature:
+        """Shape and dtype of forward's floating-point outputs."""
+        program = self.functions.forward.program(self.signature)
+        if program is not None:
+            return tuple((v.shape, v.dtype) for v in program.outputs if v.dtype in FORMATS)
+        probe = [np.ones(s, dtype=FORMATS[d].numpy if d in FORMATS else d) for s, d in self.signature]
+        try:
+            found = [a for a in self.functions.forward.at(*probe) if a.dtype.kind not in "iub"]
+        except Exception as why:
+            raise Unsupported(
+                f"forward raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"
+            ) from why
+        return tuple((a.shape, str(a.dtype) if str(a.dtype) in FORMATS else self.dtype) for a in found)
+
+    # -- programs --------------------------------------------------------------------------------------------------
+
+    @property
+    def forward_program(self) -> Program | None:
+        return self.functions.forward.program(self.signature)
+
+    @property
+    def rule_program(self) -> Program | None:
+        return self.functions.rule.program(self.rule_signature)
+
+    @cached_property
+    def autodiff(self) -> Program | None:
+        """JAX's derivative of the forward map, as a program of the rule's arguments; None where it has none."""
+        traceable = self.functions.forward.traceable(self.signature)
+        if traceable is None:
+            return None
+        forward, n = self.functions.forward, len(self.signature)
+        key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
+        kept = forward.cache.get(key) if forward.cache is not None else None
+        if kept is None:
+            kept = (self.functions.derivatives(traceable, self.mode, self.wrt, n)(self.rule_signature),)
+            if forward.cache is not None:
+                forward.cache.put(key, kept)
+        found: Program | None = kept[0]
+        return found
+
+    @property
+    def front_ends(self) -> dict[str, str]:
+        return {
+            "forward": self.functions.forward.front_end(self.signature),
+            self.mode: self.functions.rule.front_end(self.rule_signature),
+        }
+
+    @property
+    def specials(self) -> list[float]:
+        found = []
+        for p in (self.forward_program, self.rule_program):
+            if p is not None:
+                found += p.literals()
+        return sorted(set(found))
+
+    @property
+    def problem(self) -> DerivativeProblem | None:
+        """The claim in balls; None for black boxes and code with primitives that balls lack."""
+        return None if self.functions.unsupported else self._problem
+
+    @cached_property
+    def _problem(self) -> DerivativeProblem | None:
+        forward = self.functions.forward.exact(self.signature)
+        rule = self.functions.rule.exact(self.rule_signature)
+        if forward is None or rule is None:
+            return None
+        convention = self.functions.convention
+        exact = None if convention is None else convention.exact(self.rule_signature)
+        return DerivativeProblem(forward, rule, self.mode, self.wrt, self.format.u, exact)

@@ -1,0 +1,331 @@
+"""Identities at fixed sizes and one dtype.
+
+An identity is judged over the reals in balls, and each side's float result against its own running error bound. There
+is no forward map: where a side is not finite in floats, only the balls judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
+from backprove.harness.judging.derivative_shape import ENOUGH_STOPPED
+from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.float_contract import WIDE_UNIT, any_entry, exceeds, largest, run_together, ulps
+from backprove.harness.judging.opaque_code import Values, in_float64
+from backprove.harness.judging.positivity import BoundPositivity
+from backprove.harness.judging.sides import NOT_RUNNABLE, BoundSides
+from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.oracles.compiled import SpotCheck
+from backprove.harness.oracles.exact import PRECISIONS, Outcome, Status, full, take, within_reach
+from backprove.harness.oracles.same_values import judge_identity
+
+__all__ = ["BoundEquality", "BoundPositivity"]
+
+Array = NDArray[Any]
+
+
+class BoundEquality(BoundSides):
+    """`left = right`, entry by entry.
+
+    Attributes:
+        spot: the compiled check of both sides, once per dtype; None where it is left out.
+        lenient: only what holds over the reals is judged (the floats of a law are nobody's code).
+        excused: whether nothing is claimed at a point (points axis of size 1).
+    """
+
+    spot: SpotCheck | None = None
+    lenient: bool = False
+    excused: Callable[[list[Array]], bool] | None = None
+
+    def examine(
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
+    ) -> Examination:
+        n = len(exact)
+        seen = Examination.empty(n)
+        x = [*inputs, *directions]
+        left, right = self.sides
+        shapes = left.shapes()
+        if shapes != right.shapes():
+            what = f"the two sides have different shapes: {list(shapes)} and {list(right.shapes())}"
+            seen.findings = [Finding(Verdict.ERROR, what)] * n
+            return seen
+        results = [s.floats(x, shapes) for s in self.sides]
+        nothing = np.zeros(n, dtype=bool)
+        try:
+            suspicious, beyond = self._floats(x, results, seen, compared)
+        except UnsupportedPrimitive as why:
+            seen.note(f"rounding bound skipped: {why}")
+            suspicious, beyond = nothing, nothing
+        asked = exact.copy()
+        asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
+        index = np.flatnonzero(asked)
+        left_over = self._arbitrate(x, index, suspicious, seen) if index.size else index
+        if left_over.size:
+            self._black_box(x, left_over, shapes, seen)
+        if self.lenient:
+            return seen
+        for i in np.flatnonzero(beyond):
+            o = seen.outcomes[i]
+            if seen.findings[i] is None and o is not None and o.status.accepted:
+                seen.findings[i] = self._too_far(x, int(i), results)
+        self._compiled(x, seen)
+        return seen
+
+    def _compiled(self, x: list[Array], seen: Examination) -> None:
+        """Both sides compiled by XLA, once per dtype."""
+        for side in self.sides:
+            function, program = side.function, side.program
+            if self.spot is not None and program is not None and function.front_end(self.signature) == JAX:
+                names = [function.label] * len(program.outputs)
+                self.spot.enter(function.call, self.signature, program, x, self.dtype, seen, names, function.label)
+
+    def _black_box(self, x: list[Array], index: Array, shapes: tuple[tuple[int, ...], ...], seen: Examination) -> None:
+        """Where no number system runs a side, both are compared in float64."""
+        seen.note("black box: compared in float64")
+        signature = in_float64(self.signature)
+        left, right = (Values(s.function, signature, shapes) for s in self.sides)
+        outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
+        self._enter(outcomes, x, index, np.zeros(len(seen.findings), dtype=bool), seen, "wide", "in float64")
+
+    def _floats(
+        self, x: list[Array], results: list[list[Array]], seen: Examination, chosen: Array | None
+    ) -> tuple[Array, Array]:
+        n = seen.outside.size
+        programs = [s.program for s in self.sides]
+        if any(p is None for p in programs):
+            seen.note("rounding bound: not available for code that cannot be traced")
+            return np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        beyond, measured = np.zeros(n, dtype=bool), []
+        for side, result in zip(self.sides, results, strict=True):
+            for r, b in zip(result, side.bounds(x), strict=True):
+                if not hasattr(b, "e"):
+                    continue
+                beyond |= any_entry([exceeds(r, b.v, b.e, self.dtype)], n)
+                judged = np.isfinite(b.e) & np.isfinite(r)
+                seen.balls_only |= any_entry([~judged], n)
+                measured.append(np.where(judged, ulps(r, b.v, self.dtype), 0.0))
+        seen.ulps = np.where(seen.balls_only, np.nan, largest(measured, n))
+        tally = seen.layer("rounding")
+        judged_points = int((~seen.balls_only).sum())
+        tally.checked += judged_points
+        tally.suspicious += int(beyond.sum())
+        tally.agreed += judged_points - int((beyond & ~seen.balls_only).sum())
+        finite = seen.ulps[np.isfinite(seen.ulps)]
+        tally.worst = float(finite.max()) if finite.size else None
+        suspicious = np.zeros(n, dtype=bool)
+        index = np.arange(n) if chosen is None else np.flatnonzero(chosen)
+        if index.size:
+            suspicious[index] = self._apart([a[..., index] for a in x], index.size, seen)
+        return suspicious | beyond, beyond
+
+    def _apart(self, x: list[Array], n: int, seen: Examination) -> Array:
+        """Points where the sides differ in the wide format, by its own error bounds."""
+        left, right = (s.program for s in self.sides)
+        assert left is not None and right is not None
+        wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
+        apart, compared = [], np.ones(n, dtype=bool)
+        for a, b in zip(*run_together(wide, [left, right], x), strict=True):
+            if not hasattr(a, "e"):
+                apart.append(np.asarray(a != b))
+                continue
+            with np.errstate(all="ignore"):
+                off = np.abs(a.v - b.v)
+                known = np.isfinite(a.e) & np.isfinite(b.e) & np.isfinite(off)
+                compared &= ~any_entry([~known], n)
+                apart.append(known & ~(off <= a.e + b.e + 4 * self.format.tiny * 2.0**-40))
+        suspicious = any_entry(apart, n)
+        tally = seen.layer("wide")
+        tally.checked += int(compared.sum())
+        tally.suspicious += int((suspicious & compared).sum())
+        tally.agreed += int((compared & ~suspicious).sum())
+        return suspicious
+
+    def _arbitrate(self, x: list[Array], index: Array, suspicious: Array, seen: Examination) -> Array:
+        """Ask the exact layer; the points that it cannot run are returned."""
+        if self.exact_sides is None:
+            return index
+        try:
+            outcomes = self.over_reals(x, index, self._judge)
+        except UnsupportedPrimitive as why:
+            seen.note(f"exact layer skipped: {why}")
+            return index
+        stopped = [o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE) for o in outcomes]
+        if len(stopped) >= ENOUGH_STOPPED and all(stopped):
+            # trying again at every point is slow
+            for side in self.sides:
+                if side.function.front_end(self.signature) == OBJECTS:
+                    side.function.restrict(BLACK_BOX)
+            self.__dict__.pop("exact_sides", None)
+        ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
+        self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")
+        out: Array = index[np.array(stopped)]
+        return out
+
+    def _enter(
+        self,
+        outcomes: list[Outcome],
+        x: list[Array],
+        index: Array,
+        suspicious: Array,
+        seen: Examination,
+        layer: str,
+        where: str,
+    ) -> None:
+        tally = seen.layer(layer)
+        for i, outcome in zip(index.tolist(), outcomes, strict=True):
+            o = outcome
+            if o.status.refused and self.excused is not None and self.excused([a[..., i : i + 1] for a in x]):
+                o = Outcome(Status.UNEXAMINED, note="a kink, where nothing is claimed")
+            seen.outcomes[i] = o
+            tally.checked += 1
+            tally.agreed += o.status.accepted
+            tally.refuted += o.status.refused
+            tally.cleared += bool(o.status.accepted and suspicious[i])
+            tally.undecided += not (o.status.accepted or o.status.refused)
+            if o.status is Status.UNDEFINED and o.entry is not None and not self.lenient:
+                label = next(s.function.label for s in self.sides)
+                what = "one side has no value here, where the other has one"
+                seen.findings[i] = Finding(
+                    Verdict.FALSIFIED, what, label, o.entry, o.got_value, o.expected_value, where
+                )
+            if o.status.refused and o.entry is not None:
+                label, other = (s.function.label for s in self.sides)
+                seen.findings[i] = Finding(
+                    Verdict.FALSIFIED,
+                    "the two sides differ",
+                    label,
+                    o.entry,
+                    o.got_value,
+                    o.expected_value,
+                    f"{other}, {where}",
+                )
+
+    def _judge(self, balls: list[Array], values: list[list[Array]]) -> list[Outcome | None]:
+        left, right = values
+        points = balls[0].shape[-1] if balls else 1
+        out: list[Outcome | None] = []
+        clear = np.ones(points, dtype=bool)
+        for u, v in zip(left, right, strict=True):
+            if u.dtype == object and u.size:
+                clear &= np.asarray(_CLEAR(u, v), dtype=bool).reshape(-1, points).all(axis=0)
+        for p, agrees in enumerate(clear.tolist()):
+            if agrees:
+                out.append(Outcome(Status.AGREES))
+                continue
+            verdict: Outcome | None = Outcome(Status.AGREES)
+            for a, (u, v) in enumerate(zip(left, right, strict=True)):
+                if u.dtype != object:
+                    continue
+                for j in np.ndindex(u.shape[:-1]):
+                    told = _agree(u[(*j, p)], v[(*j, p)])
+                    if told is False:
+                        out.append(self._refuse(balls, p, a, j, u[(*j, p)], v[(*j, p)]))
+                        break
+                    if told is None:
+                        reachable = all(within_reach(b[..., p : p + 1]) for b in balls)
+                        verdict = _without_value(a, j, u[(*j, p)], v[(*j, p)], reachable)
+                        if verdict is not None and verdict.status is Status.UNDEFINED:
+                            out.append(verdict)
+                            break
+                else:
+                    continue
+                break
+            else:
+                out.append(verdict)
+        return out
+
+    def _refuse(self, balls: list[Array], p: int, a: int, j: tuple[int, ...], left: arb, right: arb) -> Outcome:
+        """Refused only if the sides stay apart when rounded constants are widened."""
+        assert self.exact_sides is not None
+        here = take(balls, slice(p, p + 1))
+        wide = [full(s.balls(here, self.format.u), 1)[a][(*j, 0)] for s in self.exact_sides]
+        if wide[0].overlaps(wide[1]):
+            return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
+        return Outcome(
+            Status.REFUTED,
+            argument=a,
+            entry=j,
+            got=left.str(20),
+            expected=right.str(20),
+            got_value=float(left.mid()),
+            expected_value=float(right.mid()),
+        )
+
+    def _too_far(self, x: list[Array], i: int, results: list[list[Array]]) -> Finding | None:
+        here = [a[..., i : i + 1] for a in x]
+        for side, result in zip(self.sides, results, strict=True):
+            for r, b in zip(result, side.bounds(here), strict=True):
+                over = exceeds(r[..., i : i + 1], b.v, b.e, self.dtype)
+                for j in np.ndindex(r.shape[:-1]):
+                    if over[(*j, 0)]:
+                        what = "the float result is further from the exact one than its own operations can cause"
+                        got, value = float(r[(*j, i)]), float(b.v[(*j, 0)])
+                        return Finding(
+                            Verdict.INACCURATE, what, side.function.label, tuple(j), got, value, "running error bound"
+                        )
+        return None
+
+
+def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb, reachable: bool) -> Outcome | None:
+    """Where balls cannot compare: no side has a value, one side alone has none, or the precision must rise (None)."""
+    lost = [v for v in (left, right) if not v.is_finite()]
+    if len(lost) == 2:
+        return Outcome(Status.OUTSIDE)
+    if ctx.prec < PRECISIONS[-1]:
+        return None
+    if not lost:
+        return Outcome(Status.UNDECIDED, note="the enclosures are too wide")
+    if not lost[0].is_nan() or not reachable:
+        return Outcome(Status.OUTSIDE)
+    values = [float(v.mid()) if v.is_finite() else np.nan for v in (left, right)]
+    return Outcome(
+        Status.UNDEFINED,
+        argument=argument,
+        entry=entry,
+        got=left.str(20),
+        expected=right.str(20),
+        got_value=values[0],
+        expected_value=values[1],
+    )
+
+
+def _clearly(a: arb, b: arb) -> bool:
+    """A cheap sign that `_agree` says True: both known to 2**-72 of themselves, and near each other."""
+    return bool(
+        a.rel_accuracy_bits() > _CLEAR_BITS
+        and b.rel_accuracy_bits() > _CLEAR_BITS
+        and a.overlaps(b)
+        and a.is_finite()
+        and b.is_finite()
+    )
+
+
+_CLEAR_BITS = 72
+_CLEAR = np.frompyfunc(_clearly, 2, 1)
+_CLOSE = arb(2) ** -70
+
+
+def _agree(a: arb, b: arb) -> bool | None:
+    if not (a.is_finite() and b.is_finite()):
+        return None
+    if not a.overlaps(b):
+        return False
+    radius = (a - b).rad()
+    if radius <= (abs(a) + abs(b)).abs_lower() * _CLOSE:
+        return True
+    # both are zero, or cancel to zero: agreement to an absolute 2**-(precision/2)
+    return True if a.contains(0) and b.contains(0) and radius < arb(2) ** -(ctx.prec // 2) else None

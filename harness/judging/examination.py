@@ -1,0 +1,127 @@
+"""What was seen of a batch of points: the common result of all kinds of claims."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.results import LayerTally
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.oracles.exact import Outcome
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A violation at one point.
+
+    Attributes:
+        verdict: error, falsified or inaccurate.
+        what: one sentence, without the numbers.
+        argument: name of the argument or output whose entry is wrong.
+        entry: index in it.
+        got, expected: the values there (expected: a pair where any value between is right).
+        oracle: where `expected` comes from, in words.
+    """
+
+    verdict: Verdict
+    what: str
+    argument: str = ""
+    entry: tuple[int, ...] = ()
+    got: float | None = None
+    expected: float | tuple[float, float] | None = None
+    oracle: str = ""
+
+
+@dataclass
+class Examination:
+    """Per point: findings and what the layers could tell. Arrays have one entry per point.
+
+    Attributes:
+        findings: violations (None: nothing wrong seen).
+        outcomes: what the exact layer said (None: not asked).
+        outside: the float forward map is not finite; nothing is claimed.
+        balls_only: the error bound is infinite; only the exact layer could judge.
+        ulps: distance of the float result from the exact one (NaN: not measured).
+        factor: error in multiples of what conditioning forces (NaN: not graded).
+        lost: graded points without a correct digit.
+        layers: tallies of this batch by layer.
+        notes: remarks, e.g. a layer that had to be skipped and why.
+    """
+
+    findings: list[Finding | None]
+    outcomes: list[Outcome | None]
+    outside: Array
+    balls_only: Array
+    ulps: Array
+    factor: Array
+    lost: Array
+    layers: dict[str, LayerTally] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def empty(points: int) -> Examination:
+        def no() -> Array:
+            return np.zeros(points, dtype=bool)
+
+        def nan() -> Array:
+            return np.full(points, np.nan)
+
+        return Examination([None] * points, [None] * points, no(), no(), nan(), nan(), no())
+
+    def part(self, index: Array) -> Examination:
+        """An examination of some of the points that counts and notes where this one does."""
+        out = Examination.empty(index.size)
+        out.outside, out.layers, out.notes = self.outside[index], self.layers, self.notes
+        return out
+
+    def layer(self, name: str) -> LayerTally:
+        return self.layers.setdefault(name, LayerTally())
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+class Bound(Protocol):
+    """A claim at fixed sizes and one dtype."""
+
+    input_names: tuple[str, ...]
+    direction_names: tuple[str, ...]
+    direction_shapes: tuple[tuple[int, ...], ...]
+    mode: str
+    """"vjp" (directions are cotangents), "jvp" (tangents), or "" (no directions)."""
+
+    @property
+    def specials(self) -> list[float]:
+        """Constants of the programs, around which points are planted."""
+
+    @property
+    def front_ends(self) -> dict[str, str]:
+        """How each function of the claim is evaluated, see `function`."""
+
+    def examine(
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
+    ) -> Examination:
+        """Look at a batch of points.
+
+        Args:
+            inputs, directions: float64 (or integer) arrays, shape + points.
+            exact: which points meet the exact layer in any case; suspicious ones are added, up to `cap`.
+            compared: which points are compared in the wide format (None: all).
+        """
+
+
+class Unsupported(Exception):
+    """The claim cannot be evaluated at these sizes (forward raises, or nothing is defined there)."""

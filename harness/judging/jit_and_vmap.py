@@ -1,0 +1,164 @@
+"""JAX code under jit and vmap: it must give what it gives when it is called plainly.
+
+Tracing makes most JAX code agree by itself. What does not: code that asks whether it is traced, callbacks to NumPy with
+an assumption on the batch, and batching rules written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.calls import arguments_at
+from backprove.harness.frontends.function import Function, Signature, quiet
+from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.opaque_code import in_float64
+from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.oracles.compiled import CompiledFunction
+
+Array = NDArray[Any]
+
+POINTS = 3
+"""Points that are called plainly; calls of JAX functions outside a program are slow."""
+MODERATE = 16.0
+"""Only points up to this magnitude are compared, where no conditioning is extreme."""
+COARSE = 2.0**-7
+"""In float64, and relative to the largest entry: only another function is so far apart, no other order of rounding,"""
+ROUNDINGS = 2.0**10
+"""unless all entries cancel: so many times the running error bound is allowed beside."""
+
+
+def differs_transformed(
+    pairs: Sequence[tuple[Function, Signature, Sequence[Array]]], compared: set[str], seen: Examination
+) -> bool:
+    """Whether one of a user's functions gives something else under jit or vmap; findings are entered in `seen`.
+
+    Args:
+        pairs: functions with their arguments at many points.
+        compared: what was looked at before: once per function is enough, as long as nothing is wrong.
+    """
+    for function, signature, arrays in pairs:
+        key = f"{function.label} transformed"
+        index = [] if key in compared else usual_points(arrays, ~seen.outside)
+        if not index or any(0 in shape for shape, _ in signature):
+            continue
+        noise = _noise(function, in_float64(signature), arrays, index)
+        said, remark = disagreement(function.call, in_float64(signature), arrays, index, noise)
+        if remark:
+            seen.note(f"finding: {function.label}: {remark}")
+        if not said:
+            compared.add(key)
+            continue
+        for i in index:
+            seen.findings[i] = Finding(Verdict.ERROR, f"{function.label} {said}")
+        return True
+    return False
+
+
+def _noise(
+    function: Function, signature: Signature, arrays: Sequence[Array], points: Sequence[int]
+) -> list[list[Array]] | None:
+    """What rounding explains at each point, one array per result; None where the bound cannot be had."""
+    program = function.program(signature)
+    if program is None:
+        return None
+    here = [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
+    try:
+        bounds = Running("float64").run(program, here)
+    except UnsupportedPrimitive:
+        return None
+    return [[ROUNDINGS * b.e[..., k if b.e.shape[-1] > 1 else 0] for b in bounds] for k in range(len(points))]
+
+
+def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:
+    """A few points of moderate size without zeros, of those that are `usable`."""
+    n = usable.size
+    good = usable.copy()
+    for a in arrays:
+        if a.dtype.kind == "f" and a.size:
+            size = np.abs(np.broadcast_to(a, (*a.shape[:-1], n))).reshape(-1, n)
+            with np.errstate(all="ignore"):
+                good &= (size <= MODERATE).all(axis=0) & (size >= 1 / MODERATE).all(axis=0)
+    chosen: list[int] = np.flatnonzero(good)[:POINTS].tolist()
+    return chosen
+
+
+def disagreement(
+    call: Callable[..., Any],
+    signature: Signature,
+    arrays: Sequence[Array],
+    points: Sequence[int],
+    noise: Sequence[Sequence[Array]] | None = None,
+) -> tuple[str, str]:
+    """How jitted and vmapped calls differ from plain ones: an error and a remark, each "" where there is none.
+
+    That code cannot be jitted or vmapped at all is a remark: nobody may want to.
+
+    Args:
+        signature: float64 throughout.
+        arrays: arguments at many points, shape + points (or 1).
+        points: which of them to look at.
+        noise: what rounding explains at each of them, one array per result.
+    """
+    import jax
+
+    here = [arguments_at(arrays, signature, i) for i in points]
+    with jax.enable_x64(True), quiet():
+        try:
+            plain = [jax.tree.leaves(call(*p)) for p in here]
+        except Exception:  # reported by the layer that calls
+            return "", ""
+        if not all(isinstance(leaf, jax.Array) for leaves in plain for leaf in leaves):
+            return "", ""  # NumPy code; nobody jits it
+        expected = [[np.asarray(leaf) for leaf in leaves] for leaves in plain]
+        try:
+            together = CompiledFunction.of(call, signature)(
+                [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
+            )
+            how, found = "vmap", [[t[..., k] for t in together] for k in range(len(points))]
+            if _differing(expected, found, noise) is None:
+                return "", ""
+            jitted = [[np.asarray(leaf) for leaf in jax.tree.leaves(jax.jit(call)(*p))] for p in here]
+            if _differing(expected, jitted, noise) is not None:
+                how, found = "jit", jitted
+        except Exception as why:
+            return "", f"it cannot be jitted and vmapped: {type(why).__name__}: {_first_line(why)}"
+    k, j = _differing(expected, found, noise) or (0, 0)
+    values = " instead of ".join(_short(v[k][j] if j < len(v[k]) else None) for v in (found, expected))
+    return f"gives another result under jax.{how} than when it is called plainly: {values}", ""
+
+
+def _differing(
+    expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]], noise: Sequence[Sequence[Array]] | None
+) -> tuple[int, int] | None:
+    """The first point and result that differ; None where all agree."""
+    for k, (one, other) in enumerate(zip(expected, found, strict=True)):
+        if [e.shape for e in one] != [f.shape for f in other]:
+            return k, 0
+        for j, (e, f) in enumerate(zip(one, other, strict=True)):
+            v, w = e.astype(np.float64), f.astype(np.float64)
+            with np.errstate(all="ignore"):
+                size = np.abs(v[np.isfinite(v)]).max(initial=0.0)
+                allowed = np.full(v.shape, COARSE * size)
+                if noise is not None and len(noise[k]) == len(one):
+                    allowed = allowed + noise[k][j]
+                near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= allowed)
+            if not near.all():
+                return k, j
+    return None
+
+
+def _first_line(why: Exception) -> str:
+    return (str(why).strip().splitlines() or [""])[0][:200]
+
+
+def _short(a: Array | None) -> str:
+    if a is None:
+        return "nothing"
+    flat = [f"{float(v):.6g}" for v in np.ravel(a)[:4]] + ["..."] * (np.size(a) > 4)
+    return f"[{', '.join(flat)}]" if np.ndim(a) else flat[0]

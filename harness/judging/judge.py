@@ -1,0 +1,321 @@
+"""One property at one dtype: examine its points, shrink what fails, and say the verdict.
+
+The first bulk points of every size go through all float layers, and what one of them finds suspicious meets the exact
+layer. Of the points beyond, those go there that the screen does not let pass; all of them where `accuracy` is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.results import PropertyResult
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function import quiet
+from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.examination import Bound, Examination, Finding, Unsupported
+from backprove.harness.judging.examples import Examples
+from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
+from backprove.harness.judging.screens.claims import ClaimScreen, all_traced_by_jax, screen_of
+from backprove.harness.judging.tally import enter, enter_places
+from backprove.harness.numbers.floats.runs import on_device
+from backprove.harness.oracles.exact import Outcome
+from backprove.strategies.philox import generator
+from backprove.strategies.points import DrawnPoint, PointSpace
+from backprove.strategies.shapes import Sizes, has_empty
+
+Array = NDArray[Any]
+Progress = Callable[[str, int, int], None]
+
+DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law", "screen")
+"""Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
+EXACT_CAP = 256
+"""So many suspicious points of one batch meet the exact layer at most."""
+FEW_LEFT = 512
+"""If the screen leaves more points than this, the first ones are examined before them."""
+FEW_COMPARED = 64
+"""So many points are cheaper in the exact layer than in the wide format."""
+UNDECIDED_SHARE = 0.5
+"""With more than this share of the exact layer's points undecided, and no other layer that decides, nothing is said."""
+
+
+@dataclass
+class Failure:
+    """A violated point, as found."""
+
+    finding: Finding
+    point: DrawnPoint
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What a screen left: the points, and which of them it suspects in float64 already (None: there is no screen)."""
+
+    points: Array
+    formula: Array | None = None
+
+
+@dataclass
+class Judge:
+    """Judges one claim at one dtype; `run` gives the result, `failure` holds the minimal failing point if any."""
+
+    binder: Binder
+    where: Callable[..., Any] | None
+    plan: Plan
+    progress: Progress | None = None
+    examples: Examples | None = None
+    """Inputs drawn for all claims of the rule; drawn for this one alone where there are none."""
+    failure: Failure | None = None
+    bounds: dict[tuple[tuple[int, ...], ...], Bound | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _screens: dict[int, ClaimScreen | None] = field(default_factory=dict)
+    _held: dict[int, list[tuple[Batch, Array]]] = field(default_factory=dict)
+
+    def run(self) -> PropertyResult:
+        result = PropertyResult(self.binder.name, self.plan.dtype)
+        with quiet():
+            for batch in Batches(self.binder, self.where, self.plan, self.bound, self.bounds, self.examples)(result):
+                self._take(batch, result)
+                if self.progress:
+                    self.progress(self.binder.name, min(result.points, self.plan.share), self.plan.share)
+                if self._decided:
+                    break
+            for bound in list(self._held):
+                self._release(bound, result)
+            if self.failure:
+                self.failure = self._minimal(self.failure)
+        self._conclude(result)
+        return result
+
+    # -- points ----------------------------------------------------------------------------------------------------
+
+    def bound(self, shapes: Sequence[tuple[int, ...]]) -> Bound | None:
+        """The claim at these shapes; None where forward does not support them."""
+        key = tuple(shapes)
+        if key not in self.bounds:
+            try:
+                self.bounds[key] = self.binder.bind(key, self.plan.dtype)
+            except Unsupported as why:
+                self.notes.append(f"unsupported sizes: {why}")
+                self.bounds[key] = None
+        return self.bounds[key]
+
+    def space(self) -> PointSpace:
+        """Single points of this claim, for Hypothesis."""
+        specs = dict(self.binder.specs)
+
+        def shape_of(k: int) -> Callable[[Sizes], tuple[int, ...]]:
+            def shape(sizes: Sizes) -> tuple[int, ...]:
+                bound = self.bound([s.shape(sizes) for s in specs.values()])
+                return bound.direction_shapes[k] if bound is not None and k < len(bound.direction_shapes) else ()
+
+            return shape
+
+        some = next((b for b in self.bounds.values() if b is not None), None)
+        names = some.direction_names if some is not None else ()
+        directions = tuple((name, shape_of(k)) for k, name in enumerate(names))
+        specials = tuple(sorted({c for b in self.bounds.values() if b is not None for c in b.specials}))
+        return PointSpace(specs, self.plan.dtype, directions, specials, any(s.extreme for s in specs.values()))
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def _take(self, batch: Batch, result: PropertyResult) -> None:
+        """Screen what is to be screened of a batch, examine the rest and enter what was seen."""
+        keep = np.flatnonzero(batch.keep)
+        result.count("discarded", batch.points.count - keep.size)
+        if not batch.screened[keep].any():
+            self._examine(batch, keep, result)
+            return
+        screened, first = keep[batch.screened[keep]], keep[~batch.screened[keep]]
+        if self.binder.users:  # a trace of user code is held against real calls before a screen may use it
+            self._examine(batch, first, result)
+            first = keep[:0]
+            if self._decided:
+                return
+        left = self._left(batch, screened, result)
+        if left.points.size > FEW_LEFT:  # a wrong rule, as a rule: the first points tell
+            self._examine(batch, first, result)
+            first = keep[:0]
+            if self._decided:
+                return
+        compared = None
+        if left.formula is not None and not batch.compared:
+            compared = np.concatenate([np.zeros(first.size, bool), left.formula])
+            if batch.hold and 0 < left.points.size <= FEW_LEFT:
+                self._hold(batch.take(left.points), left.formula, result)
+                left, compared = _Left(keep[:0]), compared[: first.size]
+        self._examine(batch, np.concatenate([first, left.points]), result, compared)
+
+    def _hold(self, batch: Batch, formula: Array, result: PropertyResult) -> None:
+        """Keep points back until there are enough of their size."""
+        held = self._held.setdefault(id(batch.bound), [])
+        held.append((batch, formula))
+        if sum(b.points.count for b, _ in held) >= CHUNK:
+            self._release(id(batch.bound), result)
+
+    def _release(self, bound: int, result: PropertyResult) -> None:
+        """Examine what was held back of one size."""
+        held = self._held.pop(bound)
+        batch = Batch.join([b for b, _ in held])
+        self._examine(batch, np.arange(batch.points.count), result, np.concatenate([f for _, f in held]))
+
+    @property
+    def _decided(self) -> bool:
+        """Whether a failure was found that nothing can make worse."""
+        return self.failure is not None and self.failure.finding.verdict in (Verdict.ERROR, Verdict.FALSIFIED)
+
+    def _examine(self, batch: Batch, keep: Array, result: PropertyResult, compared: Array | None = None) -> None:
+        """The layers look at the points `keep` of a batch.
+
+        Args:
+            compared: which of them are compared in the wide format (None: all); few go to the exact layer instead.
+        """
+        if not keep.size:
+            return
+        exact = batch.exact[keep]
+        if compared is not None and compared.sum() <= FEW_COMPARED:
+            exact, compared = exact | compared, np.zeros(keep.size, bool)
+        points, beyond = batch.points.take(keep), batch.beyond[keep]
+        directions = [d[..., keep] for d in batch.directions]
+        cap = 0 if batch.drawn else EXACT_CAP
+        try:
+            seen = batch.bound.examine(points.arrays, directions, exact, cap=cap, compared=compared)
+        except Unsupported as why:
+            result.count("unsupported", points.count)
+            self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {why}")
+            return
+        if self.plan.accuracy is not None:
+            seen.factor[beyond] = np.nan
+            self._hold_to_accuracy(seen, batch.bound)
+        if has_empty(dict(self.binder.specs), points.sizes) and any(f is not None for f in seen.findings):
+            # code that cannot handle size 0 is unsupported there, nothing worse
+            result.count("unsupported", points.count)
+            what = next(f.what for f in seen.findings if f is not None)
+            self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {what}")
+            return
+        inside = ~seen.outside
+        result.count("outside_domain", int(seen.outside.sum()))
+        if beyond.any():
+            result.count("beyond_range", int((inside & beyond).sum()))
+        result.points += int((inside & ~beyond).sum())
+        result.count("balls_only", int((seen.balls_only & ~beyond).sum()))
+        enter(seen, points, result, beyond, tuple(self.binder.specs))
+        order = sorted(
+            (f.verdict.rank, i)
+            for i, f in enumerate(seen.findings)
+            if f is not None and (not beyond[i] or f.verdict is Verdict.FALSIFIED)
+        )
+        if order:
+            _, i = order[0]
+            finding = seen.findings[i]
+            assert finding is not None
+            if self.failure is None or finding.verdict.rank < self.failure.finding.verdict.rank:
+                drawn = self.space().at(points, i, [d[..., i] for d in directions])
+                self.failure = Failure(finding, drawn, seen.outcomes[i])
+
+    def _left(self, batch: Batch, keep: Array, result: PropertyResult) -> _Left:
+        """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
+        bound = batch.bound
+        if id(bound) not in self._screens:
+            self._screens[id(bound)] = screen_of(bound, further=self.plan.further and not self.binder.users)
+        screen = self._screens[id(bound)]
+        if screen is None or self.plan.accuracy is not None:
+            return _Left(keep)
+        chosen = batch if keep.size == batch.points.count else batch.take(keep)
+        points, beyond = chosen.points, chosen.beyond
+        rng = generator("screen", self.plan.seed, batch.item, self.plan.dtype)
+        try:
+            seen = screen.look(points.arrays, chosen.directions, rng)
+        except UnsupportedPrimitive:
+            self._screens[id(bound)] = None
+            return _Left(keep)
+        passed = ~seen.outside & ~seen.suspicious
+        suspicious = int((seen.suspicious & ~seen.outside).sum())
+        tally = result.layer("screen")
+        tally.checked += int(passed.sum()) + suspicious
+        tally.agreed += int(passed.sum())
+        tally.suspicious += suspicious
+        if beyond.any():
+            result.count("beyond_range", int((passed & beyond).sum()))
+        result.points += int((passed & ~beyond).sum())
+        done = passed
+        if all_traced_by_jax(bound) and not on_device():  # the layers would find the same values of forward
+            result.count("outside_domain", int(seen.outside.sum()))
+            done = passed | seen.outside
+        enter_places(points, done & ~beyond, result)
+        return _Left(keep[~done], (seen.formula & ~seen.outside)[~done])
+
+    def _hold_to_accuracy(self, seen: Examination, bound: Bound) -> None:
+        assert self.plan.accuracy is not None
+        for i in np.flatnonzero(seen.factor > self.plan.accuracy):
+            if seen.findings[i] is None:
+                what = (
+                    f"the float result is {seen.factor[i]:.3g} times further from the exact one than conditioning "
+                    f"forces (accuracy={self.plan.accuracy:g} was asked for)"
+                )
+                seen.findings[i] = Finding(Verdict.INACCURATE, what)
+
+    def _conclude(self, result: PropertyResult) -> None:
+        result.notes += [n for n in dict.fromkeys(self.notes) if n not in result.notes][:4]
+        if self.failure is not None:
+            result.verdict = self.failure.finding.verdict
+            result.reason = self.failure.finding.what
+            return
+        decided = sum(result.layer(n).agreed for n in DECIDING_LAYERS if n in result.layers)
+        if result.points and decided:
+            result.verdict = Verdict.HOLDS
+        else:
+            result.verdict = Verdict.INCONCLUSIVE
+            why = f": {self.notes[0]}" if self.notes else ""
+            result.reason = (
+                "no layer could judge a single point" if result.points else f"no point could be evaluated{why}"
+            )
+
+    # -- shrinking -------------------------------------------------------------------------------------------------
+
+    def probe(self, point: DrawnPoint) -> tuple[Finding | None, Outcome | None]:
+        """Judge one point again, by itself."""
+        bound = self.bound([a.shape for a in point.arrays])
+        if bound is None or tuple(d.shape for d in point.directions) != tuple(bound.direction_shapes):
+            return None, None
+        if self.where is not None and not bool(np.all(self.where(*point.arrays))):
+            return None, None
+        inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
+        if getattr(bound, "unit", False):
+            directions = [np.ones_like(d) for d in directions]
+        if isinstance(bound, BoundDerivative):
+            bound.kink_budget = 1
+        with quiet():
+            seen = bound.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
+        if self.plan.accuracy is not None:
+            self._hold_to_accuracy(seen, bound)
+        return seen.findings[0], seen.outcomes[0]
+
+    def _minimal(self, failure: Failure) -> Failure:
+        from backprove.strategies.drawing import point_strategy
+        from backprove.strategies.shrinking import shrink  # Hypothesis takes a third of a second to import
+
+        wanted = failure.finding.verdict
+        space = failure.point.space
+        strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
+
+        def still(point: DrawnPoint) -> bool:
+            finding, _ = self.probe(point)
+            return finding is not None and finding.verdict is wanted
+
+        try:
+            point, _ = shrink(
+                strategy, still, failure.point.choices(), max_calls=1200, seconds=8.0, start=failure.point
+            )
+            finding, outcome = self.probe(point)
+        except Exception as why:  # a shrinker's trouble must not lose the failure itself
+            self.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
+            return failure
+        return Failure(finding, point, outcome) if finding is not None and finding.verdict is wanted else failure

@@ -1,0 +1,396 @@
+"""Derivative claims whose code has no traced program: the layers that only call it, or run it on exact scalars.
+
+NumPy code that runs on object arrays gets its rounding bounds point by point; of a black box only values are known.
+Finite differences in float64 screen all points, and decide where no number system can run the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.calls import arguments_at, call_points, plain_values
+from backprove.harness.frontends.function import JAX, Function, Signature
+from backprove.harness.frontends.objects.branches import Undecided
+from backprove.harness.frontends.objects.run import run_on_bounded
+from backprove.harness.frontends.objects.scalar import NotRunnable
+from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.float_contract import any_entry, largest, run_floats
+from backprove.harness.judging.float_layers import compare
+from backprove.harness.judging.violations import NOT_FINITE
+from backprove.harness.numbers.bounds.bounds import Bounded
+from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
+from backprove.harness.oracles.compiled import CompiledFunction
+from backprove.harness.oracles.complex_step import complex_step
+from backprove.harness.oracles.differences import step_sizes
+from backprove.harness.oracles.exact import Outcome, Status, dyadic
+
+Array = NDArray[Any]
+Shapes = tuple[tuple[int, ...], ...]
+
+BULK_BOUNDED = 64
+"""Bulk points per shape whose rounding bound is evaluated on exact scalars."""
+COMPLEX_POINTS = 32
+"""Points of one batch that meet the complex step."""
+COMPLEX_AGREES = 2.0**-32
+ASSUMED_ULPS = 32.0
+"""Rounding error that the screen assumes of forward; what it suspects wrongly is cleared later."""
+SCREEN_MARGIN = 8.0
+MODERATE = 16.0
+"""Up to this magnitude a forward value of zero is no underflow, and low precision is held against float64."""
+LOW_MARGIN = 64.0
+
+
+@dataclass
+class Values:
+    """Float64 values of a function at many points, however they can be had; NaN where there are none.
+
+    Attributes:
+        shapes: of the results, without a points axis.
+        floats_only: results of integers and truth values are left out.
+    """
+
+    function: Function
+    signature: Signature
+    shapes: Shapes
+    batched: bool = False
+    floats_only: bool = False
+    _compiled: CompiledFunction | None = None
+
+    def __call__(self, arrays: list[Array]) -> list[Array]:
+        if self.function.front_end(self.signature) != JAX:
+            if not self.batched:
+                return plain_values(self.function, self.signature, arrays, self.shapes, self.floats_only)
+            return call_points(
+                self.function,
+                self.signature,
+                arrays,
+                self.shapes,
+                "float64",
+                batched=True,
+                floats_only=self.floats_only,
+            ).values
+        program = self.function.program(self.signature)
+        assert program is not None
+        try:
+            found = run_floats(program, arrays)
+        except UnsupportedPrimitive:
+            if self._compiled is None:
+                self._compiled = CompiledFunction(self.function.call, self.signature)
+            found = self._compiled(arrays)
+        if not self.floats_only:
+            return found
+        return [f for f, v in zip(found, program.outputs, strict=True) if v.dtype in FORMATS]
+
+
+@dataclass
+class CodeLayers:
+    """The layers of one bound derivative claim that need no traced program.
+
+    Attributes:
+        signature, rule_signature: of forward and of the rule, in the dtype under test.
+        output_shapes, result_shapes: of forward's floating-point outputs and of the rule's results.
+        wrt: positions of the differentiated inputs.
+    """
+
+    forward: Function
+    rule: Function
+    signature: Signature
+    rule_signature: Signature
+    output_shapes: Shapes
+    result_shapes: Shapes
+    result_names: tuple[str, ...]
+    wrt: tuple[int, ...]
+    mode: str
+    dtype: str
+    batched: bool
+    bulk_bounded: int = field(default=BULK_BOUNDED)
+
+    @cached_property
+    def forward64(self) -> Values:
+        return Values(self.forward, in_float64(self.signature), self.output_shapes, self.batched, floats_only=True)
+
+    @cached_property
+    def rule64(self) -> Values:
+        return Values(self.rule, in_float64(self.rule_signature), self.result_shapes, self.batched)
+
+    # -- the rounding bound of code on exact scalars -----------------------------------------------------------------
+
+    def bounds(self, arrays: Sequence[Array], index: Sequence[int]) -> tuple[list[Bounded], Array]:
+        """Running error bounds of the rule's code, and at which points there are any.
+
+        Bounds are infinite elsewhere.
+        """
+        n = max((a.shape[-1] for a in arrays), default=1)
+        v = [np.zeros((*s, n), dtype=np.longdouble) for s in self.result_shapes]
+        e = [np.full((*s, n), np.inf) for s in self.result_shapes]
+        run = np.zeros(n, dtype=bool)
+        for i in index:
+            here = [np.array(a[..., i if a.shape[-1] > 1 else 0]) for a in arrays]
+            try:
+                found = run_on_bounded(self.rule.call, here, self.dtype)
+            except (NotRunnable, Undecided):
+                continue
+            if tuple(b[0].shape for b in found) != self.result_shapes:
+                continue
+            for k, (value, bound) in enumerate(found):
+                v[k][..., i], e[k][..., i] = value, bound
+            run[i] = True
+        return [Bounded(a, b) for a, b in zip(v, e, strict=True)], run
+
+    def bounded_points(self, exact: Array, outside: Array) -> list[int]:
+        """Points whose rounding bound is worth its price: the exact layer's, and some in bulk."""
+        chosen = np.flatnonzero(exact & ~outside)
+        bulk = np.flatnonzero(~exact & ~outside)[: self.bulk_bounded]
+        self.bulk_bounded -= bulk.size
+        return np.concatenate([chosen, bulk]).tolist()  # type: ignore[no-any-return]
+
+    # -- screens -----------------------------------------------------------------------------------------------------
+
+    def screen(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+        """Points where central differences of forward in float64 and the rule are apart."""
+        n = seen.outside.size
+        suspicious = np.zeros(n, dtype=bool)
+        index = np.flatnonzero(~seen.outside)
+        if not index.size:
+            return suspicious
+        x, d = [_take(a, index) for a in x], [_take(a, index) for a in d]
+        rng = np.random.Generator(np.random.Philox(key=[3, 5]))
+        shapes = self.result_shapes
+        other = [np.repeat(dyadic(rng, (*s, 1)), index.size, axis=-1) for s in shapes]
+        tangents, weights = (other, d) if self.mode == "vjp" else (d, other)
+        result = self.rule64([*x, *d])
+
+        def along(t: Array) -> tuple[Array, Array]:
+            moved = list(x)
+            for i, v in zip(self.wrt, tangents, strict=True):
+                moved[i] = x[i] + v * t
+            values = self.forward64(moved)
+            return _pair(values, weights, index.size), ASSUMED_ULPS * 2.0**-53 * _pair(
+                values, weights, index.size, True
+            )
+
+        value = _pair(result, other, index.size)
+        step = step_sizes([x[i] for i in self.wrt], tangents)
+        with np.errstate(all="ignore"):
+            error = 2.0**-50 * _pair(result, other, index.size, True)
+            error = np.where(np.isfinite(value), error, np.inf)
+        agree, told = compare(along, value, SCREEN_MARGIN * error, step, FORMATS[self.dtype].tiny, np.float64)
+        tally = seen.layer("differences")
+        tally.checked += index.size
+        tally.agreed += int((told & agree).sum())
+        tally.suspicious += int((told & ~agree).sum())
+        tally.undecided += int((~told).sum())
+        suspicious[index[told & ~agree]] = True
+        return suspicious
+
+    def complex_steps(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> Array:
+        """Points where the complex step of forward and the rule are apart."""
+        suspicious = np.zeros(seen.outside.size, dtype=bool)
+        if self.forward.front_end(self.signature) == JAX:
+            return suspicious
+        tally = seen.layer("complex step")
+        rng = np.random.Generator(np.random.Philox(key=[41, 43]))
+        signature = in_float64(self.signature)
+        for i in index[:COMPLEX_POINTS].tolist():
+            here = arguments_at(x, signature, i)
+            given = [np.array(_take(a, [i])[..., 0]) for a in d]
+            moving: list[Array | None] = [None] * len(here)
+            for k, w in enumerate(self.wrt):
+                size = np.where(here[w] == 0, 1.0, np.abs(here[w]))
+                moving[w] = given[k] if self.mode == "jvp" else dyadic(rng, here[w].shape) * size
+            slopes = complex_step(self.forward.call, here, moving)
+            result = [r[..., 0] for r in self.rule64([*(_take(a, [i]) for a in x), *(_take(a, [i]) for a in d)])]
+            if slopes is None or tuple(s.shape for s in slopes) != self.output_shapes:
+                tally.undecided += 1
+            else:
+                near = self._complex_near(slopes, result, given, moving, rng)
+                tally.agreed += near
+                tally.suspicious += not near
+                suspicious[i] = not near
+            tally.checked += 1
+        return suspicious
+
+    def _complex_near(
+        self,
+        slopes: list[Array],
+        result: list[Array],
+        given: list[Array],
+        moving: list[Array | None],
+        rng: np.random.Generator,
+    ) -> bool:
+        if self.mode == "jvp":
+            pairs = list(zip(slopes, result, strict=True))
+            off = max((float(np.abs(s - r).max(initial=0.0)) for s, r in pairs), default=0.0)
+            size = max((float(np.abs(s).max(initial=0.0)) for s, _ in pairs), default=0.0)
+            return off <= COMPLEX_AGREES * size
+        terms = [w * s for w, s in zip(given, slopes, strict=True)]
+        mine = [r * v for r, v in zip(result, [moving[w] for w in self.wrt], strict=True) if v is not None]
+        left, right = sum(float(m.sum()) for m in mine), sum(float(t.sum()) for t in terms)
+        size = sum(float(np.abs(a).sum()) for a in [*mine, *terms])
+        return abs(left - right) <= COMPLEX_AGREES * size or not np.isfinite(size)
+
+    # -- the verdict of a black box ------------------------------------------------------------------------------------
+
+    def judge(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> list[Outcome]:
+        """Differences that know their error decide; one outcome per point of `index`."""
+        seen.note("black box: judged by finite differences")
+        x, d = [_take(a, index) for a in x], [_take(a, index) for a in d]
+        result = self.rule64([*x, *d])
+        noise = rounding_noise(self.rule64, [*x, *d])
+        outcomes = judge(self.forward64, x, d, result, self.mode, self.wrt, noise=noise)
+        tally = seen.layer("black box")
+        for o in outcomes:
+            tally.checked += 1
+            tally.agreed += o.status is Status.AGREES
+            tally.refuted += o.status is Status.REFUTED
+            tally.undecided += o.status is Status.UNDECIDED
+        return outcomes
+
+    def decide(
+        self,
+        x: list[Array],
+        d: list[Array],
+        forward: list[Array],
+        result: list[Array],
+        index: Array,
+        broken: Array,
+        seen: Examination,
+    ) -> None:
+        """Where no number system runs the code, differences decide; outcomes and findings are entered in `seen`.
+
+        Args:
+            forward, result: float results of the two functions in the dtype under test.
+            index: the points.
+            broken: points whose result is not finite.
+        """
+        outcomes = self.judge(x, d, index, seen)
+        for i, o in zip(index.tolist(), outcomes, strict=True):
+            seen.outcomes[i] = o
+            if seen.findings[i] is None and o.status is Status.REFUTED:
+                seen.findings[i] = self._refused(o)
+            elif seen.findings[i] is None and broken[i]:
+                seen.findings[i] = self.not_finite(x, d, i, result, forward)
+        self.low_precision(x, d, index, result, forward, seen)
+
+    def _refused(self, o: Outcome) -> Finding:
+        """A refusal by differences as a finding."""
+        assert o.argument is not None and o.entry is not None
+        what = f"the {self.mode} is not the derivative of forward"
+        name = self.result_names[o.argument]
+        return Finding(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
+
+    def not_finite(
+        self, x: list[Array], d: list[Array], i: int, result: list[Array], forward: list[Array]
+    ) -> Finding | None:
+        """NaN or infinity where forward is finite and accurate, and differences give a representable derivative."""
+        if not self._forward_accurate(x, forward, np.array([i]))[0]:
+            return None
+        here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
+        value, error = entries(self.forward64, here, given, self.result_shapes, self.mode, self.wrt)
+        got = np.concatenate([r[..., i].reshape(-1) for r in result])[: value.size]
+        for k in np.flatnonzero(~np.isfinite(got)):
+            if (
+                np.isfinite(error[k])
+                and error[k] <= 1e-3 * max(abs(value[k]), 1.0)
+                and abs(value[k]) < FORMATS[self.dtype].max
+            ):
+                a, entry = place(int(k), self.result_shapes)
+                oracle = "finite differences"
+                return Finding(
+                    Verdict.INACCURATE, NOT_FINITE, self.result_names[a], entry, float(got[k]), float(value[k]), oracle
+                )
+        return None
+
+    def _forward_accurate(self, x: list[Array], forward: list[Array], index: Array) -> Array:
+        """Points where forward is normal (or zero at a moderate point) and, in short formats, near its float64 one."""
+        form = FORMATS[self.dtype]
+        m = index.size
+        wide = self.forward64([_take(a, index) for a in x])
+        moderate = largest([np.abs(_take(x[i], index)) for i in self.wrt], m) <= MODERATE
+        good = np.ones(m, dtype=bool)
+        with np.errstate(all="ignore"):
+            for f, w in zip(forward, wide, strict=True):
+                here = f[..., index]
+                small = (np.abs(w) < form.tiny) & ~moderate
+                size = np.abs(w).reshape(-1, m).max(axis=0, initial=0.0)
+                off = ~(np.abs(here - w) <= LOW_MARGIN * form.u * size + form.tiny)
+                good &= ~any_entry([small | off], m)
+        return good
+
+    def low_precision(
+        self, x: list[Array], d: list[Array], index: Array, result: list[Array], forward: list[Array], seen: Examination
+    ) -> None:
+        """The result in a short format against float64's: beyond what noise and conditioning explain is inaccurate.
+
+        Noise is measured in float64 and scaled to the format; conditioning is sampled from inputs one rounding apart.
+        """
+        form = FORMATS[self.dtype]
+        if self.dtype == "float64" or not index.size:
+            return
+        arrays = [_take(a, index) for a in [*x, *d]]
+        m = index.size
+        wide = self.rule64(arrays)
+        noise = rounding_noise(self.rule64, arrays)
+        rng = np.random.Generator(np.random.Philox(key=[47, 53]))
+        forced = [form.u * np.abs(w) for w in wide]
+        with np.errstate(all="ignore"):
+            for _ in range(6):
+                near = [
+                    a * (1 + form.u * rng.choice([-1.0, 1.0], a.shape)) if a.dtype.kind == "f" else a for a in arrays
+                ]
+                moved = [np.abs(p - w) for p, w in zip(self.rule64(near), wide, strict=True)]
+                forced = [np.fmax(f, c) for f, c in zip(forced, moved, strict=True)]
+            moderate = largest([np.abs(a) for a in arrays if a.dtype.kind == "f"], m) <= MODERATE
+            good = self._forward_accurate(x, forward, index) & moderate
+            for k, (r, w, f, e) in enumerate(zip(result, wide, forced, noise, strict=True)):
+                off = np.abs(r[..., index] - w)
+                judged = np.isfinite(off) & (np.abs(w) >= form.tiny)
+                factor = np.where(judged, off / f, 0.0)
+                seen.factor[index] = np.fmax(seen.factor[index], largest([factor], m))
+                seen.lost[index] |= any_entry([judged & (off >= np.abs(w)) & (factor > 16)], m)
+                allowed = LOW_MARGIN * (e * (form.u * 2.0**53) + f) + 4 * form.tiny
+                over = np.isfinite(off) & (off > allowed) & good
+                for j in zip(*np.nonzero(over), strict=True):
+                    i = int(index[j[-1]])
+                    if seen.findings[i] is None:
+                        what = f"the {self.dtype} result is further from float64's than noise and conditioning explain"
+                        entry = tuple(int(q) for q in j[:-1])
+                        got, wanted = float(r[(*entry, i)]), float(w[j])
+                        seen.findings[i] = Finding(
+                            Verdict.INACCURATE,
+                            what,
+                            self.result_names[k],
+                            entry,
+                            got,
+                            wanted,
+                            "the same code in float64",
+                        )
+
+
+def in_float64(signature: Signature) -> Signature:
+    """The signature with every float argument in float64."""
+    return tuple((shape, "float64" if dt in FORMATS else dt) for shape, dt in signature)
+
+
+def _take(a: Array, index: Any) -> Array:
+    return np.repeat(a, len(index), axis=-1) if a.shape[-1] == 1 else a[..., index]
+
+
+def _pair(values: Sequence[Array], weights: Sequence[Array], points: int, absolute: bool = False) -> Array:
+    """Per point: the sum of products; with `absolute`, of their absolute values."""
+    total = np.zeros(points)
+    with np.errstate(all="ignore"):
+        for f, w in zip(values, weights, strict=True):
+            product = np.where(w == 0, 0.0, f * w)
+            product = np.abs(product) if absolute else product
+            total = total + np.broadcast_to(product, (*w.shape[:-1], points)).reshape(-1, points).sum(axis=0)
+    return total

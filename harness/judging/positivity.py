@@ -1,0 +1,91 @@
+"""Positivity at fixed sizes and one dtype: judged over the reals; what floats lose is a note, not a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function import Function, Signature
+from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.float_contract import largest, ulps
+from backprove.harness.judging.sides import BoundSides
+from backprove.harness.oracles.exact import Outcome, Status
+
+Array = NDArray[Any]
+
+
+class BoundPositivity(BoundSides):
+    """`value > 0` (or only `!= 0`) over the reals; floats are looked at, and what they lose is a note."""
+
+    def __init__(self, value: Function, nonzero: bool, names: Sequence[str], signature: Signature, dtype: str) -> None:
+        super().__init__([value], names, signature, dtype)
+        self.nonzero = nonzero
+
+    def examine(
+        self,
+        inputs: Sequence[Array],
+        directions: Sequence[Array],
+        exact: Array,
+        *,
+        cap: int = 256,
+        compared: Array | None = None,
+    ) -> Examination:
+        n = len(exact)
+        seen = Examination.empty(n)
+        x = list(inputs)
+        (result,) = self.sides[0].floats(x, self.sides[0].shapes())
+        flat = result.reshape(-1, n)
+        fine = np.isfinite(flat) & ((flat != 0) if self.nonzero else (flat > 0))
+        seen.balls_only = np.asarray(~fine.all(axis=0))
+        if self.sides[0].program is not None:
+            (bound,) = self.sides[0].bounds(x)
+            good = np.isfinite(bound.e) & np.isfinite(result)
+            seen.ulps = np.where(
+                good.reshape(-1, n).all(axis=0), largest([ulps(result, bound.v, self.dtype)], n), np.nan
+            )
+        asked = exact.copy()
+        asked[np.flatnonzero(seen.balls_only & ~asked)[:cap]] = True
+        index = np.flatnonzero(asked)
+        if self.exact_sides is None or not index.size:
+            return seen
+        outcomes = self.over_reals(
+            x, index, lambda balls, values: [self._judge(values[0][0], p) for p in range(values[0][0].shape[-1])]
+        )
+        tally, floats = seen.layer("exact"), seen.layer("floats")
+        floats.checked += n
+        floats.agreed += int((~seen.balls_only).sum())
+        floats.cleared += int(seen.balls_only.sum())
+        for i, o in zip(index.tolist(), outcomes, strict=True):
+            seen.outcomes[i] = o
+            tally.checked += 1
+            tally.agreed += o.status.accepted
+            tally.refuted += o.status.refused
+            tally.undecided += o.status is Status.UNDECIDED
+            if o.status.refused and o.entry is not None:
+                what = "the value is zero" if self.nonzero else "the value is not positive"
+                seen.findings[i] = Finding(
+                    Verdict.FALSIFIED, what, self.sides[0].function.label, o.entry, o.got_value, None, "ball arithmetic"
+                )
+        for i in np.flatnonzero(seen.balls_only)[:1]:
+            where = ", ".join(
+                f"{k} = {np.array2string(a[..., i], precision=6)}" for k, a in zip(self.input_names, x, strict=True)
+            )
+            seen.note(
+                f"finding: positive over the reals, but the {self.dtype} value is {float(flat[0, i])!r} at {where}"
+            )
+        return seen
+
+    def _judge(self, value: Array, p: int) -> Outcome | None:
+        verdict: Outcome | None = Outcome(Status.AGREES)
+        for j in np.ndindex(value.shape[:-1]):
+            v = value[(*j, p)]
+            if v > 0 or (self.nonzero and v < 0):
+                continue
+            if v <= 0 or (v.is_exact() and v == 0):
+                return Outcome(Status.REFUTED, argument=0, entry=j, got=v.str(20), got_value=float(v.mid()))
+            verdict = None
+        return verdict

@@ -1,0 +1,317 @@
+"""Which points one property sees at one dtype, in which order.
+
+Three sources: systematic special points of a few fixed sizes, examples of Hypothesis with drawn sizes, and bulk points
+from the mixture. All special and drawn points and a fixed number of bulk points meet the exact layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.campaign.parts import points_of_part
+from backprove.harness.core.results import PropertyResult
+from backprove.harness.judging.allotment import SIZES_COMPARED, sizes_with_special_points
+from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.examination import Bound
+from backprove.harness.judging.examples import USERS_SHAPES, Examples
+from backprove.harness.judging.hypotheses import Hypotheses, hypotheses
+from backprove.harness.judging.screens.claims import all_traced_by_jax
+from backprove.strategies.cotangents import draw_directions
+from backprove.strategies.points import Points
+from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
+from backprove.strategies.special import special_points
+from backprove.strategies.values import draw_points
+
+Array = NDArray[Any]
+
+CHUNK = 2048
+"""Points in one evaluation; part of a work item's identity, since other sizes round differently."""
+FIRST_POINTS = 256
+"""Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
+MANY = 4 * CHUNK
+"""From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
+SPECIAL_POINTS = 180
+"""Systematic points, shared out over the sizes."""
+RANDOM_EXACT_POINTS = 64
+DRAWN_EXAMPLES = 40
+MORE_DRAWN_EXAMPLES = 10
+"""At further dtypes the formula is the same, only the numbers are not."""
+EXTREME_POINTS = 128
+EMPTY_POINTS = 8
+MAX_DRAWS = 16
+"""At most so many times the wanted points are drawn where hypotheses, or forward's domain, leave many of them out."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only).
+
+    `further`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share of
+    the points; the special and the drawn ones belong to the first (`parts.py`).
+    """
+
+    dtype: str
+    points: int
+    seed: int = 0
+    accuracy: float | None = None
+    further: bool = False
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def share(self) -> int:
+        """Points of this part."""
+        return points_of_part(self.points, self.part, self.parts)
+
+    @property
+    def examples(self) -> int:
+        """Examples of Hypothesis."""
+        return MORE_DRAWN_EXAMPLES if self.further else DRAWN_EXAMPLES
+
+
+@dataclass
+class Batch:
+    """Points of one size, with what is to be done at each."""
+
+    bound: Bound
+    points: Points
+    directions: tuple[Array, ...]
+    keep: Array
+    """Points that satisfy the hypotheses."""
+    exact: Array
+    """Points that meet the exact layer in any case."""
+    beyond: Array
+    """Points beyond the default range: only `falsified` counts there."""
+    drawn: bool
+    """All points meet the exact layer: the screens that only point to it are left out."""
+    item: object
+    """Identity of the work."""
+    screened: Array
+    """Points beyond the first ones: those that the screen lets pass do not meet the layers."""
+    compared: bool = True
+    """All examined points are compared in the wide format; else, where there is a screen, those it leaves there."""
+    hold: bool = False
+    """What the screen leaves may wait for more of its size: the layers cost less by the point, the more there are."""
+
+    def take(self, index: Array) -> Batch:
+        """Some of the points."""
+        return replace(
+            self,
+            points=self.points.take(index),
+            directions=tuple(d[..., index] for d in self.directions),
+            keep=self.keep[index],
+            exact=self.exact[index],
+            beyond=self.beyond[index],
+            screened=self.screened[index],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[Batch]) -> Batch:
+        """All points of batches of one size."""
+        return replace(
+            parts[0],
+            points=Points.join([p.points for p in parts]),
+            directions=tuple(np.concatenate(c, axis=-1) for c in zip(*(p.directions for p in parts), strict=True)),
+            keep=np.concatenate([p.keep for p in parts]),
+            exact=np.concatenate([p.exact for p in parts]),
+            beyond=np.concatenate([p.beyond for p in parts]),
+            screened=np.concatenate([p.screened for p in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Points of one source, before they have directions; see `Batch`."""
+
+    points: Points
+    item: object
+    keep: Array
+    exact: Array
+    beyond: Array
+    screened: Array
+
+
+@dataclass
+class Batches:
+    """The batches of one claim at one dtype.
+
+    Attributes:
+        binder, where, plan: see `Judge`.
+        bound: the claim at given shapes; None where forward does not support them.
+        bounds: those asked for so far.
+        examples: inputs drawn for all claims of the rule; None: for this one alone.
+    """
+
+    binder: Binder
+    where: Callable[..., Any] | None
+    plan: Plan
+    bound: Callable[[Sequence[tuple[int, ...]]], Bound | None]
+    bounds: dict[tuple[tuple[int, ...], ...], Bound | None]
+    examples: Examples | None = None
+    _hypotheses: Hypotheses | None = field(default=None, init=False)
+
+    def __call__(self, result: PropertyResult) -> Iterator[Batch]:
+        """The batches in order; `result` tells when there are enough points, and counts what is left out."""
+        specs, plan = dict(self.binder.specs), self.plan
+        buckets = []
+        for sizes in shape_buckets(specs):
+            bound = self.bound([s.shape(sizes) for s in specs.values()])
+            if bound is None:
+                result.count("unsupported", 0 if plan.part else 1)
+            else:
+                buckets.append((sizes, bound))
+        full = [(s, b) for s, b in buckets if not has_empty(specs, s)] or buckets
+        share = -(-plan.share // max(len(full), 1))
+        if plan.part:
+            yield from self._further(full, share, result)
+            return
+        every = list(range(len(full)))
+        turns = every if self.binder.users else sizes_with_special_points(len(full), plan.dtype, plan.further)
+        drawn = {str(dict(p.sizes)): p for p in self._drawn([s for s, _ in full], turns)}
+        # those with all layers first: all claims of a theorem compile their code at the first size
+        for k in (*turns, *(k for k in every if k not in turns)):
+            sizes, bound = full[k]
+            if k in turns:
+                some = drawn.pop(str(dict(sizes)), None)
+                first = self.binder.users or turns.index(k) < SIZES_COMPARED
+                yield self._first(sizes, bound, k, len(full), share, some, first)
+            else:
+                yield self._bulk(sizes, bound, 0, min(CHUNK, share), screened_from=0)
+        for sizes, bound in buckets:
+            if (sizes, bound) not in full and (self.binder.users or not plan.further):
+                points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
+                yield self._joined([self._part(points, bound, ("special", str(sizes)), exact=points.count)], bound)
+        for points in drawn.values():
+            bound = self.bound([s.shape(points.sizes) for s in specs.values()])
+            if bound is None:
+                result.count("unsupported", points.count)
+            else:
+                item = ("drawn", str(dict(points.sizes)))
+                yield self._joined([self._part(points, bound, item, exact=points.count)], bound, drawn=True)
+        yield from self._further(full, share, result)
+
+    def _further(self, full: Sequence[tuple[Sizes, Bound]], share: int, result: PropertyResult) -> Iterator[Batch]:
+        """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
+        plan = self.plan
+        for k in range(0 if plan.part else 1, -(-MAX_DRAWS * share // min(CHUNK, share))):
+            for sizes, bound in full:
+                if result.points >= plan.share:
+                    return
+                batch = self._bulk(sizes, bound, k, min(CHUNK, share), 0 if k else self._unscreened(bound))
+                batch.hold = share >= MANY
+                yield batch
+
+    def _bulk(self, sizes: Sizes, bound: Bound, chunk: int, count: int, screened_from: int) -> Batch:
+        """Bulk points of one size and nothing else."""
+        part = self._bulk_part(sizes, bound, chunk, count, exact=0)
+        part.screened[screened_from:] = True
+        batch = self._joined([part], bound)
+        batch.compared = self.binder.users
+        return batch
+
+    def _bulk_part(self, sizes: Sizes, bound: Bound, chunk: int, count: int, exact: int) -> _Part:
+        specs, plan = dict(self.binder.specs), self.plan
+        item = ("bulk", self.binder.name, str(sizes), chunk, *([plan.part] if plan.part else ()))
+        extreme = any(s.extreme for s in specs.values())
+        specials = self._specials(sizes)
+        points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
+        return self._part(points, bound, item, exact)
+
+    def _first(
+        self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None, first: bool
+    ) -> Batch:
+        """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
+
+        Args:
+            turn, turns: place of the size, and number of all: each has its share of the special points.
+            first: whether the first bulk points meet all layers.
+        """
+        specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
+        extreme = any(s.extreme for s in specs.values())
+        specials = self._specials(sizes)
+        # the first chunk of a small run is cut to its share; the size is part of the item's identity
+        bulk = self._bulk_part(sizes, bound, 0, min(CHUNK, share), exact=-(-RANDOM_EXACT_POINTS // turns))
+        bulk.screened[self._unscreened(bound) if first else 0 :] = True
+        bulk.screened[bulk.exact] = False
+        parts = [bulk]
+        # each special point at one of the sizes
+        points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
+        special = self._part(points, bound, ("special", name, str(sizes)), exact=points.count)
+        parts.append(special)
+        if drawn is not None:
+            parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
+        if not extreme:
+            item = ("extreme", name, str(sizes))
+            count = EXTREME_POINTS // turns
+            far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
+            beyond = self._part(far, bound, item, exact=min(8, far.count), beyond=True)
+            if not first:
+                beyond.screened[:] = ~beyond.exact
+            parts.append(beyond)
+        batch = self._joined(parts, bound)
+        batch.compared = first
+        return batch
+
+    def _specials(self, sizes: Sizes) -> tuple[float, ...]:
+        """Constants of interest at these sizes."""
+        return self.binder.specials([s.shape(sizes) for s in self.binder.specs.values()], self.plan.dtype)
+
+    @staticmethod
+    def _unscreened(bound: Bound) -> int:
+        """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
+        return FIRST_POINTS if all_traced_by_jax(bound) else CHUNK
+
+    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> _Part:
+        """Points of one source."""
+        if self._hypotheses is None:
+            self._hypotheses = hypotheses(self.where, self.binder.cache)
+        keep = self._hypotheses.admit(points)
+        mask = np.zeros(points.count, dtype=bool)
+        mask[np.flatnonzero(keep)[:exact]] = True
+        return _Part(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
+
+    def _joined(self, parts: Sequence[_Part], bound: Bound, drawn: bool = False) -> Batch:
+        """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
+        points = parts[0].points if len(parts) == 1 else Points.join([p.points for p in parts])
+        if getattr(bound, "unit", False):
+            directions = tuple(np.ones((*s, points.count)) for s in bound.direction_shapes)
+        else:
+            item = tuple((p.item, p.points.count) for p in parts)
+            directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
+        return Batch(
+            bound,
+            points,
+            directions,
+            np.concatenate([p.keep for p in parts]),
+            np.concatenate([p.exact for p in parts]),
+            np.concatenate([p.beyond for p in parts]),
+            drawn,
+            parts[0].item,
+            np.concatenate([p.screened for p in parts]),
+        )
+
+    def _drawn(self, sizes: Sequence[Sizes], turns: Sequence[int]) -> list[Points]:
+        """Examples of Hypothesis, those of one shape together: of the sizes in turn, at the first dtype of new ones."""
+        specs, plan = dict(self.binder.specs), self.plan
+        if not specs:
+            return []
+        if self.examples is None:
+            self.examples = Examples(specs, plan.seed, plan.examples, new_shapes=USERS_SHAPES)
+        specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
+        extreme = any(s.extreme for s in specs.values())
+        in_turn = [sizes[k] for k in turns]
+
+        def wanted(s: Sizes) -> bool:
+            return s in in_turn or (not plan.further and s not in sizes)
+
+        return self.examples.at(plan.dtype, plan.examples, specials, extreme, wanted)
+
+
+def _shared(item: tuple[object, ...]) -> tuple[object, ...]:
+    """The item without the name of the claim: all claims of a theorem meet the same points, which are drawn once."""
+    return (item[0], *item[2:])

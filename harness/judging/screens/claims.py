@@ -1,0 +1,220 @@
+"""Which bulk points of a claim need the layers with error bounds? Screens for all kinds of claims.
+
+A screen runs programs in plain floats, a hundred times cheaper than those layers. It lets a point pass where all that
+must be equal over the reals is equal in float64 to 2**13 unit roundoffs of whole results, and what the code computes in
+a shorter format is within a few roundings of float64. It gives no verdict: what it does not let pass meets the layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.function import JAX
+from backprove.harness.judging.derivative_shape import DerivativeShell
+from backprove.harness.judging.equality import BoundEquality
+from backprove.harness.judging.examination import Bound
+from backprove.harness.judging.positivity import BoundPositivity
+from backprove.harness.judging.screens.screen import AGREEMENT, Programs, Screen, Screened, Side
+from backprove.harness.judging.screens.short_formats import Short
+from backprove.harness.judging.sides import BoundSides
+from backprove.harness.numbers.floats.floats import Floats
+from backprove.harness.numbers.floats.runs import DIRECT_RUNS, Runs
+from backprove.harness.programs.program import Program
+from backprove.harness.programs.widened import widened
+from backprove.strategies.cotangents import normal_entries
+
+Array = NDArray[Any]
+
+SHARE = 2.0**-6
+"""Of a rounding of the format, by which a formula may be off where an earlier format has judged it."""
+
+
+class ClaimScreen(Protocol):
+    """The screen of one claim at its sizes and dtype."""
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """Screen points.
+
+        Args:
+            inputs, directions: float64 (or integer) arrays, shape + points (P, or 1 where nothing varies).
+            rng: for directions of the other mode.
+        """
+
+
+def all_traced_by_jax(bound: Bound) -> bool:
+    """Whether the code of the claim is what its programs say: NumPy code is called as it is by the layers alone."""
+    return all(end == JAX for end in bound.front_ends.values())
+
+
+def screen_of(bound: Bound, *, further: bool = False) -> ClaimScreen | None:
+    """The screen of a claim; None where there is none.
+
+    There is none for code that cannot be traced, control flow, maps that JAX does not differentiate, outputs that are
+    no floats, and primitives whose results depend on the format itself.
+
+    Args:
+        further: an earlier format of the same run has judged the formula: differences are left out, and the formula may
+            be off by `SHARE` of a rounding of the format.
+    """
+    with contextlib.suppress(UnsupportedPrimitive, ValueError):
+        if isinstance(bound, DerivativeShell):
+            return DerivativeScreen(bound, further=further)
+        if isinstance(bound, BoundEquality):
+            return EqualityScreen(bound, further=further)
+        if isinstance(bound, BoundPositivity):
+            return PositivityScreen(bound)
+    return None
+
+
+class DerivativeScreen:
+    """Rule against JAX's derivative in its own mode and against differences.
+
+    Args:
+        further: see `screen_of`.
+
+    Raises:
+        UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
+    """
+
+    def __init__(self, bound: DerivativeShell, *, further: bool = False) -> None:
+        forward, rule, autodiff = bound.forward_program, bound.rule_program, bound.autodiff
+        if forward is None or rule is None or autodiff is None or not bound.wrt:
+            raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
+        if any(v.dtype not in FORMATS for v in (*forward.outputs, *rule.outputs)):
+            raise UnsupportedPrimitive("an output without floats", "the screen")
+        if tuple(v.shape for v in rule.outputs) != bound.result_shapes:
+            raise UnsupportedPrimitive("a result of the wrong shape", "the screen")
+        self.dtype, self.mode = bound.dtype, bound.mode
+        wide = bound.dtype == "float64"
+        f, r, a = (p if wide else widened(p) for p in (forward, rule, autodiff))
+        forth = self.mode == "jvp"
+        self.programs = Programs(
+            f,
+            jvp=r if forth else None,
+            vjp=None if forth else r,
+            jax_jvp=a if forth else None,
+            jax_vjp=None if forth else a,
+            moving=bound.wrt,
+        )
+        n, m = len(bound.signature), len(bound.wrt)
+        self.shapes = [f.inputs[i].shape for i in bound.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
+        given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
+        self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], bound.dtype)
+        self._further, self._agreement = further, _agreement(bound.dtype, further)
+        self._runs = 0
+        self._screen: Screen | None = None
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """See `ClaimScreen`: directions of the other mode are normal numbers."""
+        count = max(a.shape[-1] for a in (*inputs, *directions))
+        full = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in inputs]
+        given = [np.broadcast_to(a, (*a.shape[:-1], count)) for a in directions]
+        drawn = [normal_entries(s, count, rng) for s in self.shapes]
+        tangents, cotangents = (drawn, given) if self.mode == "vjp" else (given, drawn)
+        return self._at(count).run(full, tangents, cotangents)
+
+    def _at(self, count: int) -> Screen:
+        """The screen for a run of `count` points: of as many, or linked to what fits the cache."""
+        self._runs += 1
+        linked = self._runs > DIRECT_RUNS
+        found = self._screen
+        if found is None or linked != found.linked or (not linked and found.points != count):
+            points = 0 if linked else count
+            found = self._screen = Screen(
+                self.programs,
+                "float64",
+                points,
+                linked=linked,
+                short=self.short,
+                differences=not self._further,
+                agreement=self._agreement,
+            )
+        return found
+
+
+class EqualityScreen:
+    """Both sides of an identity in float64; in a shorter format each side against its float64 results.
+
+    Args:
+        further: see `screen_of`.
+
+    Raises:
+        UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
+    """
+
+    def __init__(self, bound: BoundEquality, *, further: bool = False) -> None:
+        programs = _programs(bound)
+        if tuple(v.shape for v in programs[0].outputs) != tuple(v.shape for v in programs[1].outputs):
+            raise UnsupportedPrimitive("sides of different shapes", "the screen")
+        places = [range(len(p.inputs)) for p in programs]
+        # what a law computes in floats is nobody's code
+        wide = bound.dtype == "float64" or bound.lenient
+        self.wide = Runs([widened(p) for p in programs], places)
+        self.short = None if wide else Short(programs, places, bound.dtype)
+        self.limit = _agreement(bound.dtype, further)
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """See `ClaimScreen`."""
+        given = _full([*inputs, *directions])
+        count = given[0].shape[-1]
+        with np.errstate(all="ignore"):
+            left, right = self.wide(given)
+            agree = Side(left, right).compare(self.limit, np.zeros(count))
+            nothing = np.zeros(count, bool)
+            seen = Screened(count, nothing, ~agree, ~agree, nothing, autodiff=int((~agree).sum()))
+            if self.short is not None:
+                _, close = self.short.look(given, [left, right])
+                apart = ~(close[0] & close[1])
+                seen.suspicious |= apart
+                seen.rounding = int(apart.sum())
+        return seen
+
+
+class PositivityScreen:
+    """The value in its own format: what is positive there is positive.
+
+    Raises:
+        UnsupportedPrimitive: where there is no screen, see `screen_of`.
+    """
+
+    def __init__(self, bound: BoundPositivity) -> None:
+        (self.program,), self.nonzero = _programs(bound), bound.nonzero
+
+    def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
+        """See `ClaimScreen`."""
+        given = _full(inputs)
+        count = given[0].shape[-1]
+        (value,) = Floats().run(self.program, given)
+        fine = np.isfinite(value) & ((value != 0) if self.nonzero else (value > 0))
+        lost = np.logical_not(np.asarray(fine).reshape(-1, count).all(axis=0))
+        nothing = np.zeros(count, bool)
+        return Screened(count, nothing, np.asarray(lost), np.asarray(lost), nothing)
+
+
+def _agreement(dtype: str, further: bool) -> float:
+    """By which share of the size of a result two results may differ in float64."""
+    strict = AGREEMENT * FORMATS["float64"].u
+    return max(strict, SHARE * FORMATS[dtype].u) if further else strict
+
+
+def _programs(bound: BoundSides) -> list[Program]:
+    found = [s.program for s in bound.sides]
+    programs = [p for p in found if p is not None]
+    if len(programs) < len(found) or any(v.dtype not in FORMATS for p in programs for v in p.outputs):
+        raise UnsupportedPrimitive("code that cannot be traced, or outputs without floats", "the screen")
+    if not bound.signature:
+        raise UnsupportedPrimitive("an identity of no inputs", "the screen")
+    return programs
+
+
+def _full(arrays: Sequence[Array]) -> list[Array]:
+    """All arrays with the same number of points."""
+    count = max(a.shape[-1] for a in arrays)
+    return [np.broadcast_to(a, (*a.shape[:-1], count)) for a in arrays]

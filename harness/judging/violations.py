@@ -1,0 +1,243 @@
+"""From what the layers saw at one point to a finding: which verdict, which entry, in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import ctx
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FloatFormat
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.calls import Trouble
+from backprove.harness.judging.examination import Finding
+from backprove.harness.judging.float_contract import accurate, exceeds, near_max
+from backprove.harness.numbers.balls.balls import Undecided, lift
+from backprove.harness.numbers.bounds.bounds import Bounded
+from backprove.harness.oracles.exact import DerivativeProblem, Outcome, Status, vector
+from backprove.harness.programs.program import Program
+
+Array = NDArray[Any]
+
+NOT_FINITE = "the result overflows or is not a number, where forward is finite and the derivative is representable"
+UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The vocabulary of one bound derivative claim.
+
+    Attributes:
+        mode: "vjp" or "jvp".
+        names: of the arguments (inputs and directions) of the rule.
+        result_names, result_shapes: of what the rule returns.
+        has_convention: whether kinks are judged by a convention.
+        problem: the claim in balls; None where it cannot run there.
+        forward_program: the traced forward map, or None.
+        bounds: running error bounds of the rule at one point (arguments with a points axis of size 1); None where there
+            are none.
+        format: the format under test.
+    """
+
+    mode: str
+    names: tuple[str, ...]
+    result_names: tuple[str, ...]
+    result_shapes: tuple[tuple[int, ...], ...]
+    has_convention: bool
+    problem: DerivativeProblem | None
+    forward_program: Program | None
+    bounds: Callable[[list[Array]], list[Bounded] | None]
+    format: FloatFormat
+
+    def of_trouble(self, trouble: Trouble) -> Finding:
+        """What the rule's call did wrong, as an error."""
+        if trouble.kind == "shape":
+            return self.wrong_shape(trouble.shapes)
+        if trouble.kind == "changed":
+            name = self.names[trouble.argument]
+            return Finding(Verdict.ERROR, f"{trouble.text} {name}", argument=name)
+        return Finding(Verdict.ERROR, trouble.text)
+
+    def wrong_dtype(self, dtype: str) -> Finding:
+        kind = "cotangents" if self.mode == "vjp" else "tangents"
+        return Finding(Verdict.ERROR, f"the {self.mode} returned {kind} of dtype {dtype} where floats were expected")
+
+    def wrong_shape(self, shapes: Sequence[tuple[int, ...]]) -> Finding:
+        kind = "cotangent" if self.mode == "vjp" else "tangent"
+        wanted = ", ".join(f"{n}: {list(s)}" for n, s in zip(self.result_names, self.result_shapes, strict=True))
+        what = (
+            f"the {self.mode} returned {kind}s of shapes {[list(s) for s in shapes]} where {wanted} "
+            f"{'was' if len(self.result_shapes) == 1 else 'were'} expected"
+        )
+        return Finding(Verdict.ERROR, what, argument=self.result_names[0] if self.result_names else "")
+
+    def of_outcome(
+        self, o: Outcome, x: list[Array], d: list[Array], result: list[Array], broken: bool, beyond: bool
+    ) -> Finding | None:
+        """The finding at one point.
+
+        Args:
+            o: what the exact layer said.
+            x, d: the point, points axis of size 1.
+            result: the rule's float results, without a points axis.
+            broken: the result is not finite.
+            beyond: the result is beyond its running error bound.
+        """
+        if o.status.refused and o.argument is not None and o.entry is not None:
+            return self._refused(o)
+        if o.status is Status.UNDEFINED and not broken:
+            return self._undefined(x, d, result)
+        if not (broken or beyond) or o.status in UNCLEAR:
+            return None
+        if broken and o.status is Status.UNDEFINED and o.argument is not None and o.entry is not None:
+            what = (
+                "the formula has no value here (a division of zero by zero), where the derivatives around are bounded"
+            )
+            name, got = self.result_names[o.argument], float(result[o.argument][o.entry])
+            return Finding(
+                Verdict.FALSIFIED, what, name, o.entry, got, o.expected_value, "smooth pieces around the point"
+            )
+        if broken:
+            return self._not_finite(o, x, d, result)
+        if o.status is not Status.AGREES:
+            return None
+        return self.too_far(x, d, result)
+
+    def _undefined(self, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+        """The formula has no value over the reals and its floats are finite: refused where they are wrong.
+
+        `1/(1 + 1/0)` is 0 in floats, and may be right; what is off by more than 2**-8 is no rounding.
+        """
+        truth = self.truth(x, d)
+        if truth is None:
+            return None
+        for name, r, t in zip(self.result_names, result, truth, strict=True):
+            with np.errstate(all="ignore"):
+                far = np.abs(r - t) > 2.0**-8 * np.maximum(np.abs(r), np.abs(t)) + self.format.tiny
+            for j in np.ndindex(r.shape):
+                if far[j] and np.isfinite(t[j]):
+                    what = "the formula has no value here (a division by zero), where the derivative has one"
+                    return Finding(Verdict.FALSIFIED, what, name, tuple(j), float(r[j]), float(t[j]), "dual balls")
+        return None
+
+    def sign_of_zero(self, x: list[Array], d: list[Array], plus: list[Array], minus: list[Array]) -> Finding | None:
+        """The rule's results at +0 and at -0 differ: refused where the derivative has one value.
+
+        Args:
+            x, d: the point, points axis of size 1.
+            plus, minus: the results with all zeros of one sign, without a points axis.
+        """
+        if self.problem is None:
+            return None
+        ctx.prec = 256
+        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        moved: list[Array | None] = [lift(np.ones_like(a)) if i in self.problem.wrt else None for i, a in enumerate(x)]
+        try:
+            if self.problem.forward.duals(balls, moved)[2].any():
+                return None  # a kink, where both may be right
+        except (Undecided, UnsupportedPrimitive):
+            return None
+        truth = self.truth(x, d)
+        for name, p, m, t in zip(self.result_names, plus, minus, truth or [], strict=False):
+            for j in np.ndindex(p.shape):
+                size = max(abs(p[j]), abs(m[j]))
+                if not np.isfinite(size + t[j]) or abs(p[j] - m[j]) <= 64 * self.format.u * size + 8 * self.format.tiny:
+                    continue
+                what = "another result at -0 than at +0, where the derivative has one value"
+                got = max(float(p[j]), float(m[j]), key=lambda v: abs(v - t[j]))
+                return Finding(Verdict.INACCURATE, what, name, tuple(j), got, float(t[j]), "dual balls")
+        return None
+
+    def _refused(self, o: Outcome) -> Finding:
+        assert o.argument is not None and o.entry is not None
+        at_kink = o.status is Status.KINK_REFUTED
+        what = f"the {self.mode} is not the derivative of forward"
+        if at_kink:
+            what = (
+                "the value is not the declared convention at this kink"
+                if self.has_convention
+                else "the value lies outside the generalized (Clarke) derivative at this kink"
+            )
+        oracle = "smooth pieces that meet at the point, in ball arithmetic" if at_kink else o.oracle
+        return Finding(
+            Verdict.FALSIFIED, what, self.result_names[o.argument], o.entry, o.got_value, o.expected_value, oracle
+        )
+
+    def _not_finite(self, o: Outcome, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+        """NaN or infinity where the forward map is finite in all its steps and the derivative can be represented."""
+        truth = self.truth(x, d)
+        if truth is None or (
+            self.forward_program is not None and not accurate(self.forward_program, x, self.format.name)[0]
+        ):
+            return None
+        for k, (r, t) in enumerate(zip(result, truth, strict=True)):
+            for j in np.ndindex(r.shape):
+                if not np.isfinite(r[j]) and abs(t[j]) < near_max(self.format) and self._representable(x, d):
+                    undefined = o.status is Status.UNDEFINED
+                    what = (
+                        "the formula has no value here (a division of zero by zero), where the derivative has one"
+                        if undefined
+                        else NOT_FINITE
+                    )
+                    verdict = Verdict.FALSIFIED if undefined else Verdict.INACCURATE
+                    return Finding(
+                        verdict, what, self.result_names[k], tuple(j), float(r[j]), float(t[j]), "dual balls"
+                    )
+        return None
+
+    def too_far(self, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+        """The worst entry beyond the error bound; None if every entry turns out right after all."""
+        bounds = self.bounds([*x, *d])
+        if bounds is None:
+            return None
+        worst: tuple[float, Finding] | None = None
+        zero = any(np.any((a == 0) & np.signbit(a)) for a in [*x, *d] if a.dtype.kind == "f")
+        for k, (r, b) in enumerate(zip(result, bounds, strict=True)):
+            over = exceeds(r[..., None], b.v, b.e, self.format.name)[..., 0]
+            for j in np.ndindex(r.shape):
+                if not over[j]:
+                    continue
+                value = float(b.v[(*j, 0)])
+                far = abs(float(r[j]) - value) / max(abs(value), self.format.tiny)
+                what = (
+                    "another result at -0 than at +0, where the derivative has one value"
+                    if zero
+                    else "the float result is further from the exact one than the rule's own operations can cause"
+                )
+                if worst is None or far > worst[0]:
+                    name = self.result_names[k]
+                    worst = (
+                        far,
+                        Finding(Verdict.INACCURATE, what, name, tuple(j), float(r[j]), value, "running error bound"),
+                    )
+        return worst[1] if worst else None
+
+    def truth(self, x: list[Array], d: list[Array]) -> list[Array] | None:
+        """Exact entries of the derivative at one point as floats; None where the exact layer cannot tell."""
+        if self.problem is None:
+            return None
+        ctx.prec = 256
+        try:
+            exact = vector(self.problem, [lift(a) if a.dtype.kind == "f" else a for a in x], [lift(a) for a in d])
+        except Undecided:
+            return None
+        read = np.vectorize(lambda v: float(v.mid()) if v.is_finite() else np.nan, otypes=[float])
+        return [read(e[..., 0]) for e in exact]
+
+    def _representable(self, x: list[Array], d: list[Array]) -> bool:
+        """Whether every entry of the Jacobian, and its product with the direction, is a representable number."""
+        for k, direction in enumerate(d):
+            for j in np.ndindex(direction.shape[:-1]):
+                unit = [np.zeros_like(a) for a in d]
+                unit[k][(*j, 0)] = 1.0
+                column = self.truth(x, unit)
+                if column is None:
+                    return False
+                size = max((float(np.abs(c).max()) for c in column if c.size), default=0.0)
+                if not size * max(1.0, abs(float(direction[(*j, 0)]))) < self.format.max:
+                    return False
+        return True

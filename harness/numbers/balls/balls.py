@@ -1,0 +1,267 @@
+"""Balls: rigorous enclosures over the reals (python-flint `arb`), at the precision `flint.ctx.prec`.
+
+A value is an object array of `arb`, a truth value an int8 array (see `ball_truth`). A select on an undecided truth
+value returns the hull of both branches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx
+from numpy.typing import NDArray
+
+from backprove.harness.core.formats import FORMATS, is_float
+from backprove.harness.numbers import movement
+from backprove.harness.numbers.balls import functions as bf
+from backprove.harness.numbers.balls.arrays import dot_general, lift, pointwise, scatter_add, zeros
+from backprove.harness.numbers.balls.reductions import Reductions
+from backprove.harness.numbers.balls.truth import (
+    COMPARISONS,
+    TOUCH,
+    UNDECIDED,
+    Undecided,
+    UndecidedInteger,
+    compare_all,
+    truth,
+    truth_and,
+    truth_not,
+    truth_or,
+    truth_xor,
+    undecided,
+)
+from backprove.harness.programs.program import Equation, Var
+
+__all__ = ["Balls", "Undecided", "lift", "pointwise", "short_dyadic", "zeros"]
+
+Array = NDArray[Any]
+
+
+def short_dyadic(value: float, bits: int = 12) -> bool:
+    """At most `bits` significant bits: taken for exactly what the author meant, not for a rounded constant."""
+    if value == 0 or not np.isfinite(value):
+        return True
+    m, _ = np.frexp(value)
+    return float(m * 2**bits).is_integer()
+
+
+def exact_bits(dtype: str) -> int:
+    """How many significant bits a literal may have and still be meant exactly: 12, or half of them in short formats."""
+    return min(12, FORMATS[dtype].digits // 2)
+
+
+class Balls(Reductions):
+    """Interpreter of a program over balls.
+
+    Args:
+        widen: relative radius given to literals that are not short dyadics (0: literals are exact). A refusal that
+            does not survive widening by the dtype's unit roundoff is only a rounded constant.
+
+    Conversions between float formats are the identity over the reals.
+    """
+
+    name = "balls"
+    watches_kinks = False
+    """Whether comparisons of equal quantities are marked; a rule's own value at a point does not need it."""
+
+    def __init__(self, widen: float = 0.0) -> None:
+        self.widen = widen
+
+    @property
+    def key(self) -> Hashable:
+        """What constants depend on: exact ones not on the precision."""
+        return self.name, self.widen, ctx.prec if self.widen else 0
+
+    def constant(self, value: Array, var: Var) -> Any:
+        value = np.asarray(value)[..., None]
+        if is_float(var.dtype):
+            return self.real_constant(value.astype(np.float64), exact_bits(var.dtype))
+        return value.astype(np.int8) if value.dtype == bool else value
+
+    def real_constant(self, value: Array, bits: int) -> Any:
+        if value.size == 1 and not self.widen:
+            out = np.empty(value.shape, dtype=object)
+            out.fill(_exact(value.item()))
+            out.setflags(write=False)  # kept with the program
+            return out
+        out = lift(value)
+        if self.widen:
+            flat = out.ravel()
+            for i, v in enumerate(np.ravel(value).tolist()):
+                if not short_dyadic(v, bits):
+                    flat[i] = flat[i] * arb(1, self.widen)
+        out.setflags(write=False)
+        return out
+
+    def map(self, function: Callable[..., Array], *values: Any) -> Any:
+        return function(*values)
+
+    def primal(self, x: Any) -> Any:
+        """The enclosure in a value of the system."""
+        return x
+
+    def select(self, which: Any, cases: Sequence[Any]) -> Any:
+        which = np.asarray(which)
+        if which.dtype in (np.int8, bool):
+            return self._select_truth(truth(which), cases[0], cases[1])
+        out = cases[0]
+        for k, case in enumerate(cases[1:], start=1):
+            out = self.map(partial(_replace, k), which, out, case)
+        return out
+
+    def _select_truth(self, which: Array, no: Array, yes: Array) -> Array:
+        w = expand(which, no)
+        if no.dtype != object:
+            if np.any(w >= UNDECIDED) and self._are_truths(no, yes):
+                no, yes = truth(no), truth(yes)
+                chosen = truth_or(truth_and(w, yes), truth_and(truth_not(w), no))
+                return np.where(no == yes, no, chosen)
+            return np.where(self.certain(w) & 3 == 1, yes, no)
+        w = w & 3
+        out = np.where(w == 1, yes, no)
+        open_ = w == UNDECIDED
+        if open_.any():
+            unknown = np.flatnonzero(np.broadcast_to(open_, out.shape))
+            no, yes = np.broadcast_to(no, out.shape).ravel(), np.broadcast_to(yes, out.shape).ravel()
+            flat = out.reshape(-1)
+            flat[unknown] = [a if a is b else a.union(b) for a, b in zip(no[unknown], yes[unknown], strict=True)]
+        return out
+
+    @staticmethod
+    def _are_truths(*values: Array) -> bool:
+        return all(v.dtype in (np.int8, np.bool_) for v in values)
+
+    # -- arithmetic ------------------------------------------------------------------------------------------------
+
+    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        name = equation.primitive
+        if is_float(equation.outputs[0].dtype):
+            if name in bf.SMOOTH:
+                return [pointwise(bf.SMOOTH[name].value, inputs[0])]
+            if name in bf.PIECEWISE:
+                return [pointwise(bf.PIECEWISE[name], inputs[0])]
+            if name in bf.WITHOUT_SLOPE:
+                return [pointwise(bf.WITHOUT_SLOPE[name], inputs[0])]
+            if name in bf.BINARY:
+                a, b = (x if x.dtype == object else lift(x) for x in inputs)
+                return [self.combine(name, a, b)]
+        if name in COMPARISONS and is_float(equation.inputs[0].dtype):
+            same = equation.inputs[0].slot == equation.inputs[1].slot
+            return [self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)]
+        if name in movement.INTEGER and not is_float(equation.outputs[0].dtype):
+            bools = [v.dtype == "bool" for v in equation.inputs]
+            if (
+                name == "convert_element_type"
+                and bools[0]
+                and equation.outputs[0].dtype != "bool"
+                and undecided(inputs[0])
+            ):
+                return [UndecidedInteger(inputs[0])]
+            inputs = [
+                self.certain(i) if b and name not in _THREE_VALUED else i for i, b in zip(inputs, bools, strict=True)
+            ]
+            if name in _THREE_VALUED and bools[0]:
+                return [self._three_valued(name, equation, inputs)]
+        return super().apply(equation, inputs)
+
+    def _three_valued(self, name: str, e: Equation, inputs: Sequence[Any]) -> Array:
+        if name in ("eq", "ne", "xor"):
+            differ = truth_xor(truth(inputs[0]), truth(inputs[1]))
+            return truth_not(differ) if name == "eq" else differ
+        result: Array = self.p_reduce_and(e, inputs) if name == "reduce_and" else self.p_reduce_or(e, inputs)
+        return result
+
+    def certain(self, values: Any) -> Any:
+        """Truth values on their way to integers: they must be decided."""
+        if undecided(values):
+            raise Undecided("an integer depends on a comparison that is not decided")
+        return values
+
+    def compare(self, name: str, a: Array, b: Array, *, same: bool = False) -> Array:
+        """Truth value of a comparison of enclosures; `same`: both are one quantity."""
+        if same:
+            return np.full(a.shape, name in ("eq", "le", "ge", "le_to"), dtype=np.int8)
+        told = compare_all(name, a, b)
+        return told if self.watches_kinks else np.where(told & TOUCH, told & 1, told)
+
+    def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return pointwise(bf.power_of(e.params["y"]), ins[0])
+
+    def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
+        to_even = int(e.params["rounding_method"]) == 1
+        return pointwise(bf.round_half_even if to_even else bf.round_half_away, ins[0])
+
+    def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return pointwise(bf.minimum, pointwise(bf.maximum, ins[1], ins[0]), ins[2])
+
+    def p_stop_gradient(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return ins[0]
+
+    def p_reduce_precision(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return ins[0]
+
+    def p_is_finite(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return np.ones(np.shape(ins[0]), dtype=np.int8)
+
+    def p_iota(self, e: Equation, ins: Sequence[Any]) -> Any:
+        out = movement.iota(e)
+        return lift(out) if is_float(e.outputs[0].dtype) else out
+
+    def p_convert_element_type(self, e: Equation, ins: Sequence[Any]) -> Any:
+        x = np.asarray(ins[0])
+        if is_float(e.inputs[0].dtype):
+            if is_float(e.outputs[0].dtype):
+                return x
+            if e.outputs[0].dtype == "bool":
+                return self.compare("ne", x, lift(np.zeros((1,))), same=False)
+            whole = pointwise(bf.trunc, x)
+            if not all(v.is_exact() for v in whole.ravel()):
+                raise Undecided("a conversion to an integer is not decided")
+            return np.vectorize(lambda v: int(v.unique_fmpz()), otypes=[np.int64])(whole)
+        if x.dtype == np.int8 and e.inputs[0].dtype == "bool":
+            return self.from_truth(x)
+        return lift(x)
+
+    def from_truth(self, x: Array) -> Any:
+        return _OF_TRUTH[x & 3]
+
+    def p_and(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return truth_and(truth(ins[0]), truth(ins[1]))
+
+    def p_or(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return truth_or(truth(ins[0]), truth(ins[1]))
+
+    def p_not(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return truth_not(truth(ins[0]))
+
+    def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return dot_general(ins[0], ins[1], e.params["dimension_numbers"])
+
+    def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
+        operand, indices, updates = ins
+        return scatter_add(operand, updates, movement.scatter_positions(e, np.asarray(indices)))
+
+
+_OF_TRUTH = np.array([bf.ZERO, bf.ONE, arb(0.5, 0.5)], dtype=object)
+"""False, True and undecided as balls."""
+
+
+@lru_cache(maxsize=4096)
+def _exact(value: float) -> arb:
+    return arb(value)
+
+
+_THREE_VALUED = frozenset({"reduce_and", "reduce_or", "xor", "eq", "ne"})
+"""Primitives of truth values that know what to make of undecided ones."""
+
+
+def _replace(k: int, which: Array, old: Array, case: Array) -> Array:
+    return np.where(expand(which, old) == k, case, old)
+
+
+def expand(which: Array, like: Array) -> Array:
+    """A scalar predicate (points axis only) against cases of any rank."""
+    return which.reshape((1,) * (like.ndim - 1) + which.shape[-1:]) if which.ndim == 1 and like.ndim > 1 else which

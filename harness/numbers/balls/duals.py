@@ -1,0 +1,372 @@
+"""Dual balls: value and directional derivative over the reals, independent of JAX's differentiation.
+
+A value is `Dual(v, t)`: object arrays of `arb`; `t is None` where the derivative is identically zero. The tangent may
+carry several directions per point: with P points its points axis holds k*P columns, direction after direction, and the
+value is computed once. `touched` collects, point by point, whether a branch was met whose two sides have different
+derivatives (a kink, a tie, or an undecided comparison): there the tangent is a hull at best, and the kink oracle takes
+over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import is_float
+from backprove.harness.numbers import movement
+from backprove.harness.numbers.balls import functions as bf
+from backprove.harness.numbers.balls.arrays import (
+    along,
+    dot_general,
+    lift,
+    pointwise,
+    predicate,
+    scatter_add,
+    spread,
+    zeros,
+)
+from backprove.harness.numbers.balls.balls import Balls, expand
+from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED
+from backprove.harness.programs.program import Equation
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Dual:
+    """Value and tangent; `t is None` means identically zero."""
+
+    v: Array
+    t: Array | None = None
+
+    @property
+    def tangent(self) -> Array:
+        """The tangent in the shape of the value, its points axis 1 or as wide as the directions."""
+        return zeros((*self.v.shape[:-1], 1)) if self.t is None else self.t
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.v.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.v.dtype
+
+
+def _abs_slope(a: arb) -> arb:
+    """The hull [-1, 1] at zero and where the sign is not known."""
+    return bf.ONE if a > 0 else -bf.ONE if a < 0 else _WHOLE
+
+
+_NARROW = arb(2) ** -90
+_WHOLE = arb(0, 1)
+_NOTHING = zeros(())
+_NEG = bf.SMOOTH["neg"]
+
+
+def _same(a: arb, b: arb) -> bool:
+    return a is b or bool(a.is_exact() and b.is_exact() and a == b)
+
+
+def _agree(a: arb, b: arb) -> bool:
+    """Equal as far as the exact layer resolves anything (2**-90 relative): no kink, and their hull is narrow."""
+    if _same(a, b):
+        return True
+    if not (a.overlaps(b) and a.is_finite() and b.is_finite()):
+        return False
+    return bool(a.union(b).rad() <= (abs(a) + abs(b)).abs_lower() * _NARROW)
+
+
+def _width(*arrays: Array) -> int:
+    return max(int(a.shape[-1]) for a in arrays)
+
+
+class DualBalls(Balls):
+    """Interpreter of a program over dual balls; see the module's text. One instance serves one evaluation.
+
+    Args:
+        points: P, the points of the values.
+        widen: see `Balls`.
+        still: equations (by identity) whose tangents no output needs: they cannot be kinks.
+    """
+
+    name = "dual balls"
+    watches_kinks = True
+
+    def __init__(self, points: int, widen: float = 0.0, still: frozenset[int] = frozenset()) -> None:
+        super().__init__(widen)
+        self.still = still
+        self.touched = np.zeros(points, dtype=bool)
+
+    def real_constant(self, value: Array, bits: int) -> Any:
+        return Dual(super().real_constant(value, bits))
+
+    def lifted(self, enclosure: Array) -> Any:
+        return Dual(enclosure)
+
+    def primal(self, x: Any) -> Any:
+        return x.v if isinstance(x, Dual) else x
+
+    def map(self, function: Callable[..., Array], *values: Any) -> Any:
+        duals = [x for x in values if isinstance(x, Dual)]
+        if not duals:
+            return function(*values)
+        v = function(*(self.primal(x) for x in values))
+        moving = [x.t for x in duals if x.t is not None]
+        if not moving:
+            return Dual(v)
+        width = _width(*moving)
+        return Dual(v, function(*(x.tangent if isinstance(x, Dual) else spread(np.asarray(x), width) for x in values)))
+
+    def touch(self, where: Array) -> None:
+        """Mark the points at which something is True, in some direction (last axis of `where`: 1, P or k*P)."""
+        columns = where.reshape(-1, where.shape[-1]).any(axis=0)
+        points = self.touched.size
+        if columns.size > points:
+            columns = columns.reshape(-1, points).any(axis=0)
+        self.touched |= np.broadcast_to(columns, self.touched.shape)
+
+    def touch_where(self, near: Array, apart: Callable[[arb, arb], bool], a: Array, b: Array) -> None:
+        """Mark the points at which `near` holds and the two sides are `apart`."""
+        if not near.any():
+            return
+        width = _width(near, a, b)
+        near, a, b = np.broadcast_arrays(*(spread(x, width) for x in (near, a, b)))
+        found = np.zeros(near.shape, dtype=bool)
+        found[near] = [apart(p, q) for p, q in zip(a[near], b[near], strict=True)]
+        self.touch(found)
+
+    def _select_truth(self, which: Array, no: Any, yes: Any) -> Any:
+        if not isinstance(no, Dual):
+            return super()._select_truth(which, no, yes)
+        v = super()._select_truth(which, no.v, yes.v)
+        near = expand(which, no.v) >= UNDECIDED
+        # a jump (values differ across the branch) is as much a kink as differing slopes
+        self.touch_where(near, lambda p, q: not p.overlaps(q), no.v, yes.v)
+        if no.t is None and yes.t is None:
+            return Dual(v)
+        a, b = no.tangent, yes.tangent
+        self.touch_where(near, lambda p, q: not _agree(p, q), a, b)
+        return Dual(v, super()._select_truth(spread(expand(which, no.v), _width(a, b)), a, b))
+
+    def certain(self, values: Any) -> Any:
+        values = super().certain(values)
+        if isinstance(values, np.ndarray) and values.dtype == np.int8:
+            self.touch(values >= TOUCH)
+            return values & 3
+        return values
+
+    def from_truth(self, x: Array) -> Any:
+        self.touch(x >= UNDECIDED)
+        return Dual(super().from_truth(x))
+
+    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        name = equation.primitive
+        if id(equation) in self.still:
+            inputs = [Dual(i.v) if isinstance(i, Dual) else i for i in inputs]
+        if name in movement.PRIMITIVES:
+            return self._move(equation, inputs)
+        x = inputs[0] if inputs else None
+        if isinstance(x, Dual) and is_float(equation.outputs[0].dtype):
+            if name in bf.SMOOTH:
+                return [self._smooth(bf.SMOOTH[name], x)]
+            if name in bf.PIECEWISE:
+                return [self._piecewise(name, x)]
+            if name in bf.WITHOUT_SLOPE:
+                if x.t is not None:
+                    raise UnsupportedPrimitive(name, self.name)
+                return [Dual(pointwise(bf.WITHOUT_SLOPE[name], x.v))]
+            if name in bf.BINARY:
+                y = inputs[1] if isinstance(inputs[1], Dual) else Dual(lift(inputs[1]))
+                return [self.combine(name, x, y)]
+        return super().apply(equation, inputs)
+
+    def _move(self, e: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """Entries move alike in value and tangent; what a gather fills in does not depend on the inputs."""
+        which = movement.data_operands(e)
+        data = [inputs[i] for i in which]
+        rest = [np.asarray(v) for i, v in enumerate(inputs) if i not in which]
+        if not any(isinstance(x, Dual) for x in data):
+            return movement.rearrange(e, data, rest)
+        values = movement.rearrange(e, [self.primal(x) for x in data], rest)
+        moving = [x.t for x in data if isinstance(x, Dual) and x.t is not None]
+        if not moving:
+            return [Dual(v) for v in values]
+        rest = [spread(i, _width(*moving)) for i in rest]
+        return [
+            Dual(v, t)
+            for v, t in zip(values, movement.rearrange(e, [x.tangent for x in data], rest, bf.ZERO), strict=True)
+        ]
+
+    def _smooth(self, f: bf.Smooth, x: Dual) -> Dual:
+        y = pointwise(f.value, x.v)
+        if f is _NEG and x.t is not None:
+            return Dual(y, pointwise(np.negative, x.t))
+        return Dual(y) if x.t is None else Dual(y, _scaled(pointwise(f.slope, x.v, y), x.t))
+
+    def _piecewise(self, name: str, x: Dual) -> Dual:
+        y = pointwise(bf.PIECEWISE[name], x.v)
+        if x.t is None:
+            return Dual(y)
+        if name in ("abs", "sign"):
+            near = ~(np.greater(x.v, _NOTHING) | np.less(x.v, _NOTHING))
+        else:
+            near = predicate(arb.contains_integer, x.v)
+        self.touch_where(near, lambda t, _: not t.is_zero(), x.t, x.t)
+        if name != "abs":
+            return Dual(y)
+        return Dual(y, _scaled(pointwise(_abs_slope, x.v), x.t))
+
+    def combine(self, name: str, a: Dual, b: Dual) -> Dual:
+        """Value and tangent of a function of two variables."""
+        y = super().combine(name, a.v, b.v)
+        if a.t is None and b.t is None:
+            return Dual(y)
+        if name in ("max", "min"):
+            t = self._extremum_tangent(name, a, b)
+        elif name == "logaddexp":
+            weight = pointwise(bf.logistic, a.v - b.v)
+            t = _scaled(weight, a.tangent) + _scaled(bf.ONE - weight, b.tangent)
+        else:
+            t = _tangent(name, a, b, y)
+        if name == "rem" and b.t is not None:
+            self.touch(predicate(lambda p, q: bool((p / q).contains_integer()) and not p.is_zero(), a.v, b.v))
+        shape = (*y.shape[:-1], t.shape[-1])
+        return Dual(y, t if t.shape == shape else np.broadcast_to(t, shape))
+
+    def _extremum_tangent(self, name: str, a: Dual, b: Dual) -> Array:
+        high, low = (a.v, b.v) if name == "max" else (b.v, a.v)
+        first, second = np.greater(high, low), np.less(high, low)
+        s, t = a.tangent, b.tangent
+        near = ~(first | second)
+        out = np.where(spread(second, _width(s, t)), t, s)
+        self.touch_where(near, lambda p, q: not _agree(p, q), s, t)
+        if near.any():
+            near, s, t = np.broadcast_arrays(spread(near, out.shape[-1]), s, t)
+            out = np.array(np.broadcast_to(out, near.shape))
+            s, t = np.broadcast_to(s, out.shape), np.broadcast_to(t, out.shape)
+            out[near] = [p if _same(p, q) else p.union(q) for p, q in zip(s[near], t[near], strict=True)]
+        return out
+
+    # -- primitives with their own rule -----------------------------------------------------------------------------
+
+    def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
+        n, x = e.params["y"], ins[0]
+        y = super().p_integer_pow(e, [x.v])
+        if x.t is None or n == 0:
+            return Dual(y)
+        return Dual(y, _scaled(pointwise(bf.power_of_slope(n), x.v), x.t))
+
+    def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
+        y = super().p_round(e, [ins[0].v])
+        if ins[0].t is not None:
+            self.touch(predicate(lambda a: (a - bf.HALF).contains_integer(), ins[0].v))
+        return Dual(y)
+
+    def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return self.combine("min", self.combine("max", ins[1], ins[0]), ins[2])
+
+    def p_stop_gradient(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return Dual(ins[0].v) if isinstance(ins[0], Dual) else ins[0]
+
+    def p_is_finite(self, e: Equation, ins: Sequence[Any]) -> Any:
+        return super().p_is_finite(e, [ins[0].v])
+
+    def p_iota(self, e: Equation, ins: Sequence[Any]) -> Any:
+        out = super().p_iota(e, ins)
+        return Dual(out) if out.dtype == object else out
+
+    def p_convert_element_type(self, e: Equation, ins: Sequence[Any]) -> Any:
+        x = ins[0]
+        if isinstance(x, Dual):
+            return x if is_float(e.outputs[0].dtype) else super().p_convert_element_type(e, [x.v])
+        out = super().p_convert_element_type(e, ins)
+        return out if isinstance(out, Dual) or out.dtype != object else Dual(out)
+
+    def position(self, e: Equation, x: Array, better: str) -> Array:
+        index = super().position(e, x, better)
+        (axis,) = e.params["axes"]
+        best = along(x, np.expand_dims(index, axis), axis)
+        self.touch(predicate(_same, x, best).sum(axis=axis) > 1)
+        return index
+
+    def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
+        a, b = ins
+        dn = e.params["dimension_numbers"]
+        y = dot_general(a.v, b.v, dn)
+        terms = []
+        if a.t is not None:
+            terms.append(dot_general(a.t, spread(b.v, a.t.shape[-1]), dn))
+        if b.t is not None:
+            terms.append(dot_general(spread(a.v, b.t.shape[-1]), b.t, dn))
+        if not terms:
+            return Dual(y)
+        return Dual(y, terms[0] if len(terms) == 1 else terms[0] + terms[1])
+
+    def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
+        operand, indices, updates = ins
+        where = movement.scatter_positions(e, np.asarray(indices))
+        v = scatter_add(operand.v, updates.v, where)
+        if operand.t is None and updates.t is None:
+            return Dual(v)
+        s, t = operand.tangent, updates.tangent
+        return Dual(v, scatter_add(s, t, spread(where, _width(s, t))))
+
+    def watch_ties(self, keys: Sequence[Any], order: Array, axis: int) -> None:
+        """Equal keys next to each other that move apart: the order inside the tie is not a function of the point."""
+        tie = np.ones((), dtype=bool)
+        moves: list[tuple[Array, Array]] = []
+        for key in keys:
+            ordered = along(self.primal(key), order, axis)
+            lower = range(max(ordered.shape[axis] - 1, 0))
+            left, right = (np.take(ordered, [i + k for i in lower], axis=axis) for k in (0, 1))
+            tie = tie & (predicate(_same, left, right) if isinstance(key, Dual) else left == right)
+            if isinstance(key, Dual) and key.t is not None:
+                t = along(key.t, spread(order, key.t.shape[-1]), axis)
+                moves.append((np.take(t, list(lower), axis=axis), np.take(t, [i + 1 for i in lower], axis=axis)))
+        for s, t in moves:
+            self.touch_where(tie, lambda p, q: not _same(p, q), s, t)
+
+
+def _scaled(slope: Array, t: Array) -> Array:
+    """Slope times tangent; the slope may have fewer columns than the tangent."""
+    return pointwise(np.multiply, spread(slope, t.shape[-1]), t)
+
+
+def _tangent(name: str, a: Dual, b: Dual, y: Array) -> Array:
+    if name in ("add", "add_any", "sub"):
+        if b.t is None:
+            return a.tangent
+        sign = np.subtract if name == "sub" else np.add
+        return pointwise(np.negative, b.t) if a.t is None and name == "sub" else b.t if a.t is None else sign(a.t, b.t)
+    terms = [_scaled(slopes[name](a.v, b.v, y), t) for slopes, t in ((_SLOPE_A, a.t), (_SLOPE_B, b.t)) if t is not None]
+    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+Slope = Callable[[Array, Array, Array], Array]
+
+
+def _entrywise(function: Callable[[arb, arb], arb]) -> Slope:
+    return lambda a, b, y: pointwise(function, a, b)
+
+
+_SLOPE_A: dict[str, Slope] = {
+    "mul": lambda a, b, y: b,
+    "div": lambda a, b, y: bf.ONE / b,
+    "pow": _entrywise(bf.power_slope_in_base),
+    "rem": lambda a, b, y: np.full(y.shape, bf.ONE),
+    "atan2": lambda a, b, y: b / (a * a + b * b),
+}
+_SLOPE_B: dict[str, Slope] = {
+    "mul": lambda a, b, y: a,
+    "div": lambda a, b, y: -y / b,
+    "pow": _entrywise(bf.power_slope_in_exponent),
+    "rem": _entrywise(lambda a, b: -bf.trunc(a / b)),
+    "atan2": lambda a, b, y: -a / (a * a + b * b),
+}

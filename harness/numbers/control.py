@@ -1,0 +1,112 @@
+"""Control flow, the same in every number system: `scan`, `cond` and `while` (and the `empty2` of their transposes).
+
+The bodies are `Program`s and run in the system at hand. A branch that differs from point to point is taken on both
+sides and selected; so is one that the system cannot decide, where its `select` knows what to make of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.numbers.integers import Undecided, undecided
+from backprove.harness.programs.evaluate import evaluate
+from backprove.harness.programs.program import Equation
+
+if TYPE_CHECKING:  # base.py imports this module
+    from backprove.harness.numbers.base import System
+
+PRIMITIVES = frozenset({"scan", "cond", "while", "empty2"})
+
+MAX_TURNS = 10_000
+"""A `while` that runs longer than this is given up."""
+
+
+def apply(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+    """Evaluate one control-flow equation; returns one value of the system per output.
+
+    Raises:
+        UnsupportedPrimitive: for a `while` whose condition is undecided or that does not end in `MAX_TURNS`, and
+            whatever a body raises.
+    """
+    return _RULES[equation.primitive](equation, inputs, system)
+
+
+def _scan(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+    p = equation.params
+    body, length = p["jaxpr"], int(p["length"])
+    consts = inputs[: p["num_consts"]]
+    first_x = p["num_consts"] + p["num_carry"]
+    carry, xs = list(inputs[p["num_consts"] : first_x]), inputs[first_x:]
+    turns: list[list[Any]] = []
+    for i in reversed(range(length)) if p["reverse"] else range(length):
+        slices = [system.map(lambda a, i=i: a[i], x) for x in xs]
+        results = evaluate(body, system, *consts, *carry, *slices)
+        carry = results[: p["num_carry"]]
+        turns.append(results[p["num_carry"] :])
+    if p["reverse"]:
+        turns.reverse()
+    if not turns:
+        variables = equation.outputs[p["num_carry"] :]
+        return carry + [system.constant(np.zeros(v.shape, _storage(v.dtype)), v) for v in variables]
+    return carry + [system.map(_stack, *ys) for ys in zip(*turns, strict=True)]
+
+
+def _empty(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+    """`empty2`: what JAX starts a transposed loop from; zeros in XLA."""
+    return [system.constant(np.zeros(v.shape, _storage(v.dtype)), v) for v in equation.outputs]
+
+
+def _storage(dtype: str) -> np.dtype[Any]:
+    return FORMATS[dtype].numpy if dtype in FORMATS else np.dtype(dtype)
+
+
+def _stack(*entries: NDArray[Any]) -> NDArray[Any]:
+    """Entries one above the other on a new first axis; their points axes may mix 1 and P."""
+    return np.stack(np.broadcast_arrays(*entries))
+
+
+def _cond(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+    branches, operands = equation.params["branches"], inputs[1:]
+    which = inputs[0]
+    if isinstance(which, Undecided):
+        which = which.codes
+    elif equation.inputs[0].dtype != "bool" or not undecided(np.asarray(which)):
+        index = np.clip(np.asarray(which).astype(np.int64), 0, len(branches) - 1)
+        taken, which = np.unique(index, return_inverse=True)
+        which = which.reshape(index.shape)
+        branches = [branches[i] for i in taken] or [branches[0]]
+    cases = [evaluate(b, system, *operands) for b in branches]
+    if len(cases) == 1:
+        return cases[0]
+    return [system.select(which, outputs) for outputs in zip(*cases, strict=True)]
+
+
+def _while(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+    p = equation.params
+    n_cond, n_body = int(p["cond_nconsts"]), int(p["body_nconsts"])
+    cond_consts, body_consts = inputs[:n_cond], inputs[n_cond : n_cond + n_body]
+    state = list(inputs[n_cond + n_body :])
+    for _ in range(MAX_TURNS):
+        going = np.asarray(evaluate(p["cond_jaxpr"], system, *cond_consts, *state)[0])
+        if undecided(going):
+            raise UnsupportedPrimitive("while with an undecided condition", system.name)
+        if not going.any():
+            return state
+        turned = evaluate(p["body_jaxpr"], system, *body_consts, *state)
+        # Points whose condition failed keep their state, so it fails for them from now on.
+        state = turned if going.all() else [system.select(going, pair) for pair in zip(state, turned, strict=True)]
+    raise UnsupportedPrimitive(f"while of more than {MAX_TURNS} turns", system.name)
+
+
+_RULES: dict[str, Callable[[Equation, Sequence[Any], System], list[Any]]] = {
+    "scan": _scan,
+    "cond": _cond,
+    "while": _while,
+    "empty2": _empty,
+}

@@ -1,0 +1,369 @@
+"""Plain floats in NumPy, many points at once: what the code computes in the format of every equation.
+
+float64 and float32 are NumPy's own. bfloat16 and float16 numbers are float32 arrays that are rounded after every
+operation; sums, products over an axis and contractions are accumulated in float32 and rounded once. Subnormal numbers
+are kept (XLA on CPUs flushes them to zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.numbers import control, movement
+from backprove.harness.numbers.base import System
+from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
+from backprove.harness.numbers.integers import accumulate, contract, scatter_together, sort_together
+from backprove.harness.programs.evaluate import evaluate, plan
+from backprove.harness.programs.program import Equation, Program, Var
+
+Array = NDArray[Any]
+
+CHUNK = 4096
+"""Most points evaluated at once; larger chunks leave the cache."""
+
+ENTRIES = 2**18
+"""Most entries that one value of a chunk should have."""
+
+
+class Floats(System):
+    """The number system of NumPy's floats. Values are arrays, truth values bool (or int8 0/1) arrays."""
+
+    name = "floats"
+    key = "floats"
+    """Constants are the same every time."""
+
+    def constant(self, value: Array, var: Var) -> Array:
+        return self._stored(np.asarray(value)[..., None], var.dtype)
+
+    def map(self, function: Callable[..., Array], *values: Any) -> Array:
+        return function(*values)
+
+    def select(self, which: Any, cases: Sequence[Any]) -> Array:
+        which = np.asarray(which)
+        if which.dtype in (np.bool_, np.int8):
+            return np.asarray(np.where(which, cases[1], cases[0]))
+        out: Array = np.where(which == 0, cases[0], cases[-1])
+        for i, case in enumerate(cases[1:-1], start=1):
+            out = np.where(which == i, case, out)
+        return out
+
+    def lift(self, array: Array, dtype: str) -> Array:
+        """float64 numbers (or integers, truth values) as values of this system, rounded to the format `dtype`."""
+        return self._stored(np.asarray(array), dtype)
+
+    def lower(self, value: Array, var: Var) -> Array:
+        """A value of this system as float64 numbers; integers and truth values in the dtype of `var`."""
+        return np.asarray(value).astype(np.float64 if var.dtype in FORMATS else np.dtype(var.dtype), copy=False)
+
+    def run(self, program: Program, arrays: Sequence[Array]) -> list[Array]:
+        """Evaluate a program at many points.
+
+        Args:
+            arrays: one per input, of its shape + points (size P, or 1 where it does not vary): float64 for floats.
+
+        Returns:
+            one array per output, of its shape + (P,): float64 for floats.
+
+        Raises:
+            UnsupportedPrimitive: if the program uses a primitive that the floats lack.
+        """
+        arrays = [np.asarray(a) for a in arrays]
+        points = np.broadcast_shapes(*(a.shape[-1:] for a in arrays))[0] if arrays else 1
+        size = min(CHUNK, max(64, ENTRIES // plan(program).largest))
+        chunks = []
+        with np.errstate(all="ignore"):
+            for start in range(0, max(points, 1), size):
+                stop = min(start + size, points)
+                cut = [a if a.shape[-1] == 1 else a[..., start:stop] for a in arrays]
+                values = [self.lift(a, v.dtype) for a, v in zip(cut, program.inputs, strict=True)]
+                outputs = zip(program.outputs, evaluate(program, self, *values), strict=True)
+                chunks.append([np.broadcast_to(self.lower(x, v), (*v.shape, stop - start)) for v, x in outputs])
+        return [np.concatenate(parts, axis=-1) for parts in zip(*chunks, strict=True)]
+
+    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """Evaluate one equation; returns one array per output.
+
+        Raises:
+            UnsupportedPrimitive: if there is no rule for the primitive.
+        """
+        name = equation.primitive
+        if name in movement.PRIMITIVES or name in control.PRIMITIVES or name == "select_n":
+            return super().apply(equation, inputs)
+        dtype = equation.outputs[0].dtype
+        if dtype in FORMATS:
+            elementwise = ELEMENTWISE.get(name)
+            if elementwise is not None:
+                if equation.params.get("out_dtype") is not None:
+                    inputs = [x.astype(STORAGE[dtype], copy=False) for x in inputs]
+                return [_rounded(elementwise(*inputs), dtype)]
+            if name in EXACT:
+                return [EXACT[name](*inputs)]
+        elif name in COMPARISONS and equation.inputs[0].dtype in FORMATS:
+            return [COMPARISONS[name](*inputs)]
+        method = getattr(self, "p_" + name.replace("-", "_"), None)
+        if method is None:
+            return super().apply(equation, inputs)
+        if name in movement.INTEGER and all(v.dtype not in FORMATS for v in (*equation.inputs, *equation.outputs)):
+            return movement.integer(equation, inputs)
+        result = method(equation, inputs)
+        return result if isinstance(result, list) else [result]
+
+    @staticmethod
+    def _stored(array: Array, dtype: str) -> Array:
+        if dtype in FORMATS:
+            return to_format(array, dtype)
+        return array.astype(np.dtype(dtype), copy=False)
+
+    # -- truth values ----------------------------------------------------------------------------------------------
+
+    def p_and(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _logical(e, np.logical_and, np.bitwise_and, inputs)
+
+    def p_or(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _logical(e, np.logical_or, np.bitwise_or, inputs)
+
+    def p_not(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _logical(e, np.logical_not, np.invert, inputs)
+
+    # -- arithmetic with parameters --------------------------------------------------------------------------------
+
+    def p_round(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        x = inputs[0]
+        if str(getattr(e.params["rounding_method"], "name", e.params["rounding_method"])) == "TO_NEAREST_EVEN":
+            return np.rint(x)
+        whole = np.trunc(x)
+        return np.where(np.abs(x - whole) >= 0.5, whole + np.copysign(x.dtype.type(1), x), whole)
+
+    def p_integer_pow(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        """Repeated squaring, as JAX lowers it, rounded at every step."""
+        x, dtype = inputs[0], e.outputs[0].dtype
+        y = abs(int(e.params["y"]))
+        result = np.ones_like(x) if y == 0 else None
+        while y:
+            if y & 1:
+                result = x if result is None else _rounded(result * x, dtype)
+            y >>= 1
+            if y:
+                x = _rounded(x * x, dtype)
+        assert result is not None
+        return result if e.params["y"] >= 0 else _rounded(np.reciprocal(result), dtype)
+
+    def p_nextafter(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return next_after(inputs[0], inputs[1], e.outputs[0].dtype)
+
+    def p_convert_element_type(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        x, source, target = inputs[0], e.inputs[0].dtype, e.outputs[0].dtype
+        if target in FORMATS:
+            return x if source == target else to_format(x, target)
+        return x != 0 if target == "bool" else to_integer(x, target)
+
+    def p_reduce_precision(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return reduce_precision(inputs[0], int(e.params["exponent_bits"]), int(e.params["mantissa_bits"]))
+
+    def p_iota(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return self._stored(movement.iota(e), e.outputs[0].dtype)
+
+    # -- along axes ------------------------------------------------------------------------------------------------
+
+    def p_reduce_sum(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _rounded(np.add.reduce(inputs[0], axis=_axes(e)), e.outputs[0].dtype)
+
+    def p_reduce_prod(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _rounded(np.multiply.reduce(inputs[0], axis=_axes(e)), e.outputs[0].dtype)
+
+    def p_reduce_max(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return np.asarray(np.maximum.reduce(inputs[0], axis=_axes(e), initial=-np.inf))
+
+    def p_reduce_min(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return np.asarray(np.minimum.reduce(inputs[0], axis=_axes(e), initial=np.inf))
+
+    def p_argmax(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return np.asarray(np.argmax(inputs[0], axis=_axes(e)[0])).astype(e.outputs[0].dtype)
+
+    def p_argmin(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return np.asarray(np.argmin(inputs[0], axis=_axes(e)[0])).astype(e.outputs[0].dtype)
+
+    def p_cumsum(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _accumulated(np.add, e, inputs)
+
+    def p_cumprod(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _accumulated(np.multiply, e, inputs)
+
+    def p_cummax(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _accumulated(np.maximum, e, inputs)
+
+    def p_cummin(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _accumulated(np.minimum, e, inputs)
+
+    def p_cumlogsumexp(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _accumulated(np.logaddexp, e, inputs)
+
+    def p_sort(self, e: Equation, inputs: Sequence[Array]) -> list[Array]:
+        return sort_together(inputs, int(e.params["dimension"]), int(e.params["num_keys"]))
+
+    def p_top_k(self, e: Equation, inputs: Sequence[Array]) -> list[Array]:
+        """The largest first, NaN above all and +0 above -0; of equal ones that with the smallest index."""
+        x, k, axis = inputs[0], int(e.params["k"]), int(e.params["axis"])
+        backwards = np.flip(x, axis)
+        order = np.flip(np.lexsort((~np.signbit(backwards), backwards), axis=axis), axis)
+        first = (*(slice(None) for _ in range(axis)), slice(k))
+        order = x.shape[axis] - 1 - order[first]
+        return [np.take_along_axis(x, order, axis=axis), order.astype(e.outputs[1].dtype)]
+
+    def p_dot_general(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        """Accumulated in the storage of the result's format (`preferred_element_type`)."""
+        dtype = e.outputs[0].dtype
+        lhs, rhs = (x.astype(STORAGE[dtype], copy=False) for x in inputs)
+        return _rounded(contract(lhs, rhs, e.params["dimension_numbers"]), dtype)
+
+    def p_scatter_add(self, e: Equation, inputs: Sequence[Array]) -> Array:
+        return _rounded(scatter_together(e, *inputs), e.outputs[0].dtype)
+
+    p_scatter_sub = p_scatter_mul = p_scatter_min = p_scatter_max = p_scatter_add
+
+
+def _axes(e: Equation) -> tuple[int, ...]:
+    return tuple(int(a) for a in e.params["axes"])
+
+
+def _rounded(x: Array, dtype: str) -> Array:
+    """A result in the storage of `dtype`, rounded where the storage is wider than the format."""
+    return x if dtype in ("float64", "float32") else to_format(x, dtype)
+
+
+def _accumulated(ufunc: np.ufunc, e: Equation, inputs: Sequence[Array]) -> Array:
+    x = accumulate(ufunc, inputs[0], int(e.params["axis"]), bool(e.params["reverse"]))
+    return _rounded(x, e.outputs[0].dtype)
+
+
+def _logical(e: Equation, truth: np.ufunc, bits: np.ufunc, inputs: Sequence[Array]) -> Array:
+    return np.asarray((truth if e.outputs[0].dtype == "bool" else bits)(*inputs))
+
+
+def _maximum(a: Array, b: Array) -> Array:
+    """Maximum with +0 above -0; NaN wins."""
+    out, tie = np.maximum(a, b), a == b
+    return np.where(tie & (out == 0), a + b, out) if tie.any() else out
+
+
+def _minimum(a: Array, b: Array) -> Array:
+    """Minimum with -0 below +0; NaN wins."""
+    out, tie = np.minimum(a, b), a == b
+    return np.where(tie & (out == 0), -(-a - b), out) if tie.any() else out
+
+
+def _clamp(low: Array, x: Array, high: Array) -> Array:
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _sign(x: Array) -> Array:
+    return np.where(x == 0, x, np.sign(x))
+
+
+def _logistic(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _rsqrt(x: Array) -> Array:
+    return 1 / np.sqrt(x)
+
+
+def _power(x: Array, y: Array) -> Array:
+    return np.asarray(np.power(x, y.astype(x.dtype, copy=False)))
+
+
+@dataclass(frozen=True)
+class SciPy:
+    """A function of `scipy.special`, imported when it is called: a fifth of all imports, and few programs need it."""
+
+    name: str
+
+    @property
+    def ufunc(self) -> np.ufunc:
+        from scipy import special
+
+        found: np.ufunc = getattr(special, self.name)
+        return found
+
+    def __call__(self, *x: Array) -> Array:
+        return np.asarray(self.ufunc(*x))
+
+
+def _digamma(x: Array) -> Array:
+    """NaN at the poles, as in JAX."""
+    return np.asarray(np.where((x <= 0) & (x == np.floor(x)), x.dtype.type(np.nan), SciPy("psi")(x)))
+
+
+def _polygamma(m: Array, x: Array) -> Array:
+    """(-1)**(m + 1) * m! * zeta(m + 1, x)."""
+    return np.where(m == 0, _digamma(x), np.where(m % 2, 1, -1) * SciPy("gamma")(m + 1) * SciPy("zeta")(m + 1, x))
+
+
+ELEMENTWISE: dict[str, Callable[..., Array]] = {
+    "add": np.add,
+    "add_any": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "rem": np.fmod,
+    "pow": _power,
+    "atan2": np.arctan2,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "logistic": _logistic,
+    "tanh": np.tanh,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sqrt": np.sqrt,
+    "rsqrt": _rsqrt,
+    "cbrt": np.cbrt,
+    "square": np.square,
+    "erf": SciPy("erf"),
+    "erfc": SciPy("erfc"),
+    "erf_inv": SciPy("erfinv"),
+    "lgamma": SciPy("gammaln"),
+    "digamma": _digamma,
+    "polygamma": _polygamma,
+}
+"""Computed in the storage dtype and rounded."""
+
+EXACT: dict[str, Callable[..., Array]] = {
+    "neg": np.negative,
+    "abs": np.abs,
+    "sign": _sign,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "max": _maximum,
+    "min": _minimum,
+    "clamp": _clamp,
+    "stop_gradient": np.asarray,
+}
+"""Results that are in the format by themselves."""
+
+COMPARISONS: dict[str, Callable[..., Array]] = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "is_finite": np.isfinite,
+}

@@ -1,0 +1,116 @@
+"""Run a `Program` in a number system.
+
+Shapes: every value has one trailing axis of points more than its `Var.shape`; constants have a points axis of size 1,
+which broadcasts. The interpreter is the `vmap`.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from backprove.harness.programs.program import Equation, Program, Var
+
+
+class NumberSystem(Protocol):
+    """What the interpreter needs of a number system."""
+
+    name: str
+
+    def constant(self, value: np.ndarray[Any, Any], var: Var) -> Any:
+        """A constant of the program; the result has a trailing points axis of size 1."""
+
+    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """One equation. Raises UnsupportedPrimitive where the system has no rule for it."""
+
+
+def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
+    """The program's outputs at `inputs`, one value of the system per input (shape + points axis)."""
+    steps = plan(program)
+    env: dict[int, Any] = dict(steps.constants(program, system))
+    env.update(zip((v.slot for v in program.inputs), inputs, strict=True))
+    apply = system.apply
+    for equation, sources, targets, unneeded in steps.steps:
+        outputs = apply(equation, [env[s] for s in sources])
+        if len(targets) == 1:
+            (env[targets[0]],) = outputs
+        else:
+            env.update(zip(targets, outputs, strict=True))
+        for slot in unneeded:
+            env.pop(slot, None)
+    return [env[v.slot] for v in program.outputs]
+
+
+@dataclass
+class Plan:
+    """What the evaluation of a program needs each time and never changes.
+
+    Attributes:
+        last: for each equation the slots that nothing later needs.
+        steps: the equations with the slots that they read, those that they write, and `last`.
+        largest: entries per point of the largest value, at least 1.
+    """
+
+    last: list[list[int]]
+    steps: list[tuple[Equation, tuple[int, ...], tuple[int, ...], list[int]]]
+    largest: int
+    _constants: dict[Hashable, dict[int, Any]] = field(default_factory=dict)
+
+    def constants(self, program: Program, system: NumberSystem) -> dict[int, Any]:
+        """The constants by slot; kept where the system has a `key` that says what they depend on."""
+        key = getattr(system, "key", None)
+        found = None if key is None else self._constants.get(key)
+        if found is None:
+            found = {s: system.constant(c, _var_of(program, s)) for s, c in program.constants.items()}
+            if key is not None:
+                self._constants[key] = found
+        return found
+
+
+_PLANS: dict[int, Plan] = {}
+
+
+def plan(program: Program) -> Plan:
+    """The plan of a program, made once and dropped with it."""
+    found = _PLANS.get(id(program))
+    if found is None:
+        shapes = {v.shape for v in program.inputs}.union(*([v.shape for v in e.outputs] for e in program.equations))
+        largest = max(map(math.prod, shapes), default=1)
+        last = last_uses(program)
+        steps = [
+            (e, tuple(v.slot for v in e.inputs), tuple(v.slot for v in e.outputs), unneeded)
+            for e, unneeded in zip(program.equations, last, strict=True)
+        ]
+        found = _PLANS[id(program)] = Plan(last, steps, max(largest, 1))
+        weakref.finalize(program, _PLANS.pop, id(program), None)
+    return found
+
+
+def last_uses(program: Program) -> list[list[int]]:
+    """For each equation the slots that nothing later needs."""
+    seen = {v.slot for v in program.outputs}
+    out: list[list[int]] = []
+    for e in reversed(program.equations):
+        last = []
+        for v in (*e.inputs, *e.outputs):
+            if v.slot not in seen:
+                seen.add(v.slot)
+                last.append(v.slot)
+        out.append(last)
+    return out[::-1]
+
+
+def _var_of(program: Program, slot: int) -> Var:
+    value = program.constants[slot]
+    return Var(slot, value.shape, _name_of(value.dtype))
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    return dtype.name

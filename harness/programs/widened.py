@@ -1,0 +1,50 @@
+"""A program of a short format as the same program in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.programs.program import Equation, Program, Var, inner_programs
+
+OF_THE_FORMAT = frozenset({"nextafter", "reduce_precision", "bitcast_convert_type"})
+"""Primitives whose results depend on the format itself."""
+
+
+def widened(program: Program) -> Program:
+    """Every float of `program` in float64; conversions between formats are left out.
+
+    Constants keep their values: those that were rounded to the short format stay so.
+
+    Raises:
+        UnsupportedPrimitive: for control flow and for primitives whose results depend on the format itself.
+    """
+    known: dict[int, Var] = {}  # by the slot in `program`
+
+    def wide(var: Var) -> Var:
+        found = known.get(var.slot)
+        if found is None:
+            found = known[var.slot] = Var(var.slot, var.shape, "float64") if var.dtype in FORMATS else var
+        return found
+
+    equations = []
+    for e in program.equations:
+        if e.primitive in OF_THE_FORMAT or inner_programs(e):
+            raise UnsupportedPrimitive(e.primitive, "widened programs")
+        inputs = tuple(map(wide, e.inputs))
+        if e.primitive == "convert_element_type" and e.inputs[0].dtype in FORMATS and e.outputs[0].dtype in FORMATS:
+            known[e.outputs[0].slot] = inputs[0]
+            continue
+        params = e.params
+        if any(isinstance(v, str) and v in FORMATS for v in params.values()):
+            params = {k: "float64" if isinstance(v, str) and v in FORMATS else v for k, v in params.items()}
+        equations.append(Equation(e.primitive, params, inputs, tuple(map(wide, e.outputs))))
+    constants = {s: _constant(c) for s, c in program.constants.items()}
+    return Program(tuple(map(wide, program.inputs)), tuple(map(wide, program.outputs)), constants, tuple(equations))
+
+
+def _constant(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return value.astype(np.float64) if value.dtype.name in FORMATS else value

@@ -1,0 +1,162 @@
+"""Rules out of what frameworks call a custom derivative: JAX, torch, and forward/backward pairs with residuals."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backprove.harness.core.errors import UsageError
+from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.from_torch import from_torch
+from backprove.harness.statements.pytrees import flat_inputs, is_structured
+from backprove.harness.statements.rule import Rule, shown_as
+
+__all__ = ["from_fwd_bwd", "from_jax", "from_torch"]
+
+
+def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None) -> Rule:
+    """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
+
+    The rule is applied through `jax.jvp` or `jax.vjp`, so that `nondiff_argnums` and JAX's own checks of structure
+    work as they do for its users. Outputs that are pytrees are flattened to tuples of arrays.
+
+    Args:
+        fn: the decorated function, or a `functools.partial` of one.
+        inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are bound with `functools.partial`, left
+            to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the jaxtyping
+            annotations of the undecorated function.
+        name: defaults to the function's own name.
+
+    Raises:
+        UsageError: when `fn` has no custom rule, when the rule is not defined yet, or when an input of floats is in
+            `nondiff_argnums`.
+    """
+    import jax
+
+    decorated: Any = fn.func if isinstance(fn, functools.partial) else fn
+    forward_mode = isinstance(decorated, jax.custom_jvp)
+    if not forward_mode and not isinstance(decorated, jax.custom_vjp):
+        raise UsageError(
+            f"from_jax: expected a function decorated with jax.custom_jvp or jax.custom_vjp, got {fn!r}; "
+            "state another rule with bp.Rule(...)"
+        )
+    label = name or str(getattr(decorated, "__name__", "jax rule"))
+    if getattr(decorated, "jvp" if forward_mode else "bwd", None) is None:
+        how = "@f.defjvp" if forward_mode else "f.defvjp(fwd, bwd)"
+        raise UsageError(f"from_jax: {label} has no derivative rule yet; define it with {how} before from_jax")
+    undecorated: Callable[..., Any] = decorated.fun
+    if isinstance(fn, functools.partial):
+        undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
+    if inputs is None:
+        inputs = inputs_of(undecorated, f"from_jax({label})")
+    _refuse_nondiff(label, fn, decorated, inputs)
+    trees: list[Any] = [jax.tree.structure(spec) for spec in inputs.values()]
+    specs = flat_inputs(inputs)
+    places = [i for i, spec in enumerate(specs.values()) if getattr(spec, "differentiable", False)]
+
+    def packed(leaves: Sequence[Any]) -> list[Any]:
+        rest = iter(leaves)
+        return [tree.unflatten([next(rest) for _ in range(tree.num_leaves)]) for tree in trees]
+
+    def flat(values: Any) -> Any:
+        leaves = jax.tree_util.tree_leaves(values)
+        return leaves[0] if len(leaves) == 1 and leaves[0] is values else tuple(leaves)
+
+    def of_differentiable(primals: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
+        def restricted(*moved: Any) -> Any:
+            full = list(primals)
+            for i, x in zip(places, moved, strict=True):
+                full[i] = x
+            return fn(*packed(full))
+
+        return restricted, [jax.numpy.asarray(primals[i]) for i in places]
+
+    def forward(*primals: Any) -> Any:
+        return flat(undecorated(*packed(primals)))
+
+    def jvp(*arguments: Any) -> Any:
+        f, moved = of_differentiable(arguments[: len(specs)])
+        _, moved_out = jax.jvp(f, moved, [jax.numpy.asarray(t) for t in arguments[len(specs) :]])
+        # integer outputs have no tangent
+        return flat(jax.tree.map(lambda t: None if t.dtype == jax.dtypes.float0 else t, moved_out))
+
+    def vjp(*arguments: Any) -> Any:
+        f, moved = of_differentiable(arguments[: len(specs)])
+        out, pullback = jax.vjp(f, *moved)
+        leaves = jax.tree.leaves(out)
+        tree: Any = jax.tree.structure(out)
+        given = iter(arguments[len(specs) :])
+        cotangents = [
+            jax.numpy.asarray(next(given))
+            if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)
+            else np.zeros(leaf.shape, jax.dtypes.float0)
+            for leaf in leaves
+        ]
+        found = pullback(tree.unflatten(cotangents))
+        return found[0] if len(found) == 1 else tuple(found)
+
+    # with pytrees the signature of the undecorated function is not that of the leaves
+    shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
+    if forward_mode:
+        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), inputs=specs)
+    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), inputs=specs)
+
+
+def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any]) -> None:
+    bound = len(fn.args) if isinstance(fn, functools.partial) else 0
+    specs = list(inputs.items())
+    for position in decorated.nondiff_argnums:
+        k = position - bound
+        leaves = flat_inputs(dict(specs[k : k + 1])) if k >= 0 else {}
+        if any(getattr(spec, "differentiable", False) for spec in leaves.values()):
+            raise UsageError(
+                f"from_jax: input {specs[k][0]!r} of {name} is in nondiff_argnums and has no derivative; "
+                f"leave it out of inputs and bind it, as in functools.partial({name}, {specs[k][0]}=...)"
+            )
+
+
+def from_fwd_bwd(
+    fwd: Callable[..., Any],
+    bwd: Callable[..., Any],
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Rule:
+    """The rule of a forward that keeps residuals and a backward that uses them.
+
+    Args:
+        fwd: `fwd(*inputs) -> (out, residuals)`.
+        bwd: `bwd(residuals, cotangent)` -> cotangent of the one differentiable input or a tuple, one per
+            differentiable input; with several outputs `cotangent` is a tuple.
+        inputs: argument name -> `array(...)`, or a pytree of these; None reads the jaxtyping annotations of fwd.
+        name: defaults to fwd's own name.
+
+    Raises:
+        UsageError: as `Rule`; and when the rule runs and `fwd` does not return a pair.
+    """
+    for label, function in (("fwd", fwd), ("bwd", bwd)):
+        if not callable(function):
+            raise UsageError(f"from_fwd_bwd: {label} must be a function, got {function!r}")
+    label = name or str(getattr(fwd, "__name__", "rule"))
+    stated = inputs_of(fwd, f"from_fwd_bwd({label})") if inputs is None else inputs
+
+    def pair(*primals: Any) -> tuple[Any, Any]:
+        result = fwd(*primals)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise UsageError(f"from_fwd_bwd: fwd of {label} must return (out, residuals), got {type(result).__name__}")
+        return result
+
+    @functools.wraps(fwd)
+    def forward(*primals: Any) -> Any:
+        return pair(*primals)[0]
+
+    def vjp(*arguments: Any) -> Any:
+        _, residuals = pair(*arguments[: len(stated)])
+        cotangents = arguments[len(stated) :]
+        found = bwd(residuals, cotangents[0] if len(cotangents) == 1 else tuple(cotangents))
+        return found[0] if isinstance(found, tuple) and len(found) == 1 else found
+
+    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd), inputs=stated)

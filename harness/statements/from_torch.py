@@ -1,0 +1,291 @@
+"""Rules out of `torch.autograd.Function`: called on NumPy arrays, and held to what torch's users rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backprove.harness.core.errors import UsageError
+from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.rule import Rule, shown_as
+from backprove.strategies.array import ArraySpec
+
+Array = NDArray[Any]
+
+ALL_SUBSETS = 5
+"""Up to so many differentiable inputs every subset is tried; of more, each input alone and all but each."""
+SAME = 2.0**12
+"""Cotangents under two subsets may differ by so many roundoffs of the largest entry: code may take another way."""
+
+
+def from_torch(function: Any, *, inputs: Mapping[str, ArraySpec] | None = None, name: str | None = None) -> Rule:
+    """The rule of a `torch.autograd.Function`.
+
+    Forward is `Function.apply` on copies of the inputs; the pullback is `torch.autograd.grad` through it. A gradient
+    that is None counts as zero, as it does for torch's users. Outputs marked as non-differentiable, integers and masks
+    among them, are left out. Beside its values the backward is held to torch's contract (`TorchFunction.contract`).
+
+    Torch code is a black box, called point by point. `dataclasses.replace(rule, reference=f)` names a JAX function of
+    the same map, and `replace(rule, batched=True)` says that forward and backward accept one extra leading axis of
+    points, which makes a check several times faster.
+
+    Args:
+        function: the subclass of `torch.autograd.Function`.
+        inputs: argument name -> `array(...)`, in the order of forward's parameters after `ctx`; None reads them from
+            the jaxtyping annotations of `function.forward`.
+        name: defaults to the class's name.
+
+    Raises:
+        UsageError: when torch is not installed or `function` is not such a class.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise UsageError("from_torch needs torch, which is not installed: pip install 'backprove[torch]'") from None
+    if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
+        raise UsageError(f"from_torch: expected a subclass of torch.autograd.Function, got {function!r}")
+    cls: Any = function
+    label = name or str(function.__name__)
+    if inputs is None:
+        inputs = inputs_of(cls.forward, f"from_torch({label})", skip=() if _has_setup(torch, cls) else ("ctx",))
+    for key, spec in inputs.items():
+        if not isinstance(spec, ArraySpec):
+            raise UsageError(
+                f"from_torch({label}): input {key!r} is {spec!r}; expected bp.array(...): "
+                "torch.autograd.Function takes tensors, each an argument of its own"
+            )
+    called = TorchFunction(torch, cls, dict(inputs))
+
+    def forward(*arrays: Any) -> Any:
+        return called.forward(arrays)
+
+    def vjp(*arguments: Any) -> Any:
+        return called.vjp(arguments)
+
+    vjp.contract = called.contract  # type: ignore[attr-defined]
+    return Rule(label, forward=shown_as(forward, cls.forward), vjp=shown_as(vjp, cls.backward), inputs=inputs)
+
+
+def _has_setup(torch: Any, cls: Any) -> bool:
+    """Whether forward takes no ctx: the class has a `setup_context` of its own."""
+    return cls.setup_context is not torch.autograd.Function.setup_context
+
+
+class TorchFunction:
+    """A `torch.autograd.Function` as functions of NumPy arrays.
+
+    Attributes:
+        specs: the inputs, in order.
+        moving: positions of the differentiable inputs.
+    """
+
+    def __init__(self, torch: Any, cls: Any, specs: dict[str, ArraySpec]) -> None:
+        self.torch, self.cls, self.specs = torch, cls, specs
+        self.names = tuple(specs)
+        self.moving = tuple(i for i, s in enumerate(specs.values()) if s.differentiable)
+        self._kept: tuple[int, ...] | None = None
+        """Positions of the outputs that can be differentiated; learnt from the first call."""
+        self._in_place = False
+        """Forward writes into its inputs and says so (`mark_dirty`): torch then wants no leaves."""
+
+    def forward(self, arrays: Sequence[Array]) -> Any:
+        """The differentiable outputs: an array, or a tuple of arrays.
+
+        Raises:
+            Exception: whatever forward raises, and TypeError where no output can be differentiated.
+        """
+        if self._kept is None:
+            outs, _, _ = self._apply(arrays, self.moving)
+        else:
+            with self.torch.no_grad():
+                found = self.cls.apply(*(self._tensor(a) for a in arrays))
+            outs = found if isinstance(found, tuple) else (found,)
+        assert self._kept is not None
+        kept = [self._array(outs[k]) for k in self._kept]
+        return kept[0] if len(kept) == 1 else tuple(kept)
+
+    def vjp(self, arguments: Sequence[Array]) -> Any:
+        """The cotangents of the differentiable inputs, from inputs and cotangents of the differentiable outputs."""
+        n = len(self.names)
+        found = self._pull(arguments[:n], [self._tensor(g) for g in arguments[n:]], self.moving)
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def contract(self, *arguments: Array) -> str | None:
+        """What of torch's contract the backward breaks at a point, in words; None where it keeps to it.
+
+        It leaves its inputs and cotangents alone; it can be called again on the same graph; each cotangent is the same
+        whatever other inputs require grad (`ctx.needs_input_grad`); and a cotangent that torch leaves out, since only
+        another output was used, counts as zero.
+        """
+        arrays = [np.array(a) for a in arguments[: len(self.names)]]
+        cotangents = [np.array(g) for g in arguments[len(self.names) :]]
+        whole = self._pull(arrays, [self._tensor(g) for g in cotangents], self.moving)
+        for check in (self._left_alone, self._twice, self._subsets, self._single_outputs):
+            said = check(arrays, cotangents, whole)
+            if said is not None:
+                return said
+        return None
+
+    # -- the contract ------------------------------------------------------------------------------------------------
+
+    def _left_alone(self, arrays: list[Array], cotangents: list[Array], whole: list[Array]) -> str | None:
+        outs, leaves, primals = self._apply(arrays, self.moving)
+        given = [self._tensor(g) for g in cotangents]
+        for name, a, t in zip(self.names, arrays, primals, strict=True):
+            if not any(o is t for o in outs) and not _equal(a, self._array(t)):
+                return f"forward changed its argument {name} without ctx.mark_dirty"
+        before = [self._array(t).copy() for t in primals]
+        self._grad([outs[k] for k in self._kept or ()], [leaves[i] for i in self.moving], given)
+        for k, (g, t) in enumerate(zip(cotangents, given, strict=True)):
+            if not _equal(g, self._array(t)):
+                which = "its cotangent" if len(given) == 1 else f"cotangent {k}"
+                return f"backward changed {which} in place; torch may pass the same tensor on to other functions"
+        for name, a, t in zip(self.names, before, primals, strict=True):
+            if not _equal(a, self._array(t)):
+                return f"backward changed the input {name}"
+        return None
+
+    def _twice(self, arrays: list[Array], cotangents: list[Array], whole: list[Array]) -> str | None:
+        outs, leaves, _ = self._apply(arrays, self.moving)
+        kept, moved = [outs[k] for k in self._kept or ()], [leaves[i] for i in self.moving]
+        for _ in range(2):
+            found = self._grad(kept, moved, [self._tensor(g) for g in cotangents], again=True)
+            said = self._apart(found, whole, self.moving)
+            if said is not None:
+                return f"backward gives another result when it is called again on the same graph: {said}"
+        return None
+
+    def _subsets(self, arrays: list[Array], cotangents: list[Array], whole: list[Array]) -> str | None:
+        for subset in _proper_subsets(self.moving):
+            where = f"where only {' and '.join(self.names[i] for i in subset)} require{'s' * (len(subset) == 1)} grad"
+            try:
+                found = self._pull(arrays, [self._tensor(g) for g in cotangents], subset)
+            except Exception as why:
+                return f"backward raised {type(why).__name__}: {why}, {where} (ctx.needs_input_grad)"
+            said = self._apart(found, [whole[self.moving.index(i)] for i in subset], subset)
+            if said is not None:
+                return f"backward gives another cotangent {where} (ctx.needs_input_grad): {said}"
+        return None
+
+    def _single_outputs(self, arrays: list[Array], cotangents: list[Array], whole: list[Array]) -> str | None:
+        for k in range(len(cotangents) if len(cotangents) > 1 else 0):
+            alone = [g if j == k else np.zeros_like(g) for j, g in enumerate(cotangents)]
+            given = [self._tensor(g) for g in cotangents]
+            where = f"where only output {k} is used (the other cotangents are left out)"
+            try:
+                expected = self._pull(arrays, [self._tensor(g) for g in alone], self.moving)
+                found = self._pull(arrays, [g if j == k else None for j, g in enumerate(given)], self.moving)
+            except Exception as why:
+                return f"backward raised {type(why).__name__}: {why}, {where}"
+            said = self._apart(found, expected, self.moving)
+            if said is not None:
+                return f"backward gives another result {where}: {said}"
+        return None
+
+    def _apart(self, found: Sequence[Array], expected: Sequence[Array], subset: Sequence[int]) -> str | None:
+        """Which cotangents differ by more than rounding, in words."""
+        for i, f, e in zip(subset, found, expected, strict=True):
+            if not _near(f, e):
+                return f"{_short(f)} for {self.names[i]} instead of {_short(e)}"
+        return None
+
+    # -- torch -------------------------------------------------------------------------------------------------------
+
+    def _apply(self, arrays: Sequence[Array], requiring: Sequence[int]) -> tuple[tuple[Any, ...], list[Any], list[Any]]:
+        """Outputs, the leaves that led to them, and what forward was given: the leaves, or clones of them.
+
+        Leaves at `requiring` require grad.
+        """
+        leaves = [self._tensor(a) for a in arrays]
+        for i in requiring:
+            leaves[i].requires_grad_(True)
+        inputs = leaves
+        if self._in_place:
+            inputs = [t.clone() for t in leaves]
+        try:
+            found = self.cls.apply(*inputs)
+        except RuntimeError as why:
+            if self._in_place or "leaf Variable" not in str(why):
+                raise
+            self._in_place = True
+            return self._apply(arrays, requiring)
+        outs = found if isinstance(found, tuple) else (found,)
+        if tuple(requiring) == self.moving:
+            kept = tuple(k for k, o in enumerate(outs) if isinstance(o, self.torch.Tensor) and o.requires_grad)
+            if not kept:
+                raise TypeError(f"no output of {self.cls.__name__} can be differentiated")
+            self._kept = kept
+        return outs, leaves, inputs
+
+    def _pull(self, arrays: Sequence[Array], cotangents: Sequence[Any], subset: Sequence[int]) -> list[Array]:
+        outs, leaves, _ = self._apply(arrays, subset)
+        if self._kept is None:
+            self._apply(arrays, self.moving)
+        kept = [outs[k] for k in self._kept or ()]
+        return self._grad(kept, [leaves[i] for i in subset], cotangents)
+
+    def _grad(
+        self, outs: Sequence[Any], moved: Sequence[Any], cotangents: Sequence[Any], again: bool = False
+    ) -> list[Array]:
+        """Cotangents of `moved`; outputs whose cotangent is None are left out."""
+        pairs = [(o, g) for o, g in zip(outs, cotangents, strict=True) if g is not None]
+        found = self.torch.autograd.grad(
+            [o for o, _ in pairs], moved, [g for _, g in pairs], allow_unused=True, retain_graph=again
+        )
+        return [self._array(self.torch.zeros_like(m) if g is None else g) for m, g in zip(moved, found, strict=True)]
+
+    def _tensor(self, array: Any) -> Any:
+        """A tensor with a copy of `array`; torch reads no bfloat16 of NumPy, but its bits."""
+        a = np.array(array)
+        if a.dtype.kind == "V":
+            return self.torch.from_numpy(a.view(np.int16)).view(self.torch.bfloat16)
+        return self.torch.from_numpy(a)
+
+    def _array(self, tensor: Any) -> Array:
+        t = tensor.detach().cpu()
+        if t.dtype == self.torch.bfloat16:
+            import ml_dtypes
+
+            bits: Array = t.contiguous().view(self.torch.int16).numpy()
+            return bits.view(ml_dtypes.bfloat16)
+        found: Array = t.numpy()
+        return found
+
+
+def _proper_subsets(moving: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    n = len(moving)
+    sizes = range(1, n) if n <= ALL_SUBSETS else sorted({1, n - 1})
+    for size in sizes:
+        yield from combinations(moving, size)
+
+
+def _equal(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and np.array_equal(a.astype(np.float64), b.astype(np.float64), equal_nan=True)
+
+
+def _near(a: Array, b: Array) -> bool:
+    """Equal up to rounding at the size of the largest entry."""
+    if a.shape != b.shape:
+        return False
+    v, w = a.astype(np.float64), b.astype(np.float64)
+    u = 0.5 * float(_eps(a.dtype))
+    with np.errstate(all="ignore"):
+        size = np.abs(w[np.isfinite(w)]).max(initial=0.0)
+        near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= SAME * u * size)
+    return bool(near.all())
+
+
+def _eps(dtype: Any) -> float:
+    import ml_dtypes
+
+    return float(ml_dtypes.finfo(dtype).eps)
+
+
+def _short(a: Array) -> str:
+    """The first entries of an array."""
+    flat = [f"{v:.6g}" for v in np.ravel(a)[:4].astype(np.float64).tolist()] + ["..."] * (a.size > 4)
+    return f"[{', '.join(flat)}]" if a.ndim else flat[0]

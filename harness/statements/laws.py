@@ -1,0 +1,196 @@
+"""Laws that every derivative obeys, as claims: they need no oracle.
+
+Each law is one function that takes a rule (or a map) and returns a name and a claim. A law is an equality between two
+functions of the inputs and of further tangents and cotangents, which are drawn like those of a derivative claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprove.harness.statements.claims import Equality
+
+if TYPE_CHECKING:
+    from backprove.harness.statements.rule import Rule
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Law:
+    """`left = right` at every point and for all directions.
+
+    Attributes:
+        forward: gives the shapes of the cotangents.
+        left, right: functions of the inputs, then `tangents` sets of tangents, then `cotangents` sets of cotangents.
+        inputs, moving: numbers of inputs and of differentiable inputs.
+        tangents, cotangents: numbers of sets.
+        smooth: functions of the inputs; the law is only claimed where all of them are smooth.
+    """
+
+    forward: Function
+    left: Function
+    right: Function
+    inputs: int
+    moving: int
+    tangents: int = 0
+    cotangents: int = 0
+    smooth: tuple[Function, ...] = ()
+
+
+def vjp_linearity(rule: Rule) -> tuple[str, Law]:
+    """`vjp(2g + h) = 2 vjp(g) + vjp(h)`."""
+    assert rule.vjp is not None
+    n, m = len(rule.inputs), len(rule.differentiable)
+    left, right = _linearity(rule.vjp, n)
+    return "vjp linearity", Law(rule.forward, left, right, n, m, cotangents=2)
+
+
+def jvp_linearity(rule: Rule) -> tuple[str, Law]:
+    """`jvp(2u + v) = 2 jvp(u) + jvp(v)`."""
+    assert rule.jvp is not None
+    n, m = len(rule.inputs), len(rule.differentiable)
+    left, right = _linearity(rule.jvp, n)
+    return "jvp linearity", Law(rule.forward, left, right, n, m, tangents=2)
+
+
+def vjp_zero(rule: Rule) -> tuple[str, Law]:
+    """`vjp(0 g) = 0`: a cotangent of zero gives zero."""
+    assert rule.vjp is not None
+    n, m = len(rule.inputs), len(rule.differentiable)
+    left, right = _zero(rule.vjp, n)
+    return "vjp of zero", Law(rule.forward, left, right, n, m, cotangents=1)
+
+
+def jvp_zero(rule: Rule) -> tuple[str, Law]:
+    """`jvp(0 v) = 0`: a tangent of zero gives zero."""
+    assert rule.jvp is not None
+    n, m = len(rule.inputs), len(rule.differentiable)
+    left, right = _zero(rule.jvp, n)
+    return "jvp of zero", Law(rule.forward, left, right, n, m, tangents=1)
+
+
+def self_adjoint(rule: Rule, operator: Function) -> tuple[str, Law]:
+    """`<A(x) u, v> = <u, A(x) v>` for an operator on tangents.
+
+    Args:
+        operator: `operator(*inputs, *tangents)` -> one array per differentiable input (one alone as it is).
+    """
+    n, m = len(rule.inputs), len(rule.differentiable)
+
+    def left(*a: Any) -> Any:
+        return pairing(parts(operator(*a[:n], *a[n : n + m])), a[n + m :])
+
+    def right(*a: Any) -> Any:
+        return pairing(a[n : n + m], parts(operator(*a[:n], *a[n + m :])))
+
+    return "self-adjointness", Law(rule.forward, left, right, n, m, tangents=2)
+
+
+def symmetry(matrix: Function) -> tuple[str, Equality]:
+    """`A(x) = A(x)^T` for a function that returns square matrices on its last two axes."""
+
+    def transposed(*x: Any) -> Any:
+        return matrix(*x).swapaxes(-1, -2)
+
+    return "symmetry", Equality(matrix, transposed)
+
+
+def second_order(rule: Rule) -> tuple[str, Law]:
+    """`<H u, v> = <u, H v>`, H the derivative of the vjp of a scalar map, by JAX.
+
+    Left by forward mode over the rule, right by reverse mode over it: a rule that is the gradient of no function at all
+    is refused. Claimed at smooth points only.
+    """
+    assert rule.vjp is not None
+    vjp = rule.vjp
+    n, m = len(rule.inputs), len(rule.differentiable)
+    moving = [k for k, name in enumerate(rule.inputs) if name in rule.differentiable]
+
+    def gradient_at(inputs: Sequence[Any]) -> Function:
+        def partial(*moved: Any) -> tuple[Any, ...]:
+            full = list(inputs)
+            for k, x in zip(moving, moved, strict=True):
+                full[k] = x
+            return tuple(parts(vjp(*full, np.ones((), dtype=moved[0].dtype))))
+
+        return partial
+
+    def left(*a: Any) -> Any:
+        import jax
+
+        points = tuple(a[k] for k in moving)
+        return pairing(jax.jvp(gradient_at(a[:n]), points, tuple(a[n : n + m]))[1], a[n + m :])
+
+    def right(*a: Any) -> Any:
+        import jax
+
+        points = tuple(a[k] for k in moving)
+        _, back = jax.vjp(gradient_at(a[:n]), *points)
+        return pairing(back(tuple(a[n : n + m])), a[n + m :])
+
+    def gradient(*x: Any) -> Any:
+        return tuple(parts(vjp(*x, np.ones((), dtype=x[moving[0]].dtype))))
+
+    return "second order", Law(rule.forward, left, right, n, m, tangents=2, smooth=(rule.forward, gradient))
+
+
+def laws_of(rule: Rule, front_ends: dict[str, str], shapes: Sequence[tuple[int, ...]]) -> list[tuple[str, Law]]:
+    """The laws that are worth running beside the claims of `rule`.
+
+    Args:
+        front_ends: by "forward", "jvp" and "vjp": how the functions can be evaluated.
+        shapes: of forward's outputs.
+    """
+    traced = ("jax", "numpy")
+    out = []
+    if rule.vjp is not None and front_ends.get("vjp") not in traced:
+        out.append(vjp_linearity(rule))
+    if rule.jvp is not None and front_ends.get("jvp") not in traced:
+        out.append(jvp_linearity(rule))
+    if rule.vjp is not None and front_ends.get("vjp") == front_ends.get("forward") == "jax" and list(shapes) == [()]:
+        out.append(second_order(rule))
+    return out
+
+
+def parts(result: Any) -> list[Any]:
+    """The arrays of a result, None left out."""
+    return [r for r in result if r is not None] if isinstance(result, (tuple, list)) else [result]
+
+
+def pairing(a: Sequence[Any], b: Sequence[Any]) -> Any:
+    """The sum of products over all entries of all arrays."""
+    total: Any = 0.0
+    for p, q in zip(a, b, strict=True):
+        total = total + (p * q).sum()
+    return total
+
+
+def _linearity(function: Function, n: int) -> tuple[Function, Function]:
+    def split(a: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        half = (len(a) - n) // 2
+        return a[:n], a[n : n + half], a[n + half :]
+
+    def left(*a: Any) -> Any:
+        x, g, h = split(a)
+        return tuple(parts(function(*x, *(p + p + q for p, q in zip(g, h, strict=True)))))
+
+    def right(*a: Any) -> Any:
+        x, g, h = split(a)
+        return tuple(p + p + q for p, q in zip(parts(function(*x, *g)), parts(function(*x, *h)), strict=True))
+
+    return left, right
+
+
+def _zero(function: Function, n: int) -> tuple[Function, Function]:
+    def left(*a: Any) -> Any:
+        return tuple(parts(function(*a[:n], *(d * 0 for d in a[n:]))))
+
+    def right(*a: Any) -> Any:
+        return tuple(p * 0 for p in left(*a))
+
+    return left, right

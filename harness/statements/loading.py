@@ -1,0 +1,141 @@
+"""Find the rules in a user's file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from backprove.harness.core.errors import UsageError
+
+# `Rule` needs NumPy, which the command line starts without: the file is run in another process.
+if TYPE_CHECKING:
+    from backprove.harness.statements.rule import Rule
+
+
+@dataclass(frozen=True)
+class Found:
+    """A rule and where it was found: `variable`, and `key` where the variable is a dict."""
+
+    rule: Rule
+    variable: str
+    key: object = None
+
+    @property
+    def label(self) -> str:
+        """How the file calls it: `rule` or `RULES['logsoftmax']`."""
+        return self.variable if self.key is None else f"{self.variable}[{self.key!r}]"
+
+
+def split_target(target: str) -> tuple[Path, str | None]:
+    """`FILE` or `FILE::NAME` as path and name."""
+    file, separator, name = target.partition("::")
+    if separator and not name:
+        raise UsageError(f"{target}: no name after '::'; write FILE::NAME, or FILE for all its rules")
+    return Path(file), name or None
+
+
+def load_rules(target: str) -> list[Found]:
+    """The rules that `FILE[::NAME]` names, in the order of the file.
+
+    Raises:
+        UsageError: when the file cannot be read or run, holds no rule, or NAME names none or several.
+    """
+    path, name = split_target(target)
+    found = find_rules(import_file(path))
+    if not found:
+        raise UsageError(f"{path}: no rule found; state one at module level, as in rule = bp.Rule(...)")
+    return found if name is None else select(found, name, path)
+
+
+def select(found: list[Found], name: str, path: Path) -> list[Found]:
+    """The rule called `name`: a variable (all rules of it where it is a dict), else a dict key, else a rule's name.
+
+    Raises:
+        UsageError: when there is none, or more than one rule has that key or name.
+    """
+    by_variable = [f for f in found if f.variable == name]
+    if by_variable:
+        return by_variable
+    by_key = [f for f in found if f.key is not None and str(f.key) == name]
+    matches = by_key or [f for f in found if f.rule.name == name]
+    if len(matches) > 1:
+        labels = ", ".join(f.label for f in matches)
+        raise UsageError(f"{path}: {name!r} is ambiguous, it may be {labels}; use the name of a variable")
+    if not matches:
+        there = ", ".join(f"{f.label} ({f.rule.name!r})" for f in found)
+        raise UsageError(f"{path}: no rule is called {name!r}; the file has {there}")
+    return matches
+
+
+def find_rules(module: ModuleType) -> list[Found]:
+    """The rules at module level and in module-level dicts; a rule reachable in two ways is found once."""
+    from backprove.harness.statements.rule import Rule
+
+    seen: dict[int, Found] = {}
+    items = [(n, v) for n, v in vars(module).items() if not n.startswith("__")]
+    for variable, value in items:
+        if isinstance(value, Rule):
+            seen.setdefault(id(value), Found(value, variable))
+    for variable, value in items:
+        if isinstance(value, dict):
+            for key, rule in value.items():
+                if isinstance(rule, Rule):
+                    seen.setdefault(id(rule), Found(rule, variable, key))
+    return list(seen.values())
+
+
+def import_file(path: Path) -> ModuleType:
+    """Run a Python file as a module of its own name, with its folder first on the import path.
+
+    Raises:
+        UsageError: when it does not exist, is no file, does not parse or raises; with the user's own lines.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give a Python file that states rules")
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; give a Python file that states rules")
+    resolved = path.resolve()
+    try:
+        code = compile(resolved.read_bytes(), str(resolved), "exec", dont_inherit=True)
+    except OSError as e:
+        raise UsageError(f"{path} cannot be read: {e.strerror}") from None
+    except SyntaxError as e:
+        line = f"\n    {e.text.strip()}" if e.text else ""
+        raise UsageError(f"{path}, line {e.lineno}: this is not Python: {e.msg}{line}") from None
+    except (ValueError, UnicodeDecodeError) as e:
+        raise UsageError(f"{path}: this is not Python source: {e}") from None
+    digest = hashlib.sha256(str(resolved).encode()).hexdigest()[:8]
+    name = f"backprove_user_{resolved.stem}_{digest}"
+    module = ModuleType(name)
+    module.__file__ = str(resolved)
+    module.__spec__ = importlib.util.spec_from_file_location(name, resolved)
+    sys.modules[name] = module
+    folder = str(resolved.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        exec(code, module.__dict__)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as e:
+        del sys.modules[name]
+        raise UsageError(_import_failure(path, resolved, e)) from None
+    return module
+
+
+def _import_failure(path: Path, resolved: Path, error: BaseException) -> str:
+    """The message of an exception at import: the user's own lines of the traceback, no other."""
+    what = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()[-1]
+    if isinstance(error, UsageError):
+        what = str(error)
+    elif isinstance(error, SystemExit):
+        what = f'the file calls exit ({error.code!r}); put that under if __name__ == "__main__":'
+    own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(resolved)]
+    lines = [f"    line {f.lineno}, in {f.name}: {f.line}" for f in own]
+    return "\n".join([f"{path} cannot be imported: {what}", *lines])

@@ -1,0 +1,285 @@
+"""`Rule`: a derivative rule of a user, validated when it is stated."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import linecache
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from types import FrameType, FunctionType
+from typing import Any
+
+from backprove.harness.core.errors import UsageError
+from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
+from backprove.harness.statements.pytrees import flat_inputs, flattened, is_structured
+from backprove.strategies.array import ArraySpec
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A derivative rule: ordinary NumPy or JAX code and what its inputs look like.
+
+    Args:
+        name: how reports call the rule.
+        forward: `forward(*inputs)` -> array or tuple of arrays (or a pytree, or a tuple of pytrees).
+        inputs: argument name -> `array(...)`, in the order of forward's parameters; a pytree of them where the argument
+            is one, as in `{"params": {"W": array("m n"), "b": array("m")}}`. None reads the jaxtyping annotations of
+            forward. Tangents, cotangents and results have the structure of what they belong to, with None at leaves
+            that are integers, masks or indices.
+        jvp: `jvp(*inputs, *tangents)` -> output tangent(s); one tangent per differentiable input, in order.
+        vjp: `vjp(*inputs, *cotangents)` -> cotangent of the one differentiable input, or a tuple with one per
+            differentiable input; one cotangent per output. At least one of jvp and vjp is given.
+        reference: a JAX-traceable function of the same map, or its dotted name, where forward is opaque to JAX.
+        where: `where(*inputs) -> bool`, a condition over several inputs.
+        convention: function of the signature of vjp (of jvp where no vjp is given) whose value at kinks the rule must
+            equal there.
+        batched: forward, jvp and vjp accept one extra leading axis of points.
+
+    Attributes:
+        source: file and line where the rule is stated.
+        code: source text of the statement and of the functions it names, as far as Python knows it.
+
+    Raises:
+        UsageError: when an argument is missing, has the wrong type or takes the wrong number of parameters.
+    """
+
+    name: str
+    _: KW_ONLY
+    forward: Callable[..., Any]
+    inputs: Mapping[str, Any] = None  # type: ignore[assignment]
+    jvp: Callable[..., Any] | None = None
+    vjp: Callable[..., Any] | None = None
+    reference: Callable[..., Any] | str | None = None
+    where: Callable[..., Any] | None = None
+    convention: Callable[..., Any] | None = None
+    batched: bool = False
+    source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
+    code: str = field(init=False, default="", repr=False)
+
+    def __post_init__(self) -> None:
+        name: Any = self.name  # what callers pass may be anything
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {name!r}')
+        if self.inputs is None:
+            if not callable(self.forward):
+                raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
+            object.__setattr__(self, "inputs", inputs_of(self.forward, f"Rule({self.name!r})"))
+        object.__setattr__(self, "inputs", _checked_inputs(self.name, self.inputs))
+        if isinstance(self.reference, str):
+            object.__setattr__(self, "reference", _import_dotted(self.name, self.reference))
+        if self.jvp is None and self.vjp is None:
+            raise UsageError(f"Rule({self.name!r}): give jvp, vjp or both; neither was given")
+        if not isinstance(self.batched, bool):
+            raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {self.batched!r}")
+        self._check_functions()
+        site = _call_site()
+        functions = [f for f in (self.forward, self.jvp, self.vjp) if f is not None]
+        object.__setattr__(self, "source", (site.f_code.co_filename, site.f_lineno) if site else ("", 0))
+        object.__setattr__(self, "code", _source_text(site, functions))
+
+    @property
+    def differentiable(self) -> tuple[str, ...]:
+        """Names of the inputs that have tangents and cotangents; `params.W` where an input is a pytree."""
+        return tuple(n for n, spec in flat_inputs(self.inputs).items() if spec.differentiable)
+
+    @cached_property
+    def flat(self) -> Rule:
+        """The rule as the engine sees it: one input per array, outputs and results tuples of arrays.
+
+        This is the rule itself unless it has pytrees; forward is then called once to know its outputs.
+        """
+        return flattened(self)
+
+    def _check_functions(self) -> None:
+        n = len(self.inputs)
+        d = sum(any(s.differentiable for s in flat_inputs({k: v}).values()) for k, v in self.inputs.items())
+        primals = f"one argument per input ({', '.join(self.inputs)})"
+        of_jvp = f"{primals} and one tangent per differentiable input ({', '.join(self.differentiable)})"
+        of_vjp = f"{primals} and one cotangent per output of forward"
+        _check_arity(self.name, "forward", self.forward, n, n, primals)
+        for label, function in (("reference", self.reference), ("where", self.where)):
+            if function is not None:
+                _check_arity(self.name, label, function, n, n, primals)
+        if self.jvp is not None:
+            _check_arity(self.name, "jvp", self.jvp, n + d, n + d, of_jvp)
+        if self.vjp is not None:
+            _check_arity(self.name, "vjp", self.vjp, n + 1, None, of_vjp)
+        if self.convention is not None:
+            if self.vjp is not None:
+                _check_arity(self.name, "convention", self.convention, n + 1, None, of_vjp)
+            else:
+                _check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
+
+
+def to_claims(rule: Rule) -> list[tuple[str, Claim]]:
+    """The named claims that `rule` makes: jvp, vjp, adjointness (where both are given) and reference.
+
+    A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
+    stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
+    """
+    reference = rule.reference if callable(rule.reference) else None
+    claims: list[tuple[str, Claim]] = []
+    if rule.jvp is not None:
+        convention = rule.convention if rule.vjp is None else None
+        claims.append(("jvp", Derivative(rule.forward, rule.jvp, "jvp", rule.differentiable, convention, reference)))
+    if rule.vjp is not None:
+        claims.append(
+            ("vjp", Derivative(rule.forward, rule.vjp, "vjp", rule.differentiable, rule.convention, reference))
+        )
+    if rule.jvp is not None and rule.vjp is not None:
+        claims.append(("adjointness", Adjointness(rule.forward, rule.jvp, rule.vjp)))
+    if callable(rule.reference):
+        claims.append(("reference", Equality(rule.forward, rule.reference)))
+    return claims
+
+
+def _checked_inputs(name: str, inputs: Any) -> dict[str, Any]:
+    example = '{"z": bp.array("m n")}'
+    if not isinstance(inputs, Mapping):
+        raise UsageError(
+            f"Rule({name!r}): inputs must map argument names to bp.array(...), such as {example}, got {inputs!r}"
+        )
+    for key in inputs:
+        if not isinstance(key, str):
+            raise UsageError(f"Rule({name!r}): the names in inputs must be strings, got {key!r}")
+    flat = _leaves(name, inputs)
+    for key, spec in flat.items():
+        if not isinstance(spec, ArraySpec):
+            hint = (
+                f"write bp.array({spec!r})" if isinstance(spec, str) else f"expected bp.array(...), such as {example}"
+            )
+            raise UsageError(f"Rule({name!r}): input {key!r} is {spec!r}; {hint}")
+    if not any(spec.differentiable for spec in flat.values()):
+        raise UsageError(
+            f"Rule({name!r}): no input is differentiable ({', '.join(flat) or 'inputs is empty'}); "
+            "at least one must be a bp.array of floats that is neither a mask nor an index"
+        )
+    sizes = {n for spec in flat.values() for n in spec.names}
+    for key, spec in flat.items():
+        if isinstance(spec.high, str) and spec.high not in sizes:
+            raise UsageError(
+                f"Rule({name!r}): input {key!r} has high={spec.high!r}, which is no dimension of any input "
+                f"(there are: {', '.join(sorted(sizes)) or 'none'})"
+            )
+    return dict(inputs)
+
+
+def _leaves(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted name -> what stands there; anything but a container of arrays is a leaf, to be refused with its name."""
+    if not is_structured(inputs) or not any(isinstance(v, (Mapping, tuple, list)) for v in inputs.values()):
+        return dict(inputs)
+    try:
+        return flat_inputs(inputs)
+    except (UsageError, TypeError, ValueError) as why:  # no structure, or keys that cannot be ordered
+        raise UsageError(f"Rule({name!r}): {why}") from None
+
+
+def shown_as(function: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its own signature, whose text in the report is that of `original`."""
+    function.__signature__ = inspect.signature(function)
+    function.__wrapped__ = original
+    return function  # type: ignore[no-any-return]
+
+
+def _import_dotted(name: str, dotted: str) -> Callable[..., Any]:
+    """The object called `dotted`: the longest importable prefix is the module, the rest are attributes."""
+    parts = dotted.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:cut])
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as e:
+            if e.name and (module_name == e.name or module_name.startswith(e.name + ".")):
+                continue
+            raise
+        for part in parts[cut:]:
+            if not hasattr(found, part):
+                raise UsageError(f"Rule({name!r}): reference {dotted!r}: {found!r} has no attribute {part!r}")
+            found = getattr(found, part)
+        return found  # type: ignore[no-any-return]
+    raise UsageError(
+        f"Rule({name!r}): reference {dotted!r} cannot be imported; "
+        'give a function or a name such as "jax.nn.log_softmax"'
+    )
+
+
+def _check_arity(name: str, label: str, function: Any, low: int, high: int | None, takes: str) -> None:
+    """Refuse a function that cannot be called with `low` (to `high`; None: or more) positional arguments."""
+    if not callable(function):
+        raise UsageError(f"Rule({name!r}): {label} must be a function, got {function!r}")
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # functions from C need not tell their parameters
+        return
+    p = inspect.Parameter
+    positional = [q for q in signature.parameters.values() if q.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = sum(1 for q in positional if q.default is p.empty)
+    variadic = any(q.kind is p.VAR_POSITIONAL for q in signature.parameters.values())
+    most = math.inf if variadic else len(positional)
+    keywords = [q.name for q in signature.parameters.values() if q.kind is p.KEYWORD_ONLY and q.default is p.empty]
+    if keywords:
+        raise UsageError(
+            f"Rule({name!r}): {label}{signature} needs the keyword argument {', '.join(keywords)}; "
+            f"{label} is called with {takes} only: give it a default or bind it with functools.partial"
+        )
+    if most < low or (high is not None and required > high):
+        count = f"{low}" if high is not None else f"at least {low}"
+        raise UsageError(
+            f"Rule({name!r}): {label}{signature} has the wrong number of parameters: "
+            f"{label} is called with {takes}, {count} in all"
+        )
+
+
+def _call_site() -> FrameType | None:
+    """The innermost frame outside the engine (and `dataclasses.replace`): where the user states the rule."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(
+        ("backprove.harness.", "dataclasses")
+    ):
+        frame = frame.f_back
+    return frame
+
+
+def _source_text(site: FrameType | None, functions: list[Callable[..., Any]]) -> str:
+    """Text of `functions` and of those they name in their own file, then of the statement at `site`."""
+    blocks: dict[tuple[str, int], str] = {}
+    for function in functions:
+        for f in _with_callees(function):
+            try:
+                lines, start = inspect.getsourcelines(f)
+            except (OSError, TypeError):
+                continue
+            blocks.setdefault((inspect.getsourcefile(f) or "", start), inspect.cleandoc("\n" + "".join(lines)))
+    if site is not None:
+        where = inspect.getframeinfo(site).positions
+        if where is not None and where.lineno and where.end_lineno:
+            lines = linecache.getlines(site.f_code.co_filename)[where.lineno - 1 : where.end_lineno]
+            # A lambda inside the statement is shown with it.
+            blocks = {k: v for k, v in blocks.items() if not _inside(k, site.f_code.co_filename, where)}
+            if lines:
+                blocks[(site.f_code.co_filename, where.lineno)] = "".join(lines)
+    return "\n\n".join(text.strip("\n") for text in blocks.values())
+
+
+def _inside(key: tuple[str, int], file: str, where: Any) -> bool:
+    return key[0] == file and where.lineno <= key[1] <= where.end_lineno
+
+
+def _file(function: FunctionType) -> str:
+    return function.__code__.co_filename
+
+
+def _with_callees(function: Callable[..., Any], depth: int = 3) -> Iterator[Callable[..., Any]]:
+    """The functions of the same file that `function` names, innermost first, then `function`."""
+    plain = inspect.unwrap(getattr(function, "func", function))
+    if inspect.isfunction(plain) and depth:
+        for name in plain.__code__.co_names:
+            callee = plain.__globals__.get(name)
+            if inspect.isfunction(callee) and callee is not plain and _file(callee) == _file(plain):
+                yield from _with_callees(callee, depth - 1)
+    yield plain

@@ -1,0 +1,164 @@
+"""The named mistake: one wrong rule per kind, and wrong rules that no single explanation fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprove as bp
+from backprove.harness.campaign.subjects import rule_binders
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.explaining.diagnosis import diagnose
+from tests.diagnosis_cases import (
+    CASES,
+    FLOAT_CASES,
+    layer_norm,
+    layer_norm_vjp,
+    logsoftmax,
+    refused,
+    said,
+    softmax,
+    softmax_right,
+    spread,
+    vjp,
+)
+
+Rule = bp.Rule
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_names_the_mistake(name: str) -> None:
+    rule, expected = CASES[name]
+    found = said(rule)
+    assert found is not None and expected.lower() in found.lower()
+
+
+@pytest.mark.parametrize("name", FLOAT_CASES)
+def test_names_a_mistake_of_floats(name: str) -> None:
+    rule, expected = FLOAT_CASES[name]
+    found = said(rule, Verdict.INACCURATE)
+    assert found is not None and expected.lower() in found.lower()
+
+
+def accumulating() -> Rule:
+    buffers: dict[Any, Any] = {}
+
+    def wrong(x: Any, g: Any) -> Any:
+        buffers[x.shape] = buffers.get(x.shape, 0.0) + np.cos(x) * g
+        return buffers[x.shape].copy()
+
+    return vjp(np.sin, wrong, x="n")
+
+
+def stale() -> Rule:
+    last: dict[Any, Any] = {}
+
+    def wrong(x: Any, g: Any) -> Any:
+        before = last.get(x.shape, x)
+        last[x.shape] = x
+        return g * np.cos(before)
+
+    return vjp(np.sin, wrong, x="n")
+
+
+def undecided() -> Rule:
+    calls: list[int] = []
+
+    def wrong(x: Any, g: Any) -> Any:
+        calls.append(1)
+        return g * np.cos(x) * (1 + len(calls) % 2)
+
+    return vjp(np.sin, wrong, x="n")
+
+
+def frozen() -> Rule:
+    return vjp(np.sin, lambda x, g: g * np.cos(np.arange(x.shape[0])), x="n")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (accumulating, "each call adds to the result of the call before"),
+        (stale, "answers for the input of the call before"),
+        (undecided, "the same input gives another result"),
+        (frozen, "does not depend on the point"),
+    ],
+)
+def test_names_state(make: Callable[[], Rule], expected: str) -> None:
+    found = said(make(), Verdict.ERROR)
+    assert found is not None and expected in found
+
+
+def test_names_the_mistake_of_a_jvp() -> None:
+    rule = Rule("wrong", forward=np.cos, jvp=lambda x, t: t * np.sin(x), inputs={"x": bp.array("n")})
+    assert said(rule) == "The sign is wrong: the result is minus the derivative. Negate it."
+    rule = Rule("wrong", forward=np.sin, jvp=lambda x, t: np.cos(x), inputs={"x": bp.array("n")})
+    assert said(rule) == "The tangent is ignored: the result is the same for every tangent. Multiply by the tangent."
+
+
+def test_names_the_mistake_of_a_black_box() -> None:
+    def forward(x: Any) -> Any:
+        return np.array([math.sin(float(v)) for v in x])
+
+    def wrong(x: Any, g: Any) -> Any:
+        return np.array([-math.cos(float(v)) for v in x]) * g
+
+    found = said(vjp(forward, wrong, x="n"))
+    assert found == "The sign is wrong: the result is minus the derivative. Negate it."
+
+
+UNRELATED: dict[str, Rule] = {
+    "another function": vjp(np.sin, lambda x, g: g * np.log1p(x * x), x="n"),
+    "sign and diagonal": vjp(logsoftmax, lambda z, g: -g * (1 - np.exp(logsoftmax(z))), z="m n"),
+    "two mistakes in two arguments": vjp(
+        lambda x, y: x * np.sin(y), lambda x, y, g: (-g * np.sin(y), 2 * g * x * np.cos(y)), x="n", y="n"
+    ),
+    "a term too many": vjp(np.sin, lambda x, g: g * np.cos(x) + 0.3 * g * x**3 * np.exp(x), x="n"),
+    "an offset": vjp(np.sin, lambda x, g: g * np.cos(x) + 0.01, x="n"),
+    "one entry": vjp(
+        softmax, lambda z, g: softmax_right(z, g) * np.where(np.arange(z.shape[-1]) == 1, 1.7, 1.0), z="m n"
+    ),
+    "noise": vjp(softmax, lambda z, g: softmax_right(z, g) + 0.05 * np.sin(7 * z) * spread(g * z), z="m n"),
+    "two thresholds": vjp(lambda x: np.clip(x, -1, 1) + np.clip(x, 4, 5), lambda x, g: g, x="n"),
+    "a wrong index": vjp(lambda x: x[2 * np.arange(x.shape[0]) % x.shape[0]], lambda x, g: g, x="m n"),
+    "raises": vjp(np.sin, lambda x, g: g[100], x="n"),
+}
+
+
+@pytest.mark.parametrize("name", UNRELATED)
+def test_says_nothing_rather_than_guess(name: str) -> None:
+    assert said(UNRELATED[name]) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        vjp(softmax, softmax_right, z="m n"),
+        vjp(layer_norm, lambda x, g: layer_norm_vjp(x, g, 1), x="m n"),
+        vjp(lambda x, y: x * y, lambda x, y, g: (g * y, g * x), x="n", y="n"),
+        vjp(np.abs, lambda x, g: g * np.sign(x), x="n"),
+    ],
+)
+@pytest.mark.parametrize("verdict", [Verdict.FALSIFIED, Verdict.INACCURATE])
+def test_accuses_no_right_rule(rule: Rule, verdict: Verdict) -> None:
+    assert said(rule, verdict) is None
+
+
+def test_diagnose_looks_at_refused_derivatives_only() -> None:
+    rule = CASES["sign"][0]
+    binders = rule_binders(rule)
+    assert diagnose(binders, refused(rule)) == "The sign is wrong: the result is minus the derivative. Negate it."
+    assert diagnose(binders, refused(rule, Verdict.HOLDS)) is None
+    assert diagnose(binders, refused(rule, name="reference")) is None
+
+
+def test_diagnose_never_raises() -> None:
+    def forward(x: Any) -> Any:
+        raise KeyError("always")
+
+    rule = vjp(forward, lambda x, g: g, x="n")
+    assert diagnose(rule_binders(rule), refused(rule, Verdict.ERROR)) is None

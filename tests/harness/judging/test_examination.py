@@ -1,0 +1,42 @@
+"""What was seen of a batch of points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.examination import Examination, Finding
+
+
+def test_an_empty_examination_has_one_entry_per_point() -> None:
+    seen = Examination.empty(3)
+    assert seen.findings == seen.outcomes == [None] * 3
+    for flags in (seen.outside, seen.balls_only, seen.lost):
+        assert flags.tolist() == [False] * 3
+    for numbers in (seen.ulps, seen.factor):
+        assert np.isnan(numbers).tolist() == [True] * 3
+
+
+def test_arrays_of_two_examinations_are_their_own() -> None:
+    first, second = Examination.empty(1), Examination.empty(1)
+    first.outside[0] = True
+    first.note("seen")
+    first.layer("exact").checked += 1
+    assert not second.outside[0]
+    assert (second.notes, second.layers) == ([], {})
+    assert first.outside is not first.balls_only
+
+
+def test_layers_are_made_once_and_notes_kept_once() -> None:
+    seen = Examination.empty(1)
+    seen.layer("exact").checked += 2
+    seen.layer("exact").checked += 3
+    assert seen.layers["exact"].checked == 5
+    for text in ("a", "b", "a"):
+        seen.note(text)
+    assert seen.notes == ["a", "b"]
+
+
+def test_a_finding_needs_a_verdict_and_a_sentence_only() -> None:
+    finding = Finding(Verdict.ERROR, "vjp raised")
+    assert (finding.argument, finding.entry, finding.got, finding.expected) == ("", (), None, None)

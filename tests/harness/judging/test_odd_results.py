@@ -1,0 +1,77 @@
+"""Rules that return something else than arrays of floats: an error in words, never a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import backprove as bp
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.oracles.exact import Status
+from backprove.harness.oracles.same_values import judge_identity
+
+
+def twice(vjp: Any, forward: Any = lambda x: 2 * x) -> bp.Report:
+    rule = bp.Rule("twice", forward=forward, vjp=vjp, inputs={"x": bp.array("n", low=-8, high=8)})
+    return bp.check(rule, points=10, dtypes=("float64",))
+
+
+@pytest.mark.parametrize(
+    ("vjp", "message"),
+    [
+        (lambda x, g: "two", "vjp returned text where an array of real numbers was expected"),
+        (lambda x, g: 2 * g + 0j, "vjp returned an array of dtype complex128 where"),
+        (lambda x, g: np.array([{}] * len(x)), "vjp returned an array of dtype object where"),
+        (lambda x, g: (2 * g).astype(int), "the vjp returned cotangents of dtype int64 where floats were expected"),
+        (lambda x, g: (2 * jnp.asarray(g)).astype(int), "cotangents of dtype int64"),
+        (lambda x, g: None, "the vjp returned cotangents of shapes [] where x: "),
+    ],
+)
+def test_what_is_no_array_of_floats_is_named(vjp: Any, message: str) -> None:
+    report = twice(vjp)
+    assert report.verdict is Verdict.ERROR
+    assert message in next(p.reason for p in report.properties if p.name == "vjp")
+
+
+def test_objects_that_are_numbers_and_python_scalars_are_accepted() -> None:
+    assert twice(lambda x, g: np.array([2 * float(v) for v in g], dtype=object)).ok
+    rule = bp.Rule(
+        "square",
+        forward=lambda x: float(x) ** 2,
+        vjp=lambda x, g: 2 * float(x) * float(g),
+        inputs={"x": bp.array("", low=-8, high=8)},
+    )
+    assert bp.check(rule, points=10, dtypes=("float64",)).ok
+
+
+def test_complex_numbers_on_the_way_leave_a_black_box() -> None:
+    def forward(x: Any) -> Any:
+        return np.fft.rfft(x).real
+
+    def matrix(x: Any) -> Any:
+        return np.fft.rfft(np.eye(len(x)), axis=0).real
+
+    assert twice(lambda x, g: matrix(x).T @ g, forward).ok
+    assert twice(lambda x, g: -matrix(x).T @ g, forward).verdict is Verdict.FALSIFIED
+
+
+def test_linearity_is_held_to_the_format_in_which_code_computes() -> None:
+    rng = np.random.default_rng(0)
+    g, h = rng.standard_normal((2, 3, 50))
+
+    def narrow(a: Any) -> Any:
+        return (a * np.pi).astype(np.float32).astype(np.float64)
+
+    def wrong(a: Any) -> Any:
+        return narrow(a) + 0.5
+
+    for rule, status in ((narrow, Status.AGREES), (wrong, Status.REFUTED)):
+        outcomes = judge_identity(
+            lambda x, rule=rule: [rule(2 * x[0] + x[1])],  # type: ignore[misc]
+            lambda x, rule=rule: [2 * rule(x[0]) + rule(x[1])],  # type: ignore[misc]
+            [g, h],
+        )
+        assert {o.status for o in outcomes} == {status}

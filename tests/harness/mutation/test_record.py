@@ -1,0 +1,28 @@
+"""What `mutate` found is kept for the reports of later runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backprove.harness.mutation.record import FILE, store, stored
+
+
+def test_results_are_kept_for_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKPROVE_HOME", str(tmp_path / "home"))
+    assert stored() == {}
+
+    def result(name: str, killed: int) -> dict[str, Any]:
+        record = {"mutants": 3, "equivalent": 1, "killed": killed, "survivors": []}
+        return {"rules": [{"name": name, **record}], "theorems": [{"name": name, **record}], "weak": []}
+
+    store(result("a", 2), partial=False)
+    store(result("b", 1), partial=True)
+    store(result("a", 0), partial=True)
+    assert {n: t["killed"] for n, t in stored().items()} == {"a": 0, "b": 1}
+    store(result("c", 2), partial=False)
+    assert set(stored()) == {"c"}
+    (tmp_path / "home" / FILE).write_text("{")
+    assert stored() == {}

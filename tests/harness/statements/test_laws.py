@@ -1,0 +1,117 @@
+"""Every law refuses a wrong rule and accepts a right one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from backprove.harness.campaign.subjects import rule_binders
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.judge import Judge
+from backprove.harness.judging.sampling import Plan
+from backprove.harness.statements import laws
+from backprove.harness.statements.rule import Rule
+from backprove.strategies.array import array
+
+VECTOR = {"x": array("n")}
+Named = tuple[str, Any]
+
+
+def verdict(rule: Rule, law: Named) -> Verdict:
+    return Judge(Binder(law[0], law[1], rule.inputs, users=True), rule.where, Plan("float64", 60)).run().verdict
+
+
+def of(vjp: Any = None, jvp: Any = None, forward: Any = jnp.sin) -> Rule:
+    return Rule("rule", forward=forward, vjp=vjp, jvp=jvp, inputs=VECTOR)
+
+
+def times_cos(x: Any, g: Any) -> Any:
+    return g * jnp.cos(x)
+
+
+def called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function as a black box."""
+
+    def through_floats(*a: Any) -> Any:
+        rows = [[float(v) for v in np.asarray(p).ravel()] for p in a]
+        return np.array([function(*v) for v in zip(*rows, strict=True)]).reshape(a[0].shape)
+
+    return through_floats
+
+
+@pytest.mark.parametrize("law", [laws.vjp_linearity, laws.vjp_zero])
+def test_vjp_laws_accept(law: Callable[[Rule], Named]) -> None:
+    rule = of(vjp=times_cos)
+    assert verdict(rule, law(rule)) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("law", [laws.jvp_linearity, laws.jvp_zero])
+def test_jvp_laws_accept(law: Callable[[Rule], Named]) -> None:
+    rule = of(jvp=times_cos)
+    assert verdict(rule, law(rule)) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda x, g: g * g * jnp.cos(x), lambda x, g: jnp.abs(g), lambda x, g: jnp.clip(g, -1, 1), lambda x, g: g + 1],
+)
+def test_linearity_refuses(wrong: Any) -> None:
+    for law, rule in ((laws.vjp_linearity, of(vjp=wrong)), (laws.jvp_linearity, of(jvp=wrong))):
+        assert verdict(rule, law(rule)) is Verdict.FALSIFIED
+
+
+def test_zero_refuses_an_offset() -> None:
+    for law, rule in ((laws.vjp_zero, of(vjp=lambda x, g: g + x)), (laws.jvp_zero, of(jvp=lambda x, g: g + x))):
+        assert verdict(rule, law(rule)) is Verdict.FALSIFIED
+
+
+def test_linearity_of_a_black_box() -> None:
+    forward = called(math.sin)
+    right = of(vjp=called(lambda x, g: g * math.cos(x)), forward=forward)
+    wrong = of(vjp=called(lambda x, g: abs(g) * math.cos(x)), forward=forward)
+    assert verdict(right, laws.vjp_linearity(right)) is not Verdict.FALSIFIED
+    assert verdict(wrong, laws.vjp_linearity(wrong)) is Verdict.FALSIFIED
+
+
+def test_self_adjointness() -> None:
+    rule = of(vjp=times_cos)
+    assert verdict(rule, laws.self_adjoint(rule, times_cos)) is Verdict.HOLDS
+    shifted = laws.self_adjoint(rule, lambda x, u: jnp.cumsum(u) * x)
+    assert verdict(rule, shifted) is Verdict.FALSIFIED
+
+
+def test_symmetry() -> None:
+    rule = of(vjp=times_cos)
+    assert verdict(rule, laws.symmetry(lambda x: jnp.outer(x, x))) is Verdict.HOLDS
+    assert verdict(rule, laws.symmetry(lambda x: jnp.outer(x, x * x))) is Verdict.FALSIFIED
+
+
+def scalar(vjp: Any) -> Rule:
+    return Rule(
+        "scalar",
+        forward=lambda x, y: jnp.sum(x * x * jnp.maximum(y, 0.0)),
+        vjp=vjp,
+        inputs={"x": array("n"), "y": array("n")},
+    )
+
+
+RIGHT = scalar(lambda x, y, g: (2 * g * x * jnp.maximum(y, 0.0), g * x * x * (y > 0)))
+WRONG = scalar(lambda x, y, g: (2 * g * x * jnp.maximum(y, 0.0), 2 * g * x * x * (y > 0)))
+
+
+def test_second_derivatives_are_symmetric() -> None:
+    assert verdict(RIGHT, laws.second_order(RIGHT)) is Verdict.HOLDS
+    assert verdict(WRONG, laws.second_order(WRONG)) is Verdict.FALSIFIED
+
+
+def test_which_laws_run_beside_a_rule() -> None:
+    assert [b.name for b in rule_binders(RIGHT)] == ["vjp", "second order"]
+    assert [b.name for b in rule_binders(of(vjp=times_cos))] == ["vjp"]
+    opaque = of(vjp=called(lambda x, g: g * math.cos(x)), forward=called(math.sin))
+    assert [b.name for b in rule_binders(opaque)] == ["vjp", "vjp linearity"]

@@ -1,0 +1,42 @@
+"""Statements are plain data, the same from a worker and from this process."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from backprove.harness.campaign.work import run_here
+from backprove.harness.campaign.workers import Worker, WorkerLost, find_statements
+from backprove.harness.statements.statement import Statement, statements
+from backprove.rules.all import load
+
+TARGET = "backprove.rules.all"
+
+
+def test_a_statement_survives_json() -> None:
+    found = statements(load())
+    assert len(found) == len(load())
+    for name, statement in found.items():
+        assert statement.name == name and statement.weight > 0
+        assert Statement.from_plain(json.loads(json.dumps(statement.to_plain()))) == statement
+
+
+def test_a_worker_states_what_this_process_would() -> None:
+    worker = Worker()
+    try:
+        assert find_statements(worker, TARGET) == statements(load())
+    finally:
+        worker.stop()
+    answer = run_here({"do": "state", "target": TARGET})
+    assert [s["name"] for s in answer["theorems"]] == list(load())
+
+
+def test_where_the_worker_is_lost_this_process_imports_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise WorkerLost("was killed", killed=True)
+
+    worker = Worker()
+    monkeypatch.setattr(worker, "request", lost)
+    assert find_statements(worker, TARGET) == statements(load())
