@@ -55,14 +55,14 @@ soak: $(READY) ## false alarms and kills of the mutant suite at many points; fig
 bench: $(READY) ## checks per second beside other checkers, whole runs, scaling; tables in docs/benchmark.md
 	@"$(RUN)" -m scripts.bench --readme README.md $(ARGS)
 
-lint: $(READY) ## ruff: rules and formatting
-	@"$(RUN)" -m ruff check $(ARGS) . && "$(RUN)" -m ruff format --check .
+lint: $(READY) ## ruff: rules and formatting; import-linter: which room may use which
+	@"$(RUN)" -m ruff check $(ARGS) . && "$(RUN)" -m ruff format --check . && .venv/bin/lint-imports --no-logo
 
 types: $(READY) ## mypy, strict
 	@"$(RUN)" -m mypy $(ARGS)
 
 clean: ## remove .venv and everything generated
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .backprove reports/out
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .backprove reports/out
 	find backprove harness reports rules strategies tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # make itself turns every failure into 2, so the program's own exit status is printed.

@@ -9,14 +9,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from backprove.harness.core.version import __version__
+
 if TYPE_CHECKING:
     from backprove.harness.api import assert_rule, check
     from backprove.harness.report import Report
-    from backprove.harness.statements.from_jax import from_fwd_bwd, from_jax, from_torch
+    from backprove.harness.statements.from_jax import from_jax
+    from backprove.harness.statements.from_pairs import from_fwd_bwd
+    from backprove.harness.statements.from_torch import from_torch
     from backprove.harness.statements.rule import Rule
     from backprove.strategies.array import array
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Report",
@@ -36,9 +38,9 @@ _HOMES = {
     "array": "backprove.strategies.array",
     "assert_rule": "backprove.harness.api",
     "check": "backprove.harness.api",
-    "from_fwd_bwd": "backprove.harness.statements.from_jax",
+    "from_fwd_bwd": "backprove.harness.statements.from_pairs",
     "from_jax": "backprove.harness.statements.from_jax",
-    "from_torch": "backprove.harness.statements.from_jax",
+    "from_torch": "backprove.harness.statements.from_torch",
 }
 
 

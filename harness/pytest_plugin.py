@@ -190,15 +190,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     directory, results = config.getoption("--backprove-report"), config.stash.get(COLLECTED, [])
     if directory is None or hasattr(config, "workerinput") or not results:
         return
-    from backprove.harness.core.environment import describe, version
+    from backprove.harness.core.environment import describe
     from backprove.harness.core.results import RunResult, subject_from_plain
     from backprove.harness.core.verdicts import exit_status
+    from backprove.harness.core.version import __version__
     from backprove.reports.write import write_reports
 
     subjects = [subject_from_plain(r["subject"]) for r in results]
     options = results[0]["options"]
     status = int(exit_status(p.verdict for s in subjects for p in s.properties))
-    run = RunResult("check", version(), int(options["seed"]), subjects, describe(), options, exit=status)
+    run = RunResult("check", __version__, int(options["seed"]), subjects, describe(), options, exit=status)
     out = Path(config.invocation_params.dir, directory)
     write_reports(run, out)
     held = sum(1 for s in subjects if not s.verdict.fails)

@@ -84,11 +84,12 @@ class Report:
         return write_reports(self._run(), Path(directory))
 
     def _run(self) -> RunResult:
-        from backprove.harness.core.environment import describe, version
+        from backprove.harness.core.environment import describe
+        from backprove.harness.core.version import __version__
 
         seed = int(self.options.get("seed", 0))
         status = int(exit_status(p.verdict for p in self.properties))
-        return RunResult("check", version(), seed, [self.subject], describe(), dict(self.options), exit=status)
+        return RunResult("check", __version__, seed, [self.subject], describe(), dict(self.options), exit=status)
 
 
 def _failures(subject: SubjectResult) -> list[str]:

@@ -23,13 +23,13 @@ from flint import arb
 from jax import lax
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, FloatFormat
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.bounds.constants import DATA, from_ulp
 from backprove.harness.numbers.bounds.functions import FUNCTIONS
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.programs.program import trace
 
-Array = NDArray[Any]
 SEED = 20240229
 PRECISIONS = (160, 640, 2560)
 """Bits tried in turn until the ball is accurate: arguments of 1e300 reduced modulo pi need more than a thousand."""

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from backprove.harness.core.arrays import Array
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -32,7 +33,6 @@ from backprove.harness.campaign.subjects import run_rule  # noqa: E402
 from backprove.harness.core.verdicts import Verdict  # noqa: E402
 from tests.zoo.rules import CASES, Case  # noqa: E402
 
-Array = NDArray[Any]
 Checker = Callable[[bp.Rule, Sequence[Array], np.random.Generator], bool]
 """Whether it accepts the rule at these inputs."""
 

@@ -26,12 +26,11 @@ from typing import Any
 import jax
 import numpy as np
 from jax.test_util import check_vjp
-from numpy.typing import NDArray
 
-from backprove.harness.campaign.subjects import rule_binders
+from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.environment import describe
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.function import quiet
+from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.derivative import BoundDerivative
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.shapes import shape_buckets
@@ -40,8 +39,6 @@ from scripts.measurement_tables import write_tables
 from tests.mutants.mutants import MUTANTS
 from tests.mutants.problem import Formula, Problem
 from tests.mutants.rules import PROBLEMS
-
-Array = NDArray[Any]
 
 DTYPES = ("float64", "float32", "bfloat16")
 Accepts = Callable[[int], bool]

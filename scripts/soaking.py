@@ -10,19 +10,19 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backprove.harness.campaign.subjects import rule_binders, run_rule
+from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
-from backprove.harness.frontends.function import quiet
 from backprove.harness.judging import derivative
 from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.derivative import BoundDerivative
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.sampling import RANDOM_EXACT_POINTS, SPECIAL_POINTS
-from backprove.harness.oracles.exact import Status
+from backprove.harness.oracles.problem import Status
 from backprove.harness.statements.rule import Rule
 from backprove.strategies import shrinking
 from backprove.strategies.cotangents import draw_directions
@@ -34,8 +34,6 @@ from backprove.strategies.values import draw_points
 from tests.mutants.problem import Mutant, Problem
 from tests.mutants.rules import PROBLEMS
 from tests.zoo.rules import CASES
-
-Array = NDArray[Any]
 
 DTYPES = ("float64", "float32", "bfloat16")
 CHUNK = 8192

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import backprove as bp
-from backprove.harness.campaign.subjects import rule_binders
 from backprove.harness.core.results import PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.diagnosis import explain
+from backprove.harness.judging.binders import rule_binders
 
 Rule = bp.Rule
 

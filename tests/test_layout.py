@@ -1,81 +1,35 @@
-"""The layout holds: links, one-way imports, module sizes, and a lock file of names and versions alone."""
+"""The layout holds: links, rooms and their contract, module sizes, and a lock file of names and versions alone."""
 
 from __future__ import annotations
 
-import ast
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 FOLDERS = ("harness", "reports", "rules", "strategies")
 MAX_LINES = 400
+MAX_MODULES = 25
+"""Modules of one room; what has more wants a room of its own."""
 
-# Which folders of backprove each folder may import. The modules of TIES put everything together.
-MAY_IMPORT = {
-    "harness": {"harness", "strategies"},
-    "reports": {"harness", "reports"},
-    "rules": {"harness", "rules", "strategies"},
-    "strategies": {"harness", "strategies"},
-}
-TIES = (
-    "harness/api.py",
-    "harness/cli/main.py",
-    "harness/commands/",
-    "harness/pytest_plugin.py",
-    "harness/report.py",
-)
-
-# A rule is a formula: besides the standard library it needs arrays and the vocabulary of statements.
-RULES_MAY_IMPORT = {"jax", "math_core", "numpy"}
-RULES_MAY_USE = {"claims", "dtypes", "errors", "theorem", "verdict"}
+PUBLIC_FACE = {"__init__.py", "api.py", "pytest_plugin.py", "report.py"}
+"""All that lies directly in harness/: every other module has a room."""
 
 LOCKED = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-z_]+ [=!<>]+ '[a-zA-Z0-9_.]+')?")
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Line and full dotted name of everything that `source` imports, wherever the import stands."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-                yield node.lineno, node.args[0].value
-
-
-def violations(path: str, source: str) -> list[str]:
-    """What the module at `path` (relative to the checkout, "harness/statements/laws.py") imports and may not."""
-    folder = Path(path).parts[0]
-    found = []
-    for line, name in imports(source):
-        first, *rest = name.split(".")
-        problem = ""
-        if first in FOLDERS or first == "":
-            problem = "import it from backprove"
-        elif first == "backprove":
-            target = rest[0] if rest else ""
-            if target in FOLDERS and folder in MAY_IMPORT and target not in MAY_IMPORT[folder]:
-                problem = "" if path.startswith(TIES) else f"{folder} knows nothing of {target}"
-            elif folder == "rules" and target == "harness" and rest[1] not in RULES_MAY_USE:
-                problem = f"rules use only {', '.join(sorted(RULES_MAY_USE))} of harness"
-        elif folder == "rules" and first not in RULES_MAY_IMPORT | sys.stdlib_module_names:
-            problem = f"rules use only {', '.join(sorted(RULES_MAY_IMPORT))} and the standard library"
-        if problem:
-            found.append(f"{path}:{line}: {name}: {problem}")
-    return found
-
-
 def modules() -> list[Path]:
     return [p for folder in (*FOLDERS, "tests") for p in sorted((ROOT / folder).rglob("*.py")) if "out" not in p.parts]
+
+
+def rooms(folder: str) -> list[Path]:
+    """Every folder of Python modules at and below `folder`."""
+    return sorted({p.parent for p in (ROOT / folder).rglob("*.py") if "out" not in p.parts})
 
 
 def test_the_links_of_the_import_root_lead_to_the_folders() -> None:
@@ -85,51 +39,79 @@ def test_the_links_of_the_import_root_lead_to_the_folders() -> None:
         assert (link / "__init__.py").is_file()
 
 
-def test_every_folder_imports_only_what_it_may() -> None:
-    assert [v for p in modules() for v in violations(p.relative_to(ROOT).as_posix(), p.read_text("utf-8"))] == []
+def broken_contracts(checkout: Path) -> list[str]:
+    """Names of the contracts of pyproject.toml that the checkout breaks."""
+    code = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "--no-cache", "--no-logo"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "", "COLUMNS": "200"},
+    )
+    assert "Contracts: " in run.stdout, run.stdout + run.stderr
+    found = re.findall(r"^(.+) BROKEN$", run.stdout, re.MULTILINE)
+    assert (run.returncode != 0) == bool(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def copy_of_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("checkout")
+    for folder in FOLDERS:
+        ignore = shutil.ignore_patterns("__pycache__", "out", "templates", "*.json", "*.toml")
+        shutil.copytree(ROOT / folder, copy / folder, ignore=ignore)
+    shutil.copytree(ROOT / "backprove", copy / "backprove", symlinks=True)
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
+
+
+def test_every_room_imports_only_what_it_may(copy_of_checkout: Path) -> None:
+    assert broken_contracts(copy_of_checkout) == []
 
 
 @pytest.mark.parametrize(
-    ("path", "source"),
+    ("path", "line", "contract"),
     [
-        ("harness/statements/laws.py", "from backprove.rules.all import load"),
-        ("harness/statements/laws.py", "def f():\n    import backprove.reports.write"),
-        ("harness/statements/laws.py", "from backprove import rules"),
-        ("harness/statements/laws.py", "import_module('backprove.rules.all')"),
-        ("strategies/values.py", "from backprove.reports import write"),
-        ("reports/write.py", "from backprove.rules.catalogue import Catalogue"),
-        ("reports/write.py", "from backprove.strategies.array import array"),
-        ("rules/losses.py", "from backprove.reports import write"),
-        ("rules/losses.py", "from backprove.harness.campaign.subjects import run_theorem"),
-        ("rules/losses.py", "from backprove.harness.campaign import subjects"),
-        ("rules/losses.py", "import torch"),
-        ("harness/statements/laws.py", "from harness.claims import Claim"),
-        ("tests/test_x.py", "import strategies.array"),
-        ("harness/statements/laws.py", "from .claims import Claim"),
-        ("harness/statements/laws.py", "from . import claims"),
+        ("harness/judging/tally.py", "from backprove.harness.campaign import store", "higher rooms"),
+        ("harness/oracles/kinks.py", "def f():\n    import backprove.harness.judging.judge", "higher rooms"),
+        ("harness/core/results.py", "if TYPE_CHECKING:\n    from backprove.strategies import array", "inputs know"),
+        ("harness/numbers/base.py", "from backprove.harness.statements.rule import Rule", "the mathematics"),
+        ("harness/numbers/balls/duals.py", "from backprove.harness.numbers.floats import floats", "independent"),
+        ("harness/judging/tally.py", "if TYPE_CHECKING:\n    from backprove.harness.judging import judge", "circle"),
+        ("harness/judging/tally.py", "from backprove.rules import all", "public face"),
+        ("strategies/points.py", "from backprove.reports import write", "public face"),
+        ("reports/write.py", "from backprove.strategies.array import array", "reports read"),
+        ("rules/losses.py", "from backprove.harness.campaign.subjects import run_theorem", "rules are formulas"),
+        ("rules/losses.py", "from backprove.harness.statements.rule import Rule", "rules are formulas"),
+        ("rules/losses.py", "import pandas", "rules are formulas"),
     ],
 )
-def test_a_wrong_import_is_seen(path: str, source: str) -> None:
-    assert len(violations(path, source)) == 1
+def test_a_wrong_import_is_seen(copy_of_checkout: Path, path: str, line: str, contract: str) -> None:
+    module = copy_of_checkout / path
+    before = module.read_text("utf-8")
+    try:
+        module.write_text(f"{before}\nfrom typing import TYPE_CHECKING\n{line}\n", "utf-8")
+        assert any(contract in name for name in broken_contracts(copy_of_checkout))
+    finally:
+        module.write_text(before, "utf-8")
 
 
-@pytest.mark.parametrize(
-    ("path", "source"),
-    [
-        ("harness/cli/main.py", "from backprove.rules.all import load"),
-        ("harness/cli/verify.py", "from backprove.reports.write import write_reports"),
-        ("harness/api.py", "from backprove.harness.statements.rule import Rule"),
-        ("strategies/values.py", "from backprove.harness.core.formats import FORMATS"),
-        (
-            "rules/losses.py",
-            "import math\nfrom backprove.harness.statements.theorem import theorem",
-        ),
-        ("reports/write.py", "from backprove.harness.core.results import RunResult"),
-        ("tests/test_x.py", "import backprove as bp\nfrom backprove.rules.catalogue import Catalogue"),
-    ],
-)
-def test_a_right_import_is_accepted(path: str, source: str) -> None:
-    assert violations(path, source) == []
+def test_the_public_face_alone_lies_directly_in_the_harness() -> None:
+    assert {p.name for p in (ROOT / "harness").glob("*.py")} == PUBLIC_FACE
+
+
+def test_no_room_is_crowded() -> None:
+    crowded = {p.relative_to(ROOT).as_posix(): len(list(p.glob("*.py"))) for p in rooms("harness")}
+    assert {room: n for room, n in crowded.items() if n > MAX_MODULES} == {}
+
+
+def test_tests_mirror_the_rooms() -> None:
+    known = {p.relative_to(ROOT) for p in rooms("harness")}
+    mirrored = {p.relative_to(ROOT / "tests") for p in rooms("tests/harness")}
+    assert mirrored <= known
+    assert len(mirrored) > 10
 
 
 def test_no_module_is_too_long() -> None:

@@ -26,11 +26,6 @@ def parts_of(points: int) -> int:
     return max(1, -(-points // PART_POINTS))
 
 
-def points_of_part(points: int, part: int, parts: int) -> int:
-    """Share of one part; the shares differ by at most 1 and add up to `points`."""
-    return points * (part + 1) // parts - points * part // parts
-
-
 def refused(properties: Sequence[PropertyResult]) -> bool:
     """Whether a part ends the search at its dtype: the parts after it do not count, judged or not."""
     return any(p.verdict in (Verdict.ERROR, Verdict.FALSIFIED) for p in properties)

@@ -7,17 +7,16 @@ folder; its name is a hash of everything that decides its results, so that a run
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backprove.harness.core.environment import versions
-from backprove.harness.core.files import remove_left_behind, write_whole
+from backprove.harness.core.files import remove_left_behind, short_hash, write_whole
 from backprove.harness.core.results import (
     PropertyResult,
     SubjectResult,
@@ -104,7 +103,7 @@ class Store:
         return self.home / "runs" / run
 
     def _parts_folder(self, run: str, name: str) -> Path:
-        return self._folder(run) / f"parts-{_short_hash(name)}"
+        return self._folder(run) / f"parts-{short_hash(name)}"
 
     def _runs(self) -> list[Path]:
         folders = [p for p in (self.home / "runs").glob("*") if p.is_dir()]
@@ -127,7 +126,7 @@ class Store:
 
     def _keep(self, run: str, key: tuple[str, ...], record: dict[str, Any], seed: int) -> bool:
         kind, name, *more = key
-        file = f"{_short_hash(name)}.json" if kind == "subject" else f"{'-'.join(more)}.json"
+        file = f"{short_hash(name)}.json" if kind == "subject" else f"{'-'.join(more)}.json"
         folder = self._folder(run) if kind == "subject" else self._parts_folder(run, name)
         head = {"schema": SCHEMA, "kind": kind, "name": name, "seed": seed, "versions": versions()}
         text = json.dumps(head | record, allow_nan=False, separators=(",", ":"))
@@ -168,31 +167,6 @@ def _replace(path: Path, text: str) -> None:
     write_whole(path, text.encode())
 
 
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def run_name(**decides: Any) -> str:
     """Name of a run from everything that decides its results."""
-    return _short_hash(json.dumps(decides, sort_keys=True, default=str))
-
-
-def fingerprint(*files: Path) -> str:
-    """Hash of the code that decides results: this package, `files`, and the versions of what it rests on."""
-    package = Path(__file__).parents[2]
-    # Folder by folder: in a checkout they are links, which a search from above does not follow.
-    code = digest_of_files(*(package / folder for folder in ("harness", "rules", "strategies")), *files)
-    return _short_hash(json.dumps([code, versions()], sort_keys=True))
-
-
-def digest_of_files(*paths: Path) -> str:
-    """SHA-256 over the contents of Python files (folders: all below them), in a fixed order."""
-    total = hashlib.sha256()
-    for path in paths:
-        for file in _python_files(path):
-            total.update(hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
-
-
-def _python_files(path: Path) -> Iterable[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return short_hash(json.dumps(decides, sort_keys=True, default=str))

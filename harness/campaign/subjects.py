@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,21 +10,19 @@ import numpy as np
 
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
-from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.explaining.counterexample import build, rule_reference, sentence, spot_values
+from backprove.harness.explaining.counterexample import build
+from backprove.harness.explaining.jacobians import spot_values
+from backprove.harness.explaining.pasted_test import rule_reference
 from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binders import _small_bound, rule_binders, theorem_binders
 from backprove.harness.judging.derivative import BoundDerivative
-from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
-from backprove.harness.judging.judge import Failure, Judge, Progress
+from backprove.harness.judging.judge import Judge, Progress
 from backprove.harness.judging.sampling import DRAWN_EXAMPLES, Plan
-from backprove.harness.oracles.together import Together
-from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
-from backprove.harness.statements.laws import Law, laws_of
+from backprove.harness.statements.laws import Law
 from backprove.harness.statements.theorem import Theorem
-from backprove.strategies.points import DrawnPoint, PointSpace
 
 if TYPE_CHECKING:
     from backprove.harness.statements.rule import Rule
@@ -63,26 +61,6 @@ def _concluded_rule(subject: SubjectResult, binders: Sequence[Binder]) -> Subjec
 
         subject.diagnosis = diagnose(binders, subject)
     return subject
-
-
-def rule_binders(rule: Rule) -> list[Binder]:
-    """One binder per property of a rule: its claims, and the laws that are worth running beside them."""
-    from backprove.harness.statements.rule import to_claims
-
-    rule = rule.flat
-    binders = [Binder(name, claim, rule.inputs, rule.batched, users=True) for name, claim in to_claims(rule)]
-    ends: dict[str, str] = {}
-    shapes = None
-    for binder in binders:
-        bound = _small_bound(binder, "float64")
-        if isinstance(bound, BoundDerivative):
-            ends.update(bound.front_ends)
-            shapes = bound.output_shapes
-    if shapes is None:
-        return binders
-    return binders + [
-        Binder(name, law, rule.inputs, rule.batched, users=True) for name, law in laws_of(rule, ends, shapes)
-    ]
 
 
 def run_theorem(
@@ -170,30 +148,6 @@ def _every_part(
     return merged
 
 
-def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder]:
-    """One binder per claim of a theorem, named by what it claims."""
-    names = [_claim_name(c) for c in theorem.claims]
-    out = []
-    for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
-        unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
-        out.append(Binder(unique, claim, theorem.inputs, cache=cache))
-    together = Together(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
-    for binder in out:
-        binder.compile_with(together)
-        binder.siblings = out
-    return out
-
-
-def _claim_name(claim: Claim) -> str:
-    if isinstance(claim, Derivative):
-        return "gradient" if claim.unit_cotangent else claim.mode
-    if isinstance(claim, Adjointness):
-        return "adjointness"
-    if isinstance(claim, Equality):
-        return "equality"
-    return "nonzero" if claim.nonzero else "positivity"
-
-
 def _judge(
     binder: Binder,
     where: Callable[..., Any] | None,
@@ -237,22 +191,6 @@ def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:
             subject.front_end.update(bound.front_ends)
 
 
-def _small_bound(binder: Binder, dtype: str, last: int = 3) -> Any:
-    """The claim at the sizes 1, with the last name of each input at `last`."""
-    specs = binder.specs
-    sizes: dict[str, Any] = {}
-    for spec in specs.values():
-        for d in spec.dims:
-            if isinstance(d, str):
-                sizes.setdefault(d.lstrip("*"), () if d.startswith("*") else 1)
-        if spec.dims and isinstance(spec.dims[-1], str) and not spec.dims[-1].startswith("*"):
-            sizes[spec.dims[-1]] = last
-    try:
-        return binder.bind([s.shape(sizes) for s in specs.values()], dtype)
-    except (Unsupported, KeyError):
-        return None
-
-
 def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, Any]]:
     """Values of refused derivative rules at 1, 2, 3, ... with a direction of ones: numbers to check by hand."""
     refused = {p.name for p in subject.properties if p.verdict is Verdict.FALSIFIED}
@@ -268,55 +206,3 @@ def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, 
             if found is not None:
                 out.append(found)
     return out
-
-
-def replay(payload: Mapping[str, Any]) -> str:
-    """Evaluate one failing point again; what is wrong there, or "" when nothing is.
-
-    Raises:
-        UsageError: when the rule or theorem, or its property, is not found.
-    """
-    binders, where = _subject_of(payload)
-    binder = next((b for b in binders if b.name == payload["property"]), None)
-    if binder is None:
-        known = ", ".join(b.name for b in binders)
-        raise UsageError(f"replay: {payload['name']} has no property {payload['property']!r} (it has: {known})")
-    judge = Judge(binder, where, Plan(payload["dtype"], 1))
-    arrays = tuple(
-        _from_hex(v, s.dtype) for v, s in zip(payload["inputs"].values(), binder.specs.values(), strict=True)
-    )
-    directions = [np.asarray(v, dtype=float) for v in {**payload["tangents"], **payload["cotangents"]}.values()]
-    space = PointSpace(dict(binder.specs), payload["dtype"])
-    point = DrawnPoint(space, {}, arrays, tuple(directions))
-    finding, outcome = judge.probe(point)
-    if finding is None:
-        return ""
-    inputs = dict(zip(binder.specs, arrays, strict=True))
-    text = sentence(Failure(finding, point, outcome), inputs, payload["tangents"], payload["cotangents"])
-    return f"{payload['name']}, {payload['property']}, {payload['dtype']}: {finding.verdict}\n{text}"
-
-
-def _subject_of(payload: Mapping[str, Any]) -> tuple[list[Binder], Callable[..., Any] | None]:
-    if payload.get("kind") == "theorem":
-        from backprove.harness.statements.theorem import REGISTRY
-
-        theorem = REGISTRY.theorems.get(payload["name"])
-        if theorem is None:
-            raise UsageError(f"replay: there is no theorem {payload['name']}")
-        return theorem_binders(theorem), theorem.where
-    from backprove.harness.statements.loading import load_rules
-
-    found = [f.rule for f in load_rules(payload["file"]) if f.rule.name == payload["name"]]
-    if not found:
-        raise UsageError(f"replay: {payload['file']} has no rule named {payload['name']!r}")
-    return rule_binders(found[0]), found[0].flat.where
-
-
-def _from_hex(value: Any, dtype: str) -> np.ndarray[Any, Any]:
-    if dtype != "float":
-        return np.asarray(value, dtype=bool if dtype == "bool" else np.int64)
-
-    def read(v: Any) -> Any:
-        return [read(i) for i in v] if isinstance(v, list) else float.fromhex(v)
-
-    return np.asarray(read(value), dtype=np.float64)

@@ -17,7 +17,7 @@ from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import PropertyResult, SubjectResult, property_from_plain, to_plain
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.statements.statement import Statement, statements
+from backprove.harness.statements.theorem import Statement, statements
 
 WHOLE, PART, CONCLUDE = "run", "part", "conclude"
 
@@ -152,7 +152,7 @@ class Server:
 
     def _check_code(self, request: dict[str, Any]) -> None:
         """Results of different code must not be merged, nor those of different versions of what it rests on."""
-        from backprove.harness.campaign.store import fingerprint
+        from backprove.harness.core.files import fingerprint
         from backprove.harness.statements.loading import split_target
 
         wanted, target = request["fingerprint"], request["target"]

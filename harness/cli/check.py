@@ -42,9 +42,10 @@ def run(args: argparse.Namespace) -> Exit:
 
 def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
     from backprove.harness.campaign.progress import make_progress
-    from backprove.harness.campaign.store import fingerprint, run_name
+    from backprove.harness.campaign.store import run_name
     from backprove.harness.campaign.workers import find_jobs
     from backprove.harness.cli.session import Session
+    from backprove.harness.core.files import fingerprint
     from backprove.harness.statements.loading import split_target
     from backprove.reports.summary import check_json
 

@@ -100,9 +100,9 @@ def _dispatch(arguments: list[str]) -> int:
     except SystemExit as e:  # --help
         return int(e.code or 0)
     if args.version:
-        from backprove.harness.core.environment import version
+        from backprove.harness.core.version import __version__
 
-        print(f"backprove {version()}")
+        print(f"backprove {__version__}")
         return int(Exit.OK)
     if args.command is None:
         parser.print_help(sys.stderr)

@@ -7,6 +7,9 @@ import importlib
 
 from backprove.harness.core.verdicts import Exit
 
+EVALUATE = "backprove.harness.explaining.evaluate_again"
+"""Module whose `replay` evaluates the point."""
+
 HELP = "evaluate one failing point again"
 
 
@@ -15,15 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Exit:
-    from backprove.harness.campaign import workers
+    from backprove.harness.campaign.store import Store
     from backprove.harness.cli.verify import THEOREMS
     from backprove.harness.explaining.replay import decode_id
 
-    payload = decode_id(args.id)
+    store = Store()
+    payload = decode_id(args.id, store.subjects(), str(store.home))
     if payload.get("kind") == "theorem":
         importlib.import_module(THEOREMS).load()
-    # The engine's answer is the failure in words, and empty where the point passes now.
-    text = importlib.import_module(workers.ENGINE).replay(payload)
+    # The answer is the failure in words, and empty where the point passes now.
+    text = importlib.import_module(EVALUATE).replay(payload)
     where = f"{payload['name']}, {payload['property']}, {payload['dtype']}"
     print(text or f"{where}: this point passes now")
     return Exit.FAILED if text else Exit.OK

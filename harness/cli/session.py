@@ -19,11 +19,12 @@ from backprove.harness.campaign.work import Job
 from backprove.harness.campaign.workers import Workers
 from backprove.harness.cli import github
 from backprove.harness.cli.options import RunOptions
-from backprove.harness.core.environment import describe, version
+from backprove.harness.core.environment import describe
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import write_whole
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Exit, exit_status
+from backprove.harness.core.version import __version__
 
 EXIT_WORDS = {
     Exit.OK: "all holds",
@@ -57,7 +58,7 @@ class Session:
         self.started = time.monotonic()
         self.run = RunResult(
             command,
-            version(),
+            __version__,
             options.seed,
             environment=describe(),
             options=options.shown,

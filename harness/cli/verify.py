@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backprove.harness.campaign.workers import Workers
     from backprove.harness.cli.session import Session
     from backprove.harness.core.results import RunResult, SubjectResult
-    from backprove.harness.statements.statement import Statement
+    from backprove.harness.statements.theorem import Statement
 
 HELP = "check every property of the catalogue"
 DTYPES = ("float64", "float32", "bfloat16")
@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> Exit:
 
 def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
     from backprove.harness.campaign.progress import make_progress
-    from backprove.harness.campaign.store import fingerprint, run_name
+    from backprove.harness.campaign.store import run_name
     from backprove.harness.cli.session import Session
+    from backprove.harness.core.files import fingerprint
     from backprove.reports.summary import verify_json
 
     theorems = _theorems(options, workers)

@@ -18,10 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from backprove.harness.campaign.store import digest_of_files
 from backprove.harness.core.collector import no_collections
 from backprove.harness.core.environment import describe
-from backprove.harness.core.files import write_whole
+from backprove.harness.core.files import digest_of_files, write_whole
 
 FOLDERS_KEPT = 4
 """Digests whose files are kept; the least recently used go first."""

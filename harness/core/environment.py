@@ -7,14 +7,9 @@ import platform
 from functools import cache
 from importlib import metadata
 
+from backprove.harness.core.version import __version__
+
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "hypothesis", "python-flint", "torch")
-
-
-def version() -> str:
-    """Version of this project."""
-    import backprove
-
-    return backprove.__version__
 
 
 def describe() -> dict[str, str]:
@@ -29,7 +24,7 @@ def describe() -> dict[str, str]:
 @cache
 def versions() -> dict[str, str]:
     """Name -> version of Python, this project, and the packages that decide what the checks find."""
-    found = {"python": platform.python_version(), "backprove": version()}
+    found = {"python": platform.python_version(), "backprove": __version__}
     return found | {name: v for name in PACKAGES if (v := _version(name))}
 
 

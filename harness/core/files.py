@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from backprove.harness.core.environment import versions
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -58,3 +63,28 @@ def _has_ended(number: str) -> bool:
     except (ValueError, OSError):  # not of ours; somebody else's process
         return False
     return False
+
+
+def short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(*files: Path) -> str:
+    """Hash of the code that decides results: this package, `files`, and the versions of what it rests on."""
+    package = Path(__file__).parents[2]
+    # Folder by folder: in a checkout they are links, which a search from above does not follow.
+    code = digest_of_files(*(package / folder for folder in ("harness", "rules", "strategies")), *files)
+    return short_hash(json.dumps([code, versions()], sort_keys=True))
+
+
+def digest_of_files(*paths: Path) -> str:
+    """SHA-256 over the contents of Python files (folders: all below them), in a fixed order."""
+    total = hashlib.sha256()
+    for path in paths:
+        for file in _python_files(path):
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _python_files(path: Path) -> Iterable[Path]:
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]

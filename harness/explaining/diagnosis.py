@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from backprove.harness.core.arrays import quiet
 from backprove.harness.core.results import PropertyResult, SubjectResult
 from backprove.harness.explaining.diagnoses import (
     axes,
@@ -22,7 +23,6 @@ from backprove.harness.explaining.diagnoses import (
 )
 from backprove.harness.explaining.diagnoses.evidence import Evidence, gather
 from backprove.harness.explaining.diagnoses.state import frozen, stateful
-from backprove.harness.frontends.function import quiet
 from backprove.harness.judging.binder import Binder
 from backprove.harness.statements.claims import Derivative
 

@@ -12,10 +12,9 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backprove.harness.campaign.store import Store
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import Counterexample, SubjectResult, to_plain
 
@@ -66,18 +65,22 @@ def encode_id(payload: Mapping[str, Any]) -> str:
     return packed if len(packed) <= LONGEST else "x" + hashlib.sha256(text).hexdigest()[:16]
 
 
-def decode_id(identifier: str, store: Store | None = None) -> dict[str, Any]:
-    """The payload of an id; hashes are looked up in `store` (the default one unless given).
+def decode_id(identifier: str, finished: Iterable[SubjectResult] = (), kept_in: str = "") -> dict[str, Any]:
+    """The payload of an id.
+
+    Args:
+        finished: rules and theorems of the last runs, newest first, where hashes are looked up.
+        kept_in: where these are kept, for the message.
 
     Raises:
-        UsageError: when it is no id, is damaged, or is a hash that the store does not know.
+        UsageError: when it is no id, is damaged, or is a hash that none of `finished` has.
     """
     identifier = identifier.strip()
     if _HASH.fullmatch(identifier):
-        payload = find(store or Store(), identifier)
+        payload = find(finished, identifier)
         if payload is None:
             raise UsageError(
-                f"replay: {identifier} is not in the store of the last runs ({(store or Store()).home}); "
+                f"replay: {identifier} is not in the store of the last runs ({kept_in}); "
                 "run the check again, or replay in the folder where it ran"
             )
         return payload
@@ -99,9 +102,9 @@ def decode_id(identifier: str, store: Store | None = None) -> dict[str, Any]:
     return payload  # type: ignore[no-any-return]
 
 
-def find(store: Store, identifier: str) -> dict[str, Any] | None:
-    """The payload of the counterexample with that id, newest run first."""
-    for subject in store.subjects():
+def find(finished: Iterable[SubjectResult], identifier: str) -> dict[str, Any] | None:
+    """The payload of the first counterexample with that id."""
+    for subject in finished:
         for p in subject.properties:
             if p.counterexample is not None and p.counterexample.id == identifier:
                 return payload_of(subject, p.counterexample)

@@ -10,16 +10,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, cast, flatten, quiet
 from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.function import Function, Signature, cast, flatten, quiet
+from backprove.harness.frontends.function import Function
+from backprove.harness.programs.program import Signature
 
-Array = NDArray[Any]
 Shapes = Sequence[tuple[int, ...]]
 
 CALLED_TWICE = 3

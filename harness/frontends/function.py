@@ -7,28 +7,23 @@ Front ends, tried in this order: `jax` (traced as it is), `numpy` (NumPy code tr
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, flatten, quiet
 from backprove.harness.core.cache import Cache
-from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.numbers.balls.balls import Balls, Undecided
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.frontends.same_in_all_formats import Traces
+from backprove.harness.numbers.balls.balls import Balls, works_entrywise
 from backprove.harness.numbers.balls.duals import Dual, DualBalls
-from backprove.harness.numbers.balls.entrywise import works_entrywise
-from backprove.harness.oracles.exact import ExactFunction
+from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.programs.evaluate import evaluate
-from backprove.harness.programs.program import Program, trace
-from backprove.harness.programs.retype import Traces
-
-Array = NDArray[Any]
-Signature = tuple[tuple[tuple[int, ...], str], ...]
-"""Shape and dtype name of every argument."""
+from backprove.harness.programs.program import Program, Signature
 
 
 def shapes_of(signature: Signature) -> str:
@@ -137,27 +132,6 @@ class Function:
             return flatten(self.call(*arguments))
 
 
-def flatten(result: Any) -> list[Any]:
-    """Arrays in a result, in order; None (no cotangent) is left out, containers are flattened."""
-    if result is None:
-        return []
-    if isinstance(result, (tuple, list)):
-        return [leaf for part in result for leaf in flatten(part)]
-    if isinstance(result, dict):
-        return [leaf for key in sorted(result) for leaf in flatten(result[key])]
-    return [np.asarray(result)]
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Floating-point warnings of the user's code are expected on our points."""
-    import warnings
-
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 @dataclass(frozen=True)
 class ProgramOnBalls:
     """A traced program as an `ExactFunction`."""
@@ -206,7 +180,8 @@ class CodeOnBalls:
     call: Callable[..., Any]
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
-        from backprove.harness.frontends.objects.run import NotRunnable, run_on_balls
+        from backprove.harness.frontends.objects.run import run_on_balls
+        from backprove.harness.frontends.objects.scalar import NotRunnable
 
         points = max((a.shape[-1] for a in inputs), default=1)
         results = []
@@ -220,7 +195,8 @@ class CodeOnBalls:
     def duals(
         self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
     ) -> tuple[list[Array], list[Array], Array]:
-        from backprove.harness.frontends.objects.run import NotRunnable, run_on_duals
+        from backprove.harness.frontends.objects.run import run_on_duals
+        from backprove.harness.frontends.objects.scalar import NotRunnable
 
         points = max((a.shape[-1] for a in [*inputs, *(t for t in tangents if t is not None)]), default=1)
         values, moved, touched = [], [], np.zeros(points, dtype=bool)
@@ -244,20 +220,13 @@ def _at(a: Array, p: int) -> Array:
     return np.array(a[..., p % a.shape[-1]], dtype=a.dtype)
 
 
-def cast(array: Array, dtype: str) -> Array:
-    """A float64 carrier array as the real NumPy dtype of the format (integers and masks as they are)."""
-    return array.astype(FORMATS[dtype].numpy) if array.dtype.kind == "f" else array
+class ExactFunction(Protocol):
+    """A function that runs in balls and dual balls; all arrays carry a trailing points axis."""
 
+    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
+        """Enclosures of the outputs; raises Undecided."""
 
-__all__ = [
-    "BLACK_BOX",
-    "JAX",
-    "NUMPY",
-    "OBJECTS",
-    "Function",
-    "Signature",
-    "UnsupportedPrimitive",
-    "cast",
-    "flatten",
-    "quiet",
-]
+    def duals(
+        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
+    ) -> tuple[list[Array], list[Array], Array]:
+        """Values, tangents and per point whether a kink was touched; raises Undecided."""

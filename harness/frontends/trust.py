@@ -7,20 +7,18 @@ Then its function falls back to the next front end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import arguments_at, call_points
-from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function, Signature
+from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function
 from backprove.harness.frontends.objects.run import run_on_bounded
-from backprove.harness.judging.float_contract import run_floats
 from backprove.harness.numbers.bounds.bounds import Running
-
-Array = NDArray[Any]
+from backprove.harness.numbers.floats.floats import run_floats
+from backprove.harness.programs.program import Signature
 
 WILD = 1e3
 """A real call may differ from the traced program by so many error bounds before the trace is called untrue."""

@@ -11,15 +11,18 @@ from flint import ctx
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.frontends.function import JAX, Function, Signature
+from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.judging.derivative import BoundDerivative
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
-from backprove.harness.judging.equality import BoundEquality, BoundPositivity
+from backprove.harness.judging.equality import BoundEquality
 from backprove.harness.judging.examination import Bound, Unsupported
-from backprove.harness.numbers.balls.balls import Undecided, lift
-from backprove.harness.oracles.compiled import SpotCheck
-from backprove.harness.oracles.exact import finite
+from backprove.harness.judging.positivity import BoundPositivity
+from backprove.harness.judging.spot_check import SpotCheck
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.together import Member, Together
+from backprove.harness.oracles.vectors import finite
+from backprove.harness.programs.program import Signature
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality, Positivity
 from backprove.harness.statements.laws import Law, pairing, parts
 from backprove.strategies.array import ArraySpec

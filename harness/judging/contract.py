@@ -9,13 +9,12 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, cast, flatten, quiet
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import Function, Signature, cast, flatten, quiet
+from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Finding
-
-Array = NDArray[Any]
+from backprove.harness.programs.program import Signature
 
 
 def two_answers(function: Callable[..., Any], arguments: Sequence[Array]) -> bool:

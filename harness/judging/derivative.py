@@ -8,20 +8,19 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import Called, call_points
-from backprove.harness.frontends.function import JAX, Function, Signature
+from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.frontends.trust import distrust
 from backprove.harness.judging.contract import Watch
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.float_contract import any_entry, float_bounds, run_floats
+from backprove.harness.judging.float_contract import blamed, unexplained
 from backprove.harness.judging.float_layers import (
     against_autodiff,
     against_bounds,
@@ -30,19 +29,20 @@ from backprove.harness.judging.float_layers import (
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
-from backprove.harness.judging.overflow import blamed, unexplained
 from backprove.harness.judging.sides import NOT_RUNNABLE
 from backprove.harness.judging.violations import Findings
-from backprove.harness.numbers.bounds.bounds import Bounded
+from backprove.harness.numbers.bounds.run import float_bounds
+from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.compiled import CompiledFunction
-from backprove.harness.oracles.exact import ExactLayer, Status, dyadic
+from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
-from backprove.harness.programs.program import Program
+from backprove.harness.oracles.problem import Status
+from backprove.harness.oracles.vectors import dyadic
+from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
-
-Array = NDArray[Any]
 
 DIFFERENCES_PER_BATCH = 64
 KINKS_PER_SHAPE = 24
@@ -379,6 +379,3 @@ class BoundDerivative(DerivativeShell):
         spot.enter(
             function.call, self.rule_signature, self.rule_program, arguments, self.dtype, seen, self.result_names
         )
-
-
-__all__ = ["BoundDerivative", "DerivativeFunctions"]

@@ -8,21 +8,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, Signature, shapes_of
+from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, shapes_of
+from backprove.harness.frontends.same_in_all_formats import Traces
 from backprove.harness.judging.examination import Unsupported
+from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.oracles.autodiff import derivative_program
-from backprove.harness.oracles.compiled import SpotCheck
-from backprove.harness.oracles.exact import DerivativeProblem
-from backprove.harness.programs.program import Program
-from backprove.harness.programs.retype import Traces
+from backprove.harness.oracles.problem import DerivativeProblem
+from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
-
-Array = NDArray[Any]
 
 ENOUGH_STOPPED = 16
 """So many points, and times those where it ran, must stop code on exact scalars before it counts as a black box."""

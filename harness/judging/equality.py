@@ -7,29 +7,26 @@ is no forward map: where a side is not finite in floats, only the balls judge.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
 from backprove.harness.judging.derivative_shape import ENOUGH_STOPPED
 from backprove.harness.judging.examination import Examination, Finding
-from backprove.harness.judging.float_contract import WIDE_UNIT, any_entry, exceeds, largest, run_together, ulps
+from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.judging.opaque_code import Values, in_float64
-from backprove.harness.judging.positivity import BoundPositivity
 from backprove.harness.judging.sides import NOT_RUNNABLE, BoundSides
+from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
-from backprove.harness.oracles.compiled import SpotCheck
-from backprove.harness.oracles.exact import PRECISIONS, Outcome, Status, full, take, within_reach
+from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_together
+from backprove.harness.oracles.exact import PRECISIONS
+from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
-
-__all__ = ["BoundEquality", "BoundPositivity"]
-
-Array = NDArray[Any]
+from backprove.harness.oracles.vectors import full, take
 
 
 class BoundEquality(BoundSides):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.results import LayerTally
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.oracles.exact import Outcome
-
-Array = NDArray[Any]
+from backprove.harness.oracles.problem import Outcome
 
 
 @dataclass(frozen=True)

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry
+from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS, FloatFormat
-from backprove.harness.numbers.bounds.bounds import EXTENDED, Bounded, Running
-from backprove.harness.numbers.floats.floats import Floats
+from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.numbers.bounds.run import WIDE_UNIT
+from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation, Program
-from backprove.harness.programs.sharing import together
-
-Array = NDArray[Any]
-
-WIDE_UNIT = {name: 2.0**-64 if name == "float64" and EXTENDED else 2.0**-53 for name in FORMATS}
-"""Unit roundoff of the format in which the error bound of each dtype is carried."""
 
 MARGIN = 2.0
 """The bound is doubled: a compiler may replace an operation by another one (g/sqrt(x) by g*rsqrt(x))."""
-
-
-def run_floats(program: Program, arrays: Sequence[Array]) -> list[Array]:
-    """The program in plain floats of its own dtypes, outputs as float64 with a points axis."""
-    return Floats().run(program, arrays)
-
-
-def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every_step_short: bool = False) -> list[Any]:
-    """Running error bounds of the program's results as they are judged: rounded to the format under test.
-
-    NumPy widens (`np.where(x > 0, 1.0, 0.5) * x` is float64), and a wider result is accepted and rounded.
-
-    Args:
-        every_step_short: see `Function.every_step_short`.
-    """
-    form = FORMATS[dtype]
-    out = []
-    found: list[Any] = list(Running(dtype, widening_ignored=every_step_short).run(program, arrays))
-    for b, var in zip(found, program.outputs, strict=True):
-        if isinstance(b, Bounded) and var.dtype in FORMATS and FORMATS[var.dtype].digits > form.digits:
-            with np.errstate(all="ignore"):
-                out.append(Bounded(b.v, b.e + form.u * np.abs(b.v).astype(np.float64)))
-        else:
-            out.append(b)
-    return out
-
-
-def run_together(
-    system: Running, programs: Sequence[Program], arrays: Sequence[Array | Bounded]
-) -> list[list[Bounded]]:
-    """The outputs of each of several programs of the same arguments; what they have in common is evaluated once."""
-    found = together(programs)
-    if found is None:
-        return [system.run(p, arrays) for p in programs]
-    outputs = system.run(found[0], arrays)
-    return [outputs[w] for w in found[1]]
 
 
 def near_max(form: FloatFormat) -> float:
@@ -88,25 +50,6 @@ def ulps(result: Array, value: Array, dtype: str) -> Array:
     with np.errstate(all="ignore"):
         off = np.abs(result.astype(value.dtype) - value).astype(np.float64)
         return np.where(result == v, 0.0, off / form.ulp(v))
-
-
-def any_entry(arrays: Sequence[Array], points: int) -> Array:
-    """Per point: whether any entry of any array is True."""
-    out = np.zeros(points, dtype=bool)
-    for a in arrays:
-        if a.size:
-            out |= a.reshape(-1, a.shape[-1]).any(axis=0)
-    return out
-
-
-def largest(arrays: Sequence[Array], points: int) -> Array:
-    """Per point: the largest entry, NaN ignored; 0 where there is none."""
-    out = np.zeros(points)
-    for a in arrays:
-        if a.size:
-            flat = np.where(np.isnan(a), 0.0, a).reshape(-1, a.shape[-1]).max(axis=0)
-            out = np.maximum(out, np.broadcast_to(flat, out.shape))
-    return out
 
 
 class _Watched(Running):
@@ -145,3 +88,93 @@ def accurate(program: Program, arrays: Sequence[Array], dtype: str) -> Array:
                 lost = (o.e > 0.5 * v) & (v > 0)
                 good = good & ~any_entry([lost | ((v > 0) & (v < FORMATS[dtype].tiny))], points)
     return good
+
+
+JACOBIAN_ENTRIES = 64
+"""Longer directions are left to the exact layer."""
+
+
+def overflows(
+    autodiff: Program, arrays: list[Array], result: list[Array], dtype: str, limit: float | None = None
+) -> Array:
+    """Per point: wherever the float result is not finite, the derivative itself leaves the format.
+
+    Args:
+        limit: largest size of a derivative that counts as inside (None: the format's largest number).
+    """
+    wide = Running(dtype, unit=WIDE_UNIT[dtype])
+    explained = []
+    for r, b in zip(result, wide.run(autodiff, arrays), strict=True):
+        with np.errstate(all="ignore"):
+            explained.append(np.isfinite(r) | (np.abs(b.v) > (FORMATS[dtype].max if limit is None else limit)))
+    return ~any_entry([~e for e in explained], arrays[0].shape[-1])
+
+
+def jacobian_overflows(autodiff: Program, inputs: list[Array], directions: list[Array], dtype: str) -> Array:
+    """Per point: an entry of the Jacobian, or its product with the direction, leaves the format (0 * inf is nothing).
+
+    False everywhere for more than `JACOBIAN_ENTRIES` entries of the direction.
+    """
+    points = directions[0].shape[-1]
+    sizes = [math.prod(w.shape[:-1]) for w in directions]
+    n = sum(sizes)
+    if not 0 < n <= JACOBIAN_ENTRIES:
+        return np.zeros(points, dtype=bool)
+    units, weights, start = [], [], 0
+    # column k * points + p holds point p with the direction's entry k alone
+    for w, size in zip(directions, sizes, strict=True):
+        unit = np.zeros((size, n, points))
+        unit[np.arange(size), start + np.arange(size)] = 1.0
+        units.append(unit.reshape((*w.shape[:-1], n * points)))
+        weights.append(np.maximum(np.abs(np.broadcast_to(w, (*w.shape[:-1], points)).reshape(size, points)), 1.0))
+        start += size
+    here = [np.tile(a, n) if a.shape[-1] == points else a for a in inputs]
+    scale = np.concatenate(weights).reshape(-1)
+    wide = Running(dtype, unit=WIDE_UNIT[dtype])
+    leaves = np.zeros(n * points, dtype=bool)
+    with np.errstate(all="ignore"):
+        for b in wide.run(autodiff, [*here, *units]):
+            if b.v.size:
+                leaves |= (np.abs(b.v).reshape(-1, n * points).max(axis=0) * scale) >= FORMATS[dtype].max
+    return np.asarray(leaves.reshape(n, points).any(axis=0))
+
+
+Programs = tuple[Program | None, Program | None, Program | None]
+"""Of the forward map, the rule and JAX's derivative."""
+
+
+def unexplained(
+    programs: Programs, x: list[Array], d: list[Array], result: list[Array], broken: Array, dtype: str
+) -> Array:
+    """The points of `broken` without those at which the derivative itself leaves the format.
+
+    Args:
+        x, d, result: inputs, directions and the rule's results at all points.
+        broken: points at which a result is not finite; changed in place.
+    """
+    _, rule, autodiff = programs
+    index = np.flatnonzero(broken)
+    if index.size and rule is not None and autodiff is not None:
+        here = [a[..., index] for a in (*x, *d)]
+        with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
+            broken[index] = ~overflows(autodiff, here, [r[..., index] for r in result], dtype)
+    return broken
+
+
+def blamed(programs: Programs, x: list[Array], d: list[Array], result: list[Array], broken: Array, dtype: str) -> Array:
+    """The points of `broken` without those at which forward, or the Jacobian, leaves the format on the way.
+
+    There a result that is not finite is no finding (0 * inf), and alone is no reason to ask the exact layer; nor is it
+    where the derivative is within roundings of the largest number.
+    """
+    forward, _, autodiff = programs
+    index = np.flatnonzero(broken)
+    if not index.size or forward is None or autodiff is None:
+        return broken
+    here, given = [a[..., index] for a in x], [a[..., index] for a in d]
+    out = broken.copy()
+    with contextlib.suppress(UnsupportedPrimitive):  # then the exact layer looks at all of them
+        limit = near_max(FORMATS[dtype])
+        far = overflows(autodiff, [*here, *given], [r[..., index] for r in result], dtype, limit)
+        out[index] = accurate(forward, here, dtype) & ~far & ~jacobian_overflows(autodiff, here, given, dtype)
+    return out

@@ -6,25 +6,21 @@ format, and finite differences. None of them says that a formula is wrong: they 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.float_contract import WIDE_UNIT, any_entry, exceeds, largest, run_together, ulps
-from backprove.harness.numbers.bounds.bounds import SMALLEST_BOUND, Bounded, Running
+from backprove.harness.judging.float_contract import exceeds, ulps
+from backprove.harness.numbers.bounds.bounds import SMALLEST_BOUND, Running
+from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_together
+from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.differences import Difference, central, step_sizes
 from backprove.harness.programs.program import Program
-
-Array = NDArray[Any]
-
-JACOBIAN_ENTRIES = 64
-"""Longer directions are left to the exact layer."""
 
 TOLD = 1e-3
 """A difference whose error exceeds this share of the values says nothing."""
@@ -87,51 +83,6 @@ def _beyond_literals(rule: Program, autodiff: Program, arrays: list[Array], dtyp
         with np.errstate(all="ignore"):
             apart.append(~(np.abs(a.v - b.v) <= a.e + b.e + 4 * FORMATS[dtype].tiny * 2.0**-40))
     return any_entry(apart, arrays[0].shape[-1])
-
-
-def overflows(
-    autodiff: Program, arrays: list[Array], result: list[Array], dtype: str, limit: float | None = None
-) -> Array:
-    """Per point: wherever the float result is not finite, the derivative itself leaves the format.
-
-    Args:
-        limit: largest size of a derivative that counts as inside (None: the format's largest number).
-    """
-    wide = Running(dtype, unit=WIDE_UNIT[dtype])
-    explained = []
-    for r, b in zip(result, wide.run(autodiff, arrays), strict=True):
-        with np.errstate(all="ignore"):
-            explained.append(np.isfinite(r) | (np.abs(b.v) > (FORMATS[dtype].max if limit is None else limit)))
-    return ~any_entry([~e for e in explained], arrays[0].shape[-1])
-
-
-def jacobian_overflows(autodiff: Program, inputs: list[Array], directions: list[Array], dtype: str) -> Array:
-    """Per point: an entry of the Jacobian, or its product with the direction, leaves the format (0 * inf is nothing).
-
-    False everywhere for more than `JACOBIAN_ENTRIES` entries of the direction.
-    """
-    points = directions[0].shape[-1]
-    sizes = [math.prod(w.shape[:-1]) for w in directions]
-    n = sum(sizes)
-    if not 0 < n <= JACOBIAN_ENTRIES:
-        return np.zeros(points, dtype=bool)
-    units, weights, start = [], [], 0
-    # column k * points + p holds point p with the direction's entry k alone
-    for w, size in zip(directions, sizes, strict=True):
-        unit = np.zeros((size, n, points))
-        unit[np.arange(size), start + np.arange(size)] = 1.0
-        units.append(unit.reshape((*w.shape[:-1], n * points)))
-        weights.append(np.maximum(np.abs(np.broadcast_to(w, (*w.shape[:-1], points)).reshape(size, points)), 1.0))
-        start += size
-    here = [np.tile(a, n) if a.shape[-1] == points else a for a in inputs]
-    scale = np.concatenate(weights).reshape(-1)
-    wide = Running(dtype, unit=WIDE_UNIT[dtype])
-    leaves = np.zeros(n * points, dtype=bool)
-    with np.errstate(all="ignore"):
-        for b in wide.run(autodiff, [*here, *units]):
-            if b.v.size:
-                leaves |= (np.abs(b.v).reshape(-1, n * points).max(axis=0) * scale) >= FORMATS[dtype].max
-    return np.asarray(leaves.reshape(n, points).any(axis=0))
 
 
 def against_differences(

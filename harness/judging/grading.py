@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.float_contract import any_entry, largest
 from backprove.harness.oracles.conditioning import floats, forced_error
-from backprove.harness.oracles.exact import DerivativeProblem, Status
-
-Array = NDArray[Any]
+from backprove.harness.oracles.problem import DerivativeProblem, Status
 
 GRADED_ENTRIES = 256
 """Derivative entries that are graded in one batch."""

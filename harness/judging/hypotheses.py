@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.function import BLACK_BOX, JAX, Function, Signature
+from backprove.harness.frontends.function import BLACK_BOX, JAX, Function
 from backprove.harness.frontends.numpy_trace.array import ASSUMED, Assumption
-from backprove.harness.numbers.bounds.bounds import Bounded, Running
-from backprove.harness.programs.program import Program, inner_programs
+from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.programs.program import Program, Signature, inner_programs
 from backprove.strategies.points import Points
 
 Flags = NDArray[np.bool_]

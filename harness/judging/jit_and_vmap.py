@@ -10,18 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at
-from backprove.harness.frontends.function import Function, Signature, quiet
+from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Finding
 from backprove.harness.judging.opaque_code import in_float64
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.oracles.compiled import CompiledFunction
-
-Array = NDArray[Any]
+from backprove.harness.programs.program import Signature
 
 POINTS = 3
 """Points that are called plainly; calls of JAX functions outside a program are slow."""

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import quiet
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import BoundDerivative
 from backprove.harness.judging.examination import Bound, Examination, Finding, Unsupported
@@ -25,12 +24,11 @@ from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
 from backprove.harness.judging.screens.claims import ClaimScreen, all_traced_by_jax, screen_of
 from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
-from backprove.harness.oracles.exact import Outcome
+from backprove.harness.oracles.problem import Outcome
 from backprove.strategies.philox import generator
 from backprove.strategies.points import DrawnPoint, PointSpace
 from backprove.strategies.shapes import Sizes, has_empty
 
-Array = NDArray[Any]
 Progress = Callable[[str, int, int], None]
 
 DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law", "screen")

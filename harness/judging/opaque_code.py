@@ -12,28 +12,29 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at, call_points, plain_values
-from backprove.harness.frontends.function import JAX, Function, Signature
-from backprove.harness.frontends.objects.branches import Undecided
+from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Finding
-from backprove.harness.judging.float_contract import any_entry, largest, run_floats
 from backprove.harness.judging.float_layers import compare
 from backprove.harness.judging.violations import NOT_FINITE
-from backprove.harness.numbers.bounds.bounds import Bounded
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.complex_step import complex_step
 from backprove.harness.oracles.differences import step_sizes
-from backprove.harness.oracles.exact import Outcome, Status, dyadic
+from backprove.harness.oracles.problem import Outcome, Status
+from backprove.harness.oracles.vectors import dyadic
+from backprove.harness.programs.program import Signature
 
-Array = NDArray[Any]
 Shapes = tuple[tuple[int, ...], ...]
 
 BULK_BOUNDED = 64

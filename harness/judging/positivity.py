@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, largest
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import Function, Signature
+from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Finding
-from backprove.harness.judging.float_contract import largest, ulps
+from backprove.harness.judging.float_contract import ulps
 from backprove.harness.judging.sides import BoundSides
-from backprove.harness.oracles.exact import Outcome, Status
-
-Array = NDArray[Any]
+from backprove.harness.oracles.problem import Outcome, Status
+from backprove.harness.programs.program import Signature
 
 
 class BoundPositivity(BoundSides):

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backprove.harness.campaign.parts import points_of_part
+from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import PropertyResult
-from backprove.harness.judging.allotment import SIZES_COMPARED, sizes_with_special_points
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.examination import Bound
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
@@ -26,8 +25,6 @@ from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
 from backprove.strategies.special import special_points
 from backprove.strategies.values import draw_points
-
-Array = NDArray[Any]
 
 CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
@@ -315,3 +312,29 @@ class Batches:
 def _shared(item: tuple[object, ...]) -> tuple[object, ...]:
     """The item without the name of the claim: all claims of a theorem meet the same points, which are drawn once."""
     return (item[0], *item[2:])
+
+
+SIZES_COMPARED = 2
+"""So many sizes have bulk points that meet all layers; at the others the screen sees all bulk points."""
+
+
+FIRST_SIZES = 3
+"""At the first dtype so many sizes have special, drawn and exact points; at every further dtype one other has."""
+
+
+def sizes_with_special_points(count: int, dtype: str, further: bool) -> list[int]:
+    """Places among `count` sizes (`shapes.shape_buckets`), in the order in which special points are given to them.
+
+    Args:
+        further: an earlier dtype of the same run has had its sizes.
+    """
+    order = list(dict.fromkeys([0, count - 1, *range(1, count - 1)])) if count else []
+    if not further:
+        return order[:FIRST_SIZES]
+    rest = order[FIRST_SIZES:] or order
+    return [rest[list(FORMATS).index(dtype) % len(rest)]] if rest else []
+
+
+def points_of_part(points: int, part: int, parts: int) -> int:
+    """Share of one part; the shares differ by at most 1 and add up to `points`."""
+    return points * (part + 1) // parts - points * part // parts

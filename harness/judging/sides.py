@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 from flint import ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import call_points
-from backprove.harness.frontends.function import JAX, Function, ProgramOnBalls, Signature, shapes_of
+from backprove.harness.frontends.function import JAX, ExactFunction, Function, ProgramOnBalls, shapes_of
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.judging.float_contract import float_bounds, run_floats
-from backprove.harness.numbers.balls.balls import Undecided, lift
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.numbers.bounds.run import float_bounds
+from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.compiled import CompiledFunction
-from backprove.harness.oracles.exact import PRECISIONS, ExactFunction, Outcome, Status, full, take
-from backprove.harness.programs.program import Program
+from backprove.harness.oracles.exact import PRECISIONS
+from backprove.harness.oracles.problem import Outcome, Status
+from backprove.harness.oracles.vectors import full, take
+from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.sharing import together
-
-Array = NDArray[Any]
 
 NOT_RUNNABLE = "the code does not run on exact scalars"
 """How the exact layer says that code on object arrays cannot be followed at a point."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult
 from backprove.harness.judging.examination import Examination
-from backprove.harness.oracles.exact import Status
-from backprove.strategies.points import REGIONS, Points
-
-Array = NDArray[Any]
+from backprove.harness.oracles.problem import Status
+from backprove.strategies.points import Points
+from backprove.strategies.regions import REGIONS
 
 SHOWN_ENTRIES = 4
 

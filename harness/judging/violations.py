@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from flint import ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
 from backprove.harness.judging.examination import Finding
 from backprove.harness.judging.float_contract import accurate, exceeds, near_max
-from backprove.harness.numbers.balls.balls import Undecided, lift
-from backprove.harness.numbers.bounds.bounds import Bounded
-from backprove.harness.oracles.exact import DerivativeProblem, Outcome, Status, vector
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
+from backprove.harness.oracles.vectors import vector
 from backprove.harness.programs.program import Program
-
-Array = NDArray[Any]
 
 NOT_FINITE = "the result overflows or is not a number, where forward is finite and the derivative is representable"
 UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backprove.harness.campaign.subjects import theorem_binders
+from backprove.harness.core.arrays import Array, any_entry, quiet
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import JAX, Function, Signature, quiet
+from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative, DerivativeFunctions
+from backprove.harness.judging.binders import theorem_binders
+from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative_shape import DerivativeFunctions
 from backprove.harness.judging.equality import BoundEquality
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.float_contract import any_entry
 from backprove.harness.judging.positivity import BoundPositivity
-from backprove.harness.programs.program import Program
+from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.cotangents import draw_directions
@@ -27,8 +27,6 @@ from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes
 from backprove.strategies.special import special_points
 from backprove.strategies.values import draw_points
-
-Array = NDArray[Any]
 
 DTYPE = "float64"
 ORDINARY_POINTS = 24

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.programs.equality import fingerprint
 from backprove.harness.programs.program import Equation, Program, Var
 
 SLIP = 1 + 1e-6
@@ -56,39 +57,6 @@ def mutants(program: Program) -> list[Mutant]:
             seen.add(key)
             found.append(Mutant(mutant.label, plain))
     return found
-
-
-def fingerprint(program: Program) -> str:
-    """A text that two programs share exactly if they differ at most in the numbers of their slots."""
-    number: dict[int, str] = {v.slot: f"i{k}" for k, v in enumerate(program.inputs)}
-
-    def name(v: Var) -> str:
-        if v.slot in program.constants:
-            return constant_text(program.constants[v.slot])
-        return number.setdefault(v.slot, f"v{len(number)}")
-
-    lines = [" ".join(f"{v.dtype}{v.shape}" for v in program.inputs)]
-    for e in program.equations:
-        ins = [name(v) for v in e.inputs]
-        lines.append(f"{[name(v) for v in e.outputs]} = {e.primitive} {params_text(e.params)} {ins}")
-    lines.append(str([name(v) for v in program.outputs]))
-    return "\n".join(lines)
-
-
-def constant_text(value: np.ndarray[Any, Any]) -> str:
-    """A constant as text, to the last bit."""
-    return f"{value.dtype}{value.shape}{value.tobytes().hex()}"
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """Parameters of an equation as text; inner programs by their fingerprints."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, Program):
-            return fingerprint(value)
-        return f"({', '.join(map(text, value))})" if type(value) is tuple else repr(value)
-
-    return ", ".join(f"{k}={text(v)}" for k, v in sorted(params.items()) if v is not None)
 
 
 def _all(program: Program) -> Iterator[Mutant]:

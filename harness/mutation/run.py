@@ -21,8 +21,9 @@ from typing import Any
 from backprove.harness.campaign.progress import Progress, make_progress
 from backprove.harness.mutation import record
 from backprove.harness.mutation.claims import Property, defined, equivalent, overflows, properties
-from backprove.harness.mutation.edits import Mutant, fingerprint, mutants
+from backprove.harness.mutation.edits import Mutant, mutants
 from backprove.harness.mutation.splice import Match, find, rest, substitute
+from backprove.harness.programs.equality import fingerprint
 from backprove.harness.programs.program import Program
 from backprove.harness.statements.theorem import Theorem
 

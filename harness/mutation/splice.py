@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backprove.harness.mutation.edits import constant_text, params_text
+from backprove.harness.programs.equality import constant_text, params_text
 from backprove.harness.programs.program import Equation, Program, Var
 
 

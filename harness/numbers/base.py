@@ -8,18 +8,16 @@ in every system, truth values are what the system's comparisons return.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import is_float
-from backprove.harness.numbers import control, movement
+from backprove.harness.numbers import control, integers, movement
 from backprove.harness.programs.program import Equation, Var
-
-Array = NDArray[Any]
 
 
 class System(ABC):
@@ -30,6 +28,11 @@ class System(ABC):
     """
 
     name = "numbers"
+
+    @property
+    def key(self) -> Hashable | None:
+        """What the values of constants depend on; None where they are made anew in each run."""
+        return None
 
     @abstractmethod
     def constant(self, value: Array, var: Var) -> Any:
@@ -66,8 +69,8 @@ class System(ABC):
                 self.map(lambda *a, k=k: movement.rearrange(equation, a, rest)[k], *(inputs[i] for i in data))
                 for k in range(n)
             ]
-        if all(not is_float(v.dtype) for v in (*equation.inputs, *equation.outputs)) and name in movement.INTEGER:
-            return movement.integer(equation, inputs)
+        if all(not is_float(v.dtype) for v in (*equation.inputs, *equation.outputs)) and name in integers.PRIMITIVES:
+            return integers.apply(equation, inputs)
         method = getattr(self, "p_" + name.replace("-", "_"), None)
         if method is None:
             raise UnsupportedPrimitive(name, self.name)

@@ -7,7 +7,7 @@ sides and selected; so is one that the system cannot decide, where its `select` 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.integers import Undecided, undecided
-from backprove.harness.programs.evaluate import evaluate
+from backprove.harness.programs.evaluate import NumberSystem, evaluate
 from backprove.harness.programs.program import Equation
-
-if TYPE_CHECKING:  # base.py imports this module
-    from backprove.harness.numbers.base import System
 
 PRIMITIVES = frozenset({"scan", "cond", "while", "empty2"})
 
@@ -27,7 +24,7 @@ MAX_TURNS = 10_000
 """A `while` that runs longer than this is given up."""
 
 
-def apply(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+def apply(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
     """Evaluate one control-flow equation; returns one value of the system per output.
 
     Raises:
@@ -37,7 +34,7 @@ def apply(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any
     return _RULES[equation.primitive](equation, inputs, system)
 
 
-def _scan(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+def _scan(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
     p = equation.params
     body, length = p["jaxpr"], int(p["length"])
     consts = inputs[: p["num_consts"]]
@@ -57,7 +54,7 @@ def _scan(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any
     return carry + [system.map(_stack, *ys) for ys in zip(*turns, strict=True)]
 
 
-def _empty(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+def _empty(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
     """`empty2`: what JAX starts a transposed loop from; zeros in XLA."""
     return [system.constant(np.zeros(v.shape, _storage(v.dtype)), v) for v in equation.outputs]
 
@@ -71,7 +68,7 @@ def _stack(*entries: NDArray[Any]) -> NDArray[Any]:
     return np.stack(np.broadcast_arrays(*entries))
 
 
-def _cond(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+def _cond(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
     branches, operands = equation.params["branches"], inputs[1:]
     which = inputs[0]
     if isinstance(which, Undecided):
@@ -87,7 +84,7 @@ def _cond(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any
     return [system.select(which, outputs) for outputs in zip(*cases, strict=True)]
 
 
-def _while(equation: Equation, inputs: Sequence[Any], system: System) -> list[Any]:
+def _while(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
     p = equation.params
     n_cond, n_body = int(p["cond_nconsts"]), int(p["body_nconsts"])
     cond_consts, body_consts = inputs[:n_cond], inputs[n_cond : n_cond + n_body]
@@ -104,7 +101,7 @@ def _while(equation: Equation, inputs: Sequence[Any], system: System) -> list[An
     raise UnsupportedPrimitive(f"while of more than {MAX_TURNS} turns", system.name)
 
 
-_RULES: dict[str, Callable[[Equation, Sequence[Any], System], list[Any]]] = {
+_RULES: dict[str, Callable[[Equation, Sequence[Any], NumberSystem], list[Any]]] = {
     "scan": _scan,
     "cond": _cond,
     "while": _while,

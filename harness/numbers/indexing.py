@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.programs.program import Equation
-
-Array = NDArray[Any]
 
 DROP = "FILL_OR_DROP"
 """The mode of gathers and scatters in which windows that leave the operand count as out of bounds."""

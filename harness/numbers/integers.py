@@ -12,13 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.indexing import iota, put_positions, scatter_positions
 from backprove.harness.programs.program import Equation
-
-Array = NDArray[Any]
 
 
 class Undecided:
@@ -42,7 +40,7 @@ def undecided(truth: Array) -> bool:
     return truth.dtype != np.bool_ and bool((truth >= 2).any())
 
 
-def integer(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+def apply(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
     """Evaluate an equation of `INTEGER` whose operands and results are integers and truth values only.
 
     Results wrap around in the dtype of the equation, as in XLA.
@@ -266,5 +264,5 @@ _RULES: dict[str, Callable[..., Any]] = {
     **{name.replace("-", "_"): scatter_together for name in SCATTERS},
 }
 
-INTEGER = frozenset(_RULES)
+PRIMITIVES = frozenset(_RULES)
 """Primitives that `integer` knows, for integers and truth values."""

@@ -13,33 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.indexing import (
     default_fill,
     gather_positions,
-    iota,
     put_positions,
     scatter_positions,
     take_positions,
     window_positions,
 )
-from backprove.harness.numbers.integers import INTEGER, Undecided, integer
 from backprove.harness.programs.program import Equation
 
-__all__ = [
-    "INTEGER",
-    "PRIMITIVES",
-    "Undecided",
-    "data_operands",
-    "gather_positions",
-    "integer",
-    "iota",
-    "put_positions",
-    "rearrange",
-    "scatter_positions",
-    "take_positions",
-]
-
-Array = NDArray[Any]
 Move = Callable[[Equation, Sequence[Array], Sequence[Array], Any], list[Array]]
 
 _DATA = {

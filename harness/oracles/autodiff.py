@@ -6,9 +6,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from backprove.harness.programs.program import Program, trace
-
-Signature = tuple[tuple[tuple[int, ...], str], ...]
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.programs.program import Program, Signature
 
 
 def derivative_program(

@@ -14,15 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import factorial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.oracles.differences import central
-from backprove.harness.oracles.exact import Outcome, Status, dyadic
+from backprove.harness.oracles.problem import Outcome, Status
+from backprove.harness.oracles.vectors import dyadic
 
-Array = NDArray[Any]
 Values = Callable[[list[Array]], list[Array]]
 """Float64 values at many points (shape + points); NaN where the code gives none."""
 

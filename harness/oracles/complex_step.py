@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from backprove.harness.core.arrays import Array
 
 STEP = 2.0**-150
 REAL_STEP = 2.0**-17

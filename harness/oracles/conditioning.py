@@ -7,17 +7,16 @@ the derivative is the error that any algorithm must be granted (backward-error v
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
-from backprove.harness.numbers.balls.balls import Undecided, lift
-from backprove.harness.oracles.exact import DerivativeProblem, vector
-
-Array = NDArray[Any]
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.oracles.problem import DerivativeProblem
+from backprove.harness.oracles.vectors import vector
 
 PRECISION = 192
 KNOWN_BITS = 90

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from backprove.harness.core.arrays import Array
 
 SAFETY = 8.0
 """The truncation estimate is multiplied by this: one Richardson step underestimates it at worst by a small factor."""

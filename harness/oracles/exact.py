@@ -11,142 +11,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.vectors import dyadic, finite, full, inner, random_direction, take, vector
-
-__all__ = [
-    "DerivativeProblem",
-    "ExactFunction",
-    "ExactLayer",
-    "Outcome",
-    "Status",
-    "dyadic",
-    "finite",
-    "full",
-    "inner",
-    "take",
-    "vector",
-    "within_reach",
-]
-
-Array = NDArray[Any]
+from backprove.harness.oracles.problem import AGREEMENT_BITS, DerivativeProblem, Outcome, Status, within_reach
+from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
 
 PRECISIONS = (128, 512, 2048)
-AGREEMENT_BITS = 70
-HUGE, MINUTE = 1e15, 1e-100
-"""Inputs beyond these may take a formula out of the range, or the digits, of the balls."""
 REFUSED_COLUMNS = 4096
 """Points times entries that are localised at once."""
 NEGLIGIBLE_BITS = 1500
 """Below 2**-1500 a difference is far under every format's smallest number and counts as agreement."""
 
 
-class Status(str, Enum):
-    """What the exact layer can say about one point."""
-
-    AGREES = "agrees"
-    REFUTED = "refuted"
-    UNDEFINED = "undefined"
-    """The rule has no value over the reals (0/0) where the derivative has one."""
-    KINK_AGREES = "kink_agrees"
-    KINK_REFUTED = "kink_refuted"
-    SINGULAR = "singular"
-    """One-sided slopes diverge: nothing is claimed."""
-    OUTSIDE = "outside"
-    """The forward map has no value over the reals."""
-    UNDECIDED = "undecided"
-    UNEXAMINED = "unexamined"
-    """A kink that was left alone: there were enough of them, or too many pieces meet there."""
-
-    @property
-    def refused(self) -> bool:
-        return self in (Status.REFUTED, Status.KINK_REFUTED)
-
-    @property
-    def accepted(self) -> bool:
-        return self in (Status.AGREES, Status.KINK_AGREES)
-
-
-class ExactFunction(Protocol):
-    """A function that runs in balls and dual balls; all arrays carry a trailing points axis."""
-
-    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
-        """Enclosures of the outputs; raises Undecided."""
-
-    def duals(
-        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
-    ) -> tuple[list[Array], list[Array], Array]:
-        """Values, tangents and per point whether a kink was touched; raises Undecided."""
-
-
-@dataclass
-class Outcome:
-    """Result at one point.
-
-    Attributes:
-        status: see `Status`.
-        gap_bits: log2 of the relative gap between the enclosures when refuted.
-        got, expected: enclosures at the localised entry, as text, when refuted.
-        argument, entry: index of the wrong argument (among the outputs of the rule) and index in it.
-        got_value, expected_value: the same as floats (expected: (low, high) at a kink).
-        note: why, where nothing could be decided.
-        oracle: what the rule was held against.
-        rule: enclosures of the rule's value, one array per output, where it agrees.
-    """
-
-    status: Status
-    gap_bits: float | None = None
-    argument: int | None = None
-    entry: tuple[int, ...] | None = None
-    got: str = ""
-    expected: str = ""
-    got_value: float | None = None
-    expected_value: float | tuple[float, float] | None = None
-    note: str = ""
-    oracle: str = "dual balls"
-    rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class DerivativeProblem:
-    """`rule` against the derivative of `forward`, in one mode.
-
-    Attributes:
-        mode: "vjp" (directions are cotangents, one per output of forward) or "jvp" (tangents, one per input in `wrt`).
-        wrt: positions of the differentiated inputs.
-        unit: unit roundoff by which literals are widened before a refusal.
-        convention: like `rule`; its value is the only right one at kinks.
-    """
-
-    forward: ExactFunction
-    rule: ExactFunction
-    mode: str
-    wrt: tuple[int, ...]
-    unit: float
-    convention: ExactFunction | None = None
-
-
 Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]
 """Judges one point (points axis of size 1)."""
 KinkOracle = Callable[[DerivativeProblem, list[Array], list[Array]], Iterator[Outcome]]
 """Judges the points one after the other, each when it is asked for."""
-
-
-def within_reach(a: Array) -> bool:
-    """Whether all entries (floats, balls or integers) are of a size at which a missing value says something."""
-    if a.dtype == object:
-        return all(v.is_zero() or bool(abs(v) > MINUTE and abs(v) < HUGE) for v in a.ravel())
-    return a.dtype.kind != "f" or bool(np.all((a == 0) | ((np.abs(a) > MINUTE) & (np.abs(a) < HUGE))))
 
 
 @dataclass

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from flint import ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, Outcome, Status
+from backprove.harness.oracles.exact import NEGLIGIBLE_BITS
 from backprove.harness.oracles.pieces import PRECISION, STEP_BITS, Search, TooWide, numbers, slopes
+from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, take
-
-Array = NDArray[Any]
 
 FIRST_DIRECTIONS = 24
 FIRST_PRECISION = 400

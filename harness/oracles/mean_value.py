@@ -9,17 +9,14 @@ decides where dual balls cannot: they stay undecided, or a primitive has no row 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
-from backprove.harness.numbers.balls.arrays import zeros
-from backprove.harness.numbers.balls.balls import lift
-from backprove.harness.oracles.exact import DerivativeProblem, Outcome, Status, dyadic, finite, full, inner
-
-Array = NDArray[Any]
+from backprove.harness.core.arrays import Array
+from backprove.harness.numbers.balls.arrays import lift, zeros
+from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
+from backprove.harness.oracles.vectors import dyadic, finite, full, inner
 
 STEP_BITS = 120
 PRECISIONS = (512, 2048)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.exact import NEGLIGIBLE_BITS, DerivativeProblem, finite, full, vector
-from backprove.harness.oracles.vectors import is_entrywise
-
-Array = NDArray[Any]
+from backprove.harness.oracles.exact import NEGLIGIBLE_BITS
+from backprove.harness.oracles.problem import DerivativeProblem
+from backprove.harness.oracles.vectors import finite, full, is_entrywise, vector
 
 STEP_BITS = 160
 PRECISION = 900

@@ -8,14 +8,12 @@ inside the code could hide.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backprove.harness.oracles.exact import Outcome, Status
+from backprove.harness.core.arrays import Array
+from backprove.harness.oracles.problem import Outcome, Status
 
-Array = NDArray[Any]
 Values = Callable[[list[Array]], list[Array]]
 
 PERTURBATION = 2.0**-50

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backprove.harness.oracles.compiled import CompiledFunction, Signature
+from backprove.harness.core.arrays import Array
+from backprove.harness.oracles.compiled import CompiledFunction
+from backprove.harness.programs.program import Signature
 
-Array = NDArray[Any]
 Member = tuple[Callable[..., Any], Signature]
 """A JAX-traceable function and its arguments: the inputs, then directions."""
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from flint import arb
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.balls.arrays import lift, spread, widened, zeros
 from backprove.harness.numbers.balls.truth import Undecided
 
 if TYPE_CHECKING:
-    from backprove.harness.oracles.exact import DerivativeProblem
-
-Array = NDArray[Any]
+    from backprove.harness.oracles.problem import DerivativeProblem
 
 
 def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -23,11 +23,21 @@ class NumberSystem(Protocol):
 
     name: str
 
+    @property
+    def key(self) -> Hashable | None:
+        """What the values of constants depend on; None where they are made anew in each run."""
+
     def constant(self, value: np.ndarray[Any, Any], var: Var) -> Any:
         """A constant of the program; the result has a trailing points axis of size 1."""
 
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         """One equation. Raises UnsupportedPrimitive where the system has no rule for it."""
+
+    def map(self, function: Callable[..., Any], *values: Any) -> Any:
+        """The values with a function that moves or copies entries applied to their arrays."""
+
+    def select(self, which: Any, cases: Sequence[Any]) -> Any:
+        """Entry by entry `cases[which]`."""
 
 
 def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
@@ -64,7 +74,7 @@ class Plan:
 
     def constants(self, program: Program, system: NumberSystem) -> dict[int, Any]:
         """The constants by slot; kept where the system has a `key` that says what they depend on."""
-        key = getattr(system, "key", None)
+        key = system.key
         found = None if key is None else self._constants.get(key)
         if found is None:
             found = {s: system.constant(c, _var_of(program, s)) for s, c in program.constants.items()}

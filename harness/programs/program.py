@@ -7,32 +7,14 @@ constants, so that a `Program` can be interpreted, mutated, pickled and compared
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.formats import numpy_dtype
-
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "custom_lin": "call_jaxpr",
-    "remat": "jaxpr",
-    "remat2": "jaxpr",
-    "checkpoint": "jaxpr",
-}
-"""Call-like primitives and the parameter that holds what they call; all are inlined.
-
-Inlining `custom_jvp_call` and `custom_vjp_call` means that the derivative of a program is always that of its primal
-code, never that of a rule under test.
-"""
+Signature = tuple[tuple[tuple[int, ...], str], ...]
+"""Shape and dtype name of every argument: `(((2, 3), "float64"), ((), "int64"))`."""
 
 
 @dataclass(frozen=True)
@@ -115,83 +97,3 @@ def inner_programs(equation: Equation) -> list[Program]:
         elif isinstance(value, tuple):
             found += [item for item in value if isinstance(item, Program)]
     return found
-
-
-@dataclass
-class _Builder:
-    next_slot: int = 0
-    constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
-    equations: list[Equation] = field(default_factory=list)
-
-    def var(self, aval: Any) -> Var:
-        if str(aval.dtype).startswith("complex"):
-            raise TypeError("the code computes with complex numbers, which no number system here has")
-        self.next_slot += 1
-        return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), str(aval.dtype))
-
-    def constant(self, value: Any, aval: Any) -> Var:
-        var = self.var(aval)
-        self.constants[var.slot] = np.asarray(value).astype(np.dtype(aval.dtype))
-        return var
-
-    def inline(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Var]) -> list[Var]:
-        from jax.extend import core
-
-        env: dict[Any, Var] = dict(zip(jaxpr.invars, args, strict=True))
-        for v, c in zip(jaxpr.constvars, consts, strict=True):
-            env[v] = c if isinstance(c, Var) else self.constant(c, v.aval)
-
-        def read(v: Any) -> Var:
-            return self.constant(v.val, v.aval) if isinstance(v, core.Literal) else env[v]
-
-        for eqn in jaxpr.eqns:
-            name = eqn.primitive.name
-            ins = [read(v) for v in eqn.invars]
-            if name in CALLS:
-                sub = next(eqn.params[k] for k in (CALLS[name], "jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
-                closed = hasattr(sub, "consts")
-                outs = self.inline(sub.jaxpr if closed else sub, sub.consts if closed else (), ins)
-            else:
-                outs = [self.var(v.aval) for v in eqn.outvars]
-                # where values lie on devices says nothing of them
-                params = {k: None if k.endswith(("sharding", "mesh")) else _plain(v) for k, v in eqn.params.items()}
-                self.equations.append(Equation(name, params, tuple(ins), tuple(outs)))
-            env.update(zip(eqn.outvars, outs, strict=True))
-        return [read(v) for v in jaxpr.outvars]
-
-
-def _plain(value: Any) -> Any:
-    """Parameters as plain data: jaxprs become Programs, dtypes their names."""
-    if hasattr(value, "jaxpr") and hasattr(value, "consts"):
-        return from_jaxpr(value)
-    if isinstance(value, np.dtype):
-        return str(value)
-    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
-        return tuple(_plain(v) for v in value)
-    return value
-
-
-def from_jaxpr(closed: Any) -> Program:
-    """The `Program` of a closed jaxpr."""
-    b = _Builder()
-    inputs = [b.var(v.aval) for v in closed.jaxpr.invars]
-    outputs = b.inline(closed.jaxpr, closed.consts, inputs)
-    program = Program(tuple(inputs), tuple(outputs), b.constants, tuple(b.equations))
-    return program.without_dead_code()
-
-
-def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> Program:
-    """Trace `function` at the given input shapes and dtypes.
-
-    Args:
-        function: JAX-traceable; may return an array or a pytree of arrays (flattened in order).
-        inputs: one `(shape, dtype name)` per positional argument.
-
-    Raises:
-        Exception: whatever tracing raises when the function cannot be traced; TypeError for complex numbers inside.
-    """
-    import jax
-
-    with jax.enable_x64(True):
-        avals = [jax.ShapeDtypeStruct(shape, numpy_dtype(dtype)) for shape, dtype in inputs]
-        return from_jaxpr(jax.make_jaxpr(function)(*avals))

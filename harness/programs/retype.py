@@ -8,16 +8,14 @@ shape. Code that looks at it at some shapes only passes: the functions of a user
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.programs.program import Equation, Program, Var
+from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 
-Signature = tuple[tuple[tuple[int, ...], str], ...]
 BASE = "float64"
 
 
@@ -53,68 +51,41 @@ def renamed(program: Program, dtype: str) -> Program:
     return Program(tuple(map(var, program.inputs)), tuple(map(var, program.outputs)), constants, equations)
 
 
-def same(a: Program, b: Program) -> bool:
-    """Whether two programs are equal, bits of the constants and parameters included; False where that is unclear."""
-    if (a.inputs, a.outputs, a.constants.keys()) != (b.inputs, b.outputs, b.constants.keys()):
-        return False
-    for slot, c in a.constants.items():
-        d = b.constants[slot]
-        if (c.dtype, c.shape, c.tobytes()) != (d.dtype, d.shape, d.tobytes()):
-            return False
-    return len(a.equations) == len(b.equations) and all(map(_same_equation, a.equations, b.equations))
+OF_THE_FORMAT = frozenset({"nextafter", "reduce_precision", "bitcast_convert_type"})
+"""Primitives whose results depend on the format itself."""
 
 
-def _same_equation(a: Equation, b: Equation) -> bool:
-    if (a.primitive, a.inputs, a.outputs, a.params.keys()) != (b.primitive, b.inputs, b.outputs, b.params.keys()):
-        return False
-    return all(_same_parameter(v, b.params[k]) for k, v in a.params.items())
+def widened(program: Program) -> Program:
+    """Every float of `program` in float64; conversions between formats are left out.
 
+    Constants keep their values: those that were rounded to the short format stay so.
 
-def _same_parameter(a: Any, b: Any) -> bool:
-    if isinstance(a, Program) and isinstance(b, Program):
-        return same(a, b)
-    if type(a) is tuple and type(b) is tuple:
-        return len(a) == len(b) and all(map(_same_parameter, a, b))
-    try:
-        return type(a) is type(b) and bool(a == b)
-    except Exception:
-        return False
-
-
-@dataclass
-class Traces:
-    """The traces of one function, by signature.
-
-    Attributes:
-        trace: traces at a signature; None where it cannot.
+    Raises:
+        UnsupportedPrimitive: for control flow and for primitives whose results depend on the format itself.
     """
+    known: dict[int, Var] = {}  # by the slot in `program`
 
-    trace: Callable[[Signature], Program | None]
-    _base: dict[Signature, Program] = field(default_factory=dict)
-    _generic: dict[str, bool] = field(default_factory=dict)
-    """By format: whether its trace is the renamed one, at the shape at which both were seen."""
-
-    def __call__(self, signature: Signature) -> Program | None:
-        """The program at `signature`, traced or renamed."""
-        formats = {dtype for _, dtype in signature if dtype in FORMATS}
-        if len(formats) != 1:
-            return self.trace(signature)
-        (dtype,) = formats
-        if dtype == BASE:
-            found = self.trace(signature)
-            if found is not None:
-                self._base[signature] = found
-            return found
-        base = self._base.get(tuple((shape, BASE if d == dtype else d) for shape, d in signature))
-        if base is not None and self._generic.get(dtype, False):
-            return renamed(base, dtype)
-        found = self.trace(signature)
-        if base is not None and dtype not in self._generic and _telling(signature):
-            self._generic[dtype] = found is not None and same(found, renamed(base, dtype))
+    def wide(var: Var) -> Var:
+        found = known.get(var.slot)
+        if found is None:
+            found = known[var.slot] = Var(var.slot, var.shape, "float64") if var.dtype in FORMATS else var
         return found
 
+    equations = []
+    for e in program.equations:
+        if e.primitive in OF_THE_FORMAT or inner_programs(e):
+            raise UnsupportedPrimitive(e.primitive, "widened programs")
+        inputs = tuple(map(wide, e.inputs))
+        if e.primitive == "convert_element_type" and e.inputs[0].dtype in FORMATS and e.outputs[0].dtype in FORMATS:
+            known[e.outputs[0].slot] = inputs[0]
+            continue
+        params = e.params
+        if any(isinstance(v, str) and v in FORMATS for v in params.values()):
+            params = {k: "float64" if isinstance(v, str) and v in FORMATS else v for k, v in params.items()}
+        equations.append(Equation(e.primitive, params, inputs, tuple(map(wide, e.outputs))))
+    constants = {s: _constant(c) for s, c in program.constants.items()}
+    return Program(tuple(map(wide, program.inputs)), tuple(map(wide, program.outputs)), constants, tuple(equations))
 
-def _telling(signature: Signature) -> bool:
-    """Whether code can be told apart at these shapes: none is empty, and something has more than one entry."""
-    sizes = [int(np.prod(shape)) for shape, _ in signature]
-    return min(sizes) > 0 and max(sizes) > 1
+
+def _constant(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return value.astype(np.float64) if value.dtype.name in FORMATS else value

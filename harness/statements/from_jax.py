@@ -10,11 +10,8 @@ import numpy as np
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
-from backprove.harness.statements.from_torch import from_torch
 from backprove.harness.statements.pytrees import flat_inputs, is_structured
 from backprove.harness.statements.rule import Rule, shown_as
-
-__all__ = ["from_fwd_bwd", "from_jax", "from_torch"]
 
 
 def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None) -> Rule:
@@ -116,47 +113,3 @@ def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any
                 f"from_jax: input {specs[k][0]!r} of {name} is in nondiff_argnums and has no derivative; "
                 f"leave it out of inputs and bind it, as in functools.partial({name}, {specs[k][0]}=...)"
             )
-
-
-def from_fwd_bwd(
-    fwd: Callable[..., Any],
-    bwd: Callable[..., Any],
-    *,
-    inputs: Mapping[str, Any] | None = None,
-    name: str | None = None,
-) -> Rule:
-    """The rule of a forward that keeps residuals and a backward that uses them.
-
-    Args:
-        fwd: `fwd(*inputs) -> (out, residuals)`.
-        bwd: `bwd(residuals, cotangent)` -> cotangent of the one differentiable input or a tuple, one per
-            differentiable input; with several outputs `cotangent` is a tuple.
-        inputs: argument name -> `array(...)`, or a pytree of these; None reads the jaxtyping annotations of fwd.
-        name: defaults to fwd's own name.
-
-    Raises:
-        UsageError: as `Rule`; and when the rule runs and `fwd` does not return a pair.
-    """
-    for label, function in (("fwd", fwd), ("bwd", bwd)):
-        if not callable(function):
-            raise UsageError(f"from_fwd_bwd: {label} must be a function, got {function!r}")
-    label = name or str(getattr(fwd, "__name__", "rule"))
-    stated = inputs_of(fwd, f"from_fwd_bwd({label})") if inputs is None else inputs
-
-    def pair(*primals: Any) -> tuple[Any, Any]:
-        result = fwd(*primals)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise UsageError(f"from_fwd_bwd: fwd of {label} must return (out, residuals), got {type(result).__name__}")
-        return result
-
-    @functools.wraps(fwd)
-    def forward(*primals: Any) -> Any:
-        return pair(*primals)[0]
-
-    def vjp(*arguments: Any) -> Any:
-        _, residuals = pair(*arguments[: len(stated)])
-        cotangents = arguments[len(stated) :]
-        found = bwd(residuals, cotangents[0] if len(cotangents) == 1 else tuple(cotangents))
-        return found[0] if isinstance(found, tuple) and len(found) == 1 else found
-
-    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd), inputs=stated)

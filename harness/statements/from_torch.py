@@ -7,14 +7,12 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.strategies.array import ArraySpec
-
-Array = NDArray[Any]
 
 ALL_SUBSETS = 5
 """Up to so many differentiable inputs every subset is tried; of more, each input alone and all but each."""

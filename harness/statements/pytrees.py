@@ -6,19 +6,17 @@ the user's functions return is held to its structure before it is taken apart.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import quiet
 from backprove.harness.core.errors import ContractError, UsageError
 from backprove.strategies.array import ArraySpec
-
-if TYPE_CHECKING:
-    from backprove.harness.statements.rule import Rule
+from backprove.strategies.generic import draw, small_sizes
 
 
 @dataclass(frozen=True)
@@ -87,47 +85,20 @@ def _key(entry: Any) -> str:
     return str(entry)
 
 
-def flattened(rule: Rule) -> Rule:
-    """The same rule with one input per leaf and outputs as a tuple of arrays of floats.
-
-    Outputs of integers and truth values, which have no derivative, are left out. This is `rule` itself where it is so
-    already.
-    """
-    if not is_structured(rule.inputs) and not _mixed_outputs(rule):
-        return rule
-    flat = copy.copy(rule)
-    flat.__dict__.pop("flat", None)
-    boundary = _Boundary(rule)
-    changes: dict[str, Any] = {"inputs": flat_inputs(rule.inputs), "forward": boundary.forward(rule.forward)}
-    for name in ("jvp", "vjp"):
-        function = getattr(rule, name)
-        if function is not None:
-            changes[name] = getattr(boundary, name)(function, f"the {name}")
-    if rule.convention is not None:
-        wrap = boundary.vjp if rule.vjp is not None else boundary.jvp
-        changes["convention"] = wrap(rule.convention, "the convention")
-    if callable(rule.reference):
-        changes["reference"] = boundary.forward(rule.reference)
-    if rule.where is not None:
-        changes["where"] = boundary.packed(rule.where)
-    for name, value in changes.items():
-        object.__setattr__(flat, name, value)
-    flat.__dict__["flat"] = flat
-    return flat
-
-
 @dataclass
-class _Boundary:
+class Boundary:
     """Between flat calls and the user's functions.
 
     Attributes:
-        rule: the user's.
+        specs: the rule's inputs as the user states them: name -> pytree of `ArraySpec`.
+        forward: the user's forward map.
         inputs: structure of each input.
         moving: positions of the inputs with a leaf that moves.
         outputs: structure of each output, and whether there is one alone; known after the first call of forward.
     """
 
-    rule: Rule
+    specs: Mapping[str, Any]
+    forward: Callable[..., Any]
     inputs: list[Structure] = field(init=False)
     moving: list[int] = field(init=False)
     outputs: tuple[list[Structure], bool] | None = None
@@ -136,7 +107,7 @@ class _Boundary:
         import jax
 
         self.inputs = []
-        for spec in self.rule.inputs.values():
+        for spec in self.specs.values():
             leaves, tree = jax.tree_util.tree_flatten(spec)
             self.inputs.append(Structure(tree, tuple(s.differentiable for s in leaves)))
         self.moving = [k for k, s in enumerate(self.inputs) if any(s.moving)]
@@ -156,13 +127,13 @@ class _Boundary:
 
         return call
 
-    def forward(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def flat_forward(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Forward or its reference: leaves to leaves."""
         import jax
 
         def call(*leaves: Any) -> Any:
             out = function(*self.pack(leaves))
-            if function is self.rule.forward and self.outputs is None:
+            if function is self.forward and self.outputs is None:
                 self.outputs = _outputs_of(out)
             outputs, _ = self.outputs or _outputs_of(out)
             moving = [m for s in outputs for m in s.moving]
@@ -173,7 +144,7 @@ class _Boundary:
 
     def _known(self, primals: list[Any]) -> tuple[list[Structure], bool]:
         if self.outputs is None:
-            self.outputs = _outputs_of(self.rule.forward(*primals))
+            self.outputs = _outputs_of(self.forward(*primals))
         return self.outputs
 
     def vjp(self, function: Callable[..., Any], label: str) -> Callable[..., Any]:
@@ -201,7 +172,7 @@ class _Boundary:
         return call
 
     def _names(self) -> list[str]:
-        names = list(self.rule.inputs)
+        names = list(self.specs)
         return [names[k] for k in self.moving]
 
     def _cotangents(self, found: Any) -> list[Any] | None:
@@ -238,7 +209,7 @@ class _Boundary:
                 values = [v for v, s in zip(values, outputs, strict=True) if any(s.moving)]
             taken = [s.taken_apart(v) for s, v in zip(moving, values, strict=False)]
             if len(values) != len(moving) or any(t is None for t in taken):
-                wanted = self.rule.forward(*primals)
+                wanted = self.forward(*primals)
                 raise ContractError(
                     f"{label} returned {_shown(found)} where {_shown(wanted)} was expected, the structure of forward's "
                     "output"
@@ -287,9 +258,9 @@ def _shown(value: Any) -> str:
     return f"array{list(shape)}"
 
 
-def _mixed_outputs(rule: Rule) -> bool:
+def has_mixed_outputs(inputs: Mapping[str, Any], forward: Callable[..., Any]) -> bool:
     """Whether forward returns anything but floating-point arrays and tuples of them, tried at one small point."""
-    out = _small_output(rule)
+    out = _small_output(inputs, forward)
     if out is None:
         return False
     try:
@@ -301,25 +272,22 @@ def _mixed_outputs(rule: Rule) -> bool:
     return any(moving) and not (all(moving) and all(leaves))
 
 
-def _small_output(rule: Rule) -> Any:
+def _small_output(inputs: Mapping[str, Any], forward: Callable[..., Any]) -> Any:
     """Forward's result at a small point inside the bounds; None where it cannot be had."""
     import jax
 
-    from backprove.harness.explaining.diagnoses.evidence import draw, small_sizes
-    from backprove.harness.frontends.function import quiet
+    def call(*arrays: Any) -> Any:  # jax.jit of one of NumPy's own functions (np.trace) ends the process
+        return forward(*arrays)
 
-    def forward(*inputs: Any) -> Any:  # jax.jit of one of NumPy's own functions (np.trace) ends the process
-        return rule.forward(*inputs)
-
-    specs = dict(rule.inputs)
+    specs = dict(inputs)
     for sizes in small_sizes(specs)[:2]:
         try:
             point = draw(specs, sizes, 0)
             with quiet(), jax.enable_x64(True):
                 try:
-                    return jax.eval_shape(forward, *point)
+                    return jax.eval_shape(call, *point)
                 except Exception:
-                    return rule.forward(*point)
+                    return forward(*point)
         except Exception:  # sizes that forward does not take; the judge says so
             continue
     return None

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
-import linecache
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from types import FrameType, FunctionType
 from typing import Any
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
-from backprove.harness.statements.pytrees import flat_inputs, flattened, is_structured
+from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
+from backprove.harness.statements.source_text import call_site, source_text_of
 from backprove.strategies.array import ArraySpec
 
 
@@ -77,10 +76,10 @@ class Rule:
         if not isinstance(self.batched, bool):
             raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {self.batched!r}")
         self._check_functions()
-        site = _call_site()
+        site = call_site()
         functions = [f for f in (self.forward, self.jvp, self.vjp) if f is not None]
         object.__setattr__(self, "source", (site.f_code.co_filename, site.f_lineno) if site else ("", 0))
-        object.__setattr__(self, "code", _source_text(site, functions))
+        object.__setattr__(self, "code", source_text_of(site, functions))
 
     @property
     def differentiable(self) -> tuple[str, ...]:
@@ -91,9 +90,30 @@ class Rule:
     def flat(self) -> Rule:
         """The rule as the engine sees it: one input per array, outputs and results tuples of arrays.
 
-        This is the rule itself unless it has pytrees; forward is then called once to know its outputs.
+        Outputs of integers and truth values, which have no derivative, are left out. This is the rule itself unless it
+        has pytrees or such outputs; forward is called once to know its outputs.
         """
-        return flattened(self)
+        if not is_structured(self.inputs) and not has_mixed_outputs(self.inputs, self.forward):
+            return self
+        boundary = Boundary(self.inputs, self.forward)
+        changes: dict[str, Any] = {
+            "inputs": flat_inputs(self.inputs),
+            "forward": boundary.flat_forward(self.forward),
+            "jvp": None if self.jvp is None else boundary.jvp(self.jvp, "the jvp"),
+            "vjp": None if self.vjp is None else boundary.vjp(self.vjp, "the vjp"),
+        }
+        if self.convention is not None:
+            wrap = boundary.vjp if self.vjp is not None else boundary.jvp
+            changes["convention"] = wrap(self.convention, "the convention")
+        if callable(self.reference):
+            changes["reference"] = boundary.flat_forward(self.reference)
+        if self.where is not None:
+            changes["where"] = boundary.packed(self.where)
+        flat = copy.copy(self)
+        for name, value in changes.items():
+            object.__setattr__(flat, name, value)
+        flat.__dict__["flat"] = flat
+        return flat
 
     def _check_functions(self) -> None:
         n = len(self.inputs)
@@ -233,53 +253,3 @@ def _check_arity(name: str, label: str, function: Any, low: int, high: int | Non
             f"Rule({name!r}): {label}{signature} has the wrong number of parameters: "
             f"{label} is called with {takes}, {count} in all"
         )
-
-
-def _call_site() -> FrameType | None:
-    """The innermost frame outside the engine (and `dataclasses.replace`): where the user states the rule."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(
-        ("backprove.harness.", "dataclasses")
-    ):
-        frame = frame.f_back
-    return frame
-
-
-def _source_text(site: FrameType | None, functions: list[Callable[..., Any]]) -> str:
-    """Text of `functions` and of those they name in their own file, then of the statement at `site`."""
-    blocks: dict[tuple[str, int], str] = {}
-    for function in functions:
-        for f in _with_callees(function):
-            try:
-                lines, start = inspect.getsourcelines(f)
-            except (OSError, TypeError):
-                continue
-            blocks.setdefault((inspect.getsourcefile(f) or "", start), inspect.cleandoc("\n" + "".join(lines)))
-    if site is not None:
-        where = inspect.getframeinfo(site).positions
-        if where is not None and where.lineno and where.end_lineno:
-            lines = linecache.getlines(site.f_code.co_filename)[where.lineno - 1 : where.end_lineno]
-            # A lambda inside the statement is shown with it.
-            blocks = {k: v for k, v in blocks.items() if not _inside(k, site.f_code.co_filename, where)}
-            if lines:
-                blocks[(site.f_code.co_filename, where.lineno)] = "".join(lines)
-    return "\n\n".join(text.strip("\n") for text in blocks.values())
-
-
-def _inside(key: tuple[str, int], file: str, where: Any) -> bool:
-    return key[0] == file and where.lineno <= key[1] <= where.end_lineno
-
-
-def _file(function: FunctionType) -> str:
-    return function.__code__.co_filename
-
-
-def _with_callees(function: Callable[..., Any], depth: int = 3) -> Iterator[Callable[..., Any]]:
-    """The functions of the same file that `function` names, innermost first, then `function`."""
-    plain = inspect.unwrap(getattr(function, "func", function))
-    if inspect.isfunction(plain) and depth:
-        for name in plain.__code__.co_names:
-            callee = plain.__globals__.get(name)
-            if inspect.isfunction(callee) and callee is not plain and _file(callee) == _file(plain):
-                yield from _with_callees(callee, depth - 1)
-    yield plain

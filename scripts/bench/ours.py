@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import backprove as bp
-from backprove.harness.frontends.function import quiet
+from backprove.harness.core.arrays import quiet
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import BoundDerivative
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.screens.screen import Programs, Screen
 from backprove.harness.numbers.floats.linked import Merged
 from backprove.harness.oracles.autodiff import derivative_program
-from backprove.harness.programs.program import trace
 from backprove.harness.statements.claims import Derivative
 from scripts.bench.peers import Refused
 from scripts.bench.rules import BenchRule

@@ -11,11 +11,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from scripts.bench.rules import BenchRule
 
-Array = NDArray[Any]
 Runner = Callable[[int], None]
 """Runs that many checks, at as many points."""
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from backprove.harness.core.arrays import Array
+
 Formula = Callable[..., Any]
 Shape = tuple[int, ...]
 

@@ -10,6 +10,7 @@ import numpy as np
 from backprove.harness.campaign import parts
 from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.sampling import points_of_part
 from backprove.harness.statements.claims import Positivity
 from backprove.harness.statements.rule import to_claims
 from backprove.harness.statements.theorem import Theorem
@@ -100,7 +101,7 @@ def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None
     time.sleep(seconds)
     refused = f"part {part} false" in of.words
     result = PropertyResult("jvp", dtype, Verdict.FALSIFIED if refused else Verdict.HOLDS)
-    result.points = parts.points_of_part(points, part, k)
+    result.points = points_of_part(points, part, k)
     result.max_ulp = float((part * 7) % 5)
     result.histogram[part % 3] = result.points
     result.reason = f"part {part}" if refused else ""

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.programs.program import Program, trace
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.programs.program import Program
 from backprove.harness.statements.claims import Claim, Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import ArraySpec

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.programs.program import trace
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.statements.claims import Equality
 from backprove.rules import elementwise, elementwise_smooth
 from backprove.rules.linalg import inner, mask

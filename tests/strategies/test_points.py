@@ -12,7 +12,8 @@ from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.domain import neighbours, point_domain
 from backprove.strategies.drawing import point_strategy
 from backprove.strategies.kinds import is_plain
-from backprove.strategies.points import REGIONS, DrawnPoint, Points, PointSpace
+from backprove.strategies.points import DrawnPoint, Points, PointSpace
+from backprove.strategies.regions import REGIONS
 from backprove.strategies.shapes import Sizes, shape_buckets
 from backprove.strategies.shrinking import sample
 from backprove.strategies.values import draw_points

@@ -16,7 +16,8 @@ from backprove.strategies import values
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.domain import integer_bounds, neighbours, point_domain
 from backprove.strategies.kinds import is_plain, simplex_floor
-from backprove.strategies.points import REGIONS, Points
+from backprove.strategies.points import Points
+from backprove.strategies.regions import REGIONS
 from backprove.strategies.shapes import shape_buckets
 from backprove.strategies.special import special_points
 from backprove.strategies.values import draw_points

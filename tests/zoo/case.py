@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import backprove as bp
+from backprove.harness.core.arrays import Array
 from backprove.strategies.array import ArraySpec
 
-Array = NDArray[Any]
 Sample = Callable[[np.random.Generator], tuple[Array, ...]]
 
 

@@ -7,13 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from numpy.typing import NDArray
 
 import backprove as bp
+from backprove.harness.core.arrays import Array
 from tests.zoo.case import case, normal, values
-
-Array = NDArray[Any]
-
 
 # -- order and ties ----------------------------------------------------------------------------------------------------
 

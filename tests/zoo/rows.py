@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 import backprove as bp
+from backprove.harness.core.arrays import Array
 from tests.zoo.case import case, normal, values
 from tests.zoo.elementwise import sigmoid
-
-Array = NDArray[Any]
-
 
 # -- softmax and its kin -----------------------------------------------------------------------------------------------
 

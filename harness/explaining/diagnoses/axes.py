@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
-
-Array = NDArray[Any]
 
 
 def result_shape(e: Evidence) -> str | None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, assemble, jacobian, same
 
-Array = NDArray[Any]
 H = 2.0**-24
 
 

@@ -7,12 +7,9 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, assemble, same
 from backprove.harness.judging.float_contract import accurate
-
-Array = NDArray[Any]
 
 SWEEP = np.arange(-39, 40) * 0.25 + 0.0625
 FAR = (12.0, 25.0, 45.0, 95.0, 200.0, 400.0, 800.0, 2e3, 1e4, 1e80, 1e120, 1e160, 1e200)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
-
-Array = NDArray[Any]
 
 CONSTANT = 1e-7
 """Relative spread of a factor that is taken for constant."""

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, draw, same
+from backprove.harness.core.arrays import Array, cast
+from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
 from backprove.harness.explaining.diagnoses.points import varies
-from backprove.harness.frontends.function import cast
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import BoundDerivative
 from backprove.harness.judging.examination import Unsupported
-
-Array = NDArray[Any]
+from backprove.strategies.generic import draw
 
 FRESH = 7
 """First size of the shapes used here: a rule that remembers by shape has seldom met them, even while traced."""

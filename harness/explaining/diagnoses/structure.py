@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
 
-Array = NDArray[Any]
 RANK = 1e-6
 
 

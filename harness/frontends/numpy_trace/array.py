@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,12 +51,23 @@ def on_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
 
+class Calls(NamedTuple):
+    """How calls of NumPy with traced arrays are answered: ufuncs, functions, and methods of arrays by name."""
+
+    ufunc: Callable[[Any, str, Any, dict[str, Any]], Any]
+    function: Callable[[Any, Any, dict[str, Any]], Any]
+    methods: Mapping[str, Callable[..., Any]]
+
+
 class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     """One array (or NumPy scalar) whose value is a JAX tracer.
 
     A slice of a traced array is a view: it holds its base and index, reads through it and writes through it. Other
     views (reshape, transpose) can be read as long as their base is not updated in place, and not written.
     """
+
+    calls: ClassVar[Calls]
+    """Set by the module `calls`."""
 
     def __init__(self, value: Any, scalar: bool = False, base: Traced | None = None, index: Any = None) -> None:
         self._raw = value
@@ -211,20 +222,14 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         self.write(on_jax(lambda: getattr(old.at[raw], name)(source)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from backprove.harness.frontends.numpy_trace.calls import call_ufunc
-
-        return call_ufunc(ufunc, method, inputs, kwargs)
+        return self.calls.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        from backprove.harness.frontends.numpy_trace.calls import call_function
-
-        return call_function(func, args, kwargs)
+        return self.calls.function(func, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        from backprove.harness.frontends.numpy_trace.calls import METHODS
-
-        if name in METHODS:
-            return METHODS[name].__get__(self)
+        if name in self.calls.methods:
+            return self.calls.methods[name].__get__(self)
         raise AttributeError(f"traced arrays have no attribute '{name}'")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.formats import FORMATS, is_float
-from backprove.harness.frontends.numpy_trace.array import NotTraceable, Traced, on_jax, raw_value, stand_ins
+from backprove.harness.frontends.numpy_trace.array import Calls, NotTraceable, Traced, on_jax, raw_value, stand_ins
 from backprove.harness.frontends.numpy_trace.patches import suspended
 
 REDUCTIONS = {
@@ -320,3 +320,5 @@ METHODS: dict[str, Any] = {
     )
 } | _OTHER_METHODS
 """Methods of ndarray that traced arrays have."""
+
+Traced.calls = Calls(call_ufunc, call_function, METHODS)

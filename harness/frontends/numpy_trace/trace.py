@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+import backprove.harness.frontends.numpy_trace.calls  # noqa: F401 - gives traced arrays their functions
 from backprove.harness.core.formats import is_float
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.numpy_trace.array import NotTraceable, Traced, on_jax, raw_value
 from backprove.harness.frontends.numpy_trace.patches import patched
-from backprove.harness.programs.program import Program, trace
-
-__all__ = ["NotTraceable", "Traced", "as_jax", "trace_numpy"]
+from backprove.harness.programs.program import Program
 
 
 class _TracingHost:

@@ -130,6 +130,9 @@ class ExactArray(np.ndarray[Any, Any]):
         return plain(self).argsort(*args, **{**options, "kind": "stable"})
 
 
+ExactScalar.array_type = ExactArray
+
+
 def plain(value: Any) -> Any:
     """The operand without our classes: an ordinary object array over the same memory."""
     if isinstance(value, ExactArray):

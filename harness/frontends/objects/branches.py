@@ -13,9 +13,7 @@ from typing import Any, TypeVar
 
 from flint import arb
 
-from backprove.harness.numbers.balls.balls import Undecided
-
-__all__ = ["Branches", "Undecided", "compare", "current", "explore"]
+from backprove.harness.numbers.balls.truth import Undecided
 
 T = TypeVar("T")
 

@@ -11,29 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.numpy_trace.patches import patched
 from backprove.harness.frontends.objects.array import ExactArray, ExactHost, as_scalar
 from backprove.harness.frontends.objects.balls import BallScalar, DualScalar
 from backprove.harness.frontends.objects.bounds import BoundedScalar
-from backprove.harness.frontends.objects.branches import Undecided, current, explore
+from backprove.harness.frontends.objects.branches import current, explore
 from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar, NotRunnable, Settings
+from backprove.harness.numbers.balls.truth import Undecided
 
-__all__ = [
-    "BallScalar",
-    "BoundedScalar",
-    "DualScalar",
-    "ExactArray",
-    "NotRunnable",
-    "Undecided",
-    "run_on_balls",
-    "run_on_bounded",
-    "run_on_duals",
-]
-
-Array = NDArray[Any]
 Function = Callable[..., Any]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class ExactScalar:
 
     __slots__ = ()
     shape: tuple[int, ...] = ()
+    array_type: ClassVar[type[np.ndarray[Any, Any]]]
+    """Class of the arrays of such numbers; the module of that class sets it."""
     ndim = 0
     size = 1
     dtype = np.dtype(object)
@@ -143,9 +145,7 @@ class ExactScalar:
 
     def array(self) -> Any:
         """This number as an array of rank 0."""
-        from backprove.harness.frontends.objects.array import ExactArray
-
-        out = np.ndarray.__new__(ExactArray, (), dtype=object)
+        out = np.ndarray.__new__(self.array_type, (), dtype=object)
         np.ndarray.__setitem__(out, (), self)
         return out
 

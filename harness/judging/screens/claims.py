@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.function import JAX
@@ -27,10 +27,8 @@ from backprove.harness.judging.sides import BoundSides
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.runs import DIRECT_RUNS, Runs
 from backprove.harness.programs.program import Program
-from backprove.harness.programs.widened import widened
+from backprove.harness.programs.retype import widened
 from backprove.strategies.cotangents import normal_entries
-
-Array = NDArray[Any]
 
 SHARE = 2.0**-6
 """Of a rounding of the format, by which a formula may be off where an earlier format has judged it."""

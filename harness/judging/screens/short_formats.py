@@ -7,17 +7,15 @@ Everything else is for the running error bound: cancellation loses more, and so 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.judging.float_contract import any_entry
 from backprove.harness.numbers.floats.runs import Runs
 from backprove.harness.programs.program import Program
 
-Array = NDArray[Any]
 Bools = NDArray[np.bool_]
 
 ROUNDINGS = 8.0

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 from flint import arb
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.balls.functions import ZERO
 from backprove.harness.numbers.balls.truth import Undecided
-
-Array = NDArray[Any]
 
 
 def lift(values: Array) -> Array:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, is_float
-from backprove.harness.numbers import movement
+from backprove.harness.numbers import indexing, integers
 from backprove.harness.numbers.balls import functions as bf
-from backprove.harness.numbers.balls.arrays import dot_general, lift, pointwise, scatter_add, zeros
+from backprove.harness.numbers.balls.arrays import dot_general, lift, pointwise, scatter_add
 from backprove.harness.numbers.balls.reductions import Reductions
 from backprove.harness.numbers.balls.truth import (
     COMPARISONS,
@@ -33,11 +33,7 @@ from backprove.harness.numbers.balls.truth import (
     truth_xor,
     undecided,
 )
-from backprove.harness.programs.program import Equation, Var
-
-__all__ = ["Balls", "Undecided", "lift", "pointwise", "short_dyadic", "zeros"]
-
-Array = NDArray[Any]
+from backprove.harness.programs.program import Equation, Program, Var
 
 
 def short_dyadic(value: float, bits: int = 12) -> bool:
@@ -151,7 +147,7 @@ class Balls(Reductions):
         if name in COMPARISONS and is_float(equation.inputs[0].dtype):
             same = equation.inputs[0].slot == equation.inputs[1].slot
             return [self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)]
-        if name in movement.INTEGER and not is_float(equation.outputs[0].dtype):
+        if name in integers.PRIMITIVES and not is_float(equation.outputs[0].dtype):
             bools = [v.dtype == "bool" for v in equation.inputs]
             if (
                 name == "convert_element_type"
@@ -207,7 +203,7 @@ class Balls(Reductions):
         return np.ones(np.shape(ins[0]), dtype=np.int8)
 
     def p_iota(self, e: Equation, ins: Sequence[Any]) -> Any:
-        out = movement.iota(e)
+        out = indexing.iota(e)
         return lift(out) if is_float(e.outputs[0].dtype) else out
 
     def p_convert_element_type(self, e: Equation, ins: Sequence[Any]) -> Any:
@@ -242,7 +238,7 @@ class Balls(Reductions):
 
     def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
         operand, indices, updates = ins
-        return scatter_add(operand, updates, movement.scatter_positions(e, np.asarray(indices)))
+        return scatter_add(operand, updates, indexing.scatter_positions(e, np.asarray(indices)))
 
 
 _OF_TRUTH = np.array([bf.ZERO, bf.ONE, arb(0.5, 0.5)], dtype=object)
@@ -265,3 +261,29 @@ def _replace(k: int, which: Array, old: Array, case: Array) -> Array:
 def expand(which: Array, like: Array) -> Array:
     """A scalar predicate (points axis only) against cases of any rank."""
     return which.reshape((1,) * (like.ndim - 1) + which.shape[-1:]) if which.ndim == 1 and like.ndim > 1 else which
+
+
+PRIMITIVES = (
+    frozenset({*bf.SMOOTH, *bf.PIECEWISE, *bf.BINARY, "select_n", "integer_pow", "convert_element_type", "round"})
+    | frozenset({"clamp", "stop_gradient", "is_finite", "and", "or", "not", "xor"})
+    | COMPARISONS
+)
+"""Primitives whose results depend, entry by entry, on the operands' entries at the same index."""
+
+
+def works_entrywise(program: Program) -> bool:
+    """Whether every entry of the outputs depends on the inputs' entries at the same index alone."""
+    if not program.inputs:
+        return False
+    shape = program.inputs[0].shape
+    if any(v.shape != shape for v in (*program.inputs, *program.outputs)):
+        return False
+    moving = {v.slot for v in program.inputs}
+    for e in program.equations:
+        operands = [v for v in e.inputs if v.slot in moving]
+        if not operands:
+            continue
+        if e.primitive not in PRIMITIVES or any(v.shape != shape for v in (*operands, *e.outputs)):
+            return False
+        moving |= {v.slot for v in e.outputs}
+    return True

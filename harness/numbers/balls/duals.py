@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from flint import arb
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import is_float
-from backprove.harness.numbers import movement
+from backprove.harness.numbers import indexing, movement
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import (
     along,
@@ -34,8 +34,6 @@ from backprove.harness.numbers.balls.arrays import (
 from backprove.harness.numbers.balls.balls import Balls, expand
 from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED
 from backprove.harness.programs.program import Equation
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -311,7 +309,7 @@ class DualBalls(Balls):
 
     def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
         operand, indices, updates = ins
-        where = movement.scatter_positions(e, np.asarray(indices))
+        where = indexing.scatter_positions(e, np.asarray(indices))
         v = scatter_add(operand.v, updates.v, where)
         if operand.t is None and updates.t is None:
             return Dual(v)

@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 from flint import arb
-from numpy.typing import NDArray
 
-from backprove.harness.numbers import movement
+from backprove.harness.core.arrays import Array
+from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import along, pointwise, stable_order, total
 from backprove.harness.numbers.balls.truth import Undecided, reduce_and, truth, truth_not, undecided
 from backprove.harness.numbers.base import System
 from backprove.harness.programs.program import Equation
-
-Array = NDArray[Any]
 
 
 class Reductions(System):
@@ -171,12 +169,12 @@ class Reductions(System):
     def _scatter(self, name: str, e: Equation, ins: Sequence[Any]) -> Any:
         """Updates joined to the operand one after the other."""
         out, indices, updates = ins
-        where = movement.scatter_positions(e, np.asarray(indices))
+        where = indexing.scatter_positions(e, np.asarray(indices))
         for pick in np.ndindex(where.shape[:-1]):
             row = where[pick]
-            old = self.map(lambda a, r: movement.take_positions(a, np.maximum(r, 0)), out, row)
+            old = self.map(lambda a, r: indexing.take_positions(a, np.maximum(r, 0)), out, row)
             new = self.combine(name, old, self.map(lambda a, p=pick: a[p], updates))
-            out = self.map(lambda a, r, v: movement.put_positions(a, r[None], v[None]), out, row, new)
+            out = self.map(lambda a, r, v: indexing.put_positions(a, r[None], v[None]), out, row, new)
         return out
 
     def watch_ties(self, keys: Sequence[Any], order: Array, axis: int) -> None:

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 from flint import arb
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.numbers import integers
-
-Array = NDArray[Any]
 
 UNDECIDED, TOUCH = 2, 4
 

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, is_float
-from backprove.harness.numbers import movement
+from backprove.harness.numbers import indexing
 from backprove.harness.numbers.bounds import truth
+from backprove.harness.numbers.bounds.charges import Charging, Format
 from backprove.harness.numbers.bounds.functions import float64
 from backprove.harness.numbers.bounds.truth import Bounded, reach
 from backprove.harness.programs.program import Equation
 
-if TYPE_CHECKING:
-    from backprove.harness.numbers.bounds.bounds import Format, Running
-
-Array = NDArray[Any]
-Rule = Callable[["Running", Equation, Sequence[Any]], Any]
+Rule = Callable[[Charging, Equation, Sequence[Any]], Any]
 
 NO_DOUBT = np.zeros(1, dtype=bool)
 
-COMPOSED = frozenset({"pow", "atan2", "rem"})
-"""Functions of two arguments whose rounding constants are measured."""
 
-
-def _format(system: Running, equation: Equation) -> Format:
+def _format(system: Charging, equation: Equation) -> Format:
     return system.format(equation.outputs[0].dtype)
 
 
@@ -46,7 +41,7 @@ def _weighted(size: Array, e: Array, exact: bool) -> Array | float:
 # ---------------------------------------------------------------- arithmetic
 
 
-def add(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def add(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     a, b = inputs
     v = a.v - b.v if equation.primitive == "sub" else a.v + b.v
     fmt = _format(system, equation)
@@ -60,14 +55,14 @@ def add(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     return out
 
 
-def multiply(system: Running, fmt: Format, a: Bounded, b: Bounded) -> Bounded:
+def multiply(system: Charging, fmt: Format, a: Bounded, b: Bounded) -> Bounded:
     e = _weighted(a.size, b.e, b.exact) + _weighted(b.size, a.e, a.exact)
     if not (a.exact or b.exact):
         e += a.e * b.e
     return system.rounded(fmt, a.v * b.v, e, k=fmt.constant("mul")[0])
 
 
-def divide(system: Running, fmt: Format, a: Bounded, b: Bounded, k: float) -> Bounded:
+def divide(system: Charging, fmt: Format, a: Bounded, b: Bounded, k: float) -> Bounded:
     q = a.v / b.v
     quotient = np.abs(float64(q))
     least = b.size if b.exact else b.size - b.e
@@ -85,30 +80,30 @@ def divide(system: Running, fmt: Format, a: Bounded, b: Bounded, k: float) -> Bo
     return system.rounded(fmt, q, e, k=k)
 
 
-def mul(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def mul(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     return multiply(system, _format(system, equation), inputs[0], inputs[1])
 
 
-def div(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def div(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     fmt = _format(system, equation)
     return divide(system, fmt, inputs[0], inputs[1], fmt.constant("div")[0])
 
 
-def neg(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def neg(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     return Bounded(-inputs[0].v, inputs[0].e, inputs[0].size)
 
 
-def absolute(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def absolute(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     return Bounded(np.abs(inputs[0].v), inputs[0].e)
 
 
-def sign(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def sign(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x = inputs[0]
     e = np.where((x.size <= x.e) & (x.e > 0), 2.0, 0.0)
     return Bounded(np.sign(x.v), np.where(np.isfinite(x.e), e, np.inf))
 
 
-def integer_pow(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def integer_pow(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """Repeated squaring, the reciprocal last."""
     fmt, base = _format(system, equation), inputs[0]
     n = int(equation.params.get("y", 2))  # `square` has no parameter
@@ -129,7 +124,7 @@ def integer_pow(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     return divide(system, fmt, one, out, k=2 * fmt.constant("div")[0])
 
 
-def power(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def power(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """|x|^y exp(dz) with dz the error of y log|x|; x = 0 and negative x need an exact (integer) y."""
     fmt = _format(system, equation)
     x, y = inputs
@@ -153,7 +148,7 @@ def power(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded
     return system.rounded(fmt, v, np.where(np.isfinite(x.e + y.e), e, np.inf), k=k, eta=4.0)
 
 
-def remainder(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def remainder(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """a - trunc(a / b) b; where the quotient may be another integer the result may be any remainder."""
     fmt = _format(system, equation)
     a, b = inputs
@@ -166,7 +161,7 @@ def remainder(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bou
     return system.rounded(fmt, v, np.where(np.isfinite(a.e) & (size > b.e), e, np.inf), k=fmt.constant("rem")[0])
 
 
-def atan2(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def atan2(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """The gradient of the angle is (x, -y)/r^2; across the cut along the negative x axis it jumps by 2 pi."""
     fmt = _format(system, equation)
     y, x = inputs
@@ -195,7 +190,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def compare(system: Running, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
+def compare(system: Charging, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
     a, b = inputs
     name = equation.primitive
     if equation.inputs[0].slot == equation.inputs[1].slot or a is b:
@@ -219,11 +214,11 @@ def pick(a: Bounded, b: Bounded, sign: int) -> Bounded:
     return Bounded(v, e)
 
 
-def extreme(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     return pick(inputs[0], inputs[1], 1 if equation.primitive == "max" else -1)
 
 
-def clamp(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def clamp(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     low, x, high = inputs
     return pick(pick(x, low, 1), high, -1)
 
@@ -263,11 +258,11 @@ def _choose(index: Array, cases: Sequence[Array]) -> Array:
     return out
 
 
-def select_n(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
+def select_n(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
     return select(inputs[0], inputs[1:])
 
 
-def is_finite(system: Running, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
+def is_finite(system: Charging, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
     x = inputs[0]
     return truth.encode(np.isfinite(x.v), ~np.isfinite(x.e))
 
@@ -275,7 +270,7 @@ def is_finite(system: Running, equation: Equation, inputs: Sequence[Any]) -> NDA
 # ---------------------------------------------------------------- conversions
 
 
-def convert(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
+def convert(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
     given, wanted, x = equation.inputs[0].dtype, equation.outputs[0].dtype, inputs[0]
     if isinstance(x, Bounded):
         if is_float(wanted):
@@ -304,13 +299,13 @@ def _contains(outer: str, inner: str) -> bool:
     return o.digits >= i.digits and o.max >= i.max and o.tiny <= i.tiny
 
 
-def _narrow(system: Running, equation: Equation, x: Bounded) -> Bounded:
+def _narrow(system: Charging, equation: Equation, x: Bounded) -> Bounded:
     fmt = _format(system, equation)
     out = system.rounded(fmt, x.v, x.e, k=fmt.constant("convert_element_type")[0])
     return Bounded(x.v, np.where(np.isinf(x.v) & np.isfinite(x.e), 0.0, out.e))
 
 
-def reduce_precision(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_precision(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """Rounding to a format given by its number of bits, charged like a conversion."""
     x: Bounded = inputs[0]
     fmt = _format(system, equation)
@@ -327,12 +322,12 @@ def reduce_precision(system: Running, equation: Equation, inputs: Sequence[Any])
     return system.rounded(fmt, x.v, x.e, k=k, top=top, eta=max(1.0, tiny / fmt.tiny))
 
 
-def identity(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
+def identity(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
     return inputs[0]
 
 
-def iota(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
-    values = np.asarray(movement.iota(equation)).astype(np.float64).astype(system.wide)
+def iota(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+    values = np.asarray(indexing.iota(equation)).astype(np.float64).astype(system.wide)
     return Bounded(values, np.zeros(values.shape))
 
 

@@ -12,29 +12,23 @@ backends flush subnormal numbers to zero, and `cap = min(|a|, |b|)` for sums, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers.base import System
 from backprove.harness.numbers.bounds import arithmetic, reductions, truth
-from backprove.harness.numbers.bounds.constants import rounding_constant, wide_constant
+from backprove.harness.numbers.bounds.charges import ELEMENTARY_ETA, Format
 from backprove.harness.numbers.bounds.functions import EXACT, FUNCTIONS
 from backprove.harness.numbers.bounds.truth import Bounded, Doubtful
 from backprove.harness.programs.evaluate import evaluate, plan
 from backprove.harness.programs.program import Equation, Program, Var
 
-__all__ = ["Bounded", "Doubtful", "Running"]
-
-Array = NDArray[Any]
-
-COMPUTED = arithmetic.COMPOSED | FUNCTIONS.keys()
 RULES = {**arithmetic.ELEMENTWISE, **reductions.COMBINING}
 
 CHUNK = 8192
@@ -49,45 +43,11 @@ EXTENDED = np.finfo(np.longdouble).nmant + 1 >= 64
 LITERAL_BITS = 12
 """Literals with more significant bits are taken for rounded decimals; in short formats beyond half the digits."""
 
-ELEMENTARY_ETA = 4.0
-"""What underflow inside an elementary function (asin as 2 atan2(..)) may cost, in smallest normal numbers."""
 
 NO_ERROR = np.zeros(1)
 
 SMALLEST_BOUND = 2.0**-1060
 """The `eta` of the wide evaluation: bounds are float64 and cannot be smaller and still have digits."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """What one equation is charged: its format, and the wide evaluation's own rounding in units of that `u`.
-
-    Attributes:
-        name: name of the format, None for the wide format itself.
-        u: unit roundoff.
-        tiny: smallest normal number.
-        max: largest finite number; infinite for the wide format, whose bounds end with float64's range.
-        wide: the wide format's unit roundoff divided by u.
-    """
-
-    name: str | None
-    u: float
-    tiny: float
-    max: float
-    wide: float
-
-    def constant(self, primitive: str) -> tuple[float, float]:
-        """`(k, kappa)` of a primitive; see rounding_constants."""
-        return _constant(self, primitive)
-
-
-@cache
-def _constant(form: Format, primitive: str) -> tuple[float, float]:
-    own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
-    if form.name is None:
-        return own.k, own.kappa
-    tested = rounding_constant(form.name, primitive)
-    return tested.k + own.k * form.wide, tested.kappa
 
 
 class Running(System):
@@ -128,8 +88,11 @@ class Running(System):
         self.narrowing_allowed, self.widening_ignored = narrowing_allowed, widening_ignored
         self.wide: type[np.floating[Any]] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
         self._formats: dict[str, Format] = {}
-        self.key = (dtype, unit, self.flush, literals, narrowing_allowed, widening_ignored)
-        """What the values of constants depend on."""
+        self._key = (dtype, unit, self.flush, literals, narrowing_allowed, widening_ignored)
+
+    @property
+    def key(self) -> Hashable:
+        return self._key
 
     def lift(self, array: Array) -> Bounded:
         """Inputs of the format under test as `Bounded`: exact, but -0 is 0 and subnormal numbers may be flushed."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from backprove.harness.core.arrays import Array
+
 LN2 = float(np.log(2.0))
 TWO_OVER_SQRT_PI = "1.12837916709551257389615890312154517"
 SERIES_TERMS = 60

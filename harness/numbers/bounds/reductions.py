@@ -9,23 +9,21 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backprove.harness.numbers import movement
+from backprove.harness.core.arrays import Array
+from backprove.harness.numbers import indexing
 from backprove.harness.numbers.bounds import truth
+from backprove.harness.numbers.bounds.charges import Charging, Format
 from backprove.harness.numbers.bounds.functions import float64
 from backprove.harness.numbers.bounds.truth import Bounded, Flags, reach
 from backprove.harness.programs.program import Equation
 
-if TYPE_CHECKING:
-    from backprove.harness.numbers.bounds.bounds import Format, Running
-
-Array = NDArray[Any]
 Errors = NDArray[np.float64]
-Rule = Callable[["Running", Equation, Sequence[Any]], Any]
+Rule = Callable[[Charging, Equation, Sequence[Any]], Any]
 
 
 def gamma(n: int, u: float) -> float:
@@ -135,7 +133,7 @@ def _axes(equation: Equation) -> tuple[int, ...]:
     return tuple(int(a) for a in equation.params["axes"])
 
 
-def _summed(system: Running, fmt: Format, v: Array, size: Array, e: Array, n: int) -> Bounded:
+def _summed(system: Charging, fmt: Format, v: Array, size: Array, e: Array, n: int) -> Bounded:
     """A sum of `n` terms: `v` its value, `size` and `e` the sums of the absolute values and of the errors."""
     if n <= 1:
         return Bounded(v, np.broadcast_to(float64(e), np.shape(v)))
@@ -144,7 +142,7 @@ def _summed(system: Running, fmt: Format, v: Array, size: Array, e: Array, n: in
     return system.rounded(fmt, v, propagated, k=0.0, eta=float(n), top=size + propagated)
 
 
-def reduce_sum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_sum(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
     n = math.prod([equation.inputs[0].shape[a] for a in axes])
     fmt = system.format(equation.outputs[0].dtype)
@@ -152,7 +150,7 @@ def reduce_sum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bo
     return _summed(system, fmt, x.v.sum(axis=axes), x.size.sum(axis=axes), e, n)
 
 
-def cumsum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumsum(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     axis = int(equation.params["axis"])
     n, fmt = equation.inputs[0].shape[axis], system.format(equation.outputs[0].dtype)
 
@@ -162,7 +160,7 @@ def cumsum(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounde
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def dot_general(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def dot_general(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     a, b = inputs
     numbers, fmt = equation.params["dimension_numbers"], system.format(equation.outputs[0].dtype)
     subscripts = contraction(numbers, a.v.ndim - 1, b.v.ndim - 1)
@@ -181,7 +179,7 @@ def dot_general(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     return system.rounded(fmt, v, propagated, k=0.0, eta=2.0 * n, top=size + propagated)
 
 
-def _product(system: Running, fmt: Format, x: Bounded, axis: int) -> Bounded:
+def _product(system: Charging, fmt: Format, x: Bounded, axis: int) -> Bounded:
     """Running products: each rounding and each underflow grows by at most the product of the other factors."""
     n = x.v.shape[axis]
     if n <= 1:
@@ -192,12 +190,12 @@ def _product(system: Running, fmt: Format, x: Bounded, axis: int) -> Bounded:
     return system.rounded(fmt, v, propagated + underflow, k=0.0, eta=0.0, top=top)
 
 
-def cumprod(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumprod(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     axis, fmt = int(equation.params["axis"]), system.format(equation.outputs[0].dtype)
     return along(lambda x: _product(system, fmt, x, axis), inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def reduce_prod(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_prod(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
     fmt, points = system.format(equation.outputs[0].dtype), x.v.shape[-1]
     kept = [d for d in range(x.v.ndim - 1) if d not in axes]
@@ -213,7 +211,7 @@ def reduce_prod(system: Running, equation: Equation, inputs: Sequence[Any]) -> B
     return Bounded(y.v[-1], y.e[-1])
 
 
-def reduce_extreme(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
     sign = 1 if equation.primitive == "reduce_max" else -1
     if any(equation.inputs[0].shape[a] == 0 for a in axes):
@@ -223,7 +221,7 @@ def reduce_extreme(system: Running, equation: Equation, inputs: Sequence[Any]) -
     return Bounded(v, extreme_error(x, axes, sign))
 
 
-def cumulative_extreme(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumulative_extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     axis = int(equation.params["axis"])
     ufunc = np.maximum if equation.primitive == "cummax" else np.minimum
 
@@ -233,7 +231,7 @@ def cumulative_extreme(system: Running, equation: Equation, inputs: Sequence[Any
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def cumlogsumexp(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumlogsumexp(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     """log(e^a + e^b) has slopes that sum to 1; each of the n combinations errs by that of max + log1p(exp(-|d|))."""
     axis, fmt = int(equation.params["axis"]), system.format(equation.outputs[0].dtype)
     n = equation.inputs[0].shape[axis]
@@ -252,7 +250,7 @@ def cumlogsumexp(system: Running, equation: Equation, inputs: Sequence[Any]) -> 
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def position(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
+def position(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
     """`argmax` and `argmin`."""
     x, axis = inputs[0], _axes(equation)[0]
     sign = 1 if equation.primitive == "argmax" else -1
@@ -260,7 +258,7 @@ def position(system: Running, equation: Equation, inputs: Sequence[Any]) -> Any:
     return truth.integers(where, extreme_doubt(x, axis, sign))
 
 
-def sort(system: Running, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+def sort(system: Charging, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
     """Sorted keys move by no more than the largest error; what is carried along an undecided order is unknown."""
     axis, num_keys = int(equation.params["dimension"]), int(equation.params["num_keys"])
     if not equation.inputs[0].shape[axis]:
@@ -286,13 +284,13 @@ def sort(system: Running, equation: Equation, inputs: Sequence[Any]) -> list[Any
     return out
 
 
-def scatter_add(system: Running, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def scatter_add(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
     x, indices, new = inputs
     fmt = system.format(equation.outputs[0].dtype)
-    where = movement.scatter_positions(equation, np.asarray(indices))
+    where = indexing.scatter_positions(equation, np.asarray(indices))
 
     def put(operand: Array, updates: Array) -> Array:
-        return movement.put_positions(operand, where, updates, np.add)
+        return indexing.put_positions(operand, where, updates, np.add)
 
     v, size, e = put(x.v, new.v), put(x.size, new.size), put(x.e, new.e)
     count = put(np.zeros(x.v.shape), np.ones(new.v.shape))

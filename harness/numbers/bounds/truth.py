@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from backprove.harness.core.arrays import Array
+
 Flags = NDArray[np.bool_]
 
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)

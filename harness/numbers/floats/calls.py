@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.floats import floats
 from backprove.harness.numbers.integers import contract
 from backprove.harness.programs.program import Equation
 
-Array = NDArray[Any]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments."""
 Extra = Callable[[tuple[int, ...], Any], Array]

@@ -10,15 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from numpy.typing import NDArray
-
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.numbers.floats.narrow import STORAGE
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 from backprove.harness.programs.sharing import SAME
-
-Array = NDArray[Any]
 
 OPTIONS: dict[str, Any] = {"xla_allow_excess_precision": False}
 

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.numbers import control, movement
+from backprove.harness.numbers import control, indexing, integers, movement
 from backprove.harness.numbers.base import System
 from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
 from backprove.harness.numbers.integers import accumulate, contract, scatter_together, sort_together
 from backprove.harness.programs.evaluate import evaluate, plan
 from backprove.harness.programs.program import Equation, Program, Var
-
-Array = NDArray[Any]
 
 CHUNK = 4096
 """Most points evaluated at once; larger chunks leave the cache."""
@@ -109,8 +107,8 @@ class Floats(System):
         method = getattr(self, "p_" + name.replace("-", "_"), None)
         if method is None:
             return super().apply(equation, inputs)
-        if name in movement.INTEGER and all(v.dtype not in FORMATS for v in (*equation.inputs, *equation.outputs)):
-            return movement.integer(equation, inputs)
+        if name in integers.PRIMITIVES and all(v.dtype not in FORMATS for v in (*equation.inputs, *equation.outputs)):
+            return integers.apply(equation, inputs)
         result = method(equation, inputs)
         return result if isinstance(result, list) else [result]
 
@@ -167,7 +165,7 @@ class Floats(System):
         return reduce_precision(inputs[0], int(e.params["exponent_bits"]), int(e.params["mantissa_bits"]))
 
     def p_iota(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return self._stored(movement.iota(e), e.outputs[0].dtype)
+        return self._stored(indexing.iota(e), e.outputs[0].dtype)
 
     # -- along axes ------------------------------------------------------------------------------------------------
 
@@ -367,3 +365,8 @@ COMPARISONS: dict[str, Callable[..., Array]] = {
     "ge": np.greater_equal,
     "is_finite": np.isfinite,
 }
+
+
+def run_floats(program: Program, arrays: Sequence[Array]) -> list[Array]:
+    """The program in plain floats of its own dtypes, outputs as float64 with a points axis."""
+    return Floats().run(program, arrays)

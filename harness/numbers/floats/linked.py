@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import movement
@@ -23,8 +23,6 @@ from backprove.harness.numbers.floats.narrow import STORAGE, round_to_bfloat16
 from backprove.harness.programs.evaluate import last_uses
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 from backprove.harness.programs.sharing import merge
-
-Array = NDArray[Any]
 
 CACHE = 2**21
 """Bytes that all values of one chunk may have together; only some of them live at once."""

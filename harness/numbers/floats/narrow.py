@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
-
-Array = NDArray[Any]
 
 STORAGE: dict[str, np.dtype[Any]] = {
     "float64": np.dtype(np.float64),

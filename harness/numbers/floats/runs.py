@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.harness.numbers.floats.floats import Floats
@@ -23,7 +22,6 @@ from backprove.harness.numbers.floats.linked import Merged
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Program, inner_programs
 
-Array = NDArray[Any]
 Linked = Merged | Jitted
 
 DIRECT_RUNS = 3

@@ -13,9 +13,10 @@ import pytest
 from backprove.harness.campaign import dispatch, parts, workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
-from backprove.harness.campaign.store import PartKey, fingerprint
+from backprove.harness.campaign.store import PartKey
 from backprove.harness.campaign.work import Item, Job, Server, run_here
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.files import fingerprint
 from backprove.harness.core.results import PropertyResult, SubjectResult, to_plain
 
 DATA = Path(__file__).parents[2] / "data"

@@ -13,6 +13,7 @@ from backprove.harness.campaign import parts
 from backprove.harness.campaign.subjects import conclude, judge_part, run_rule, run_theorem
 from backprove.harness.core.results import Counterexample, LayerTally, PropertyResult, to_plain
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.sampling import points_of_part
 from backprove.harness.statements.claims import Derivative
 from backprove.harness.statements.theorem import Theorem
 
@@ -35,7 +36,7 @@ def point(name: str) -> Counterexample:
 @pytest.mark.parametrize("points", [1, 200_000, 200_001, 999_999, 10**7])
 def test_the_shares_add_up_and_are_bounded(points: int) -> None:
     number = parts.parts_of(points)
-    shares = [parts.points_of_part(points, k, number) for k in range(number)]
+    shares = [points_of_part(points, k, number) for k in range(number)]
     assert sum(shares) == points
     assert max(shares) <= parts.PART_POINTS and max(shares) - min(shares) <= 1
     assert number == 1 or min(shares) > parts.PART_POINTS // 3

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from backprove.harness.campaign import store as stores
-from backprove.harness.campaign.store import KEPT_RUNS, Store, digest_of_files, fingerprint, run_name
+from backprove.harness.campaign.store import KEPT_RUNS, Store, run_name
+from backprove.harness.core.files import digest_of_files, fingerprint
 from backprove.harness.core.results import PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 

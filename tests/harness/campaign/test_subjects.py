@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import replay, rule_binders, run_rule, run_theorem, theorem_binders
+from backprove.harness.campaign.subjects import run_rule, run_theorem
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.explaining.evaluate_again import replay
 from backprove.harness.explaining.replay import decode_id, payload_of
+from backprove.harness.judging.binders import rule_binders, theorem_binders
 from backprove.harness.statements.claims import Adjointness, Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
 

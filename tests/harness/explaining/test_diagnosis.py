@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import rule_binders
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.diagnosis import diagnose
+from backprove.harness.judging.binders import rule_binders
 from tests.diagnosis_cases import (
     CASES,
     FLOAT_CASES,

@@ -63,10 +63,10 @@ def test_a_large_point_is_found_in_the_store(tmp_path: Path) -> None:
     subject = failing("big", [1.0 / (k + 1) for k in range(200)], identifier)
     store = Store(tmp_path)
     with pytest.raises(UsageError, match="is not in the store"):
-        decode_id(identifier, store)
+        decode_id(identifier, store.subjects(), str(tmp_path))
     store.begin("run", resume=False)
     store.add("run", subject)
-    assert decode_id(identifier, Store(tmp_path)) == payload(subject)
+    assert decode_id(identifier, Store(tmp_path).subjects()) == payload(subject)
 
 
 def forged(value: Any) -> str:

@@ -12,8 +12,10 @@ import pytest
 import scipy.special
 from flint import ctx
 
-from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function, cast, flatten, quiet
-from backprove.harness.numbers.balls.balls import Undecided, lift
+from backprove.harness.core.arrays import cast, flatten, quiet
+from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
 
 VECTOR = (((3,), "float64"),)
 

@@ -8,15 +8,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.float_layers import against_differences, jacobian_overflows, overflows
+from backprove.harness.judging.float_contract import jacobian_overflows, overflows
+from backprove.harness.judging.float_layers import against_differences
 from backprove.harness.oracles.autodiff import derivative_program
-from backprove.harness.programs.program import trace
 from tests.mutants.rules import PROBLEMS
 
-Array = NDArray[Any]
 Code = Callable[..., Any]
 
 

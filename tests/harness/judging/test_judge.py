@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import judge_part, rule_binders
+from backprove.harness.campaign.subjects import judge_part
 from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult, to_plain
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging import judge as judge_module
+from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.numbers.floats import runs

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from backprove.harness.campaign import subjects
-from backprove.harness.campaign.subjects import rule_binders, run_rule
+from backprove.harness.campaign.subjects import run_rule
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
-from backprove.harness.judging.float_contract import run_floats
+from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.sampling import Plan
+from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.statements.rule import Rule
 from backprove.strategies import shrinking
 from backprove.strategies.cotangents import draw_directions

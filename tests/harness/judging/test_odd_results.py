@@ -10,7 +10,7 @@ import pytest
 
 import backprove as bp
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.oracles.exact import Status
+from backprove.harness.oracles.problem import Status
 from backprove.harness.oracles.same_values import judge_identity
 
 

@@ -11,9 +11,11 @@ import backprove as bp
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.judge import Judge
-from backprove.harness.judging.sampling import Plan
+from backprove.harness.judging.sampling import FIRST_SIZES, Plan, sizes_with_special_points
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.shapes import shape_buckets
+
+DTYPES = ("float64", "float32", "bfloat16")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -36,3 +38,25 @@ def test_a_further_dtype_of_the_catalogue_looks_at_every_size(dtype: str, wrong_
         return
     assert result.verdict is Verdict.FALSIFIED and judge_.failure is not None
     assert judge_.failure.point.arrays[0].shape == shapes[wrong_at]
+
+
+@pytest.mark.parametrize("first", DTYPES)
+@pytest.mark.parametrize("count", range(1, 7))
+def test_the_sizes_are_shared_out_over_the_formats(first: str, count: int) -> None:
+    found = [sizes_with_special_points(count, first, further=False)]
+    assert len(found[0]) == min(FIRST_SIZES, count)
+    for dtype in DTYPES:
+        if dtype != first:
+            found.append(sizes_with_special_points(count, dtype, further=True))
+            assert len(found[-1]) == 1
+    for places in found:
+        assert len(set(places)) == len(places) and set(places) <= set(range(count))
+    if first == "float64" and count <= FIRST_SIZES + 2:
+        assert {k for places in found for k in places} == set(range(count))
+
+
+def test_the_ordinary_sizes_come_first() -> None:
+    """The first and the last of the fixed sizes; the second is all ones."""
+    assert sizes_with_special_points(5, "float64", further=False) == [0, 4, 1]
+    assert sizes_with_special_points(0, "float64", further=False) == []
+    assert sizes_with_special_points(0, "float32", further=True) == []

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.judging.float_contract import run_floats
-from backprove.harness.mutation.edits import Mutant, fingerprint, mutants
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.mutation.edits import Mutant, mutants
 from backprove.harness.mutation.splice import find, rest, substitute
-from backprove.harness.programs.program import Program, trace
+from backprove.harness.numbers.floats.floats import run_floats
+from backprove.harness.programs.equality import fingerprint
+from backprove.harness.programs.program import Program
 
 V = ((3,), "float64")
 M = ((2, 2), "float64")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.mutation import run as module
 from backprove.harness.mutation.claims import (
     ProgramFunction,
@@ -22,7 +23,7 @@ from backprove.harness.mutation.claims import (
 )
 from backprove.harness.mutation.edits import Mutant, mutants
 from backprove.harness.mutation.run import collect, judge, run
-from backprove.harness.programs.program import Program, trace
+from backprove.harness.programs.program import Program
 from backprove.harness.statements.claims import Claim, Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
 from backprove.rules.linalg import inner, log_softmax, pairing, softmax

@@ -12,10 +12,11 @@ import pytest
 from jax import lax
 
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers import control, movement
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs.evaluate import evaluate
-from backprove.harness.programs.program import Equation, Var, trace
+from backprove.harness.programs.program import Equation, Var
 
 POINTS = 9
 F, I = "float64", "int64"

@@ -12,10 +12,11 @@ import pytest
 from jax import lax
 
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.numbers import movement
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers import indexing, integers
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs.evaluate import evaluate
-from backprove.harness.programs.program import Equation, Var, trace
+from backprove.harness.programs.program import Equation, Var
 
 POINTS = 7
 
@@ -197,7 +198,7 @@ def test_objects_move_too() -> None:
 def test_scatter_positions_mark_dropped_updates() -> None:
     program = trace(lambda x, i, u: x.at[i].add(u, mode="drop"), ((3,), F), ((2,), I), ((2,), F))
     equation = next(e for e in program.equations if e.primitive == "scatter-add")
-    positions = movement.scatter_positions(equation, np.array([[[0, 2]], [[3, -1]]]))
+    positions = indexing.scatter_positions(equation, np.array([[[0, 2]], [[3, -1]]]))
     assert positions.tolist() == [[0, 2], [-1, -1]]
 
 
@@ -209,20 +210,20 @@ def equation(name: str, inputs: list[str], output: str, **params: Any) -> Equati
 def test_undecided_truth_values_are_refused() -> None:
     truth = np.array([[1], [2]], np.int8)
     with pytest.raises(UnsupportedPrimitive, match="'xor'"):
-        movement.integer(equation("xor", ["bool", "bool"], "bool"), [truth, truth])
-    decided = movement.integer(equation("xor", ["bool", "bool"], "bool"), [truth % 2, np.array([[True], [True]])])
+        integers.apply(equation("xor", ["bool", "bool"], "bool"), [truth, truth])
+    decided = integers.apply(equation("xor", ["bool", "bool"], "bool"), [truth % 2, np.array([[True], [True]])])
     assert decided[0].dtype == np.int8 and decided[0].tolist() == [[0], [1]]
-    assert not {"and", "or", "not"} & movement.INTEGER
+    assert not {"and", "or", "not"} & integers.PRIMITIVES
 
 
 def test_an_undecided_integer_is_no_number() -> None:
     """A truth value that is undecided may become the index of a `cond` and nothing else."""
     truth = np.array([[1], [2]], np.int8)
-    value = movement.integer(equation("convert_element_type", ["bool"], "int32"), [truth])[0]
-    assert isinstance(value, movement.Undecided) and value.codes is truth
+    value = integers.apply(equation("convert_element_type", ["bool"], "int32"), [truth])[0]
+    assert isinstance(value, integers.Undecided) and value.codes is truth
     for use in (np.asarray, lambda v: v.astype(float), lambda v: np.add(v, 1)):
         with pytest.raises(UnsupportedPrimitive):
             use(value)
     code_seven_is_a_number = np.array([[7], [2]], np.int8)
-    out = movement.integer(equation("convert_element_type", ["int8"], "int32"), [code_seven_is_a_number])[0]
+    out = integers.apply(equation("convert_element_type", ["int8"], "int32"), [code_seven_is_a_number])[0]
     assert out.tolist() == [[7], [2]]

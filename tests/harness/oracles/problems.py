@@ -9,9 +9,10 @@ import jax
 import numpy as np
 
 from backprove.harness.frontends.function import ProgramOnBalls
-from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
-from backprove.harness.programs.program import trace
+from backprove.harness.oracles.problem import DerivativeProblem, Outcome
 
 FLOAT = "float64"
 UNIT = 2.0**-53

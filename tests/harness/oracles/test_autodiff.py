@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from backprove.harness.judging.float_contract import run_floats
+from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.autodiff import derivative_program
 
 VECTOR = ((3,), "float64")

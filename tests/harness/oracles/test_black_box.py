@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backprove.harness.oracles.black_box import entries, judge, rounding_noise
-from backprove.harness.oracles.exact import Outcome, Status
+from backprove.harness.oracles.problem import Outcome, Status
 
 X = np.array([[0.3, -1.7, 2.0, 0.0, 5.0], [1.1, 0.4, -2.5, 1.0, -0.25]])
 G = np.array([[1.0, 2.0, -0.5, 1.0, 0.3], [0.5, -1.0, 1.0, 2.0, 1.0]])

@@ -12,10 +12,12 @@ import pytest
 from jax import nn as jnn
 
 from backprove.harness.frontends.function import CodeOnBalls, ProgramOnBalls
-from backprove.harness.numbers.balls.balls import lift
-from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Outcome, Status, vector
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
-from backprove.harness.programs.program import trace
+from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
+from backprove.harness.oracles.vectors import vector
 from tests.harness.oracles.problems import UNIT, judge, vjp_of, vjp_problem
 
 C = np.sqrt(2 / np.pi)

@@ -13,8 +13,9 @@ import pytest
 from jax import lax
 
 from backprove.harness.oracles import pieces
-from backprove.harness.oracles.exact import ExactLayer, Status
+from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
+from backprove.harness.oracles.problem import Status
 from tests.harness.oracles.problems import judge, vjp_of, vjp_problem
 
 ACCEPTED, REFUSED = Status.KINK_AGREES, Status.KINK_REFUTED

@@ -17,8 +17,9 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import pointwise
 from backprove.harness.numbers.balls.duals import Dual, DualBalls
-from backprove.harness.oracles.exact import DerivativeProblem, ExactLayer, Status
+from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.mean_value import by_mean_value, mean_value
+from backprove.harness.oracles.problem import DerivativeProblem, Status
 from tests.harness.oracles.problems import UNIT, points_last, vjp_problem
 
 Array = Any

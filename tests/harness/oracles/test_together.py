@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.campaign.subjects import theorem_binders
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.judging.binders import theorem_binders
 from backprove.harness.judging.examination import Examination
-from backprove.harness.oracles.compiled import CompiledFunction, Signature, SpotCheck
+from backprove.harness.judging.spot_check import SpotCheck
+from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.together import Member, Together
-from backprove.harness.programs.program import trace
+from backprove.harness.programs.program import Signature
 from backprove.rules.all import load
 
 POINTS = 40

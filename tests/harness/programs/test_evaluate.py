@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from backprove.harness.numbers.balls.balls import Balls, lift
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.balls import Balls
 from backprove.harness.numbers.balls.duals import DualBalls
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs import evaluate as module
 from backprove.harness.programs.evaluate import evaluate, plan
-from backprove.harness.programs.program import trace
 
 
 def program() -> Any:

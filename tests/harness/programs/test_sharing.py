@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.programs.program import Program, trace
+from backprove.harness.programs.program import Program
 from backprove.harness.programs.sharing import merge
 
 X = ((3,), "float64")

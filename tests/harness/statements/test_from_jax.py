@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.errors import UsageError
-from backprove.harness.statements.from_jax import from_fwd_bwd, from_jax, from_torch
+from backprove.harness.statements.from_jax import from_jax
+from backprove.harness.statements.from_pairs import from_fwd_bwd
+from backprove.harness.statements.from_torch import from_torch
 from backprove.strategies.array import array
 
 X = np.array([0.5, -1.0, 2.0])

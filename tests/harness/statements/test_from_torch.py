@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import rule_binders
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
+from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.contract import remarks
 from backprove.harness.judging.examination import Finding
 from backprove.strategies.cotangents import draw_directions

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.campaign.subjects import rule_binders
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements import laws

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import replay, rule_binders
 from backprove.harness.core.errors import ContractError, UsageError
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.explaining.evaluate_again import replay
 from backprove.harness.explaining.replay import decode_id
-from backprove.harness.statements.from_jax import from_fwd_bwd
+from backprove.harness.judging.binders import rule_binders
+from backprove.harness.statements.from_pairs import from_fwd_bwd
 
 W, B, X, G = np.array([[1.0, 2.0, 0.5]]), np.array([0.25]), np.array([1.0, -1.0, 2.0]), np.array([3.0])
 INPUTS = {"params": {"W": bp.array("m n"), "b": bp.array("m")}, "x": bp.array("n")}

@@ -10,7 +10,8 @@ import pytest
 import scipy.special
 
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.numpy_trace.trace import NotTraceable, as_jax, trace_numpy
+from backprove.harness.frontends.numpy_trace.array import NotTraceable
+from backprove.harness.frontends.numpy_trace.trace import as_jax, trace_numpy
 from tests.numpy_code import CASES, Case, call, flat, logsoftmax
 
 TRACEABLE = [c for c in CASES if c.traceable]

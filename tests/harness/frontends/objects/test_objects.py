@@ -13,16 +13,12 @@ import scipy.special
 from flint import arb
 
 from backprove.harness.frontends.numpy_trace.trace import as_jax
-from backprove.harness.frontends.objects.branches import Branches, Undecided, compare, current, explore
-from backprove.harness.frontends.objects.run import (
-    BallScalar,
-    DualScalar,
-    NotRunnable,
-    run_on_balls,
-    run_on_bounded,
-    run_on_duals,
-)
-from backprove.harness.numbers.balls.balls import lift
+from backprove.harness.frontends.objects.balls import BallScalar, DualScalar
+from backprove.harness.frontends.objects.branches import Branches, compare, current, explore
+from backprove.harness.frontends.objects.run import run_on_balls, run_on_bounded, run_on_duals
+from backprove.harness.frontends.objects.scalar import NotRunnable
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
 from tests.numpy_code import CASES, Case, attention, call, flat, logsoftmax, normal
 
 

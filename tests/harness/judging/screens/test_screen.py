@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.screens.screen import Programs, Screen, Screened
 from backprove.harness.oracles.autodiff import derivative_program
-from backprove.harness.programs.program import trace
 from scripts.bench.rules import RULES, BenchRule
 
 Formula = Callable[..., Any]

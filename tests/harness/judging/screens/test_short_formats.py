@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.screens.short_formats import ROUNDINGS, Short, within
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.programs.program import trace
-from backprove.harness.programs.widened import widened
+from backprove.harness.programs.retype import widened
 
 SHORT = ["float32", "bfloat16", "float16"]
 

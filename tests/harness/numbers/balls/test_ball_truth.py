@@ -12,7 +12,8 @@ from flint import arb
 from jax import lax
 
 from backprove.harness.frontends.function import ProgramOnBalls
-from backprove.harness.numbers.balls.balls import lift
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import (
     COMPARISONS,
     TOUCH,
@@ -26,7 +27,6 @@ from backprove.harness.numbers.balls.truth import (
     truth_or,
     truth_xor,
 )
-from backprove.harness.programs.program import trace
 
 VALUES = np.array([0, 1, UNDECIDED, TOUCH, TOUCH | 1], dtype=np.int8)
 POSSIBLE = {0: {False}, 1: {True}, UNDECIDED: {False, True}, TOUCH: {False, True}, TOUCH | 1: {False, True}}

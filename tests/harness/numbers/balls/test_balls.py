@@ -11,8 +11,8 @@ import pytest
 from flint import ctx
 
 from backprove.harness.frontends.function import ProgramOnBalls
-from backprove.harness.numbers.balls.balls import lift
-from backprove.harness.programs.program import trace
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.balls.arrays import lift
 from tests.harness.numbers.balls.ball_cases import CASES, Case
 
 POINTS = 4

@@ -13,8 +13,8 @@ from flint import arb, ctx
 from jax import lax
 
 from backprove.harness.frontends.function import ProgramOnBalls
-from backprove.harness.numbers.balls.balls import lift
-from backprove.harness.programs.program import trace
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.balls.arrays import lift
 from tests.harness.numbers.balls.ball_cases import CASES, Case
 from tests.harness.numbers.balls.test_balls import POINTS, draw
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from backprove.harness.numbers.balls.balls import lift
-from backprove.harness.numbers.balls.entrywise import works_entrywise
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.balls import works_entrywise
 from backprove.harness.oracles import vectors
 from backprove.harness.oracles.vectors import vector
-from backprove.harness.programs.program import trace
 from tests.harness.oracles.problems import vjp_problem
 
 F = "float64"

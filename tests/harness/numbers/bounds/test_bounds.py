@@ -12,10 +12,12 @@ from jax import lax, nn
 
 from backprove.harness.core.errors import UnsupportedPrimitive, UsageError
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.bounds import bounds
-from backprove.harness.numbers.bounds.bounds import CHUNK, EXTENDED, Bounded, Running
+from backprove.harness.numbers.bounds.bounds import CHUNK, EXTENDED, Running
+from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.programs.evaluate import evaluate
-from backprove.harness.programs.program import Program, trace
+from backprove.harness.programs.program import Program
 
 
 def test_literals_are_exact_in_the_wide_evaluation_and_rounded_in_the_tested_one() -> None:

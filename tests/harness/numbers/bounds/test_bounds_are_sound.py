@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax, nn
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.numbers.bounds.bounds import EXTENDED, Bounded, Running
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.numbers.bounds.bounds import EXTENDED, Running
+from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.programs.program import trace
 
-Array = NDArray[Any]
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 POINTS = 600
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -3.0, 6.0, 20.0, -40.0, 90.0, -750.0)

@@ -11,11 +11,11 @@ import pytest
 
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.narrow import STORAGE
-from backprove.harness.programs.program import trace
-from backprove.harness.programs.widened import widened
+from backprove.harness.programs.retype import widened
 from tests.harness.numbers.floats.test_linked import FUNCTIONS
 
 DTYPES = ["float64", "float32", "bfloat16", "float16"]

@@ -13,9 +13,9 @@ from jax import lax
 
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats import floats
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.programs.program import trace
 
 QUICK = {
     "xla_cpu_use_fusion_emitters": False,

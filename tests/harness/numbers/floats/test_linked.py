@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.linked import Flat, _evaluate, chunk_points, run_flat
-from backprove.harness.programs.program import Program, trace
+from backprove.harness.programs.program import Program
 from tests.mutants.rules import PROBLEMS, RIGHT
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-310, 3e38, 1e300, 0.5, -2.5)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats import runs
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.linked import Merged
 from backprove.harness.numbers.floats.runs import DIRECT_RUNS, Runs, link, on_device
-from backprove.harness.programs.program import trace
 from tests.harness.numbers.floats.test_linked import FUNCTIONS, drawn, same
 
 SQUARE = trace(lambda x: x * x, ((2,), "float64"))

@@ -1,0 +1,107 @@
+"""A test to paste is written: it fails on the wrong rule and passes on a right one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.examination import Finding
+from backprove.harness.judging.judge import Failure, Judge
+
+
+def rule_reference(rule: Any) -> str:
+    """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
+    return _imported(rule) + ("" if rule.flat is rule else "\n\nrule = rule.flat  # one argument per array")
+
+
+def _imported(rule: Any) -> str:
+    file = rule.source[0]
+    for module in list(sys.modules.values()):
+        if file and getattr(module, "__file__", None) == file:
+            stem = file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
+            for variable, value in list(vars(module).items()):
+                if value is rule:
+                    return (
+                        f"from {stem} import {variable} as rule" if variable != "rule" else f"from {stem} import rule"
+                    )
+                if isinstance(value, dict):
+                    for key, item in value.items():
+                        if item is rule:
+                            return f"from {stem} import {variable}\n\nrule = {variable}[{key!r}]"
+    return "rule = ...  # the rule under test"
+
+
+def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str:
+    """A pytest test that fails on this rule and passes on a right one."""
+    f, point, binder = failure.finding, failure.point, judge.binder
+    bound = judge.bound([a.shape for a in point.arrays])
+    mode = bound.mode if bound is not None else ""
+    if mode not in ("vjp", "jvp") or not _shows(f):
+        return _whole_check(judge, name, reference)
+    head = ["import numpy as np", "", reference, "", "", f"def test_{_identifier(name)}_{mode}():"]
+    arguments = []
+    for k, a in zip(binder.specs, point.arrays, strict=True):
+        arguments.append(_identifier(k))
+        head.append(f"    {_identifier(k)} = {_literal(a, judge.plan.dtype)}")
+    several = len(point.directions) > 1
+    for i, d in enumerate(point.directions):
+        short = (
+            f"d_{_identifier(bound.direction_names[i])}"
+            if bound is not None and mode == "jvp"
+            else f"g{i}"
+            if several
+            else "g"
+        )
+        variable = short if short not in binder.specs else f"direction_{i}"
+        arguments.append(variable)
+        head.append(f"    {variable} = {_literal(d, judge.plan.dtype)}")
+    call = f"rule.{mode}({', '.join(arguments)})"
+    if _raised(f):
+        return "\n".join([*head, f"    {call}  # {f.what}", ""])
+    assert f.got is not None and f.expected is not None  # else the whole check was written
+    names = bound.result_names if isinstance(bound, BoundDerivative) else ()
+    which = f"[{names.index(f.argument)}]" if len(names) > 1 else ""
+    entry = f"[{', '.join(map(str, f.entry))}]" if f.entry else ""
+    head.append(f"    got = float(np.asarray({call}{which}){entry})")
+    if isinstance(f.expected, tuple):
+        head.append(
+            f"    assert {f.expected[0]!r} <= got <= {f.expected[1]!r}  # the generalized derivative at this kink"
+        )
+    else:
+        gap = abs(f.got - f.expected) if np.isfinite(f.got) else abs(f.expected) or 1.0
+        head.append(f"    assert abs(got - {f.expected!r}) <= {gap / 2!r}  # half the distance of the wrong value")
+    return "\n".join([*head, ""])
+
+
+def _raised(finding: Finding) -> bool:
+    return finding.verdict is Verdict.ERROR and " raised " in finding.what
+
+
+def _shows(finding: Finding) -> bool:
+    """Whether one call, or one entry of its result, is enough to tell the wrong rule from a right one."""
+    got, expected = finding.got, finding.expected
+    if got is None or expected is None:
+        return _raised(finding)
+    # At a kink every entry may lie within its own range and the whole outside the generalized derivative.
+    return not (isinstance(expected, tuple) and expected[0] <= got <= expected[1])
+
+
+def _whole_check(judge: Judge, name: str, reference: str) -> str:
+    """A test that checks the rule as a whole, in the format and with the accuracy of this run."""
+    accuracy = "" if judge.plan.accuracy is None else f", accuracy={judge.plan.accuracy:g}"
+    call = f'bp.assert_rule(rule, dtypes=["{judge.plan.dtype}"]{accuracy})'
+    return f"import backprove as bp\n\n{reference}\n\n\ndef test_{_identifier(name)}():\n    {call}\n"
+
+
+def _identifier(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name).strip("_") or "rule"
+
+
+def _literal(a: Array, dtype: str) -> str:
+    kind = str(a.dtype) if a.dtype.kind != "f" else dtype if dtype != "bfloat16" else "float32"
+    return f"np.array({a.tolist()!r}, dtype={kind!r})"

@@ -1,0 +1,52 @@
+"""Traces of one format are had from those of another: most code does the same in every float format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.programs.equality import same
+from backprove.harness.programs.program import Program, Signature
+from backprove.harness.programs.retype import BASE, renamed
+
+
+@dataclass
+class Traces:
+    """The traces of one function, by signature.
+
+    Attributes:
+        trace: traces at a signature; None where it cannot.
+    """
+
+    trace: Callable[[Signature], Program | None]
+    _base: dict[Signature, Program] = field(default_factory=dict)
+    _generic: dict[str, bool] = field(default_factory=dict)
+    """By format: whether its trace is the renamed one, at the shape at which both were seen."""
+
+    def __call__(self, signature: Signature) -> Program | None:
+        """The program at `signature`, traced or renamed."""
+        formats = {dtype for _, dtype in signature if dtype in FORMATS}
+        if len(formats) != 1:
+            return self.trace(signature)
+        (dtype,) = formats
+        if dtype == BASE:
+            found = self.trace(signature)
+            if found is not None:
+                self._base[signature] = found
+            return found
+        base = self._base.get(tuple((shape, BASE if d == dtype else d) for shape, d in signature))
+        if base is not None and self._generic.get(dtype, False):
+            return renamed(base, dtype)
+        found = self.trace(signature)
+        if base is not None and dtype not in self._generic and _telling(signature):
+            self._generic[dtype] = found is not None and same(found, renamed(base, dtype))
+        return found
+
+
+def _telling(signature: Signature) -> bool:
+    """Whether code can be told apart at these shapes: none is empty, and something has more than one entry."""
+    sizes = [int(np.prod(shape)) for shape, _ in signature]
+    return min(sizes) > 0 and max(sizes) > 1

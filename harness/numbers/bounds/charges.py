@@ -1,0 +1,83 @@
+"""What one operation is charged for rounding, by its format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.numbers.bounds.constants import rounding_constant, wide_constant
+from backprove.harness.numbers.bounds.functions import FUNCTIONS
+from backprove.harness.numbers.bounds.truth import Bounded
+
+COMPOSED = frozenset({"pow", "atan2", "rem"})
+"""Functions of two arguments whose rounding constants are measured."""
+
+COMPUTED = COMPOSED | FUNCTIONS.keys()
+"""Primitives whose value in the wide format is itself computed by a library, with an error of its own."""
+
+ELEMENTARY_ETA = 4.0
+"""What underflow inside an elementary function (asin as 2 atan2(..)) may cost, in smallest normal numbers."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What one equation is charged: its format, and the wide evaluation's own rounding in units of that `u`.
+
+    Attributes:
+        name: name of the format, None for the wide format itself.
+        u: unit roundoff.
+        tiny: smallest normal number.
+        max: largest finite number; infinite for the wide format, whose bounds end with float64's range.
+        wide: the wide format's unit roundoff divided by u.
+    """
+
+    name: str | None
+    u: float
+    tiny: float
+    max: float
+    wide: float
+
+    def constant(self, primitive: str) -> tuple[float, float]:
+        """`(k, kappa)` of a primitive; see rounding_constants."""
+        return _constant(self, primitive)
+
+
+@cache
+def _constant(form: Format, primitive: str) -> tuple[float, float]:
+    own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
+    if form.name is None:
+        return own.k, own.kappa
+    tested = rounding_constant(form.name, primitive)
+    return tested.k + own.k * form.wide, tested.kappa
+
+
+class Charging(Protocol):
+    """What the rules of single primitives need of the interpreter: its formats, and the charge of one operation."""
+
+    flush: bool
+    narrowing_allowed: bool
+    unit: float | None
+    wide: type[np.floating[Any]]
+
+    def format(self, dtype: str) -> Format:
+        """What an equation with results of format `dtype` is charged."""
+
+    def eta(self, fmt: Format, k: float = 1.0) -> float:
+        """Absolute error of one operation near zero."""
+
+    def rounded(
+        self,
+        fmt: Format,
+        v: Array,
+        e: Array | float,
+        *,
+        k: float,
+        cap: Array | None = None,
+        eta: float = 1.0,
+        top: Array | None = None,
+    ) -> Bounded:
+        """`v` with the propagated error `e` and that of one rounded operation."""

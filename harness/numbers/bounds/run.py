@@ -1,0 +1,49 @@
+"""Programs are run with the error bound of each of their results, as these are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.numbers.bounds.bounds import EXTENDED, Running
+from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.programs.program import Program
+from backprove.harness.programs.sharing import together
+
+WIDE_UNIT = {name: 2.0**-64 if name == "float64" and EXTENDED else 2.0**-53 for name in FORMATS}
+"""Unit roundoff of the format in which the error bound of each dtype is carried."""
+
+
+def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every_step_short: bool = False) -> list[Any]:
+    """Running error bounds of the program's results as they are judged: rounded to the format under test.
+
+    NumPy widens (`np.where(x > 0, 1.0, 0.5) * x` is float64), and a wider result is accepted and rounded.
+
+    Args:
+        every_step_short: see `Function.every_step_short`.
+    """
+    form = FORMATS[dtype]
+    out = []
+    found: list[Any] = list(Running(dtype, widening_ignored=every_step_short).run(program, arrays))
+    for b, var in zip(found, program.outputs, strict=True):
+        if isinstance(b, Bounded) and var.dtype in FORMATS and FORMATS[var.dtype].digits > form.digits:
+            with np.errstate(all="ignore"):
+                out.append(Bounded(b.v, b.e + form.u * np.abs(b.v).astype(np.float64)))
+        else:
+            out.append(b)
+    return out
+
+
+def run_together(
+    system: Running, programs: Sequence[Program], arrays: Sequence[Array | Bounded]
+) -> list[list[Bounded]]:
+    """The outputs of each of several programs of the same arguments; what they have in common is evaluated once."""
+    found = together(programs)
+    if found is None:
+        return [system.run(p, arrays) for p in programs]
+    outputs = system.run(found[0], arrays)
+    return [outputs[w] for w in found[1]]

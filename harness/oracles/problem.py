@@ -1,0 +1,95 @@
+"""What the exact layer is asked, and what it answers for one point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.frontends.function import ExactFunction
+
+AGREEMENT_BITS = 70
+HUGE, MINUTE = 1e15, 1e-100
+"""Inputs beyond these may take a formula out of the range, or the digits, of the balls."""
+
+
+class Status(str, Enum):
+    """What the exact layer can say about one point."""
+
+    AGREES = "agrees"
+    REFUTED = "refuted"
+    UNDEFINED = "undefined"
+    """The rule has no value over the reals (0/0) where the derivative has one."""
+    KINK_AGREES = "kink_agrees"
+    KINK_REFUTED = "kink_refuted"
+    SINGULAR = "singular"
+    """One-sided slopes diverge: nothing is claimed."""
+    OUTSIDE = "outside"
+    """The forward map has no value over the reals."""
+    UNDECIDED = "undecided"
+    UNEXAMINED = "unexamined"
+    """A kink that was left alone: there were enough of them, or too many pieces meet there."""
+
+    @property
+    def refused(self) -> bool:
+        return self in (Status.REFUTED, Status.KINK_REFUTED)
+
+    @property
+    def accepted(self) -> bool:
+        return self in (Status.AGREES, Status.KINK_AGREES)
+
+
+@dataclass
+class Outcome:
+    """Result at one point.
+
+    Attributes:
+        status: see `Status`.
+        gap_bits: log2 of the relative gap between the enclosures when refuted.
+        got, expected: enclosures at the localised entry, as text, when refuted.
+        argument, entry: index of the wrong argument (among the outputs of the rule) and index in it.
+        got_value, expected_value: the same as floats (expected: (low, high) at a kink).
+        note: why, where nothing could be decided.
+        oracle: what the rule was held against.
+        rule: enclosures of the rule's value, one array per output, where it agrees.
+    """
+
+    status: Status
+    gap_bits: float | None = None
+    argument: int | None = None
+    entry: tuple[int, ...] | None = None
+    got: str = ""
+    expected: str = ""
+    got_value: float | None = None
+    expected_value: float | tuple[float, float] | None = None
+    note: str = ""
+    oracle: str = "dual balls"
+    rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class DerivativeProblem:
+    """`rule` against the derivative of `forward`, in one mode.
+
+    Attributes:
+        mode: "vjp" (directions are cotangents, one per output of forward) or "jvp" (tangents, one per input in `wrt`).
+        wrt: positions of the differentiated inputs.
+        unit: unit roundoff by which literals are widened before a refusal.
+        convention: like `rule`; its value is the only right one at kinks.
+    """
+
+    forward: ExactFunction
+    rule: ExactFunction
+    mode: str
+    wrt: tuple[int, ...]
+    unit: float
+    convention: ExactFunction | None = None
+
+
+def within_reach(a: Array) -> bool:
+    """Whether all entries (floats, balls or integers) are of a size at which a missing value says something."""
+    if a.dtype == object:
+        return all(v.is_zero() or bool(abs(v) > MINUTE and abs(v) < HUGE) for v in a.ravel())
+    return a.dtype.kind != "f" or bool(np.all((a == 0) | ((np.abs(a) > MINUTE) & (np.abs(a) < HUGE))))
