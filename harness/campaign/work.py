@@ -17,7 +17,7 @@ from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import PropertyResult, SubjectResult, property_from_plain, to_plain
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.statements.theorem import Statement, statements
+from backprove.harness.statements.statement import Statement, statements
 
 WHOLE, PART, CONCLUDE = "run", "part", "conclude"
 

@@ -24,7 +24,7 @@ from typing import Any
 from backprove.harness.campaign.work import Job, Server, stated
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import BackproveError, UsageError
-from backprove.harness.statements.theorem import Statement
+from backprove.harness.statements.statement import Statement
 
 ENGINE = "backprove.harness.campaign.subjects"
 """Module whose `run_rule`, `run_theorem`, `judge_part` and `conclude` do the work."""

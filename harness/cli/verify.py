@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backprove.harness.campaign.workers import Workers
     from backprove.harness.cli.session import Session
     from backprove.harness.core.results import RunResult, SubjectResult
-    from backprove.harness.statements.theorem import Statement
+    from backprove.harness.statements.statement import Statement
 
 HELP = "check every property of the catalogue"
 DTYPES = ("float64", "float32", "bfloat16")

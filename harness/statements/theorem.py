@@ -6,8 +6,8 @@ The name ties the entry to the catalogue, where statement, hypotheses, module an
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from backprove.harness.core.errors import UsageError
@@ -96,41 +96,3 @@ def theorem(
 def _full(name: str) -> str:
     """Names with a namespace of their own stand as they are; `x` and `TapeNodes.x` are in Proofs.Autograd."""
     return f"Proofs.Autograd.{name}" if "." not in name or name.startswith("TapeNodes.") else name
-
-
-@dataclass(frozen=True)
-class Statement:
-    """The descriptive part of a `Theorem`; see there.
-
-    Attributes:
-        weight: a guess at the cost of its run beside that of others, for theorems that have not run yet.
-    """
-
-    name: str
-    latex: str
-    words: str
-    rests_on: tuple[str, ...]
-    covers: tuple[str, ...]
-    source: tuple[str, int]
-    weight: float
-
-    @staticmethod
-    def of(theorem: Theorem) -> Statement:
-        axes = sum(len(spec.dims) for spec in theorem.inputs.values())
-        t = theorem
-        return Statement(t.name, t.latex, t.words, t.rests_on, t.covers, t.source, len(t.claims) * (1.0 + axes))
-
-    @staticmethod
-    def from_plain(data: Mapping[str, Any]) -> Statement:
-        """Back from the JSON form of `to_plain`, where tuples are lists."""
-        tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return Statement(**tuples)
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON data."""
-        return asdict(self)
-
-
-def statements(theorems: Mapping[str, Theorem]) -> dict[str, Statement]:
-    """The statements of theorems, by name."""
-    return {name: Statement.of(t) for name, t in theorems.items()}

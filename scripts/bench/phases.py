@@ -24,9 +24,9 @@ INTERVAL = 0.004
 OTHER = "the rest"
 IMPORTS = "imports"
 PHASES: dict[str, tuple[tuple[str, str], ...]] = {
-    "tracing by JAX": (("harness/programs/program.py", "trace"), ("oracles/autodiff.py", "derivative_program")),
+    "tracing by JAX": (("frontends/jax_trace.py", "trace"), ("oracles/autodiff.py", "derivative_program")),
     "XLA: compiled spot checks": (
-        ("oracles/compiled.py", "enter"),
+        ("judging/spot_check.py", "enter"),
         ("oracles/compiled.py", "__call__"),
         ("oracles/together.py", ""),
     ),

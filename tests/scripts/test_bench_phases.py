@@ -20,14 +20,17 @@ def stack(*places: tuple[str, str]) -> FrameType:
     return cast(FrameType, frame)
 
 
+JUDGE, DRAWING = "a/harness/judging/judge.py", "a/harness/judging/sampling.py"
+
+
 @pytest.mark.parametrize(
     ("places", "phase"),
     [
-        ([("a/harness/judge.py", "run"), ("a/harness/batches.py", "_first")], "drawing points and directions"),
-        ([("a/harness/batches.py", "_first"), ("a/harness/program.py", "trace"), ("x", "y")], "tracing by JAX"),
-        ([("a/harness/judge.py", "run")], phases.OTHER),
+        ([(JUDGE, "run"), (DRAWING, "_first")], "drawing points and directions"),
+        ([(DRAWING, "_first"), ("a/harness/frontends/jax_trace.py", "trace"), ("x", "y")], "tracing by JAX"),
+        ([(JUDGE, "run")], phases.OTHER),
         (
-            [("a/harness/cli.py", "main"), ("<frozen importlib._bootstrap>", "_load"), ("b.py", "<module>")],
+            [("a/harness/cli/main.py", "main"), ("<frozen importlib._bootstrap>", "_load"), ("b.py", "<module>")],
             phases.IMPORTS,
         ),
     ],

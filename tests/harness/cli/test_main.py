@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from backprove.harness.campaign import workers
-from backprove.harness.cli import mutate, options, verify
+from backprove.harness.cli import mutate, options, replay, verify
 from backprove.harness.cli.main import main
 from backprove.harness.core.results import RunResult
 from backprove.harness.explaining.replay import encode_id
@@ -43,6 +43,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p] + [str(DATA)])
     monkeypatch.setattr(workers, "ENGINE", "fake_engine")
     monkeypatch.setattr(verify, "THEOREMS", "fake_engine")
+    monkeypatch.setattr(replay, "EVALUATE", "fake_engine")
     stub = ModuleType("backprove.reports.write")
     stub.__dict__["write_reports"] = write_reports
     monkeypatch.setitem(sys.modules, "backprove.reports.write", stub)

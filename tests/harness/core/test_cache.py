@@ -75,7 +75,7 @@ def test_changed_code_starts_an_empty_cache(
     for name in ("harness", "rules", "strategies"):
         (package / name).mkdir(parents=True)
         (package / name / "code.py").write_text("x = 1\n")
-    monkeypatch.setattr(module, "__file__", str(package / "harness" / "cache.py"))
+    monkeypatch.setattr(module, "__file__", str(package / "harness" / "core" / "cache.py"))
     before = module._digest()
     (package / folder / "code.py").write_text("x = 2\n")
     assert module._digest() != before

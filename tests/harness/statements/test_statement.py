@@ -9,7 +9,7 @@ import pytest
 
 from backprove.harness.campaign.work import run_here
 from backprove.harness.campaign.workers import Worker, WorkerLost, find_statements
-from backprove.harness.statements.theorem import Statement, statements
+from backprove.harness.statements.statement import Statement, statements
 from backprove.rules.all import load
 
 TARGET = "backprove.rules.all"
