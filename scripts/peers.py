@@ -31,7 +31,7 @@ from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.environment import describe
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.binders import rule_binders
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.shapes import shape_buckets
 from backprove.strategies.values import draw_points
@@ -166,13 +166,13 @@ def by_backprove(problem: Problem, vjp: Formula, arrays: Sequence[Array], dtype:
     points = arrays[0].shape[0]
     binder = next(b for b in rule_binders(problem.rule(vjp)) if b.name == "vjp")
     bound = binder.bind([a.shape[1:] for a in arrays], dtype)
-    assert isinstance(bound, BoundDerivative)
+    assert isinstance(bound, DerivativeAt)
     bound.kink_budget = points
     directions = draw_directions(bound.direction_shapes, points, 0, ("peers", problem.name), dtype)
     last = [np.moveaxis(a, 0, -1).astype(np.float64) for a in arrays]
     with quiet():
         seen = bound.examine(last, directions, np.ones(points, dtype=bool), cap=points)
-    return lambda i: seen.findings[i] is None
+    return lambda i: seen.violations[i] is None
 
 
 TOOLS: dict[str, Callable[[Problem, Formula, Sequence[Array], str], Accepts]] = {

@@ -19,7 +19,7 @@ from backprove.harness.explaining import diagnosis
 from backprove.harness.judging import derivative
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import rule_binders
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.sampling import RANDOM_EXACT_POINTS, SPECIAL_POINTS
 from backprove.harness.oracles.problem import Status
@@ -43,13 +43,13 @@ BEYOND_POINTS = 512
 AT_KINK = (Status.KINK_AGREES, Status.KINK_REFUTED, Status.SINGULAR, Status.UNEXAMINED)
 
 STEPS = (
-    (BoundDerivative, "_forward", "floats"),
-    (BoundDerivative, "_result", "floats"),
-    (BoundDerivative, "_rounding", "rounding"),
+    (DerivativeAt, "_forward", "floats"),
+    (DerivativeAt, "_result", "floats"),
+    (DerivativeAt, "_rounding", "rounding"),
     (derivative, "against_autodiff", "autodiff"),
     (derivative, "against_differences", "differences"),
-    (BoundDerivative, "_arbitrate", "exact"),
-    (BoundDerivative, "_compiled", "compiled"),
+    (DerivativeAt, "_arbitrate", "exact"),
+    (DerivativeAt, "_compiled", "compiled"),
     (derivative, "grade", "grading"),
 )
 """Where a step of an examination is found, and the layer to which its time is charged."""
@@ -59,7 +59,7 @@ STEPS = (
 class Batch:
     """Points of one shape, on their way through the layers."""
 
-    bound: BoundDerivative
+    claim_at: DerivativeAt
     arrays: tuple[Array, ...]
     directions: tuple[Array, ...]
     exact: Array
@@ -116,18 +116,19 @@ class Soaked:
             self.checked[name] = self.checked.get(name, 0) + seen.outside.size
         for name, tally in seen.layers.items():
             self.checked[name] = self.checked.get(name, 0) + tally.checked
-        for i, (finding, outcome) in enumerate(zip(seen.findings, seen.outcomes, strict=True)):
+        for i, (violation, outcome) in enumerate(zip(seen.violations, seen.outcomes, strict=True)):
             if outcome is not None:
                 self.undecided += outcome.status is Status.UNDECIDED
                 sent = not batch.exact[i] and outcome.status not in AT_KINK
                 self.suspicious += sent and not batch.beyond
                 self.suspicious_beyond += sent and batch.beyond
-            if finding is None or (batch.beyond and finding.verdict is not Verdict.FALSIFIED):
+            if violation is None or (batch.beyond and violation.verdict is not Verdict.FALSIFIED):
                 continue
-            self.alarms[finding.verdict.value] = self.alarms.get(finding.verdict.value, 0) + 1
+            self.alarms[violation.verdict.value] = self.alarms.get(violation.verdict.value, 0) + 1
             if not self.first:
                 at = [a[..., i].tolist() for a in (*batch.arrays, *batch.directions)]
-                self.first = f"{finding.verdict}: {finding.what}: {finding.got} against {finding.expected} at {at}"
+                v = violation
+                self.first = f"{v.verdict}: {v.what}: {v.got} against {v.expected} at {at}"
 
 
 @dataclass
@@ -158,34 +159,34 @@ def batches(binder: Binder, dtype: str, points: int, seed: int) -> Iterator[Batc
     shapes = [s for s in shape_buckets(specs) if not has_empty(specs, s)]
     bounds = [binder.bind([spec.shape(s) for spec in specs.values()], dtype) for s in shapes]
 
-    def batch(bound: Any, drawn: Points, item: object, exact: int, beyond: bool = False) -> Batch:
-        assert isinstance(bound, BoundDerivative)
-        directions = draw_directions(bound.direction_shapes, drawn.count, seed, item, dtype)
-        return Batch(bound, drawn.arrays, directions, np.arange(drawn.count) < exact, beyond)
+    def batch(claim_at: Any, drawn: Points, item: object, exact: int, beyond: bool = False) -> Batch:
+        assert isinstance(claim_at, DerivativeAt)
+        directions = draw_directions(claim_at.direction_shapes, drawn.count, seed, item, dtype)
+        return Batch(claim_at, drawn.arrays, directions, np.arange(drawn.count) < exact, beyond)
 
-    for sizes, bound in zip(shapes, bounds, strict=True):
-        drawn = special_points(specs, sizes, dtype, _specials(bound), limit=SPECIAL_POINTS)
-        yield batch(bound, drawn, ("special", str(sizes)), drawn.count)
+    for sizes, claim_at in zip(shapes, bounds, strict=True):
+        drawn = special_points(specs, sizes, dtype, _specials(claim_at), limit=SPECIAL_POINTS)
+        yield batch(claim_at, drawn, ("special", str(sizes)), drawn.count)
     left, chunk = points, 0
     while left > 0:
-        for sizes, bound in zip(shapes, bounds, strict=True):
+        for sizes, claim_at in zip(shapes, bounds, strict=True):
             count = min(CHUNK, max(left, 0), -(-points // len(shapes)))
             if not count:
                 continue
-            drawn = draw_points(specs, sizes, dtype, count, seed, ("bulk", str(sizes), chunk), _specials(bound))
+            drawn = draw_points(specs, sizes, dtype, count, seed, ("bulk", str(sizes), chunk), _specials(claim_at))
             yield batch(
-                bound, drawn, ("bulk", str(sizes), chunk), 0 if chunk else -(-RANDOM_EXACT_POINTS // len(shapes))
+                claim_at, drawn, ("bulk", str(sizes), chunk), 0 if chunk else -(-RANDOM_EXACT_POINTS // len(shapes))
             )
             left -= count
         chunk += 1
-    for sizes, bound in zip(shapes, bounds, strict=True):
+    for sizes, claim_at in zip(shapes, bounds, strict=True):
         count = BEYOND_POINTS // len(shapes)
-        drawn = draw_points(specs, sizes, dtype, count, seed, ("beyond", str(sizes)), _specials(bound), True)
-        yield batch(bound, drawn, ("beyond", str(sizes)), 8, True)
+        drawn = draw_points(specs, sizes, dtype, count, seed, ("beyond", str(sizes)), _specials(claim_at), True)
+        yield batch(claim_at, drawn, ("beyond", str(sizes)), 8, True)
 
 
-def _specials(bound: Any) -> list[float]:
-    found: list[float] = bound.specials
+def _specials(claim_at: Any) -> list[float]:
+    found: list[float] = claim_at.specials
     return found
 
 
@@ -196,13 +197,13 @@ def every_bfloat16(problem: Problem, binder: Binder, seed: int) -> Iterator[Batc
     every = np.arange(2**16, dtype=np.uint16).view(FORMATS[dtype].numpy).astype(np.float64)
     every = every[np.isfinite(every)]
     near, far = point_domain(spec, dtype).contains(every), point_domain(spec, dtype, True).contains(every)
-    bound = binder.bind([()], dtype)
-    assert isinstance(bound, BoundDerivative)
+    claim_at = binder.bind([()], dtype)
+    assert isinstance(claim_at, DerivativeAt)
     for beyond, values in ((False, every[near]), (True, every[far & ~near])):
         for k in range(0, values.size, CHUNK):
             part = values[k : k + CHUNK]
             directions = draw_directions([()], part.size, seed, ("every", beyond, k), dtype)
-            yield Batch(bound, (part,), directions, np.arange(part.size) % 64 == 0, beyond)
+            yield Batch(claim_at, (part,), directions, np.arange(part.size) % 64 == 0, beyond)
 
 
 @contextmanager
@@ -247,12 +248,17 @@ def soak(problem: Problem, form: str, dtype: str, points: int, seed: int, deadli
             out.charge("draw" if prepared else "trace", process_time() - drawing)
             if batch is None:
                 break
-            if id(batch.bound) not in prepared:
-                prepared.add(id(batch.bound))
+            if id(batch.claim_at) not in prepared:
+                prepared.add(id(batch.claim_at))
                 tracing = process_time()
-                _ = (batch.bound.forward_program, batch.bound.rule_program, batch.bound.autodiff, batch.bound.problem)
+                _ = (
+                    batch.claim_at.forward_program,
+                    batch.claim_at.rule_program,
+                    batch.claim_at.autodiff,
+                    batch.claim_at.problem,
+                )
                 out.charge("trace", process_time() - tracing)
-            seen = batch.bound.examine(batch.arrays, batch.directions, batch.exact, cap=CHUNK)
+            seen = batch.claim_at.examine(batch.arrays, batch.directions, batch.exact, cap=CHUNK)
             out.take(batch, seen)
             out.cut = monotonic() > deadline
     out.exhaustive &= not out.cut
@@ -269,14 +275,14 @@ def hunt(mutant: Mutant, dtype: str, points: int, seed: int) -> Kill:
     before = 0
     with quiet():
         for batch in batches(_binder(problem.rule(mutant.vjp, mutant.name)), dtype, points, seed):
-            seen = batch.bound.examine(batch.arrays, batch.directions, batch.exact)
+            seen = batch.claim_at.examine(batch.arrays, batch.directions, batch.exact)
             inside = np.flatnonzero(~seen.outside)
             for number, i in enumerate(inside.tolist(), 1):
-                finding = seen.findings[i]
-                if finding is None or (batch.beyond and finding.verdict is not Verdict.FALSIFIED):
+                violation = seen.violations[i]
+                if violation is None or (batch.beyond and violation.verdict is not Verdict.FALSIFIED):
                     continue
-                kill.verdict, kill.point = finding.verdict.value, before + number
-                kill.layer = _layer(finding.verdict, finding.oracle, bool(batch.exact[i]))
+                kill.verdict, kill.point = violation.verdict.value, before + number
+                kill.layer = _layer(violation.verdict, violation.oracle, bool(batch.exact[i]))
                 kill.seconds = perf_counter() - started
                 return kill
             before += inside.size

@@ -16,8 +16,8 @@ from backprove.harness.explaining.counterexample import build
 from backprove.harness.explaining.jacobians import spot_values
 from backprove.harness.explaining.pasted_test import rule_reference
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.binders import _small_bound, rule_binders, theorem_binders
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.binders import rule_binders, small_claim, theorem_binders
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.judge import Judge, Progress
 from backprove.harness.judging.sampling import DRAWN_EXAMPLES, Plan
@@ -81,7 +81,7 @@ def run_theorem(
     binders = theorem_binders(theorem, cache)
     examples = Examples(theorem.inputs, seed, DRAWN_EXAMPLES, cache)
     for k, dtype in enumerate(dtypes):
-        plan = Plan(dtype, points, seed, accuracy, further=k > 0)
+        plan = Plan(dtype, points, seed, accuracy, further_dtype=k > 0)
         for binder in binders:
             subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, "", examples))
     cache.save()
@@ -101,8 +101,8 @@ def judge_part(
     progress: Progress | None = None,
 ) -> list[PropertyResult]:
     """Judge every property of a large run at one of its dtypes, over one part of the points (`parts.py`)."""
-    further = list(dtypes).index(dtype) > 0
-    plan = Plan(dtype, points, seed, accuracy, further, part, parts_of(points))
+    further_dtype = list(dtypes).index(dtype) > 0
+    plan = Plan(dtype, points, seed, accuracy, further_dtype, part, parts_of(points))
     if isinstance(of, Theorem):
         subject, reference, cache = SubjectResult("theorem", of.name), "", cache_of(of.name)
         binders = theorem_binders(of, cache)
@@ -186,9 +186,9 @@ def _grade_findings(subject: SubjectResult) -> None:
 
 def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:
     for binder in binders:
-        bound = _small_bound(binder, "float64")
-        if bound is not None:
-            subject.front_end.update(bound.front_ends)
+        claim_at = small_claim(binder, "float64")
+        if claim_at is not None:
+            subject.front_end.update(claim_at.front_ends)
 
 
 def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, Any]]:
@@ -196,13 +196,13 @@ def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, 
     refused = {p.name for p in subject.properties if p.verdict is Verdict.FALSIFIED}
     out = []
     for binder in binders:
-        bound = _small_bound(binder, "float64") if binder.name in refused else None
+        claim_at = small_claim(binder, "float64") if binder.name in refused else None
         plain = all(
             s.kind is None and s.dtype == "float" and s.low is None and s.high is None for s in binder.specs.values()
         )
-        if isinstance(bound, BoundDerivative) and plain:
-            arrays = [1.0 + np.arange(int(np.prod(s)), dtype=float).reshape(s) for s, _ in bound.signature]
-            found = spot_values(bound, arrays)
+        if isinstance(claim_at, DerivativeAt) and plain:
+            arrays = [1.0 + np.arange(int(np.prod(s)), dtype=float).reshape(s) for s, _ in claim_at.signature]
+            found = spot_values(claim_at, arrays)
             if found is not None:
                 out.append(found)
     return out

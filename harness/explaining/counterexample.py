@@ -13,7 +13,7 @@ from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
 from backprove.harness.explaining.replay import encode_id, payload_of
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.judge import Failure, Judge
 from backprove.harness.oracles.problem import Status
 
@@ -37,17 +37,17 @@ def build(judge: Judge, *, kind: str, name: str, file: str = "", reference: str 
     """
     failure = judge.failure
     assert failure is not None
-    point, finding, binder = failure.point, failure.finding, judge.binder
-    bound = judge.bound([a.shape for a in point.arrays])
+    point, violation, binder = failure.point, failure.violation, judge.binder
+    claim_at = judge.claim_at([a.shape for a in point.arrays])
     inputs = dict(zip(binder.specs, point.arrays, strict=True))
     directions = point.directions
-    if getattr(bound, "unit", False):
+    if getattr(claim_at, "unit", False):
         directions = tuple(np.ones_like(d) for d in directions)
-    names = bound.direction_names if bound is not None else ()
-    tangents, cotangents = _split(binder, bound.mode if bound is not None else "", names, directions)
+    names = claim_at.direction_names if claim_at is not None else ()
+    tangents, cotangents = _split(binder, claim_at.mode if claim_at is not None else "", names, directions)
     at_kink = failure.outcome is not None and failure.outcome.status is Status.KINK_REFUTED
     region = "kink" if at_kink else SHOWN_REGIONS.get(point.region, point.region)
-    expected: Any = list(finding.expected) if isinstance(finding.expected, tuple) else finding.expected
+    expected: Any = list(violation.expected) if isinstance(violation.expected, tuple) else violation.expected
     draft = Counterexample(
         id="",
         property=binder.name,
@@ -56,15 +56,15 @@ def build(judge: Judge, *, kind: str, name: str, file: str = "", reference: str 
         inputs_hex={k: hexadecimal(a) for k, a in inputs.items()},
         tangents=tangents,
         cotangents=cotangents,
-        argument=finding.argument,
-        entry=list(finding.entry),
-        got=finding.got,
+        argument=violation.argument,
+        entry=list(violation.entry),
+        got=violation.got,
         expected=expected,
-        oracle=finding.oracle,
+        oracle=violation.oracle,
         region=region,
         test=paste_test(judge, failure, name, reference) if reference else "",
         message=sentence(failure, inputs, tangents, cotangents),
-        jacobians=jacobians(bound, point.arrays) if isinstance(bound, BoundDerivative) else None,
+        jacobians=jacobians(claim_at, point.arrays) if isinstance(claim_at, DerivativeAt) else None,
     )
     identifier = encode_id(payload_of(None, draft, kind=kind, name=name, file=file))
     return Counterexample(**{**draft.__dict__, "id": identifier})
@@ -92,7 +92,7 @@ def sentence(
     failure: Failure, inputs: Mapping[str, Array], tangents: Mapping[str, Any], cotangents: Mapping[str, Any]
 ) -> str:
     """What is wrong, where, with both values and their sides."""
-    f = failure.finding
+    f = failure.violation
     given = [f"{k} = {a.tolist()}" for k, a in inputs.items()]
     given += [f"{k if k.startswith('tangent') else f'tangent of {k}'} = {v}" for k, v in tangents.items()]
     given += [f"{k} = {v}" for k, v in cotangents.items()]

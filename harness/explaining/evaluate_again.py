@@ -37,12 +37,12 @@ def replay(payload: Mapping[str, Any]) -> str:
     directions = [np.asarray(v, dtype=float) for v in {**payload["tangents"], **payload["cotangents"]}.values()]
     space = PointSpace(dict(binder.specs), payload["dtype"])
     point = DrawnPoint(space, {}, arrays, tuple(directions))
-    finding, outcome = judge.probe(point)
-    if finding is None:
+    violation, outcome = judge.probe(point)
+    if violation is None:
         return ""
     inputs = dict(zip(binder.specs, arrays, strict=True))
-    text = sentence(Failure(finding, point, outcome), inputs, payload["tangents"], payload["cotangents"])
-    return f"{payload['name']}, {payload['property']}, {payload['dtype']}: {finding.verdict}\n{text}"
+    text = sentence(Failure(violation, point, outcome), inputs, payload["tangents"], payload["cotangents"])
+    return f"{payload['name']}, {payload['property']}, {payload['dtype']}: {violation.verdict}\n{text}"
 
 
 def _subject_of(payload: Mapping[str, Any]) -> tuple[list[Binder], Callable[..., Any] | None]:

@@ -9,7 +9,7 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.vectors import vector
@@ -17,28 +17,28 @@ from backprove.harness.oracles.vectors import vector
 MAX_JACOBIAN = 16
 
 
-def jacobians(bound: BoundDerivative, arrays: Sequence[Array]) -> dict[str, Any] | None:
+def jacobians(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, Any] | None:
     """The rule's Jacobian and the true one at a point, rows by output entry, columns by input entry.
 
     None where they are large, or the exact layer cannot evaluate one of them.
     """
     x = [a[..., None] for a in arrays]
-    rows = sum(int(np.prod(s)) for s in bound.output_shapes)
-    columns = sum(int(np.prod(bound.signature[i][0])) for i in bound.wrt)
-    if bound.problem is None or not 0 < rows <= MAX_JACOBIAN or not 0 < columns <= MAX_JACOBIAN or bound.unit:
+    rows = sum(int(np.prod(s)) for s in claim_at.output_shapes)
+    columns = sum(int(np.prod(claim_at.signature[i][0])) for i in claim_at.wrt)
+    if claim_at.problem is None or not 0 < rows <= MAX_JACOBIAN or not 0 < columns <= MAX_JACOBIAN or claim_at.unit:
         return None
     ctx.prec = 192
     balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
     mine, true = [], []
     try:
-        for unit in _units(bound.direction_shapes):
+        for unit in _units(claim_at.direction_shapes):
             given = [lift(u) for u in unit]
-            mine.append(_flat(bound.problem.rule.balls([*balls, *given])))
-            true.append(_flat(vector(bound.problem, balls, given)))
+            mine.append(_flat(claim_at.problem.rule.balls([*balls, *given])))
+            true.append(_flat(vector(claim_at.problem, balls, given)))
     except Undecided:
         return None
     found = {"rule": np.array(mine, dtype=float), "true": np.array(true, dtype=float)}
-    if bound.mode == "jvp":
+    if claim_at.mode == "jvp":
         found = {k: v.T for k, v in found.items()}
     return {k: [[float(v) if np.isfinite(v) else None for v in row] for row in m] for k, m in found.items()}
 
@@ -59,22 +59,22 @@ def _flat(values: Sequence[Array]) -> list[float]:
     return [float(v) if not isinstance(v, arb) else float(v.mid()) if v.is_finite() else np.nan for v in flat]
 
 
-def spot_values(bound: BoundDerivative, arrays: Sequence[Array]) -> dict[str, Any] | None:
+def spot_values(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, Any] | None:
     """Rule and truth at a point with all-ones direction, for the report's table of spot values."""
-    if bound.problem is None or bound.unit:
+    if claim_at.problem is None or claim_at.unit:
         return None
     ctx.prec = 192
     balls = [lift(a[..., None]) if a.dtype.kind == "f" else a[..., None] for a in arrays]
-    ones = [np.ones(s) for s in bound.direction_shapes]
+    ones = [np.ones(s) for s in claim_at.direction_shapes]
     given = [lift(o[..., None]) for o in ones]
     try:
-        got = bound.problem.rule.balls([*balls, *given])
-        expected = vector(bound.problem, balls, given)
+        got = claim_at.problem.rule.balls([*balls, *given])
+        expected = vector(claim_at.problem, balls, given)
     except Undecided:
         return None
     return {
-        "inputs": {n: a.tolist() for n, a in zip(bound.input_names, arrays, strict=True)},
-        "cotangent" if bound.mode == "vjp" else "tangent": ones[0].tolist()
+        "inputs": {n: a.tolist() for n, a in zip(claim_at.input_names, arrays, strict=True)},
+        "cotangent" if claim_at.mode == "vjp" else "tangent": ones[0].tolist()
         if len(ones) == 1
         else [o.tolist() for o in ones],
         "got": _flat(got),

@@ -9,8 +9,8 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.derivative import BoundDerivative
-from backprove.harness.judging.examination import Finding
+from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.judge import Failure, Judge
 
 
@@ -38,9 +38,9 @@ def _imported(rule: Any) -> str:
 
 def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str:
     """A pytest test that fails on this rule and passes on a right one."""
-    f, point, binder = failure.finding, failure.point, judge.binder
-    bound = judge.bound([a.shape for a in point.arrays])
-    mode = bound.mode if bound is not None else ""
+    f, point, binder = failure.violation, failure.point, judge.binder
+    claim_at = judge.claim_at([a.shape for a in point.arrays])
+    mode = claim_at.mode if claim_at is not None else ""
     if mode not in ("vjp", "jvp") or not _shows(f):
         return _whole_check(judge, name, reference)
     head = ["import numpy as np", "", reference, "", "", f"def test_{_identifier(name)}_{mode}():"]
@@ -51,8 +51,8 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     several = len(point.directions) > 1
     for i, d in enumerate(point.directions):
         short = (
-            f"d_{_identifier(bound.direction_names[i])}"
-            if bound is not None and mode == "jvp"
+            f"d_{_identifier(claim_at.direction_names[i])}"
+            if claim_at is not None and mode == "jvp"
             else f"g{i}"
             if several
             else "g"
@@ -64,7 +64,7 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     if _raised(f):
         return "\n".join([*head, f"    {call}  # {f.what}", ""])
     assert f.got is not None and f.expected is not None  # else the whole check was written
-    names = bound.result_names if isinstance(bound, BoundDerivative) else ()
+    names = claim_at.result_names if isinstance(claim_at, DerivativeAt) else ()
     which = f"[{names.index(f.argument)}]" if len(names) > 1 else ""
     entry = f"[{', '.join(map(str, f.entry))}]" if f.entry else ""
     head.append(f"    got = float(np.asarray({call}{which}){entry})")
@@ -78,15 +78,15 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     return "\n".join([*head, ""])
 
 
-def _raised(finding: Finding) -> bool:
-    return finding.verdict is Verdict.ERROR and " raised " in finding.what
+def _raised(violation: Violation) -> bool:
+    return violation.verdict is Verdict.ERROR and " raised " in violation.what
 
 
-def _shows(finding: Finding) -> bool:
+def _shows(violation: Violation) -> bool:
     """Whether one call, or one entry of its result, is enough to tell the wrong rule from a right one."""
-    got, expected = finding.got, finding.expected
+    got, expected = violation.got, violation.expected
     if got is None or expected is None:
-        return _raised(finding)
+        return _raised(violation)
     # At a kink every entry may lie within its own range and the whole outside the generalized derivative.
     return not (isinstance(expected, tuple) and expected[0] <= got <= expected[1])
 

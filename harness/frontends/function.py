@@ -18,7 +18,7 @@ from backprove.harness.core.arrays import Array, flatten, quiet
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.frontends.same_in_all_formats import Traces
+from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.numbers.balls.balls import Balls, works_entrywise
 from backprove.harness.numbers.balls.duals import Dual, DualBalls
 from backprove.harness.numbers.balls.truth import Undecided
@@ -58,7 +58,7 @@ class Function:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._traces = Traces(lambda signature: trace(self.call, *signature))
+        self._traces = FormatGenericTrace(lambda signature: trace(self.call, *signature))
 
     def program(self, signature: Signature) -> Program | None:
         """The traced program, or None where neither JAX nor the NumPy tracer can follow the code."""

@@ -14,7 +14,7 @@ from backprove.harness.programs.retype import BASE, renamed
 
 
 @dataclass
-class Traces:
+class FormatGenericTrace:
     """The traces of one function, by signature.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""From claims to what can be examined: one `Binder` per claim, one `Bound` per sizes and dtype."""
+"""From claims to what can be examined: one `Binder` per claim, one `ClaimAt` per sizes and dtype."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from flint import ctx
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.frontends.function import JAX, Function
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
-from backprove.harness.judging.equality import BoundEquality
-from backprove.harness.judging.examination import Bound, Unsupported
-from backprove.harness.judging.positivity import BoundPositivity
+from backprove.harness.judging.equality import EqualityAt
+from backprove.harness.judging.examination import ClaimAt, Unsupported
+from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.together import Member, Together
+from backprove.harness.oracles.joint_xla import JointXla, Member
 from backprove.harness.oracles.vectors import finite
 from backprove.harness.programs.program import Signature
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality, Positivity
-from backprove.harness.statements.laws import Law, pairing, parts
+from backprove.harness.statements.laws import Law, arrays_of, pairing
 from backprove.strategies.array import ArraySpec
 
 Shapes = Sequence[tuple[int, ...]]
@@ -48,7 +48,7 @@ class Binder:
     claim: Claim | Law
     specs: Mapping[str, ArraySpec]
     batched: bool = False
-    users: bool = False
+    is_user_code: bool = False
     cache: Cache | None = None
     siblings: Sequence[Binder] = ()
 
@@ -56,7 +56,7 @@ class Binder:
         self._specials: dict[tuple[Any, ...], tuple[float, ...]] = {}
         claim = self.claim
         if isinstance(claim, Derivative):
-            self.derivative = DerivativeFunctions.of(claim, self.users, self.cache)
+            self.derivative = DerivativeFunctions.of(claim, self.is_user_code, self.cache)
         elif isinstance(claim, Equality):
             self.sides = [self._function(claim.left, "left"), self._function(claim.right, "right")]
         elif isinstance(claim, Positivity):
@@ -68,7 +68,7 @@ class Binder:
 
     def _function(self, call: Callable[..., Any], label: str) -> Function:
         key = f"{self.cache.name(call)} " if self.cache is not None else ""
-        return Function(call, label, cache=self.cache, key=key, generic=not self.users)
+        return Function(call, label, cache=self.cache, key=key, generic=not self.is_user_code)
 
     def specials(self, shapes: Shapes, dtype: str) -> tuple[float, ...]:
         """Constants of the programs of all claims of the theorem at these shapes: they meet the same points."""
@@ -91,27 +91,27 @@ class Binder:
         if isinstance(self.claim, Derivative):
             self.derivative.spot.left_out = True
 
-    def compile_with(self, together: Together) -> None:
+    def compile_with(self, joint: JointXla) -> None:
         """Compile the functions of this claim as part of one program of several claims."""
-        self.spot.together = together
+        self.spot.joint = joint
         if isinstance(self.claim, Derivative):
-            self.derivative.spot.together = together
+            self.derivative.spot.joint = joint
 
     def compiled(self, shapes: Shapes, dtype: str) -> list[Member]:
         """The functions that are compiled at these shapes, with their signatures."""
         try:
-            bound = self.bind(shapes, dtype)
+            claim_at = self.bind(shapes, dtype)
         except Unsupported:
             return []
-        if isinstance(bound, BoundDerivative):
-            found = [(self.derivative.rule, bound.rule_signature)]
-        elif isinstance(bound, BoundEquality) and bound.spot is not None:
-            found = [(s.function, s.signature) for s in bound.sides]
+        if isinstance(claim_at, DerivativeAt):
+            found = [(self.derivative.rule, claim_at.rule_signature)]
+        elif isinstance(claim_at, EqualityAt) and claim_at.spot is not None:
+            found = [(s.function, s.signature) for s in claim_at.sides]
         else:
             found = []
         return [(f.call, signature) for f, signature in found if f.front_end(signature) == JAX]
 
-    def bind(self, shapes: Shapes, dtype: str) -> Bound:
+    def bind(self, shapes: Shapes, dtype: str) -> ClaimAt:
         """The claim at these shapes (one per input).
 
         Raises:
@@ -120,19 +120,19 @@ class Binder:
         specs = dict(self.specs)
         claim = self.claim
         if isinstance(claim, Derivative):
-            return BoundDerivative(claim, self.derivative, specs, shapes, dtype, batched=self.batched)
+            return DerivativeAt(claim, self.derivative, specs, shapes, dtype, batched=self.batched)
         signature: Signature = tuple(
             (shape, dtype if s.dtype == "float" else s.dtype) for shape, s in zip(shapes, specs.values(), strict=True)
         )
         if isinstance(claim, Equality):
-            bound = BoundEquality(self.sides, tuple(specs), signature, dtype)
-            bound.spot = self.spot
-            return bound
+            claim_at = EqualityAt(self.sides, tuple(specs), signature, dtype)
+            claim_at.spot = self.spot
+            return claim_at
         if isinstance(claim, Positivity):
-            return BoundPositivity(self.sides[0], claim.nonzero, tuple(specs), signature, dtype)
+            return PositivityAt(self.sides[0], claim.nonzero, tuple(specs), signature, dtype)
         return self._law(claim, specs, signature, dtype)
 
-    def _law(self, claim: Adjointness | Law, specs: dict[str, ArraySpec], signature: Signature, dtype: str) -> Bound:
+    def _law(self, claim: Adjointness | Law, specs: dict[str, ArraySpec], signature: Signature, dtype: str) -> ClaimAt:
         """An equality of inputs, tangents and cotangents."""
         shell = DerivativeShell(
             Derivative(claim.forward, claim.forward, "vjp"),
@@ -146,7 +146,7 @@ class Binder:
         if m not in self._pairings:
             labels = ("<jvp(dx), g>", "<dx, vjp(g)>") if isinstance(claim, Adjointness) else ("left", "right")
             self._pairings[m] = [
-                Function(f, label, cache=self.cache, key=f"{self.name} {label}", generic=not self.users)
+                Function(f, label, cache=self.cache, key=f"{self.name} {label}", generic=not self.is_user_code)
                 for f, label in zip((law.left, law.right), labels, strict=True)
             ]
         names, directions = [], []
@@ -157,29 +157,29 @@ class Binder:
         for k in range(law.cotangents):
             names += [name if law.cotangents == 1 else f"{name} ({k + 1})" for name in shell.direction_names]
             directions += list(shell.direction_signature)
-        bound = BoundEquality(self._pairings[m], (*specs, *names), (*signature, *directions), dtype)
-        bound.mode = "pairing"
-        bound.input_names = tuple(specs)
-        bound.direction_names = tuple(names)
-        bound.direction_shapes = tuple(s for s, _ in directions)
+        claim_at = EqualityAt(self._pairings[m], (*specs, *names), (*signature, *directions), dtype)
+        claim_at.mode = "pairing"
+        claim_at.input_names = tuple(specs)
+        claim_at.direction_names = tuple(names)
+        claim_at.direction_shapes = tuple(s for s, _ in directions)
         if isinstance(claim, Adjointness):
-            bound.spot = self.spot
+            claim_at.spot = self.spot
         else:
-            bound.lenient = True
-            bound.sides = [replace(s, batched=self.batched) for s in bound.sides]
+            claim_at.lenient = True
+            claim_at.sides = [replace(s, batched=self.batched) for s in claim_at.sides]
             if law.smooth:
-                bound.excused = _kinks_of([Function(f, "smooth") for f in law.smooth], signature)
-        return bound
+                claim_at.excused = _kinks_of([Function(f, "smooth") for f in law.smooth], signature)
+        return claim_at
 
 
 def _adjointness(claim: Adjointness, n: int, m: int) -> Law:
     """`<jvp(dx), g> = <dx, vjp(g)>`."""
 
     def left(*a: Any) -> Any:
-        return pairing(parts(claim.jvp(*a[: n + m])), a[n + m :])
+        return pairing(arrays_of(claim.jvp(*a[: n + m])), a[n + m :])
 
     def right(*a: Any) -> Any:
-        return pairing(a[n : n + m], parts(claim.vjp(*a[:n], *a[n + m :])))
+        return pairing(a[n : n + m], arrays_of(claim.vjp(*a[:n], *a[n + m :])))
 
     return Law(claim.forward, left, right, n, m, tangents=1, cotangents=1)
 

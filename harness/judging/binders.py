@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.oracles.together import Together
+from backprove.harness.oracles.joint_xla import JointXla
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.laws import laws_of
 from backprove.harness.statements.theorem import Theorem
@@ -22,18 +22,18 @@ def rule_binders(rule: Rule) -> list[Binder]:
     from backprove.harness.statements.rule import to_claims
 
     rule = rule.flat
-    binders = [Binder(name, claim, rule.inputs, rule.batched, users=True) for name, claim in to_claims(rule)]
+    binders = [Binder(name, claim, rule.inputs, rule.batched, is_user_code=True) for name, claim in to_claims(rule)]
     ends: dict[str, str] = {}
     shapes = None
     for binder in binders:
-        bound = _small_bound(binder, "float64")
-        if isinstance(bound, BoundDerivative):
-            ends.update(bound.front_ends)
-            shapes = bound.output_shapes
+        claim_at = small_claim(binder, "float64")
+        if isinstance(claim_at, DerivativeAt):
+            ends.update(claim_at.front_ends)
+            shapes = claim_at.output_shapes
     if shapes is None:
         return binders
     return binders + [
-        Binder(name, law, rule.inputs, rule.batched, users=True) for name, law in laws_of(rule, ends, shapes)
+        Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, ends, shapes)
     ]
 
 
@@ -44,9 +44,9 @@ def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder
     for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
         unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
         out.append(Binder(unique, claim, theorem.inputs, cache=cache))
-    together = Together(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
+    joint = JointXla(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
     for binder in out:
-        binder.compile_with(together)
+        binder.compile_with(joint)
         binder.siblings = out
     return out
 
@@ -61,7 +61,7 @@ def _claim_name(claim: Claim) -> str:
     return "nonzero" if claim.nonzero else "positivity"
 
 
-def _small_bound(binder: Binder, dtype: str, last: int = 3) -> Any:
+def small_claim(binder: Binder, dtype: str, last: int = 3) -> Any:
     """The claim at the sizes 1, with the last name of each input at `last`."""
     specs = binder.specs
     sizes: dict[str, Any] = {}

@@ -13,7 +13,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, cast, flatten, quiet
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.programs.program import Signature
 
 
@@ -74,7 +74,7 @@ def broken(function: Callable[..., Any], arguments: Sequence[Array]) -> str | No
     return said
 
 
-def violation(function: Function, arguments: Sequence[Array], names: Sequence[str]) -> Finding | None:
+def violation(function: Function, arguments: Sequence[Array], names: Sequence[str]) -> Violation | None:
     """What code does wrong at a point before its numbers are looked at, as an error; None where nothing.
 
     Args:
@@ -87,11 +87,11 @@ def violation(function: Function, arguments: Sequence[Array], names: Sequence[st
     argument = changed(function.at, arguments)
     if argument is not None:
         what = f"{function.label} changed its argument {names[argument]}"
-        return Finding(Verdict.ERROR, what, argument=names[argument])
+        return Violation(Verdict.ERROR, what, argument=names[argument])
     if two_answers(function.at, arguments):
-        return Finding(Verdict.ERROR, f"{function.label} gave two answers for one input")
+        return Violation(Verdict.ERROR, f"{function.label} gave two answers for one input")
     said = broken(function.call, arguments)
-    return None if said is None else Finding(Verdict.ERROR, said)
+    return None if said is None else Violation(Verdict.ERROR, said)
 
 
 def remarks(
@@ -152,15 +152,15 @@ class Watch:
         i = int(np.argmax(filled))
         for function, signature, arrays in pairs:
             point = [cast(a[..., i % a.shape[-1]], dt) for a, (_, dt) in zip(arrays, signature, strict=True)]
-            finding = None
+            found = None
             with contextlib.suppress(Exception):  # what raises is reported by the layer that calls
-                finding = violation(function, point, names)
-                if finding is None and function is pairs[-1][0]:
+                found = violation(function, point, names)
+                if found is None and function is pairs[-1][0]:
                     for text in remarks(function, point, names, results):
                         seen.note(f"finding: {text}")
-            if finding is not None:
+            if found is not None:
                 self.kept = False
-                seen.findings[i] = finding
+                seen.violations[i] = found
                 return True
         return False
 

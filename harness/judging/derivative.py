@@ -30,7 +30,7 @@ from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
 from backprove.harness.judging.sides import NOT_RUNNABLE
-from backprove.harness.judging.violations import Findings
+from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
@@ -48,8 +48,8 @@ DIFFERENCES_PER_BATCH = 64
 KINKS_PER_SHAPE = 24
 
 
-class BoundDerivative(DerivativeShell):
-    """See the module's text; the interface is `examination.Bound`."""
+class DerivativeAt(DerivativeShell):
+    """See the module's text; the interface is `examination.ClaimAt`."""
 
     def __init__(
         self,
@@ -86,12 +86,12 @@ class BoundDerivative(DerivativeShell):
         )
 
     @property
-    def _findings(self) -> Findings:
+    def _violations(self) -> DerivativeViolations:
         names = (*self.input_names, *self.direction_names)
         shapes = self.result_shapes
         convention = self.claim.convention is not None
         program = self.forward_program
-        return Findings(
+        return DerivativeViolations(
             self.mode, names, self.result_names, shapes, convention, self.problem, program, self._bounds_at, self.format
         )
 
@@ -126,7 +126,7 @@ class BoundDerivative(DerivativeShell):
         result = self._result(x, d, seen)
         if result is None:
             return seen
-        if self.functions.users and self._violates_contract(x, d, seen):
+        if self.functions.is_user_code and self._violates_contract(x, d, seen):
             return seen
         broken = any_entry([~np.isfinite(r) for r in result], n) & ~seen.outside
         programs = self.forward_program, self.rule_program, self.autodiff
@@ -134,7 +134,7 @@ class BoundDerivative(DerivativeShell):
         beyond = self._rounding(x, d, result, exact, seen)
         suspicious = beyond | blamed(programs, x, d, result, broken, self.dtype)
         if cap:  # else the screens, which only point to the exact layer, are left out
-            suspicious |= self._screens(x, d, exact, seen, compared)
+            suspicious |= self._compare(x, d, exact, seen, compared)
         suspicious &= ~seen.outside
         asked = exact & ~seen.outside
         asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
@@ -150,8 +150,8 @@ class BoundDerivative(DerivativeShell):
     def _trust(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """Hold the traces against real calls; what was learnt from an untrue one is forgotten."""
         f = self.functions
-        distrust(f.forward, self.signature, x, self.dtype, f.compared, f.users)
-        distrust(f.rule, self.rule_signature, [*x, *d], self.dtype, f.compared, f.users)
+        distrust(f.forward, self.signature, x, self.dtype, f.compared, f.is_user_code)
+        distrust(f.rule, self.rule_signature, [*x, *d], self.dtype, f.compared, f.is_user_code)
         for note in (*f.forward.notes, *f.rule.notes):
             seen.note(note)
         if self._front() != self._known:
@@ -180,30 +180,30 @@ class BoundDerivative(DerivativeShell):
         called = self._call(self.functions.forward, self.signature, self.output_shapes, x, seen, floats_only=True)
         for i, t in called.troubles.items():
             if t.kind in ("changed", "two answers"):
-                seen.findings[i] = self._findings.of_trouble(t)
+                seen.violations[i] = self._violations.of_trouble(t)
         return called.values
 
     def _result(self, x: list[Array], d: list[Array], seen: Examination) -> list[Array] | None:
-        """The rule's float results; findings of verdict `error` where it raises or returns a wrong shape."""
+        """The rule's float results; violations of verdict `error` where it raises or returns a wrong shape."""
         program = self.rule_program
         whole = next((v.dtype for v in program.outputs if v.dtype not in FORMATS), "") if program is not None else ""
         if whole:
             for i in np.flatnonzero(~seen.outside).tolist():
-                seen.findings[i] = self._findings.wrong_dtype(whole)
+                seen.violations[i] = self._violations.wrong_dtype(whole)
             return None
         if program is not None and self.functions.rule.front_end(self.rule_signature) == JAX:
             shapes = tuple(v.shape for v in program.outputs)
             if shapes != self.result_shapes:
                 for i in np.flatnonzero(~seen.outside).tolist():
-                    seen.findings[i] = self._findings.wrong_shape(shapes)
+                    seen.violations[i] = self._violations.wrong_shape(shapes)
                 return None
             found = self._run(self.functions.rule, self.rule_signature, program, [*x, *d], seen)
             if found is not None:
                 return found
         called = self._call(self.functions.rule, self.rule_signature, self.result_shapes, [*x, *d], seen)
         for i, t in called.troubles.items():
-            seen.findings[i] = self._findings.of_trouble(t)
-        return None if seen.findings and all(f is not None for f in seen.findings) else called.values
+            seen.violations[i] = self._violations.of_trouble(t)
+        return None if seen.violations and all(f is not None for f in seen.violations) else called.values
 
     def _run(
         self, function: Function, signature: Signature, program: Program, arrays: list[Array], seen: Examination
@@ -263,26 +263,26 @@ class BoundDerivative(DerivativeShell):
                 return np.zeros(n, dtype=bool)
         return against_bounds(result, bounds, self.dtype, seen, run)
 
-    def _screens(
+    def _compare(
         self, x: list[Array], d: list[Array], exact: Array, seen: Examination, compared: Array | None
     ) -> Array:
         """Points where rule and JAX's derivative, or rule and differences, are apart, among those of `compared`."""
         if self.forward_program is None or self.rule_program is None:
-            suspicious = self.code.screen(x, d, seen)
+            suspicious = self.code.compare(x, d, seen)
             return suspicious | self.code.complex_steps(x, d, np.flatnonzero(exact & ~seen.outside), seen)
         try:
             if compared is None:
-                return self._screen(x, d, seen) | self._differences(x, d, seen)
+                return self._against_autodiff(x, d, seen) | self._differences(x, d, seen)
             index, out = np.flatnonzero(compared), np.zeros(compared.size, dtype=bool)
             if index.size:
                 here, given, part = [a[..., index] for a in x], [a[..., index] for a in d], seen.part(index)
-                out[index] = self._screen(here, given, part) | self._differences(here, given, part)
+                out[index] = self._against_autodiff(here, given, part) | self._differences(here, given, part)
             return out
         except UnsupportedPrimitive as why:
             seen.note(f"screens skipped: {why}")
-            return self.code.screen(x, d, seen)
+            return self.code.compare(x, d, seen)
 
-    def _screen(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+    def _against_autodiff(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
         """Rule against JAX's derivative, both in the wide format."""
         if self.rule_program is None or self.autodiff is None:
             return np.zeros(seen.outside.size, dtype=bool)
@@ -333,10 +333,10 @@ class BoundDerivative(DerivativeShell):
             tally.refuted += o.status.refused
             tally.cleared += bool(o.status.accepted and suspicious[i])
             tally.undecided += not (o.status.accepted or o.status.refused)
-            if seen.findings[i] is None:
+            if seen.violations[i] is None:
                 point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
                 here = [r[..., i] for r in result]
-                seen.findings[i] = self._findings.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
+                seen.violations[i] = self._violations.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
         self.functions.tell_runnable(len(outcomes) - len(left), len(left), self.signature, self.rule_signature)
         return np.array(left, dtype=np.int64)
 
@@ -344,7 +344,7 @@ class BoundDerivative(DerivativeShell):
         """Points with a zero input that met the exact layer: the rule with all zeros of one sign, and of the other."""
         moving = [x[i] for i in self.wrt]
         zero = any_entry([a == 0 for a in moving], seen.outside.size)
-        index = np.array([i for i in index.tolist() if zero[i] and seen.findings[i] is None], dtype=np.int64)
+        index = np.array([i for i in index.tolist() if zero[i] and seen.violations[i] is None], dtype=np.int64)
         if not index.size:
             return
         here, given = [a[..., index] for a in x], [a[..., index] for a in d]
@@ -363,7 +363,7 @@ class BoundDerivative(DerivativeShell):
         for k in np.flatnonzero(differ).tolist():
             point = [a[..., k : k + 1] for a in here], [a[..., k : k + 1] for a in given]
             pair = [p[..., k] for p in plus], [m[..., k] for m in minus]
-            seen.findings[int(index[k])] = self._findings.sign_of_zero(*point, *pair)
+            seen.violations[int(index[k])] = self._violations.sign_of_zero(*point, *pair)
 
     def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
         if self.problem is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, shapes_of
-from backprove.harness.frontends.same_in_all_formats import Traces
+from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.oracles.autodiff import derivative_program
@@ -38,25 +38,27 @@ class DerivativeFunctions:
     rule: Function
     convention: Function | None
     spot: SpotCheck = field(default_factory=SpotCheck)
-    users: bool = False
+    is_user_code: bool = False
     compared: set[str] = field(default_factory=set)
     """Functions and dtypes whose JAX trace was held against real calls."""
     unsupported: bool = False
     """The exact layer lacks a primitive of the code."""
-    _derivatives: dict[tuple[str, tuple[int, ...], int], Traces] = field(default_factory=dict)
+    _derivatives: dict[tuple[str, tuple[int, ...], int], FormatGenericTrace] = field(default_factory=dict)
     ran: int = 0
     stopped: int = 0
     """Points at which the exact layer could, and could not, run the code on exact scalars."""
 
-    def derivatives(self, forward: Callable[..., Any], mode: str, wrt: tuple[int, ...], inputs: int) -> Traces:
+    def derivatives(
+        self, forward: Callable[..., Any], mode: str, wrt: tuple[int, ...], inputs: int
+    ) -> FormatGenericTrace:
         """JAX's derivatives of a function of `inputs` inputs, by the signature of the rule."""
 
         def at(signature: Signature) -> Program | None:
             return derivative_program(forward, mode, wrt, signature, inputs)
 
-        if self.users:
-            return Traces(at)
-        return self._derivatives.setdefault((mode, wrt, inputs), Traces(at))
+        if self.is_user_code:
+            return FormatGenericTrace(at)
+        return self._derivatives.setdefault((mode, wrt, inputs), FormatGenericTrace(at))
 
     def tell_runnable(self, ran: int, stopped: int, signature: Signature, rule_signature: Signature) -> None:
         """Code that hardly ever runs on exact scalars is a black box; trying again at every point is slow."""
@@ -69,7 +71,7 @@ class DerivativeFunctions:
                 function.restrict(BLACK_BOX)
 
     @staticmethod
-    def of(claim: Derivative, users: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
+    def of(claim: Derivative, is_user_code: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
         rule = claim.rule
 
         def key(call: Callable[..., Any] | None) -> str:
@@ -89,14 +91,14 @@ class DerivativeFunctions:
                 stand_in=claim.reference,
                 cache=cache,
                 key=f"{key(claim.forward)} {key(claim.reference)}",
-                generic=not users,
+                generic=not is_user_code,
             ),
-            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not users),
-            Function(claim.convention, "convention", cache=cache, key=key(claim.convention), generic=not users)
+            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not is_user_code),
+            Function(claim.convention, "convention", cache=cache, key=key(claim.convention), generic=not is_user_code)
             if claim.convention
             else None,
             SpotCheck(cache, f"spot {rule_key}"),
-            users=users,
+            is_user_code=is_user_code,
         )
 
 

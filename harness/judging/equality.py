@@ -16,20 +16,20 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
 from backprove.harness.judging.derivative_shape import ENOUGH_STOPPED
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
-from backprove.harness.judging.opaque_code import Values, in_float64
-from backprove.harness.judging.sides import NOT_RUNNABLE, BoundSides
+from backprove.harness.judging.opaque_code import CalledValues, in_float64
+from backprove.harness.judging.sides import NOT_RUNNABLE, SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
-from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_together
+from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
 from backprove.harness.oracles.exact import PRECISIONS
 from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
 from backprove.harness.oracles.vectors import full, take
 
 
-class BoundEquality(BoundSides):
+class EqualityAt(SidesAt):
     """`left = right`, entry by entry.
 
     Attributes:
@@ -58,7 +58,7 @@ class BoundEquality(BoundSides):
         shapes = left.shapes()
         if shapes != right.shapes():
             what = f"the two sides have different shapes: {list(shapes)} and {list(right.shapes())}"
-            seen.findings = [Finding(Verdict.ERROR, what)] * n
+            seen.violations = [Violation(Verdict.ERROR, what)] * n
             return seen
         results = [s.floats(x, shapes) for s in self.sides]
         nothing = np.zeros(n, dtype=bool)
@@ -77,8 +77,8 @@ class BoundEquality(BoundSides):
             return seen
         for i in np.flatnonzero(beyond):
             o = seen.outcomes[i]
-            if seen.findings[i] is None and o is not None and o.status.accepted:
-                seen.findings[i] = self._too_far(x, int(i), results)
+            if seen.violations[i] is None and o is not None and o.status.accepted:
+                seen.violations[i] = self._too_far(x, int(i), results)
         self._compiled(x, seen)
         return seen
 
@@ -94,9 +94,9 @@ class BoundEquality(BoundSides):
         """Where no number system runs a side, both are compared in float64."""
         seen.note("black box: compared in float64")
         signature = in_float64(self.signature)
-        left, right = (Values(s.function, signature, shapes) for s in self.sides)
+        left, right = (CalledValues(s.function, signature, shapes) for s in self.sides)
         outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
-        self._enter(outcomes, x, index, np.zeros(len(seen.findings), dtype=bool), seen, "wide", "in float64")
+        self._enter(outcomes, x, index, np.zeros(len(seen.violations), dtype=bool), seen, "wide", "in float64")
 
     def _floats(
         self, x: list[Array], results: list[list[Array]], seen: Examination, chosen: Array | None
@@ -135,7 +135,7 @@ class BoundEquality(BoundSides):
         assert left is not None and right is not None
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
         apart, compared = [], np.ones(n, dtype=bool)
-        for a, b in zip(*run_together(wide, [left, right], x), strict=True):
+        for a, b in zip(*run_sharing(wide, [left, right], x), strict=True):
             if not hasattr(a, "e"):
                 apart.append(np.asarray(a != b))
                 continue
@@ -196,12 +196,12 @@ class BoundEquality(BoundSides):
             if o.status is Status.UNDEFINED and o.entry is not None and not self.lenient:
                 label = next(s.function.label for s in self.sides)
                 what = "one side has no value here, where the other has one"
-                seen.findings[i] = Finding(
+                seen.violations[i] = Violation(
                     Verdict.FALSIFIED, what, label, o.entry, o.got_value, o.expected_value, where
                 )
             if o.status.refused and o.entry is not None:
                 label, other = (s.function.label for s in self.sides)
-                seen.findings[i] = Finding(
+                seen.violations[i] = Violation(
                     Verdict.FALSIFIED,
                     "the two sides differ",
                     label,
@@ -262,7 +262,7 @@ class BoundEquality(BoundSides):
             expected_value=float(right.mid()),
         )
 
-    def _too_far(self, x: list[Array], i: int, results: list[list[Array]]) -> Finding | None:
+    def _too_far(self, x: list[Array], i: int, results: list[list[Array]]) -> Violation | None:
         here = [a[..., i : i + 1] for a in x]
         for side, result in zip(self.sides, results, strict=True):
             for r, b in zip(result, side.bounds(here), strict=True):
@@ -271,7 +271,7 @@ class BoundEquality(BoundSides):
                     if over[(*j, 0)]:
                         what = "the float result is further from the exact one than its own operations can cause"
                         got, value = float(r[(*j, i)]), float(b.v[(*j, 0)])
-                        return Finding(
+                        return Violation(
                             Verdict.INACCURATE, what, side.function.label, tuple(j), got, value, "running error bound"
                         )
         return None

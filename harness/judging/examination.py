@@ -15,7 +15,7 @@ from backprove.harness.oracles.problem import Outcome
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """A violation at one point.
 
     Attributes:
@@ -38,10 +38,10 @@ class Finding:
 
 @dataclass
 class Examination:
-    """Per point: findings and what the layers could tell. Arrays have one entry per point.
+    """Per point: violations and what the layers could tell. Arrays have one entry per point.
 
     Attributes:
-        findings: violations (None: nothing wrong seen).
+        violations: None where nothing wrong was seen.
         outcomes: what the exact layer said (None: not asked).
         outside: the float forward map is not finite; nothing is claimed.
         balls_only: the error bound is infinite; only the exact layer could judge.
@@ -52,7 +52,7 @@ class Examination:
         notes: remarks, e.g. a layer that had to be skipped and why.
     """
 
-    findings: list[Finding | None]
+    violations: list[Violation | None]
     outcomes: list[Outcome | None]
     outside: Array
     balls_only: Array
@@ -86,7 +86,7 @@ class Examination:
             self.notes.append(text)
 
 
-class Bound(Protocol):
+class ClaimAt(Protocol):
     """A claim at fixed sizes and one dtype."""
 
     input_names: tuple[str, ...]

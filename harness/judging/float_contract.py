@@ -139,12 +139,12 @@ def jacobian_overflows(autodiff: Program, inputs: list[Array], directions: list[
     return np.asarray(leaves.reshape(n, points).any(axis=0))
 
 
-Programs = tuple[Program | None, Program | None, Program | None]
+ContractPrograms = tuple[Program | None, Program | None, Program | None]
 """Of the forward map, the rule and JAX's derivative."""
 
 
 def unexplained(
-    programs: Programs, x: list[Array], d: list[Array], result: list[Array], broken: Array, dtype: str
+    programs: ContractPrograms, x: list[Array], d: list[Array], result: list[Array], broken: Array, dtype: str
 ) -> Array:
     """The points of `broken` without those at which the derivative itself leaves the format.
 
@@ -161,7 +161,9 @@ def unexplained(
     return broken
 
 
-def blamed(programs: Programs, x: list[Array], d: list[Array], result: list[Array], broken: Array, dtype: str) -> Array:
+def blamed(
+    programs: ContractPrograms, x: list[Array], d: list[Array], result: list[Array], broken: Array, dtype: str
+) -> Array:
     """The points of `broken` without those at which forward, or the Jacobian, leaves the format on the way.
 
     There a result that is not finite is no finding (0 * inf), and alone is no reason to ask the exact layer; nor is it

@@ -17,7 +17,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.numbers.bounds.bounds import SMALLEST_BOUND, Running
-from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_together
+from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.differences import Difference, central, step_sizes
 from backprove.harness.programs.program import Program
@@ -57,7 +57,7 @@ def against_autodiff(rule: Program, autodiff: Program, arrays: list[Array], dtyp
     n = seen.outside.size
     wide = Running(dtype, unit=WIDE_UNIT[dtype])
     apart, known = [], np.ones(n, dtype=bool)
-    for a, b in zip(*run_together(wide, [rule, autodiff], arrays), strict=True):
+    for a, b in zip(*run_sharing(wide, [rule, autodiff], arrays), strict=True):
         with np.errstate(all="ignore"):
             off = np.abs(a.v - b.v)
             ok = np.isfinite(a.e) & np.isfinite(b.e) & np.isfinite(off)
@@ -79,7 +79,7 @@ def _beyond_literals(rule: Program, autodiff: Program, arrays: list[Array], dtyp
     """Which points stay apart when constants that look rounded may be off by the dtype's unit roundoff."""
     loose = Running(dtype, unit=WIDE_UNIT[dtype], literals=FORMATS[dtype].u)
     apart = []
-    for a, b in zip(*run_together(loose, [rule, autodiff], arrays), strict=True):
+    for a, b in zip(*run_sharing(loose, [rule, autodiff], arrays), strict=True):
         with np.errstate(all="ignore"):
             apart.append(~(np.abs(a.v - b.v) <= a.e + b.e + 4 * FORMATS[dtype].tiny * 2.0**-40))
     return any_entry(apart, arrays[0].shape[-1])

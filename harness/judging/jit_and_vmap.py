@@ -16,7 +16,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at
 from backprove.harness.frontends.function import Function
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.opaque_code import in_float64
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.oracles.compiled import CompiledFunction
@@ -35,7 +35,7 @@ ROUNDINGS = 2.0**10
 def differs_transformed(
     pairs: Sequence[tuple[Function, Signature, Sequence[Array]]], compared: set[str], seen: Examination
 ) -> bool:
-    """Whether one of a user's functions gives something else under jit or vmap; findings are entered in `seen`.
+    """Whether one of a user's functions gives something else under jit or vmap; violations are entered in `seen`.
 
     Args:
         pairs: functions with their arguments at many points.
@@ -54,7 +54,7 @@ def differs_transformed(
             compared.add(key)
             continue
         for i in index:
-            seen.findings[i] = Finding(Verdict.ERROR, f"{function.label} {said}")
+            seen.violations[i] = Violation(Verdict.ERROR, f"{function.label} {said}")
         return True
     return False
 

@@ -17,8 +17,8 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative
-from backprove.harness.judging.examination import Bound, Examination, Finding, Unsupported
+from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
 from backprove.harness.judging.examples import Examples
 from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
 from backprove.harness.judging.screens.claims import ClaimScreen, all_traced_by_jax, screen_of
@@ -47,7 +47,7 @@ UNDECIDED_SHARE = 0.5
 class Failure:
     """A violated point, as found."""
 
-    finding: Finding
+    violation: Violation
     point: DrawnPoint
     outcome: Outcome | None
 
@@ -71,7 +71,7 @@ class Judge:
     examples: Examples | None = None
     """Inputs drawn for all claims of the rule; drawn for this one alone where there are none."""
     failure: Failure | None = None
-    bounds: dict[tuple[tuple[int, ...], ...], Bound | None] = field(default_factory=dict)
+    claims_at: dict[tuple[tuple[int, ...], ...], ClaimAt | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     _screens: dict[int, ClaimScreen | None] = field(default_factory=dict)
     _held: dict[int, list[tuple[Batch, Array]]] = field(default_factory=dict)
@@ -79,14 +79,16 @@ class Judge:
     def run(self) -> PropertyResult:
         result = PropertyResult(self.binder.name, self.plan.dtype)
         with quiet():
-            for batch in Batches(self.binder, self.where, self.plan, self.bound, self.bounds, self.examples)(result):
+            for batch in Batches(self.binder, self.where, self.plan, self.claim_at, self.claims_at, self.examples)(
+                result
+            ):
                 self._take(batch, result)
                 if self.progress:
                     self.progress(self.binder.name, min(result.points, self.plan.share), self.plan.share)
                 if self._decided:
                     break
-            for bound in list(self._held):
-                self._release(bound, result)
+            for claim_at in list(self._held):
+                self._release(claim_at, result)
             if self.failure:
                 self.failure = self._minimal(self.failure)
         self._conclude(result)
@@ -94,16 +96,16 @@ class Judge:
 
     # -- points ----------------------------------------------------------------------------------------------------
 
-    def bound(self, shapes: Sequence[tuple[int, ...]]) -> Bound | None:
+    def claim_at(self, shapes: Sequence[tuple[int, ...]]) -> ClaimAt | None:
         """The claim at these shapes; None where forward does not support them."""
         key = tuple(shapes)
-        if key not in self.bounds:
+        if key not in self.claims_at:
             try:
-                self.bounds[key] = self.binder.bind(key, self.plan.dtype)
+                self.claims_at[key] = self.binder.bind(key, self.plan.dtype)
             except Unsupported as why:
                 self.notes.append(f"unsupported sizes: {why}")
-                self.bounds[key] = None
-        return self.bounds[key]
+                self.claims_at[key] = None
+        return self.claims_at[key]
 
     def space(self) -> PointSpace:
         """Single points of this claim, for Hypothesis."""
@@ -111,15 +113,17 @@ class Judge:
 
         def shape_of(k: int) -> Callable[[Sizes], tuple[int, ...]]:
             def shape(sizes: Sizes) -> tuple[int, ...]:
-                bound = self.bound([s.shape(sizes) for s in specs.values()])
-                return bound.direction_shapes[k] if bound is not None and k < len(bound.direction_shapes) else ()
+                claim_at = self.claim_at([s.shape(sizes) for s in specs.values()])
+                return (
+                    claim_at.direction_shapes[k] if claim_at is not None and k < len(claim_at.direction_shapes) else ()
+                )
 
             return shape
 
-        some = next((b for b in self.bounds.values() if b is not None), None)
+        some = next((b for b in self.claims_at.values() if b is not None), None)
         names = some.direction_names if some is not None else ()
         directions = tuple((name, shape_of(k)) for k, name in enumerate(names))
-        specials = tuple(sorted({c for b in self.bounds.values() if b is not None for c in b.specials}))
+        specials = tuple(sorted({c for b in self.claims_at.values() if b is not None for c in b.specials}))
         return PointSpace(specs, self.plan.dtype, directions, specials, any(s.extreme for s in specs.values()))
 
     # -- results ---------------------------------------------------------------------------------------------------
@@ -132,7 +136,7 @@ class Judge:
             self._examine(batch, keep, result)
             return
         screened, first = keep[batch.screened[keep]], keep[~batch.screened[keep]]
-        if self.binder.users:  # a trace of user code is held against real calls before a screen may use it
+        if self.binder.is_user_code:  # a trace of user code is held against real calls before a screen may use it
             self._examine(batch, first, result)
             first = keep[:0]
             if self._decided:
@@ -153,21 +157,21 @@ class Judge:
 
     def _hold(self, batch: Batch, formula: Array, result: PropertyResult) -> None:
         """Keep points back until there are enough of their size."""
-        held = self._held.setdefault(id(batch.bound), [])
+        held = self._held.setdefault(id(batch.claim_at), [])
         held.append((batch, formula))
         if sum(b.points.count for b, _ in held) >= CHUNK:
-            self._release(id(batch.bound), result)
+            self._release(id(batch.claim_at), result)
 
-    def _release(self, bound: int, result: PropertyResult) -> None:
+    def _release(self, claim_at: int, result: PropertyResult) -> None:
         """Examine what was held back of one size."""
-        held = self._held.pop(bound)
+        held = self._held.pop(claim_at)
         batch = Batch.join([b for b, _ in held])
         self._examine(batch, np.arange(batch.points.count), result, np.concatenate([f for _, f in held]))
 
     @property
     def _decided(self) -> bool:
         """Whether a failure was found that nothing can make worse."""
-        return self.failure is not None and self.failure.finding.verdict in (Verdict.ERROR, Verdict.FALSIFIED)
+        return self.failure is not None and self.failure.violation.verdict in (Verdict.ERROR, Verdict.FALSIFIED)
 
     def _examine(self, batch: Batch, keep: Array, result: PropertyResult, compared: Array | None = None) -> None:
         """The layers look at the points `keep` of a batch.
@@ -184,18 +188,18 @@ class Judge:
         directions = [d[..., keep] for d in batch.directions]
         cap = 0 if batch.drawn else EXACT_CAP
         try:
-            seen = batch.bound.examine(points.arrays, directions, exact, cap=cap, compared=compared)
+            seen = batch.claim_at.examine(points.arrays, directions, exact, cap=cap, compared=compared)
         except Unsupported as why:
             result.count("unsupported", points.count)
             self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {why}")
             return
         if self.plan.accuracy is not None:
             seen.factor[beyond] = np.nan
-            self._hold_to_accuracy(seen, batch.bound)
-        if has_empty(dict(self.binder.specs), points.sizes) and any(f is not None for f in seen.findings):
+            self._hold_to_accuracy(seen, batch.claim_at)
+        if has_empty(dict(self.binder.specs), points.sizes) and any(f is not None for f in seen.violations):
             # code that cannot handle size 0 is unsupported there, nothing worse
             result.count("unsupported", points.count)
-            what = next(f.what for f in seen.findings if f is not None)
+            what = next(f.what for f in seen.violations if f is not None)
             self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {what}")
             return
         inside = ~seen.outside
@@ -207,23 +211,25 @@ class Judge:
         enter(seen, points, result, beyond, tuple(self.binder.specs))
         order = sorted(
             (f.verdict.rank, i)
-            for i, f in enumerate(seen.findings)
+            for i, f in enumerate(seen.violations)
             if f is not None and (not beyond[i] or f.verdict is Verdict.FALSIFIED)
         )
         if order:
             _, i = order[0]
-            finding = seen.findings[i]
-            assert finding is not None
-            if self.failure is None or finding.verdict.rank < self.failure.finding.verdict.rank:
+            violation = seen.violations[i]
+            assert violation is not None
+            if self.failure is None or violation.verdict.rank < self.failure.violation.verdict.rank:
                 drawn = self.space().at(points, i, [d[..., i] for d in directions])
-                self.failure = Failure(finding, drawn, seen.outcomes[i])
+                self.failure = Failure(violation, drawn, seen.outcomes[i])
 
     def _left(self, batch: Batch, keep: Array, result: PropertyResult) -> _Left:
         """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
-        bound = batch.bound
-        if id(bound) not in self._screens:
-            self._screens[id(bound)] = screen_of(bound, further=self.plan.further and not self.binder.users)
-        screen = self._screens[id(bound)]
+        claim_at = batch.claim_at
+        if id(claim_at) not in self._screens:
+            self._screens[id(claim_at)] = screen_of(
+                claim_at, further_dtype=self.plan.further_dtype and not self.binder.is_user_code
+            )
+        screen = self._screens[id(claim_at)]
         if screen is None or self.plan.accuracy is not None:
             return _Left(keep)
         chosen = batch if keep.size == batch.points.count else batch.take(keep)
@@ -232,7 +238,7 @@ class Judge:
         try:
             seen = screen.look(points.arrays, chosen.directions, rng)
         except UnsupportedPrimitive:
-            self._screens[id(bound)] = None
+            self._screens[id(claim_at)] = None
             return _Left(keep)
         passed = ~seen.outside & ~seen.suspicious
         suspicious = int((seen.suspicious & ~seen.outside).sum())
@@ -244,27 +250,27 @@ class Judge:
             result.count("beyond_range", int((passed & beyond).sum()))
         result.points += int((passed & ~beyond).sum())
         done = passed
-        if all_traced_by_jax(bound) and not on_device():  # the layers would find the same values of forward
+        if all_traced_by_jax(claim_at) and not on_device():  # the layers would find the same values of forward
             result.count("outside_domain", int(seen.outside.sum()))
             done = passed | seen.outside
         enter_places(points, done & ~beyond, result)
         return _Left(keep[~done], (seen.formula & ~seen.outside)[~done])
 
-    def _hold_to_accuracy(self, seen: Examination, bound: Bound) -> None:
+    def _hold_to_accuracy(self, seen: Examination, claim_at: ClaimAt) -> None:
         assert self.plan.accuracy is not None
         for i in np.flatnonzero(seen.factor > self.plan.accuracy):
-            if seen.findings[i] is None:
+            if seen.violations[i] is None:
                 what = (
                     f"the float result is {seen.factor[i]:.3g} times further from the exact one than conditioning "
                     f"forces (accuracy={self.plan.accuracy:g} was asked for)"
                 )
-                seen.findings[i] = Finding(Verdict.INACCURATE, what)
+                seen.violations[i] = Violation(Verdict.INACCURATE, what)
 
     def _conclude(self, result: PropertyResult) -> None:
         result.notes += [n for n in dict.fromkeys(self.notes) if n not in result.notes][:4]
         if self.failure is not None:
-            result.verdict = self.failure.finding.verdict
-            result.reason = self.failure.finding.what
+            result.verdict = self.failure.violation.verdict
+            result.reason = self.failure.violation.what
             return
         decided = sum(result.layer(n).agreed for n in DECIDING_LAYERS if n in result.layers)
         if result.points and decided:
@@ -278,42 +284,42 @@ class Judge:
 
     # -- shrinking -------------------------------------------------------------------------------------------------
 
-    def probe(self, point: DrawnPoint) -> tuple[Finding | None, Outcome | None]:
+    def probe(self, point: DrawnPoint) -> tuple[Violation | None, Outcome | None]:
         """Judge one point again, by itself."""
-        bound = self.bound([a.shape for a in point.arrays])
-        if bound is None or tuple(d.shape for d in point.directions) != tuple(bound.direction_shapes):
+        claim_at = self.claim_at([a.shape for a in point.arrays])
+        if claim_at is None or tuple(d.shape for d in point.directions) != tuple(claim_at.direction_shapes):
             return None, None
         if self.where is not None and not bool(np.all(self.where(*point.arrays))):
             return None, None
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
-        if getattr(bound, "unit", False):
+        if getattr(claim_at, "unit", False):
             directions = [np.ones_like(d) for d in directions]
-        if isinstance(bound, BoundDerivative):
-            bound.kink_budget = 1
+        if isinstance(claim_at, DerivativeAt):
+            claim_at.kink_budget = 1
         with quiet():
-            seen = bound.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
+            seen = claim_at.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
         if self.plan.accuracy is not None:
-            self._hold_to_accuracy(seen, bound)
-        return seen.findings[0], seen.outcomes[0]
+            self._hold_to_accuracy(seen, claim_at)
+        return seen.violations[0], seen.outcomes[0]
 
     def _minimal(self, failure: Failure) -> Failure:
         from backprove.strategies.drawing import point_strategy
         from backprove.strategies.shrinking import shrink  # Hypothesis takes a third of a second to import
 
-        wanted = failure.finding.verdict
+        wanted = failure.violation.verdict
         space = failure.point.space
         strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
 
         def still(point: DrawnPoint) -> bool:
-            finding, _ = self.probe(point)
-            return finding is not None and finding.verdict is wanted
+            violation, _ = self.probe(point)
+            return violation is not None and violation.verdict is wanted
 
         try:
             point, _ = shrink(
                 strategy, still, failure.point.choices(), max_calls=1200, seconds=8.0, start=failure.point
             )
-            finding, outcome = self.probe(point)
+            violation, outcome = self.probe(point)
         except Exception as why:  # a shrinker's trouble must not lose the failure itself
             self.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
             return failure
-        return Failure(finding, point, outcome) if finding is not None and finding.verdict is wanted else failure
+        return Failure(violation, point, outcome) if violation is not None and violation.verdict is wanted else failure

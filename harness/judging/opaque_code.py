@@ -21,7 +21,7 @@ from backprove.harness.frontends.calls import arguments_at, call_points, plain_v
 from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_layers import compare
 from backprove.harness.judging.violations import NOT_FINITE
 from backprove.harness.numbers.balls.truth import Undecided
@@ -51,7 +51,7 @@ LOW_MARGIN = 64.0
 
 
 @dataclass
-class Values:
+class CalledValues:
     """Float64 values of a function at many points, however they can be had; NaN where there are none.
 
     Attributes:
@@ -94,7 +94,7 @@ class Values:
 
 @dataclass
 class CodeLayers:
-    """The layers of one bound derivative claim that need no traced program.
+    """The layers of one derivative claim at fixed sizes and dtype that need no traced program.
 
     Attributes:
         signature, rule_signature: of forward and of the rule, in the dtype under test.
@@ -116,12 +116,14 @@ class CodeLayers:
     bulk_bounded: int = field(default=BULK_BOUNDED)
 
     @cached_property
-    def forward64(self) -> Values:
-        return Values(self.forward, in_float64(self.signature), self.output_shapes, self.batched, floats_only=True)
+    def forward64(self) -> CalledValues:
+        return CalledValues(
+            self.forward, in_float64(self.signature), self.output_shapes, self.batched, floats_only=True
+        )
 
     @cached_property
-    def rule64(self) -> Values:
-        return Values(self.rule, in_float64(self.rule_signature), self.result_shapes, self.batched)
+    def rule64(self) -> CalledValues:
+        return CalledValues(self.rule, in_float64(self.rule_signature), self.result_shapes, self.batched)
 
     # -- the rounding bound of code on exact scalars -----------------------------------------------------------------
 
@@ -156,7 +158,7 @@ class CodeLayers:
 
     # -- screens -----------------------------------------------------------------------------------------------------
 
-    def screen(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
+    def compare(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
         """Points where central differences of forward in float64 and the rule are apart."""
         n = seen.outside.size
         suspicious = np.zeros(n, dtype=bool)
@@ -266,7 +268,7 @@ class CodeLayers:
         broken: Array,
         seen: Examination,
     ) -> None:
-        """Where no number system runs the code, differences decide; outcomes and findings are entered in `seen`.
+        """Where no number system runs the code, differences decide; outcomes and violations are entered in `seen`.
 
         Args:
             forward, result: float results of the two functions in the dtype under test.
@@ -276,22 +278,22 @@ class CodeLayers:
         outcomes = self.judge(x, d, index, seen)
         for i, o in zip(index.tolist(), outcomes, strict=True):
             seen.outcomes[i] = o
-            if seen.findings[i] is None and o.status is Status.REFUTED:
-                seen.findings[i] = self._refused(o)
-            elif seen.findings[i] is None and broken[i]:
-                seen.findings[i] = self.not_finite(x, d, i, result, forward)
+            if seen.violations[i] is None and o.status is Status.REFUTED:
+                seen.violations[i] = self._refused(o)
+            elif seen.violations[i] is None and broken[i]:
+                seen.violations[i] = self.not_finite(x, d, i, result, forward)
         self.low_precision(x, d, index, result, forward, seen)
 
-    def _refused(self, o: Outcome) -> Finding:
+    def _refused(self, o: Outcome) -> Violation:
         """A refusal by differences as a finding."""
         assert o.argument is not None and o.entry is not None
         what = f"the {self.mode} is not the derivative of forward"
         name = self.result_names[o.argument]
-        return Finding(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
+        return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 
     def not_finite(
         self, x: list[Array], d: list[Array], i: int, result: list[Array], forward: list[Array]
-    ) -> Finding | None:
+    ) -> Violation | None:
         """NaN or infinity where forward is finite and accurate, and differences give a representable derivative."""
         if not self._forward_accurate(x, forward, np.array([i]))[0]:
             return None
@@ -306,7 +308,7 @@ class CodeLayers:
             ):
                 a, entry = place(int(k), self.result_shapes)
                 oracle = "finite differences"
-                return Finding(
+                return Violation(
                     Verdict.INACCURATE, NOT_FINITE, self.result_names[a], entry, float(got[k]), float(value[k]), oracle
                 )
         return None
@@ -362,11 +364,11 @@ class CodeLayers:
                 over = np.isfinite(off) & (off > allowed) & good
                 for j in zip(*np.nonzero(over), strict=True):
                     i = int(index[j[-1]])
-                    if seen.findings[i] is None:
+                    if seen.violations[i] is None:
                         what = f"the {self.dtype} result is further from float64's than noise and conditioning explain"
                         entry = tuple(int(q) for q in j[:-1])
                         got, wanted = float(r[(*entry, i)]), float(w[j])
-                        seen.findings[i] = Finding(
+                        seen.violations[i] = Violation(
                             Verdict.INACCURATE,
                             what,
                             self.result_names[k],

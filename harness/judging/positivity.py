@@ -9,14 +9,14 @@ import numpy as np
 from backprove.harness.core.arrays import Array, largest
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import ulps
-from backprove.harness.judging.sides import BoundSides
+from backprove.harness.judging.sides import SidesAt
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.programs.program import Signature
 
 
-class BoundPositivity(BoundSides):
+class PositivityAt(SidesAt):
     """`value > 0` (or only `!= 0`) over the reals; floats are looked at, and what they lose is a note."""
 
     def __init__(self, value: Function, nonzero: bool, names: Sequence[str], signature: Signature, dtype: str) -> None:
@@ -65,7 +65,7 @@ class BoundPositivity(BoundSides):
             tally.undecided += o.status is Status.UNDECIDED
             if o.status.refused and o.entry is not None:
                 what = "the value is zero" if self.nonzero else "the value is not positive"
-                seen.findings[i] = Finding(
+                seen.violations[i] = Violation(
                     Verdict.FALSIFIED, what, self.sides[0].function.label, o.entry, o.got_value, None, "ball arithmetic"
                 )
         for i in np.flatnonzero(seen.balls_only)[:1]:

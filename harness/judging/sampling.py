@@ -16,7 +16,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.examination import Bound
+from backprove.harness.judging.examination import ClaimAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.hypotheses import Hypotheses, hypotheses
 from backprove.harness.judging.screens.claims import all_traced_by_jax
@@ -48,15 +48,15 @@ MAX_DRAWS = 16
 class Plan:
     """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only).
 
-    `further`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share of
-    the points; the special and the drawn ones belong to the first (`parts.py`).
+    `further_dtype`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share
+    of the points; the special and the drawn ones belong to the first (`parts.py`).
     """
 
     dtype: str
     points: int
     seed: int = 0
     accuracy: float | None = None
-    further: bool = False
+    further_dtype: bool = False
     part: int = 0
     parts: int = 1
 
@@ -68,14 +68,14 @@ class Plan:
     @property
     def examples(self) -> int:
         """Examples of Hypothesis."""
-        return MORE_DRAWN_EXAMPLES if self.further else DRAWN_EXAMPLES
+        return MORE_DRAWN_EXAMPLES if self.further_dtype else DRAWN_EXAMPLES
 
 
 @dataclass
 class Batch:
     """Points of one size, with what is to be done at each."""
 
-    bound: Bound
+    claim_at: ClaimAt
     points: Points
     directions: tuple[Array, ...]
     keep: Array
@@ -122,7 +122,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Share:
     """Points of one source, before they have directions; see `Batch`."""
 
     points: Points
@@ -139,7 +139,7 @@ class Batches:
 
     Attributes:
         binder, where, plan: see `Judge`.
-        bound: the claim at given shapes; None where forward does not support them.
+        claim_at: the claim at given shapes; None where forward does not support them.
         bounds: those asked for so far.
         examples: inputs drawn for all claims of the rule; None: for this one alone.
     """
@@ -147,8 +147,8 @@ class Batches:
     binder: Binder
     where: Callable[..., Any] | None
     plan: Plan
-    bound: Callable[[Sequence[tuple[int, ...]]], Bound | None]
-    bounds: dict[tuple[tuple[int, ...], ...], Bound | None]
+    claim_at: Callable[[Sequence[tuple[int, ...]]], ClaimAt | None]
+    claims_at: dict[tuple[tuple[int, ...], ...], ClaimAt | None]
     examples: Examples | None = None
     _hypotheses: Hypotheses | None = field(default=None, init=False)
 
@@ -157,70 +157,74 @@ class Batches:
         specs, plan = dict(self.binder.specs), self.plan
         buckets = []
         for sizes in shape_buckets(specs):
-            bound = self.bound([s.shape(sizes) for s in specs.values()])
-            if bound is None:
+            claim_at = self.claim_at([s.shape(sizes) for s in specs.values()])
+            if claim_at is None:
                 result.count("unsupported", 0 if plan.part else 1)
             else:
-                buckets.append((sizes, bound))
+                buckets.append((sizes, claim_at))
         full = [(s, b) for s, b in buckets if not has_empty(specs, s)] or buckets
         share = -(-plan.share // max(len(full), 1))
         if plan.part:
             yield from self._further(full, share, result)
             return
         every = list(range(len(full)))
-        turns = every if self.binder.users else sizes_with_special_points(len(full), plan.dtype, plan.further)
+        turns = (
+            every if self.binder.is_user_code else sizes_with_special_points(len(full), plan.dtype, plan.further_dtype)
+        )
         drawn = {str(dict(p.sizes)): p for p in self._drawn([s for s, _ in full], turns)}
         # those with all layers first: all claims of a theorem compile their code at the first size
         for k in (*turns, *(k for k in every if k not in turns)):
-            sizes, bound = full[k]
+            sizes, claim_at = full[k]
             if k in turns:
                 some = drawn.pop(str(dict(sizes)), None)
-                first = self.binder.users or turns.index(k) < SIZES_COMPARED
-                yield self._first(sizes, bound, k, len(full), share, some, first)
+                first = self.binder.is_user_code or turns.index(k) < SIZES_COMPARED
+                yield self._first(sizes, claim_at, k, len(full), share, some, first)
             else:
-                yield self._bulk(sizes, bound, 0, min(CHUNK, share), screened_from=0)
-        for sizes, bound in buckets:
-            if (sizes, bound) not in full and (self.binder.users or not plan.further):
+                yield self._bulk(sizes, claim_at, 0, min(CHUNK, share), screened_from=0)
+        for sizes, claim_at in buckets:
+            if (sizes, claim_at) not in full and (self.binder.is_user_code or not plan.further_dtype):
                 points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
-                yield self._joined([self._part(points, bound, ("special", str(sizes)), exact=points.count)], bound)
+                yield self._joined(
+                    [self._share(points, claim_at, ("special", str(sizes)), exact=points.count)], claim_at
+                )
         for points in drawn.values():
-            bound = self.bound([s.shape(points.sizes) for s in specs.values()])
-            if bound is None:
+            claim_at = self.claim_at([s.shape(points.sizes) for s in specs.values()])
+            if claim_at is None:
                 result.count("unsupported", points.count)
             else:
                 item = ("drawn", str(dict(points.sizes)))
-                yield self._joined([self._part(points, bound, item, exact=points.count)], bound, drawn=True)
+                yield self._joined([self._share(points, claim_at, item, exact=points.count)], claim_at, drawn=True)
         yield from self._further(full, share, result)
 
-    def _further(self, full: Sequence[tuple[Sizes, Bound]], share: int, result: PropertyResult) -> Iterator[Batch]:
+    def _further(self, full: Sequence[tuple[Sizes, ClaimAt]], share: int, result: PropertyResult) -> Iterator[Batch]:
         """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
         plan = self.plan
         for k in range(0 if plan.part else 1, -(-MAX_DRAWS * share // min(CHUNK, share))):
-            for sizes, bound in full:
+            for sizes, claim_at in full:
                 if result.points >= plan.share:
                     return
-                batch = self._bulk(sizes, bound, k, min(CHUNK, share), 0 if k else self._unscreened(bound))
+                batch = self._bulk(sizes, claim_at, k, min(CHUNK, share), 0 if k else self._unscreened(claim_at))
                 batch.hold = share >= MANY
                 yield batch
 
-    def _bulk(self, sizes: Sizes, bound: Bound, chunk: int, count: int, screened_from: int) -> Batch:
+    def _bulk(self, sizes: Sizes, claim_at: ClaimAt, chunk: int, count: int, screened_from: int) -> Batch:
         """Bulk points of one size and nothing else."""
-        part = self._bulk_part(sizes, bound, chunk, count, exact=0)
+        part = self._bulk_share(sizes, claim_at, chunk, count, exact=0)
         part.screened[screened_from:] = True
-        batch = self._joined([part], bound)
-        batch.compared = self.binder.users
+        batch = self._joined([part], claim_at)
+        batch.compared = self.binder.is_user_code
         return batch
 
-    def _bulk_part(self, sizes: Sizes, bound: Bound, chunk: int, count: int, exact: int) -> _Part:
+    def _bulk_share(self, sizes: Sizes, claim_at: ClaimAt, chunk: int, count: int, exact: int) -> _Share:
         specs, plan = dict(self.binder.specs), self.plan
         item = ("bulk", self.binder.name, str(sizes), chunk, *([plan.part] if plan.part else ()))
         extreme = any(s.extreme for s in specs.values())
         specials = self._specials(sizes)
         points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
-        return self._part(points, bound, item, exact)
+        return self._share(points, claim_at, item, exact)
 
     def _first(
-        self, sizes: Sizes, bound: Bound, turn: int, turns: int, share: int, drawn: Points | None, first: bool
+        self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int, share: int, drawn: Points | None, first: bool
     ) -> Batch:
         """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
 
@@ -232,25 +236,25 @@ class Batches:
         extreme = any(s.extreme for s in specs.values())
         specials = self._specials(sizes)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        bulk = self._bulk_part(sizes, bound, 0, min(CHUNK, share), exact=-(-RANDOM_EXACT_POINTS // turns))
-        bulk.screened[self._unscreened(bound) if first else 0 :] = True
+        bulk = self._bulk_share(sizes, claim_at, 0, min(CHUNK, share), exact=-(-RANDOM_EXACT_POINTS // turns))
+        bulk.screened[self._unscreened(claim_at) if first else 0 :] = True
         bulk.screened[bulk.exact] = False
         parts = [bulk]
         # each special point at one of the sizes
         points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
-        special = self._part(points, bound, ("special", name, str(sizes)), exact=points.count)
+        special = self._share(points, claim_at, ("special", name, str(sizes)), exact=points.count)
         parts.append(special)
         if drawn is not None:
-            parts.append(self._part(drawn, bound, ("drawn", name, str(sizes)), exact=drawn.count))
+            parts.append(self._share(drawn, claim_at, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
             item = ("extreme", name, str(sizes))
             count = EXTREME_POINTS // turns
             far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
-            beyond = self._part(far, bound, item, exact=min(8, far.count), beyond=True)
+            beyond = self._share(far, claim_at, item, exact=min(8, far.count), beyond=True)
             if not first:
                 beyond.screened[:] = ~beyond.exact
             parts.append(beyond)
-        batch = self._joined(parts, bound)
+        batch = self._joined(parts, claim_at)
         batch.compared = first
         return batch
 
@@ -259,29 +263,29 @@ class Batches:
         return self.binder.specials([s.shape(sizes) for s in self.binder.specs.values()], self.plan.dtype)
 
     @staticmethod
-    def _unscreened(bound: Bound) -> int:
+    def _unscreened(claim_at: ClaimAt) -> int:
         """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
-        return FIRST_POINTS if all_traced_by_jax(bound) else CHUNK
+        return FIRST_POINTS if all_traced_by_jax(claim_at) else CHUNK
 
-    def _part(self, points: Points, bound: Bound, item: object, exact: int, beyond: bool = False) -> _Part:
+    def _share(self, points: Points, claim_at: ClaimAt, item: object, exact: int, beyond: bool = False) -> _Share:
         """Points of one source."""
         if self._hypotheses is None:
             self._hypotheses = hypotheses(self.where, self.binder.cache)
         keep = self._hypotheses.admit(points)
         mask = np.zeros(points.count, dtype=bool)
         mask[np.flatnonzero(keep)[:exact]] = True
-        return _Part(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
+        return _Share(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
 
-    def _joined(self, parts: Sequence[_Part], bound: Bound, drawn: bool = False) -> Batch:
+    def _joined(self, parts: Sequence[_Share], claim_at: ClaimAt, drawn: bool = False) -> Batch:
         """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
         points = parts[0].points if len(parts) == 1 else Points.join([p.points for p in parts])
-        if getattr(bound, "unit", False):
-            directions = tuple(np.ones((*s, points.count)) for s in bound.direction_shapes)
+        if getattr(claim_at, "unit", False):
+            directions = tuple(np.ones((*s, points.count)) for s in claim_at.direction_shapes)
         else:
             item = tuple((p.item, p.points.count) for p in parts)
-            directions = draw_directions(bound.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
+            directions = draw_directions(claim_at.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
         return Batch(
-            bound,
+            claim_at,
             points,
             directions,
             np.concatenate([p.keep for p in parts]),
@@ -299,12 +303,12 @@ class Batches:
             return []
         if self.examples is None:
             self.examples = Examples(specs, plan.seed, plan.examples, new_shapes=USERS_SHAPES)
-        specials = sorted({c for b in self.bounds.values() if b is not None for c in b.specials})
+        specials = sorted({c for b in self.claims_at.values() if b is not None for c in b.specials})
         extreme = any(s.extreme for s in specs.values())
         in_turn = [sizes[k] for k in turns]
 
         def wanted(s: Sizes) -> bool:
-            return s in in_turn or (not plan.further and s not in sizes)
+            return s in in_turn or (not plan.further_dtype and s not in sizes)
 
         return self.examples.at(plan.dtype, plan.examples, specials, extreme, wanted)
 
@@ -322,14 +326,14 @@ FIRST_SIZES = 3
 """At the first dtype so many sizes have special, drawn and exact points; at every further dtype one other has."""
 
 
-def sizes_with_special_points(count: int, dtype: str, further: bool) -> list[int]:
+def sizes_with_special_points(count: int, dtype: str, further_dtype: bool) -> list[int]:
     """Places among `count` sizes (`shapes.shape_buckets`), in the order in which special points are given to them.
 
     Args:
         further: an earlier dtype of the same run has had its sizes.
     """
     order = list(dict.fromkeys([0, count - 1, *range(1, count - 1)])) if count else []
-    if not further:
+    if not further_dtype:
         return order[:FIRST_SIZES]
     rest = order[FIRST_SIZES:] or order
     return [rest[list(FORMATS).index(dtype) % len(rest)]] if rest else []

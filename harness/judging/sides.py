@@ -25,14 +25,14 @@ from backprove.harness.oracles.exact import PRECISIONS
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import full, take
 from backprove.harness.programs.program import Program, Signature
-from backprove.harness.programs.sharing import together
+from backprove.harness.programs.sharing import share_same_arguments
 
 NOT_RUNNABLE = "the code does not run on exact scalars"
 """How the exact layer says that code on object arrays cannot be followed at a point."""
 
 
 @dataclass(frozen=True)
-class Side:
+class FunctionAt:
     """One side of an identity at one signature; `batched`: it accepts one extra leading axis of points."""
 
     function: Function
@@ -74,7 +74,7 @@ class Side:
             raise Unsupported(f"{self.function.label} raises at shapes {shapes_of(self.signature)}: {why}") from why
 
 
-class BoundSides:
+class SidesAt:
     """What identities and positivity share."""
 
     mode = ""
@@ -84,7 +84,7 @@ class BoundSides:
     def __init__(self, sides: Sequence[Function], names: Sequence[str], signature: Signature, dtype: str) -> None:
         self.input_names, self.signature, self.dtype = tuple(names), signature, dtype
         self.format = FORMATS[dtype]
-        self.sides = [Side(f, signature, dtype) for f in sides]
+        self.sides = [FunctionAt(f, signature, dtype) for f in sides]
 
     @property
     def front_ends(self) -> dict[str, str]:
@@ -107,7 +107,7 @@ class BoundSides:
     def _in_balls(sides: Sequence[ExactFunction], balls: list[Array]) -> list[list[Array]]:
         """The values of every side; what they have in common is computed once."""
         programs = [s.program for s in sides if isinstance(s, ProgramOnBalls)]
-        found = together(programs) if len(programs) == len(sides) > 1 else None
+        found = share_same_arguments(programs) if len(programs) == len(sides) > 1 else None
         if found is None:
             return [s.balls(balls) for s in sides]
         outputs = ProgramOnBalls(found[0]).balls(balls)

@@ -12,7 +12,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.oracles.compiled import POINTS, CompiledFunction
@@ -35,7 +35,7 @@ class SpotCheck:
     failed: bool = False
     left_out: bool = False
     """Another part of the same points runs the program."""
-    together: Callable[[Callable[..., Any], Signature, Sequence[Array], str], list[Array] | None] | None = None
+    joint: Callable[[Callable[..., Any], Signature, Sequence[Array], str], list[Array] | None] | None = None
     """Compiles this function with the others of a theorem; None where it does not have it."""
 
     def enter(
@@ -75,7 +75,7 @@ class SpotCheck:
         if not index.size:
             return
         try:
-            joint = self.together(call, signature, here, dtype) if self.together is not None else None
+            joint = self.joint(call, signature, here, dtype) if self.joint is not None else None
             results = CompiledFunction.of(call, signature)(here) if joint is None else joint
             bounds = Running(dtype).run(program, here)
         except UnsupportedPrimitive:
@@ -92,9 +92,9 @@ class SpotCheck:
             for j in zip(*np.nonzero(exceeds(r, b.v, b.e, dtype)), strict=True):
                 i, entry = int(index[j[-1]]), tuple(int(q) for q in j[:-1])
                 wrong.add(i)
-                if seen.findings[i] is None:
+                if seen.violations[i] is None:
                     got, expected = float(r[j]), float(b.v[j])
-                    seen.findings[i] = Finding(
+                    seen.violations[i] = Violation(
                         Verdict.INACCURATE, WRONG, name, entry, got, expected, "running error bound"
                     )
         tally.refuted += len(wrong)

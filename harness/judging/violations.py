@@ -13,7 +13,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
-from backprove.harness.judging.examination import Finding
+from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.float_contract import accurate, exceeds, near_max
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
@@ -27,8 +27,8 @@ UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
 
 
 @dataclass(frozen=True)
-class Findings:
-    """The vocabulary of one bound derivative claim.
+class DerivativeViolations:
+    """Words for the violations of one derivative claim at fixed sizes and dtype.
 
     Attributes:
         mode: "vjp" or "jvp".
@@ -52,31 +52,31 @@ class Findings:
     bounds: Callable[[list[Array]], list[Bounded] | None]
     format: FloatFormat
 
-    def of_trouble(self, trouble: Trouble) -> Finding:
+    def of_trouble(self, trouble: Trouble) -> Violation:
         """What the rule's call did wrong, as an error."""
         if trouble.kind == "shape":
             return self.wrong_shape(trouble.shapes)
         if trouble.kind == "changed":
             name = self.names[trouble.argument]
-            return Finding(Verdict.ERROR, f"{trouble.text} {name}", argument=name)
-        return Finding(Verdict.ERROR, trouble.text)
+            return Violation(Verdict.ERROR, f"{trouble.text} {name}", argument=name)
+        return Violation(Verdict.ERROR, trouble.text)
 
-    def wrong_dtype(self, dtype: str) -> Finding:
+    def wrong_dtype(self, dtype: str) -> Violation:
         kind = "cotangents" if self.mode == "vjp" else "tangents"
-        return Finding(Verdict.ERROR, f"the {self.mode} returned {kind} of dtype {dtype} where floats were expected")
+        return Violation(Verdict.ERROR, f"the {self.mode} returned {kind} of dtype {dtype} where floats were expected")
 
-    def wrong_shape(self, shapes: Sequence[tuple[int, ...]]) -> Finding:
+    def wrong_shape(self, shapes: Sequence[tuple[int, ...]]) -> Violation:
         kind = "cotangent" if self.mode == "vjp" else "tangent"
         wanted = ", ".join(f"{n}: {list(s)}" for n, s in zip(self.result_names, self.result_shapes, strict=True))
         what = (
             f"the {self.mode} returned {kind}s of shapes {[list(s) for s in shapes]} where {wanted} "
             f"{'was' if len(self.result_shapes) == 1 else 'were'} expected"
         )
-        return Finding(Verdict.ERROR, what, argument=self.result_names[0] if self.result_names else "")
+        return Violation(Verdict.ERROR, what, argument=self.result_names[0] if self.result_names else "")
 
     def of_outcome(
         self, o: Outcome, x: list[Array], d: list[Array], result: list[Array], broken: bool, beyond: bool
-    ) -> Finding | None:
+    ) -> Violation | None:
         """The finding at one point.
 
         Args:
@@ -97,7 +97,7 @@ class Findings:
                 "the formula has no value here (a division of zero by zero), where the derivatives around are bounded"
             )
             name, got = self.result_names[o.argument], float(result[o.argument][o.entry])
-            return Finding(
+            return Violation(
                 Verdict.FALSIFIED, what, name, o.entry, got, o.expected_value, "smooth pieces around the point"
             )
         if broken:
@@ -106,7 +106,7 @@ class Findings:
             return None
         return self.too_far(x, d, result)
 
-    def _undefined(self, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+    def _undefined(self, x: list[Array], d: list[Array], result: list[Array]) -> Violation | None:
         """The formula has no value over the reals and its floats are finite: refused where they are wrong.
 
         `1/(1 + 1/0)` is 0 in floats, and may be right; what is off by more than 2**-8 is no rounding.
@@ -120,10 +120,10 @@ class Findings:
             for j in np.ndindex(r.shape):
                 if far[j] and np.isfinite(t[j]):
                     what = "the formula has no value here (a division by zero), where the derivative has one"
-                    return Finding(Verdict.FALSIFIED, what, name, tuple(j), float(r[j]), float(t[j]), "dual balls")
+                    return Violation(Verdict.FALSIFIED, what, name, tuple(j), float(r[j]), float(t[j]), "dual balls")
         return None
 
-    def sign_of_zero(self, x: list[Array], d: list[Array], plus: list[Array], minus: list[Array]) -> Finding | None:
+    def sign_of_zero(self, x: list[Array], d: list[Array], plus: list[Array], minus: list[Array]) -> Violation | None:
         """The rule's results at +0 and at -0 differ: refused where the derivative has one value.
 
         Args:
@@ -148,10 +148,10 @@ class Findings:
                     continue
                 what = "another result at -0 than at +0, where the derivative has one value"
                 got = max(float(p[j]), float(m[j]), key=lambda v: abs(v - t[j]))
-                return Finding(Verdict.INACCURATE, what, name, tuple(j), got, float(t[j]), "dual balls")
+                return Violation(Verdict.INACCURATE, what, name, tuple(j), got, float(t[j]), "dual balls")
         return None
 
-    def _refused(self, o: Outcome) -> Finding:
+    def _refused(self, o: Outcome) -> Violation:
         assert o.argument is not None and o.entry is not None
         at_kink = o.status is Status.KINK_REFUTED
         what = f"the {self.mode} is not the derivative of forward"
@@ -162,11 +162,11 @@ class Findings:
                 else "the value lies outside the generalized (Clarke) derivative at this kink"
             )
         oracle = "smooth pieces that meet at the point, in ball arithmetic" if at_kink else o.oracle
-        return Finding(
+        return Violation(
             Verdict.FALSIFIED, what, self.result_names[o.argument], o.entry, o.got_value, o.expected_value, oracle
         )
 
-    def _not_finite(self, o: Outcome, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+    def _not_finite(self, o: Outcome, x: list[Array], d: list[Array], result: list[Array]) -> Violation | None:
         """NaN or infinity where the forward map is finite in all its steps and the derivative can be represented."""
         truth = self.truth(x, d)
         if truth is None or (
@@ -183,17 +183,17 @@ class Findings:
                         else NOT_FINITE
                     )
                     verdict = Verdict.FALSIFIED if undefined else Verdict.INACCURATE
-                    return Finding(
+                    return Violation(
                         verdict, what, self.result_names[k], tuple(j), float(r[j]), float(t[j]), "dual balls"
                     )
         return None
 
-    def too_far(self, x: list[Array], d: list[Array], result: list[Array]) -> Finding | None:
+    def too_far(self, x: list[Array], d: list[Array], result: list[Array]) -> Violation | None:
         """The worst entry beyond the error bound; None if every entry turns out right after all."""
         bounds = self.bounds([*x, *d])
         if bounds is None:
             return None
-        worst: tuple[float, Finding] | None = None
+        worst: tuple[float, Violation] | None = None
         zero = any(np.any((a == 0) & np.signbit(a)) for a in [*x, *d] if a.dtype.kind == "f")
         for k, (r, b) in enumerate(zip(result, bounds, strict=True)):
             over = exceeds(r[..., None], b.v, b.e, self.format.name)[..., 0]
@@ -211,7 +211,7 @@ class Findings:
                     name = self.result_names[k]
                     worst = (
                         far,
-                        Finding(Verdict.INACCURATE, what, name, tuple(j), float(r[j]), value, "running error bound"),
+                        Violation(Verdict.INACCURATE, what, name, tuple(j), float(r[j]), value, "running error bound"),
                     )
         return worst[1] if worst else None
 

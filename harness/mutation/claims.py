@@ -14,11 +14,11 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import theorem_binders
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.derivative_shape import DerivativeFunctions
-from backprove.harness.judging.equality import BoundEquality
+from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.positivity import BoundPositivity
+from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
@@ -54,7 +54,7 @@ def _no_call(*arguments: Any) -> Any:
     raise TypeError("a program has no Python code to call")
 
 
-class ExactDerivative(BoundDerivative):
+class ExactDerivative(DerivativeAt):
     """Every point meets the exact layer, so the layers that only point at suspicious ones, and the grades, stay out."""
 
     def examine(
@@ -84,12 +84,12 @@ class ExactDerivative(BoundDerivative):
         rule = ProgramFunction(program, self.mode)
         other.functions = DerivativeFunctions(self.functions.forward, rule, self.functions.convention)
         other.kink_budget = KINKS
-        for of_the_rule in ("problem", "code", "_findings"):
+        for of_the_rule in ("problem", "code", "_violations"):
             other.__dict__.pop(of_the_rule, None)
         return other
 
 
-Claimed = ExactDerivative | BoundEquality | BoundPositivity
+Claimed = ExactDerivative | EqualityAt | PositivityAt
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Property:
         theorem: full name.
         name: of the claim, as in reports.
         kind: "derivative", "equality", "pairing" or "positivity".
-        bound: the claim at the shape.
+        claim_at: the claim at the shape.
         programs: the rule, the two sides, or the value.
         inputs, directions: points that satisfy the hypotheses, ordinary ones first.
     """
@@ -108,7 +108,7 @@ class Property:
     theorem: str
     name: str
     kind: str
-    bound: Claimed
+    claim_at: Claimed
     programs: tuple[Program, ...]
     inputs: tuple[Array, ...] = field(repr=False)
     directions: tuple[Array, ...] = field(repr=False)
@@ -124,34 +124,35 @@ class Property:
 
     def refuses(self, other: Mapping[int, Program]) -> Verdict | None:
         """The verdict with `other` programs in the places given, None where nothing is wrong."""
-        bound = self._with(other)
+        claim_at = self._with(other)
         start = 0
         with quiet():
             for stop in (*BATCHES, self.points):
                 batch = slice(start, min(stop, self.points))
                 count = batch.stop - batch.start
                 if count > 0:
-                    seen = bound.examine(
+                    seen = claim_at.examine(
                         [a[..., batch] for a in self.inputs],
                         [a[..., batch] for a in self.directions],
                         np.ones(count, dtype=bool),
                     )
-                    verdicts = [f.verdict for f in seen.findings if f is not None]
+                    verdicts = [f.verdict for f in seen.violations if f is not None]
                     if verdicts:
                         return min(verdicts, key=lambda v: v.rank)
                 start = max(start, batch.stop)
         return None
 
     def _with(self, other: Mapping[int, Program]) -> Claimed:
-        bound = self.bound
-        if isinstance(bound, ExactDerivative):
-            return bound.with_rule(other[0])
+        claim_at = self.claim_at
+        if isinstance(claim_at, ExactDerivative):
+            return claim_at.with_rule(other[0])
         sides = [
-            ProgramFunction(other[k], s.function.label) if k in other else s.function for k, s in enumerate(bound.sides)
+            ProgramFunction(other[k], s.function.label) if k in other else s.function
+            for k, s in enumerate(claim_at.sides)
         ]
-        if isinstance(bound, BoundEquality):
-            return BoundEquality(sides, bound.input_names, bound.signature, bound.dtype)
-        return BoundPositivity(sides[0], bound.nonzero, bound.input_names, bound.signature, bound.dtype)
+        if isinstance(claim_at, EqualityAt):
+            return EqualityAt(sides, claim_at.input_names, claim_at.signature, claim_at.dtype)
+        return PositivityAt(sides[0], claim_at.nonzero, claim_at.input_names, claim_at.signature, claim_at.dtype)
 
 
 def defined(program: Program, arguments: Sequence[Array]) -> Array:
@@ -172,23 +173,23 @@ def equivalent(original: Program, other: Program, arguments: Sequence[Array], kn
     with quiet():
         seen = _identity(original, other).examine(arguments, [], every)
     agrees = np.array([o is not None and o.status.accepted for o in seen.outcomes])
-    return bool(known.any() and agrees[known].all() and all(f is None for f in seen.findings))
+    return bool(known.any() and agrees[known].all() and all(f is None for f in seen.violations))
 
 
 def overflows(original: Program, other: Program, arguments: Sequence[Array]) -> bool:
     """Whether `other` is NaN or infinite in floats at a point where `original` is finite."""
-    bound = _identity(original, other)
-    shapes = bound.sides[0].shapes()
+    claim_at = _identity(original, other)
+    shapes = claim_at.sides[0].shapes()
     with quiet():
-        before, after = (s.floats(arguments, shapes) for s in bound.sides)
+        before, after = (s.floats(arguments, shapes) for s in claim_at.sides)
     return any(bool(np.any(np.isfinite(b) & ~np.isfinite(a))) for b, a in zip(before, after, strict=True))
 
 
-def _identity(original: Program, other: Program) -> BoundEquality:
+def _identity(original: Program, other: Program) -> EqualityAt:
     signature: Signature = tuple((v.shape, v.dtype) for v in original.inputs)
     names = [f"input {k + 1}" for k in range(len(signature))]
     sides = [ProgramFunction(original, "original"), ProgramFunction(other, "variant")]
-    return BoundEquality(sides, names, signature, DTYPE)
+    return EqualityAt(sides, names, signature, DTYPE)
 
 
 def properties(theorem: Theorem) -> list[Property]:
@@ -213,15 +214,15 @@ def small_sizes(theorem: Theorem) -> Sizes:
 def _property(theorem: Theorem, binder: Binder) -> Property | None:
     sizes, specs, claim = small_sizes(theorem), dict(theorem.inputs), binder.claim
     shapes = [s.shape(sizes) for s in specs.values()]
-    bound: Claimed
+    claim_at: Claimed
     if isinstance(claim, Derivative):
-        bound = ExactDerivative(claim, DerivativeFunctions.of(claim), specs, shapes, DTYPE)
-        traced, kind = [bound.rule_program], "derivative"
+        claim_at = ExactDerivative(claim, DerivativeFunctions.of(claim), specs, shapes, DTYPE)
+        traced, kind = [claim_at.rule_program], "derivative"
     elif isinstance(claim, (Equality, Positivity)):
         made = binder.bind(shapes, DTYPE)
-        assert isinstance(made, (BoundEquality, BoundPositivity))
-        bound = made
-        traced = [s.program for s in bound.sides]
+        assert isinstance(made, (EqualityAt, PositivityAt))
+        claim_at = made
+        traced = [s.program for s in claim_at.sides]
         kind = "equality" if isinstance(claim, Equality) else "positivity"
     else:
         return None
@@ -230,12 +231,12 @@ def _property(theorem: Theorem, binder: Binder) -> Property | None:
         return None
     if kind == "equality" and all(map(is_inner_product, programs)):
         kind = "pairing"
-    points = _points(theorem, specs, sizes, bound.specials)
+    points = _points(theorem, specs, sizes, claim_at.specials)
     item = ("mutate", theorem.name, binder.name)
-    directions = draw_directions(bound.direction_shapes, points.count, 0, item, DTYPE)
-    if getattr(bound, "unit", False):
+    directions = draw_directions(claim_at.direction_shapes, points.count, 0, item, DTYPE)
+    if getattr(claim_at, "unit", False):
         directions = tuple(np.ones_like(d) for d in directions)
-    return Property(theorem.name, binder.name, kind, bound, programs, points.arrays, directions)
+    return Property(theorem.name, binder.name, kind, claim_at, programs, points.arrays, directions)
 
 
 def is_inner_product(program: Program) -> bool:

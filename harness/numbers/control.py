@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.numbers.integers import Undecided, undecided
+from backprove.harness.numbers.integers import UndecidedInteger, undecided
 from backprove.harness.programs.evaluate import NumberSystem, evaluate
 from backprove.harness.programs.program import Equation
 
@@ -71,7 +71,7 @@ def _stack(*entries: NDArray[Any]) -> NDArray[Any]:
 def _cond(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
     branches, operands = equation.params["branches"], inputs[1:]
     which = inputs[0]
-    if isinstance(which, Undecided):
+    if isinstance(which, UndecidedInteger):
         which = which.codes
     elif equation.inputs[0].dtype != "bool" or not undecided(np.asarray(which)):
         index = np.clip(np.asarray(which).astype(np.int64), 0, len(branches) - 1)

@@ -19,7 +19,7 @@ from backprove.harness.numbers.indexing import iota, put_positions, scatter_posi
 from backprove.harness.programs.program import Equation
 
 
-class Undecided:
+class UndecidedInteger:
     """An integer made from truth values of which some are undecided; nothing but `cond` can use it.
 
     `codes` are the truth values. Every other use raises UnsupportedPrimitive, so that no code is taken for a number.
@@ -53,7 +53,7 @@ def apply(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         array = np.asarray(value)
         if var.dtype == "bool" and undecided(array):
             if equation.primitive == "convert_element_type" and equation.outputs[0].dtype != "bool":
-                return [Undecided(array)]
+                return [UndecidedInteger(array)]
             raise UnsupportedPrimitive(equation.primitive, "integers")
         arrays.append(array.astype(np.int8 if var.dtype == "bool" else np.dtype(var.dtype), copy=False))
     with np.errstate(all="ignore"):
@@ -66,7 +66,7 @@ def apply(equation: Equation, inputs: Sequence[Any]) -> list[Any]:
     ]
 
 
-def sort_together(operands: Sequence[Array], axis: int, num_keys: int) -> list[Array]:
+def sort_by_keys(operands: Sequence[Array], axis: int, num_keys: int) -> list[Array]:
     """Sort arrays (with points) together along `axis` by the first `num_keys` of them; stable, NaN last, -0 = 0."""
     if len(operands) == 1:
         return [np.sort(operands[0], axis=axis, kind="stable")]
@@ -111,7 +111,7 @@ def _matrix(x: Array, *groups: Sequence[int]) -> Array:
     return flat
 
 
-def scatter_together(equation: Equation, operand: Array, indices: Array, updates: Array) -> Array:
+def scatter_combining(equation: Equation, operand: Array, indices: Array, updates: Array) -> Array:
     """A combining scatter (`scatter-add` and its kin) in the dtype of the arrays."""
     ufunc = SCATTERS[equation.primitive.replace("_", "-")]
     return put_positions(operand, scatter_positions(equation, indices), updates, ufunc)
@@ -254,14 +254,14 @@ _RULES: dict[str, Callable[..., Any]] = {
     "cumprod": _cumulative(np.multiply),
     "cummax": _cumulative(np.maximum),
     "cummin": _cumulative(np.minimum),
-    "sort": lambda e, *xs: sort_together(xs, int(e.params["dimension"]), int(e.params["num_keys"])),
+    "sort": lambda e, *xs: sort_by_keys(xs, int(e.params["dimension"]), int(e.params["num_keys"])),
     "dot_general": lambda e, a, b: contract(a, b, e.params["dimension_numbers"]),
     "convert_element_type": _convert,
     "stop_gradient": _plain(lambda x: x),
     "iota": iota,
     "platform_index": _platform,
-    **{name: scatter_together for name in SCATTERS},
-    **{name.replace("-", "_"): scatter_together for name in SCATTERS},
+    **{name: scatter_combining for name in SCATTERS},
+    **{name.replace("-", "_"): scatter_combining for name in SCATTERS},
 }
 
 PRIMITIVES = frozenset(_RULES)

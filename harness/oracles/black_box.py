@@ -22,7 +22,7 @@ from backprove.harness.oracles.differences import central
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
 
-Values = Callable[[list[Array]], list[Array]]
+Evaluation = Callable[[list[Array]], list[Array]]
 """Float64 values at many points (shape + points); NaN where the code gives none."""
 
 STEPS = (2.0**-11, 2.0**-13, 2.0**-15)
@@ -54,7 +54,7 @@ class _Test:
 
 
 def judge(
-    forward: Values,
+    forward: Evaluation,
     inputs: Sequence[Array],
     directions: Sequence[Array],
     result: Sequence[Array],
@@ -135,7 +135,7 @@ def _single(shapes: Sequence[tuple[int, ...]], k: int) -> list[Array]:
 class _Bench:
     """The forward map at a batch of points, with its measured noise."""
 
-    def __init__(self, forward: Values, inputs: list[Array], wrt: tuple[int, ...]) -> None:
+    def __init__(self, forward: Evaluation, inputs: list[Array], wrt: tuple[int, ...]) -> None:
         self.forward, self.inputs, self.wrt = forward, inputs, wrt
         self.points = max((a.shape[-1] for a in inputs), default=1)
         self.inputs = [np.broadcast_to(a, (*a.shape[:-1], self.points)) for a in inputs]
@@ -259,14 +259,14 @@ def _largest(a: Array, points: int) -> Array:
     return out
 
 
-def rounding_noise(function: Values, arrays: Sequence[Array]) -> list[Array]:
+def rounding_noise(function: Evaluation, arrays: Sequence[Array]) -> list[Array]:
     """Measured rounding errors of a function's values, entry by entry; all float arguments move."""
     moving = tuple(k for k, a in enumerate(arrays) if a.dtype.kind == "f")
     return _Bench(function, list(arrays), moving).noise
 
 
 def entries(
-    forward: Values,
+    forward: Evaluation,
     inputs: Sequence[Array],
     directions: Sequence[Array],
     shapes: Sequence[tuple[int, ...]],

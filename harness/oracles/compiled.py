@@ -2,7 +2,7 @@
 
 The bulk layers interpret the traced program in NumPy and never run XLA's code. Each claim is compiled for each dtype
 and run beside them, with compile options that trade the speed of the code for that of the compiler; the claims of a
-theorem are one program (`together.py`).
+theorem are one program (`joint_xla.py`).
 """
 
 from __future__ import annotations

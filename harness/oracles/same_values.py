@@ -14,7 +14,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.oracles.problem import Outcome, Status
 
-Values = Callable[[list[Array]], list[Array]]
+Evaluation = Callable[[list[Array]], list[Array]]
 
 PERTURBATION = 2.0**-50
 SAMPLES = 4
@@ -27,7 +27,7 @@ HIDDEN = 2.0**-36
 MARGIN = 32.0
 
 
-def judge_identity(left: Values, right: Values, arrays: Sequence[Array]) -> list[Outcome]:
+def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array]) -> list[Outcome]:
     """One outcome per point: AGREES, REFUTED (with the worst entry) or UNDECIDED.
 
     Args:

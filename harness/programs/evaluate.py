@@ -42,7 +42,7 @@ class NumberSystem(Protocol):
 
 def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
     """The program's outputs at `inputs`, one value of the system per input (shape + points axis)."""
-    steps = plan(program)
+    steps = schedule(program)
     env: dict[int, Any] = dict(steps.constants(program, system))
     env.update(zip((v.slot for v in program.inputs), inputs, strict=True))
     apply = system.apply
@@ -58,7 +58,7 @@ def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
 
 
 @dataclass
-class Plan:
+class Schedule:
     """What the evaluation of a program needs each time and never changes.
 
     Attributes:
@@ -83,12 +83,12 @@ class Plan:
         return found
 
 
-_PLANS: dict[int, Plan] = {}
+_SCHEDULES: dict[int, Schedule] = {}
 
 
-def plan(program: Program) -> Plan:
+def schedule(program: Program) -> Schedule:
     """The plan of a program, made once and dropped with it."""
-    found = _PLANS.get(id(program))
+    found = _SCHEDULES.get(id(program))
     if found is None:
         shapes = {v.shape for v in program.inputs}.union(*([v.shape for v in e.outputs] for e in program.equations))
         largest = max(map(math.prod, shapes), default=1)
@@ -97,8 +97,8 @@ def plan(program: Program) -> Plan:
             (e, tuple(v.slot for v in e.inputs), tuple(v.slot for v in e.outputs), unneeded)
             for e, unneeded in zip(program.equations, last, strict=True)
         ]
-        found = _PLANS[id(program)] = Plan(last, steps, max(largest, 1))
-        weakref.finalize(program, _PLANS.pop, id(program), None)
+        found = _SCHEDULES[id(program)] = Schedule(last, steps, max(largest, 1))
+        weakref.finalize(program, _SCHEDULES.pop, id(program), None)
     return found
 
 

@@ -18,7 +18,7 @@ SAME = frozenset({"stop_gradient", "copy", "copy_p", "optimization_barrier"})
 """Primitives that hand on their operand."""
 
 
-def merge(programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> tuple[Program, list[slice]]:
+def share(programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> tuple[Program, list[slice]]:
     """One program with the outputs of all.
 
     Args:
@@ -38,10 +38,10 @@ def merge(programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> tu
             known = common.setdefault(place, slots.new(var))
             if (known.shape, known.dtype) != (var.shape, var.dtype):
                 raise ValueError(
-                    f"merge: argument {place} is {known.dtype}{list(known.shape)} and {var.dtype}{list(var.shape)}"
+                    f"share: argument {place} is {known.dtype}{list(known.shape)} and {var.dtype}{list(var.shape)}"
                 )
     if sorted(common) != list(range(len(common))):
-        raise ValueError(f"merge: arguments {sorted(common)} are used, all from 0 on must be")
+        raise ValueError(f"share: arguments {sorted(common)} are used, all from 0 on must be")
     outputs: list[Var] = []
     where: list[slice] = []
     for program, places in zip(programs, arguments, strict=True):
@@ -54,20 +54,20 @@ def merge(programs: Sequence[Program], arguments: Sequence[Sequence[int]]) -> tu
     return merged.without_dead_code(), where
 
 
-_TOGETHER: dict[tuple[int, ...], tuple[Program, list[slice]] | None] = {}
+_SHARED: dict[tuple[int, ...], tuple[Program, list[slice]] | None] = {}
 
 
-def together(programs: Sequence[Program]) -> tuple[Program, list[slice]] | None:
-    """`merge` of programs of the same arguments, made once and dropped with them; None where they cannot be merged."""
+def share_same_arguments(programs: Sequence[Program]) -> tuple[Program, list[slice]] | None:
+    """`share` of programs of the same arguments, made once and dropped with them; None where they cannot be merged."""
     key = tuple(id(p) for p in programs)
-    if key not in _TOGETHER:
+    if key not in _SHARED:
         try:
-            _TOGETHER[key] = merge(programs, [range(len(p.inputs)) for p in programs])
+            _SHARED[key] = share(programs, [range(len(p.inputs)) for p in programs])
         except ValueError:
-            _TOGETHER[key] = None
+            _SHARED[key] = None
         for p in programs:
-            weakref.finalize(p, _TOGETHER.pop, key, None)
-    return _TOGETHER[key]
+            weakref.finalize(p, _SHARED.pop, key, None)
+    return _SHARED[key]
 
 
 class _Slots:

@@ -83,10 +83,10 @@ def self_adjoint(rule: Rule, operator: Function) -> tuple[str, Law]:
     n, m = len(rule.inputs), len(rule.differentiable)
 
     def left(*a: Any) -> Any:
-        return pairing(parts(operator(*a[:n], *a[n : n + m])), a[n + m :])
+        return pairing(arrays_of(operator(*a[:n], *a[n : n + m])), a[n + m :])
 
     def right(*a: Any) -> Any:
-        return pairing(a[n : n + m], parts(operator(*a[:n], *a[n + m :])))
+        return pairing(a[n : n + m], arrays_of(operator(*a[:n], *a[n + m :])))
 
     return "self-adjointness", Law(rule.forward, left, right, n, m, tangents=2)
 
@@ -116,7 +116,7 @@ def second_order(rule: Rule) -> tuple[str, Law]:
             full = list(inputs)
             for k, x in zip(moving, moved, strict=True):
                 full[k] = x
-            return tuple(parts(vjp(*full, np.ones((), dtype=moved[0].dtype))))
+            return tuple(arrays_of(vjp(*full, np.ones((), dtype=moved[0].dtype))))
 
         return partial
 
@@ -134,7 +134,7 @@ def second_order(rule: Rule) -> tuple[str, Law]:
         return pairing(back(tuple(a[n : n + m])), a[n + m :])
 
     def gradient(*x: Any) -> Any:
-        return tuple(parts(vjp(*x, np.ones((), dtype=x[moving[0]].dtype))))
+        return tuple(arrays_of(vjp(*x, np.ones((), dtype=x[moving[0]].dtype))))
 
     return "second order", Law(rule.forward, left, right, n, m, tangents=2, smooth=(rule.forward, gradient))
 
@@ -157,7 +157,7 @@ def laws_of(rule: Rule, front_ends: dict[str, str], shapes: Sequence[tuple[int, 
     return out
 
 
-def parts(result: Any) -> list[Any]:
+def arrays_of(result: Any) -> list[Any]:
     """The arrays of a result, None left out."""
     return [r for r in result if r is not None] if isinstance(result, (tuple, list)) else [result]
 
@@ -177,18 +177,18 @@ def _linearity(function: Function, n: int) -> tuple[Function, Function]:
 
     def left(*a: Any) -> Any:
         x, g, h = split(a)
-        return tuple(parts(function(*x, *(p + p + q for p, q in zip(g, h, strict=True)))))
+        return tuple(arrays_of(function(*x, *(p + p + q for p, q in zip(g, h, strict=True)))))
 
     def right(*a: Any) -> Any:
         x, g, h = split(a)
-        return tuple(p + p + q for p, q in zip(parts(function(*x, *g)), parts(function(*x, *h)), strict=True))
+        return tuple(p + p + q for p, q in zip(arrays_of(function(*x, *g)), arrays_of(function(*x, *h)), strict=True))
 
     return left, right
 
 
 def _zero(function: Function, n: int) -> tuple[Function, Function]:
     def left(*a: Any) -> Any:
-        return tuple(parts(function(*a[:n], *(d * 0 for d in a[n:]))))
+        return tuple(arrays_of(function(*a[:n], *(d * 0 for d in a[n:]))))
 
     def right(*a: Any) -> Any:
         return tuple(p * 0 for p in left(*a))

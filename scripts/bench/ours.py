@@ -13,10 +13,10 @@ import backprove as bp
 from backprove.harness.core.arrays import quiet
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.screens.screen import Programs, Screen
-from backprove.harness.numbers.floats.linked import Merged
+from backprove.harness.judging.screens.screen import ClaimPrograms, Screen
+from backprove.harness.numbers.floats.linked import SharedLinked
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.statements.claims import Derivative
 from scripts.bench.peers import Refused
@@ -32,7 +32,7 @@ LAYERED_POINTS = 512
 ELEMENTARY = (np.exp, np.exp2, np.expm1, np.log, np.log1p, np.tanh, np.sin, np.cos, np.arctan, np.power)
 
 
-def programs(rule: BenchRule, dtype: str = "float64") -> Programs:
+def programs(rule: BenchRule, dtype: str = "float64") -> ClaimPrograms:
     """What the screen needs, traced at the rule's sizes."""
     n = len(rule.shapes)
     x, g = tuple((s, dtype) for s in rule.shapes), ((rule.output, dtype),)
@@ -40,7 +40,7 @@ def programs(rule: BenchRule, dtype: str = "float64") -> Programs:
     jax_vjp = derivative_program(rule.forward, "vjp", range(n), (*x, *g), n)
     assert jax_jvp is not None and jax_vjp is not None, rule.name
     jvp, vjp = trace(rule.jvp, *x, *x), trace(rule.vjp, *x, *g)
-    return Programs(trace(rule.forward, *x), jvp, vjp, jax_jvp, jax_vjp, tuple(range(n)))
+    return ClaimPrograms(trace(rule.forward, *x), jvp, vjp, jax_jvp, jax_vjp, tuple(range(n)))
 
 
 def points_last(rule: BenchRule, points: int) -> tuple[list[Array], list[Array], list[Array]]:
@@ -80,7 +80,7 @@ def profile(rule: BenchRule, seconds: float) -> dict[str, float]:
     chunk, points = screen.chunk, screen.points
     arguments = points_last(rule, points)
     screen.run(*arguments)
-    assert isinstance(chunk.forward, Merged) and isinstance(chunk.programs, Merged)
+    assert isinstance(chunk.forward, SharedLinked) and isinstance(chunk.programs, SharedLinked)
     calls = [*chunk.programs.flat.calls, *chunk.forward.flat.calls]
     elementary = [(f, np.array(a[0].shape)) for f, a in calls if f in ELEMENTARY]
     with np.errstate(all="ignore"):
@@ -124,7 +124,7 @@ def layers(rule: BenchRule) -> Callable[[int], int]:
     bounds = []
     for mode, formula, directions in (("jvp", rule.jvp, v), ("vjp", rule.vjp, g)):
         bound = Binder(mode, Derivative(rule.forward, formula, mode=mode), inputs).bind(list(rule.shapes), "float64")
-        assert isinstance(bound, BoundDerivative)
+        assert isinstance(bound, DerivativeAt)
         bounds.append((bound, directions))
 
     def run(count: int) -> int:
@@ -133,7 +133,7 @@ def layers(rule: BenchRule) -> Callable[[int], int]:
             for bound, directions in bounds:
                 with quiet():
                     seen: Examination = bound.examine(x, directions, np.zeros(points, dtype=bool))
-                if any(f is not None for f in seen.findings):
+                if any(f is not None for f in seen.violations):
                     raise Refused(f"the layers refused {rule.name}")
         return rounds * points
 

@@ -28,7 +28,7 @@ PHASES: dict[str, tuple[tuple[str, str], ...]] = {
     "XLA: compiled spot checks": (
         ("judging/spot_check.py", "enter"),
         ("oracles/compiled.py", "__call__"),
-        ("oracles/together.py", ""),
+        ("oracles/joint_xla.py", ""),
     ),
     "Hypothesis: drawing examples": (("harness/judging/examples.py", ""),),
     "drawing points and directions": (("harness/judging/sampling.py", ""), ("strategies/values.py", "")),
@@ -47,7 +47,7 @@ PHASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("harness/judging/sides.py", "bounds"),
     ),
     "rule against autodiff, sides of identities": (
-        ("harness/judging/derivative.py", "_screen"),
+        ("harness/judging/derivative.py", "_against_autodiff"),
         ("harness/judging/equality.py", "_floats"),
     ),
     "finite differences": (("harness/judging/derivative.py", "_differences"),),

@@ -122,7 +122,7 @@ def _other_axis(c: Case) -> bool:
     n, m = c.shapes[0]
     rows = len(there[0])
     cube = there[0].reshape(rows, n, m).swapaxes(1, 2)
-    if c.bound.output_shapes[0] == (n, m):
+    if c.claim_at.output_shapes[0] == (n, m):
         cube = cube.reshape(n, m, n, m).swapaxes(0, 1).reshape(rows, n, m)
     return same(c.got[0], cube.reshape(rows, n * m)) and not same(c.got[0], c.true[0])
 

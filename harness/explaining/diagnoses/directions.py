@@ -16,7 +16,7 @@ def ignored(e: Evidence) -> str | None:
         return None
 
     def fits(c: Case) -> bool:
-        ones = [np.ones(s) for s in c.bound.direction_shapes]
+        ones = [np.ones(s) for s in c.claim_at.direction_shapes]
         got = [c.rule(d) for d in (c.directions(1), c.directions(2), ones)]
         if any(g is None for g in got) or not _same_all(got[0], got[1]) or not _same_all(got[1], got[2]):
             return False
@@ -38,9 +38,9 @@ def partly(e: Evidence) -> str | None:
     """`R(g) = J^T (B g)` where B takes the first row for all, only the first, a sum, a mean or another order."""
     if e.mode != "vjp" or not e.linear or not e.wrong or len(e.shaped) < len(e.cases):
         return None
-    if any(len(c.bound.output_shapes) != 1 for c in e.cases):
+    if any(len(c.claim_at.output_shapes) != 1 for c in e.cases):
         return None
-    rank = {len(c.bound.output_shapes[0]) for c in e.cases}
+    rank = {len(c.claim_at.output_shapes[0]) for c in e.cases}
     for axis in range(max(rank)):
         for text, change in CHANGES.items():
             if _fits_change(e, axis, change):
@@ -89,7 +89,7 @@ CHANGES: dict[str, Callable[[Array, int], Array]] = {
 
 def _fits_change(e: Evidence, axis: int, change: Callable[[Array, int], Array]) -> bool:
     for c in e.cases:
-        shape = c.bound.output_shapes[0]
+        shape = c.claim_at.output_shapes[0]
         if axis >= len(shape):
             return False
         for k in range(len(e.names)):

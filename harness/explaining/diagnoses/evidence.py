@@ -16,7 +16,7 @@ from flint import ctx
 from backprove.harness.core.arrays import Array, cast
 from backprove.harness.frontends.function import JAX, ExactFunction
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.numbers.balls.arrays import lift, zeros
 from backprove.harness.numbers.floats.floats import run_floats
@@ -47,14 +47,14 @@ class Case:
     """One point: Jacobians have one row per output entry and one column per entry of the argument.
 
     Attributes:
-        bound: the claim at this shape.
+        claim_at: the claim at this shape.
         sizes: size of every named dimension.
         x: primals, float64 or integers.
         true: per differentiated argument the true Jacobian.
         got: the same of the rule; None where its results have the wrong shape.
     """
 
-    bound: BoundDerivative
+    claim_at: DerivativeAt
     sizes: dict[str, int]
     x: list[Array]
     true: list[Array] = field(default_factory=list)
@@ -62,12 +62,12 @@ class Case:
 
     @property
     def mode(self) -> str:
-        return self.bound.mode
+        return self.claim_at.mode
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the differentiated arguments."""
-        return [self.bound.signature[i][0] for i in self.bound.wrt]
+        return [self.claim_at.signature[i][0] for i in self.claim_at.wrt]
 
     @cached_property
     def outputs(self) -> list[Array]:
@@ -75,11 +75,11 @@ class Case:
 
     def forward(self, x: Sequence[Array]) -> list[Array]:
         """The outputs at another point, in float64."""
-        return forward_floats(self.bound, x)
+        return forward_floats(self.claim_at, x)
 
     def argument(self, k: int) -> Array:
         """The k-th differentiated argument."""
-        return self.x[self.bound.wrt[k]]
+        return self.x[self.claim_at.wrt[k]]
 
     def rule(self, directions: Sequence[Array], x: Sequence[Array] | None = None) -> list[Array] | None:
         """The rule's results for one direction per output (vjp) or argument (jvp); None where it raises."""
@@ -90,23 +90,23 @@ class Case:
         self, directions: Sequence[Sequence[Array]], x: Sequence[Array] | None = None
     ) -> list[list[Array]] | None:
         at = list(self.x if x is None else x)
-        program = self.bound.rule_program
+        program = self.claim_at.rule_program
         try:
-            if program is not None and self.bound.functions.rule.front_end(self.bound.rule_signature) == JAX:
+            if program is not None and self.claim_at.functions.rule.front_end(self.claim_at.rule_signature) == JAX:
                 n = len(directions)
                 given = [np.stack([d[k] for d in directions], axis=-1) for k in range(len(directions[0]))]
                 many = [np.repeat(a[..., None], n, axis=-1) for a in at]
                 out = run_floats(program, [*many, *given])
                 full = [np.broadcast_to(o, (*o.shape[:-1], n)) for o in out]
                 return [[np.asarray(o[..., k], dtype=float) for o in full] for k in range(n)]
-            call = self.bound.functions.rule
+            call = self.claim_at.functions.rule
             return [[np.asarray(o, dtype=float) for o in call.at(*_copies(at), *_copies(d))] for d in directions]
         except Exception:  # a rule that raises here is reported by the judge; there is nothing to compare
             return None
 
     def units(self) -> Iterator[list[Array]]:
         """All directions with a single entry 1."""
-        shapes = self.bound.direction_shapes
+        shapes = self.claim_at.direction_shapes
         for k, shape in enumerate(shapes):
             for j in np.ndindex(shape):
                 unit = [np.zeros(s) for s in shapes]
@@ -116,7 +116,7 @@ class Case:
     def directions(self, seed: int = 1) -> list[Array]:
         """A generic direction: no entry zero, no two alike."""
         rng = np.random.default_rng(seed)
-        return [0.5 + rng.random(s) for s in self.bound.direction_shapes]
+        return [0.5 + rng.random(s) for s in self.claim_at.direction_shapes]
 
     def apply(self, jacobians: Sequence[Array], directions: Sequence[Array]) -> list[Array]:
         """`J^T g` per argument (vjp), or the one flat output tangent `sum_k J_k t_k` (jvp)."""
@@ -125,25 +125,25 @@ class Case:
             g = np.concatenate(flat) if flat else np.zeros(0)
             return [(g @ j).reshape(s) for j, s in zip(jacobians, self.shapes, strict=True)]
         total = np.sum([j @ t for j, t in zip(jacobians, flat, strict=True)], axis=0)
-        cuts = np.cumsum([int(np.prod(s)) for s in self.bound.output_shapes])[:-1]
-        return [p.reshape(s) for p, s in zip(np.split(total, cuts), self.bound.output_shapes, strict=True)]
+        cuts = np.cumsum([int(np.prod(s)) for s in self.claim_at.output_shapes])[:-1]
+        return [p.reshape(s) for p, s in zip(np.split(total, cuts), self.claim_at.output_shapes, strict=True)]
 
     def true_at(self, x: Sequence[Array]) -> list[Array] | None:
         """True Jacobians at another point of the same shape; None where they are not finite."""
-        return jacobian(self.bound, x)
+        return jacobian(self.claim_at, x)
 
     def right(self, k: int) -> bool:
         """Whether the rule is right in argument k."""
         return self.got is not None and same(self.got[k], self.true[k])
 
 
-def forward_floats(bound: BoundDerivative, x: Sequence[Array]) -> list[Array]:
+def forward_floats(claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array]:
     """The float outputs of forward at one point; JAX code as a traced program, much faster than call by call."""
-    program = bound.forward_program
-    if program is not None and bound.functions.forward.front_end(bound.signature) == JAX:
+    program = claim_at.forward_program
+    if program is not None and claim_at.functions.forward.front_end(claim_at.signature) == JAX:
         out = [o[..., 0] for o in run_floats(program, [a[..., None] for a in x])]
     else:
-        out = bound.functions.forward.at(*_copies(x))
+        out = claim_at.functions.forward.at(*_copies(x))
     return [np.asarray(o, dtype=float) for o in out if o.dtype.kind not in "iub"]
 
 
@@ -199,19 +199,19 @@ class Evidence:
         return f"In the {self.word} of {' and '.join(self.names[k] for k in self.wrong)}: "
 
 
-def jacobian(bound: BoundDerivative, x: Sequence[Array]) -> list[Array] | None:
+def jacobian(claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array] | None:
     """True Jacobians of the differentiated arguments; None where they are not finite or a kink is touched."""
-    forward = bound.functions.forward.exact(bound.signature)
+    forward = claim_at.functions.forward.exact(claim_at.signature)
     found = None
     if forward is not None:
         try:
-            found = _exact(forward, bound, x)
+            found = _exact(forward, claim_at, x)
         except Kink:
             return None
         except Exception:  # balls cannot follow the code here: differences may
             found = None
     if found is None:
-        found, finer = _differences(bound, x, STEP), _differences(bound, x, STEP / 2)
+        found, finer = _differences(claim_at, x, STEP), _differences(claim_at, x, STEP / 2)
         if found is None or finer is None or not all(same(p, q) for p, q in zip(found, finer, strict=True)):
             return None
         found = finer
@@ -226,15 +226,15 @@ STEP = 2.0**-7
 """Of the differences where balls cannot follow the code."""
 
 
-def _exact(forward: ExactFunction, bound: BoundDerivative, x: Sequence[Array]) -> list[Array]:
+def _exact(forward: ExactFunction, claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array]:
     ctx.prec = 128
-    sizes = [int(np.prod(bound.signature[i][0])) for i in bound.wrt]
+    sizes = [int(np.prod(claim_at.signature[i][0])) for i in claim_at.wrt]
     n = sum(sizes)
     if not n:
-        return [np.zeros((sum(int(np.prod(s)) for s in bound.output_shapes), 0)) for _ in sizes]
+        return [np.zeros((sum(int(np.prod(s)) for s in claim_at.output_shapes), 0)) for _ in sizes]
     points = [np.repeat((lift(a) if a.dtype.kind == "f" else a)[..., None], n, axis=-1) for a in x]
     tangents: list[Array | None] = [None] * len(x)
-    for i, size, start in zip(bound.wrt, sizes, np.cumsum([0, *sizes[:-1]]), strict=True):
+    for i, size, start in zip(claim_at.wrt, sizes, np.cumsum([0, *sizes[:-1]]), strict=True):
         unit = zeros((size, n))
         for k in range(size):
             unit[k, start + k] = lift(np.ones(1))[0]
@@ -247,12 +247,12 @@ def _exact(forward: ExactFunction, bound: BoundDerivative, x: Sequence[Array]) -
     return np.split(np.concatenate(rows, axis=0), np.cumsum(sizes)[:-1], axis=1)
 
 
-def _differences(bound: BoundDerivative, x: Sequence[Array], h: float) -> list[Array] | None:
+def _differences(claim_at: DerivativeAt, x: Sequence[Array], h: float) -> list[Array] | None:
     """Central differences of order six in float64: relative error about 1e-9 for smooth maps."""
     weights = ((1, 45.0), (2, -9.0), (3, 1.0))
     out = []
     try:
-        for i in bound.wrt:
+        for i in claim_at.wrt:
             columns = []
             for j in np.ndindex(x[i].shape):
                 slope: Any = 0.0
@@ -260,7 +260,7 @@ def _differences(bound: BoundDerivative, x: Sequence[Array], h: float) -> list[A
                     for sign in (1, -1):
                         moved = _copies(x)
                         moved[i][j] += sign * step * h
-                        values = forward_floats(bound, moved)
+                        values = forward_floats(claim_at, moved)
                         slope = slope + sign * w * np.concatenate([v.ravel() for v in values])
                 columns.append(slope / (60 * h))
             out.append(np.stack(columns, axis=-1))
@@ -277,20 +277,20 @@ def gather(binder: Binder, verdict: str) -> Evidence | None:
     bounds = []
     for sizes in small_sizes(specs):
         try:
-            bound = binder.bind([s.shape(sizes) for s in specs.values()], "float64")
+            claim_at = binder.bind([s.shape(sizes) for s in specs.values()], "float64")
         except (Unsupported, KeyError):
             continue
-        if not isinstance(bound, BoundDerivative) or bound.unit:
+        if not isinstance(claim_at, DerivativeAt) or claim_at.unit:
             return None
-        rows = sum(int(np.prod(s)) for s in bound.output_shapes)
-        columns = sum(int(np.prod(bound.signature[i][0])) for i in bound.wrt)
+        rows = sum(int(np.prod(s)) for s in claim_at.output_shapes)
+        columns = sum(int(np.prod(claim_at.signature[i][0])) for i in claim_at.wrt)
         if 0 < rows <= LARGEST and 0 < columns <= LARGEST:
-            bounds.append((sizes, bound))
+            bounds.append((sizes, claim_at))
     count = SCALAR_POINTS if len(bounds) == 1 else POINTS
-    for sizes, bound in bounds:
+    for sizes, claim_at in bounds:
         for seed in range(count):
-            case = Case(bound, _numbers(sizes), [cast(a, "float64") for a in draw(specs, sizes, seed)])
-            true = jacobian(bound, case.x)
+            case = Case(claim_at, _numbers(sizes), [cast(a, "float64") for a in draw(specs, sizes, seed)])
+            true = jacobian(claim_at, case.x)
             if true is None:
                 continue
             case.true = true
@@ -303,7 +303,7 @@ def gather(binder: Binder, verdict: str) -> Evidence | None:
             cases.append(case)
     if not cases:
         return None
-    first = cases[0].bound
+    first = cases[0].claim_at
     return Evidence(cases, tuple(first.input_names[i] for i in first.wrt), specs, linear, verdict)
 
 
@@ -313,8 +313,8 @@ def _numbers(sizes: dict[str, Any]) -> dict[str, int]:
 
 def assemble(case: Case, results: Sequence[Sequence[Array]]) -> list[Array] | None:
     """Jacobians from the rule's results for all unit directions; None where a shape is wrong."""
-    bound = case.bound
-    if any(tuple(r.shape for r in one) != tuple(bound.result_shapes) for one in results):
+    claim_at = case.claim_at
+    if any(tuple(r.shape for r in one) != tuple(claim_at.result_shapes) for one in results):
         return None
     flat = np.array([np.concatenate([r.ravel() for r in one]) for one in results])
     if case.mode == "vjp":

@@ -25,13 +25,13 @@ def at_kink(e: Evidence) -> str | None:
 
 def _results(c: Case, x: list[Array]) -> list[Array] | None:
     """The rule's Jacobians at x."""
-    here = Case(c.bound, c.sizes, x)
+    here = Case(c.claim_at, c.sizes, x)
     out = here.rule_batch(list(here.units()))
     return None if out is None else assemble(here, out)
 
 
 def _put(c: Case, k: int, value: Array) -> list[Array]:
-    position = c.bound.wrt[k]
+    position = c.claim_at.wrt[k]
     return [value if i == position else a for i, a in enumerate(c.x)]
 
 
@@ -77,8 +77,8 @@ def _nan_here(c: Case, k: int, value: Array) -> bool:
     if got is None or not np.isnan(got[k]).any() or not all(np.isfinite(v).all() for v in values):
         return False
     rng = np.random.default_rng(5)
-    near = jacobian(c.bound, _put(c, k, value + H * (0.5 + rng.random(value.shape))))
-    nearer = jacobian(c.bound, _put(c, k, value + H / 1024 * (0.5 + rng.random(value.shape))))
+    near = jacobian(c.claim_at, _put(c, k, value + H * (0.5 + rng.random(value.shape))))
+    nearer = jacobian(c.claim_at, _put(c, k, value + H / 1024 * (0.5 + rng.random(value.shape))))
     if near is None or nearer is None:
         return False
     return bool(np.abs(nearer[k]).max() <= 2 * np.abs(near[k]).max() + 1)
@@ -136,7 +136,7 @@ def _at_constant(e: Evidence, k: int) -> str | None:
     c = min((c for c in e.cases if c.true[k].any()), key=lambda c: c.true[k].size, default=None)
     if c is None:
         return None
-    for value in dict.fromkeys([0.0, *c.bound.specials]):
+    for value in dict.fromkeys([0.0, *c.claim_at.specials]):
         if not np.isfinite(value) or abs(value) > 1e3 or not _inside(e, k, value):
             continue
         found = _slopes(c, k, float(value))
@@ -166,7 +166,7 @@ def _slopes(c: Case, k: int, value: float) -> tuple[Array, Array, Array] | None:
     at = np.full(c.shapes[k], value)
     steps = H * (1 + np.arange(at.size).reshape(at.shape) / 64)
     got = _results(c, _put(c, k, at))
-    left, right = jacobian(c.bound, _put(c, k, at - steps)), jacobian(c.bound, _put(c, k, at + steps))
+    left, right = jacobian(c.claim_at, _put(c, k, at - steps)), jacobian(c.claim_at, _put(c, k, at + steps))
     if got is None or left is None or right is None or not np.isfinite(got[k]).all():
         return None
     for step, true in ((-steps, left), (steps, right)):  # a rule that is wrong beside it too is none of this kind

@@ -47,8 +47,8 @@ def _told(e: Evidence, move: Move) -> bool:
 
 
 def _moves(e: Evidence) -> Iterator[tuple[str, Move]]:
-    positions = e.cases[0].bound.wrt
-    names = e.cases[0].bound.input_names
+    positions = e.cases[0].claim_at.wrt
+    names = e.cases[0].claim_at.input_names
     for i in positions:
         yield f"the derivative is evaluated at the output instead of the input {names[i]}.", _output(i)
     for i in positions:
@@ -60,7 +60,7 @@ def _moves(e: Evidence) -> Iterator[tuple[str, Move]]:
             if i != j:
                 yield f"the derivative uses {names[j]} where {names[i]} belongs.", _replace(i, j)
     for i in positions:
-        rank = max(len(c.bound.signature[i][0]) for c in e.cases)
+        rank = max(len(c.claim_at.signature[i][0]) for c in e.cases)
         for axis in range(rank):
             line = "row" if axis == 0 and rank > 1 else "entry" if rank == 1 else f"slice along axis {axis}"
             each = f"the derivative is evaluated at another {line} of {names[i]}"

@@ -22,12 +22,12 @@ WIDE = 3
 
 def at(c: Case, k: int, value: float) -> Case | None:
     """The case with every entry of argument k near `value`; None where forward has no derivative there."""
-    position = c.bound.wrt[k]
+    position = c.claim_at.wrt[k]
     x = list(c.x)
     shape = x[position].shape
     steps = np.arange(x[position].size).reshape(shape) * 2.0**-10
     x[position] = value + (steps if abs(value) < 1e3 else np.zeros(shape))
-    here = Case(c.bound, c.sizes, x)
+    here = Case(c.claim_at, c.sizes, x)
     true = here.true_at(x)
     results = here.rule_batch(list(here.units())) if true is not None else None
     if true is None or results is None:
@@ -48,7 +48,7 @@ def _smallest(e: Evidence) -> list[Case]:
     seen: dict[tuple[Any, ...], Case] = {}
     for c in sorted(e.cases, key=lambda c: sum(j.size for j in c.true)):
         if any(j.any() for j in c.true):
-            seen.setdefault(tuple(c.bound.signature), c)
+            seen.setdefault(tuple(c.claim_at.signature), c)
     small = [c for c in seen.values() if sum(j.size for j in c.true) <= SWEPT]
     return small[:2]
 
@@ -80,7 +80,7 @@ def _sweep(e: Evidence, c: Case, k: int) -> str | None:
     edges = [i for i in range(len(good) - 1) if good[i] != good[i + 1]]
     if len(edges) > 2:
         return None
-    specials = [s for s in c.bound.specials if np.isfinite(s)]
+    specials = [s for s in c.claim_at.specials if np.isfinite(s)]
     cuts = [_bisect(c, k, cases[i][0], cases[i + 1][0], specials) for i in edges]
     name = e.names[k]
     where = _words(name, cuts, good[0])
@@ -198,10 +198,10 @@ def _lost(c: Case, k: int) -> bool:
 
 def _forward_is_fine(c: Case) -> bool:
     """Whether forward keeps digits in all its steps there; else nobody can blame the rule."""
-    program = c.bound.forward_program
+    program = c.claim_at.forward_program
     if program is None:
         return all(np.isfinite(o).all() for o in c.outputs)
-    return bool(accurate(program, [a[..., None] for a in c.x], c.bound.dtype)[0])
+    return bool(accurate(program, [a[..., None] for a in c.x], c.claim_at.dtype)[0])
 
 
 def _overflow_words(name: str, edge: float) -> str:
@@ -269,7 +269,7 @@ def _irregular(c: Case) -> bool:
     d = c.directions()
     errors = []
     for step in range(8):
-        x = [a + 1e-3 * step * (1 + 0.1 * i) if i in c.bound.wrt else a for i, a in enumerate(c.x)]
+        x = [a + 1e-3 * step * (1 + 0.1 * i) if i in c.claim_at.wrt else a for i, a in enumerate(c.x)]
         true, got = c.true_at(x), c.rule(d, x)
         if true is None or got is None:
             return False

@@ -24,7 +24,7 @@ def rounded_quotient(e: Evidence) -> str | None:
     """The Jacobian is diagonal and holds a quotient rounded one way, the rule's the same quotient rounded another."""
     if len(e.wrong) != 1 or len(e.shaped) < len(e.cases):
         return None
-    k, wrt = e.wrong[0], e.cases[0].bound.wrt
+    k, wrt = e.wrong[0], e.cases[0].claim_at.wrt
     for i, j in permutations(wrt, 2):
         quotients = [_quotient(c, i, j) for c in e.cases]
         if any(q is None for q in quotients):
@@ -40,7 +40,7 @@ def rounded_quotient(e: Evidence) -> str | None:
                 if all(c.got is not None and same(c.got[k], sign * np.diag(f(q))) for c, q in told)
             ]
             if len(right) == 1 and len(mine) == 1:
-                names = e.cases[0].bound.input_names
+                names = e.cases[0].claim_at.input_names
                 quotient = f"{names[i]} / {names[j]}"
                 return (
                     f"{e.where}the quotient {quotient} is {ROUNDINGS[mine[0]][1]} ({mine[0]}), where forward's is "

@@ -211,7 +211,7 @@ def _said(e: Evidence, phi: str, number: float, inverse: bool) -> str | None:
 
 def _variables(e: Evidence, ratios: list[Array], by_output: bool) -> Iterator[tuple[str, list[Array]]]:
     cases = e.shaped
-    for position, name in enumerate(cases[0].bound.input_names):
+    for position, name in enumerate(cases[0].claim_at.input_names):
         values = [c.x[position] for c in cases]
         if all(v.dtype.kind == "f" and v.size == r.size for v, r in zip(values, ratios, strict=True)):
             yield name, [v.ravel() for v in values]

@@ -11,7 +11,7 @@ from backprove.harness.core.arrays import Array, cast
 from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
 from backprove.harness.explaining.diagnoses.points import varies
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import BoundDerivative
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
 from backprove.strategies.generic import draw
 
@@ -58,19 +58,19 @@ def _fresh_cases(binder: Binder) -> tuple[Case, Case] | None:
     names = list(dict.fromkeys(d for s in specs.values() for d in s.dims if isinstance(d, str)))
     sizes: dict[str, Any] = {n.lstrip("*"): (FRESH,) if n.startswith("*") else FRESH + i for i, n in enumerate(names)}
     try:
-        bound = binder.bind([s.shape(sizes) for s in specs.values()], "float64")
+        claim_at = binder.bind([s.shape(sizes) for s in specs.values()], "float64")
     except (Unsupported, KeyError):
         return None
-    if not isinstance(bound, BoundDerivative) or bound.unit:
+    if not isinstance(claim_at, DerivativeAt) or claim_at.unit:
         return None
     first, second = ([cast(a, "float64") for a in draw(specs, sizes, seed)] for seed in (10, 11))
-    return Case(bound, {}, first), Case(bound, {}, second)
+    return Case(claim_at, {}, first), Case(claim_at, {}, second)
 
 
 def _ask(c: Case, d: Sequence[Array]) -> Array | str:
     """The flat result, or the name of what was raised."""
     try:
-        out = c.bound.functions.rule.at(*(v.copy() for v in c.x), *(v.copy() for v in d))
+        out = c.claim_at.functions.rule.at(*(v.copy() for v in c.x), *(v.copy() for v in d))
         return np.concatenate([np.asarray(r, dtype=float).ravel() for r in out])
     except Exception as why:  # the judge reports what raises
         return type(why).__name__

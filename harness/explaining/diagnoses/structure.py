@@ -193,7 +193,7 @@ def _rank_one_words(
     k = e.wrong[0]
     cases = [c for c in e.cases if c.got is not None and c.true[k].shape[0] == c.true[k].shape[1] >= 3]
     name = e.names[k]
-    if not cases or len(cases[0].bound.output_shapes) != 1:
+    if not cases or len(cases[0].claim_at.output_shapes) != 1:
         return None
 
     def holds(c: Case, a: str, b: str, sign: int) -> bool:

@@ -18,14 +18,14 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.function import JAX
 from backprove.harness.judging.derivative_shape import DerivativeShell
-from backprove.harness.judging.equality import BoundEquality
-from backprove.harness.judging.examination import Bound
-from backprove.harness.judging.positivity import BoundPositivity
-from backprove.harness.judging.screens.screen import AGREEMENT, Programs, Screen, Screened, Side
+from backprove.harness.judging.equality import EqualityAt
+from backprove.harness.judging.examination import ClaimAt
+from backprove.harness.judging.positivity import PositivityAt
+from backprove.harness.judging.screens.screen import AGREEMENT, Beside, ClaimPrograms, Screen, Screened
 from backprove.harness.judging.screens.short_formats import Short
-from backprove.harness.judging.sides import BoundSides
+from backprove.harness.judging.sides import SidesAt
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.numbers.floats.runs import DIRECT_RUNS, Runs
+from backprove.harness.numbers.floats.runs import DIRECT_RUNS, ManyRuns
 from backprove.harness.programs.program import Program
 from backprove.harness.programs.retype import widened
 from backprove.strategies.cotangents import normal_entries
@@ -46,12 +46,12 @@ class ClaimScreen(Protocol):
         """
 
 
-def all_traced_by_jax(bound: Bound) -> bool:
+def all_traced_by_jax(claim_at: ClaimAt) -> bool:
     """Whether the code of the claim is what its programs say: NumPy code is called as it is by the layers alone."""
-    return all(end == JAX for end in bound.front_ends.values())
+    return all(end == JAX for end in claim_at.front_ends.values())
 
 
-def screen_of(bound: Bound, *, further: bool = False) -> ClaimScreen | None:
+def screen_of(claim_at: ClaimAt, *, further_dtype: bool = False) -> ClaimScreen | None:
     """The screen of a claim; None where there is none.
 
     There is none for code that cannot be traced, control flow, maps that JAX does not differentiate, outputs that are
@@ -62,12 +62,12 @@ def screen_of(bound: Bound, *, further: bool = False) -> ClaimScreen | None:
             be off by `SHARE` of a rounding of the format.
     """
     with contextlib.suppress(UnsupportedPrimitive, ValueError):
-        if isinstance(bound, DerivativeShell):
-            return DerivativeScreen(bound, further=further)
-        if isinstance(bound, BoundEquality):
-            return EqualityScreen(bound, further=further)
-        if isinstance(bound, BoundPositivity):
-            return PositivityScreen(bound)
+        if isinstance(claim_at, DerivativeShell):
+            return DerivativeScreen(claim_at, further_dtype=further_dtype)
+        if isinstance(claim_at, EqualityAt):
+            return EqualityScreen(claim_at, further_dtype=further_dtype)
+        if isinstance(claim_at, PositivityAt):
+            return PositivityScreen(claim_at)
     return None
 
 
@@ -81,31 +81,31 @@ class DerivativeScreen:
         UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
     """
 
-    def __init__(self, bound: DerivativeShell, *, further: bool = False) -> None:
-        forward, rule, autodiff = bound.forward_program, bound.rule_program, bound.autodiff
-        if forward is None or rule is None or autodiff is None or not bound.wrt:
+    def __init__(self, claim_at: DerivativeShell, *, further_dtype: bool = False) -> None:
+        forward, rule, autodiff = claim_at.forward_program, claim_at.rule_program, claim_at.autodiff
+        if forward is None or rule is None or autodiff is None or not claim_at.wrt:
             raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
         if any(v.dtype not in FORMATS for v in (*forward.outputs, *rule.outputs)):
             raise UnsupportedPrimitive("an output without floats", "the screen")
-        if tuple(v.shape for v in rule.outputs) != bound.result_shapes:
+        if tuple(v.shape for v in rule.outputs) != claim_at.result_shapes:
             raise UnsupportedPrimitive("a result of the wrong shape", "the screen")
-        self.dtype, self.mode = bound.dtype, bound.mode
-        wide = bound.dtype == "float64"
+        self.dtype, self.mode = claim_at.dtype, claim_at.mode
+        wide = claim_at.dtype == "float64"
         f, r, a = (p if wide else widened(p) for p in (forward, rule, autodiff))
         forth = self.mode == "jvp"
-        self.programs = Programs(
+        self.programs = ClaimPrograms(
             f,
             jvp=r if forth else None,
             vjp=None if forth else r,
             jax_jvp=a if forth else None,
             jax_vjp=None if forth else a,
-            moving=bound.wrt,
+            moving=claim_at.wrt,
         )
-        n, m = len(bound.signature), len(bound.wrt)
-        self.shapes = [f.inputs[i].shape for i in bound.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
+        n, m = len(claim_at.signature), len(claim_at.wrt)
+        self.shapes = [f.inputs[i].shape for i in claim_at.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
         given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
-        self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], bound.dtype)
-        self._further, self._agreement = further, _agreement(bound.dtype, further)
+        self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], claim_at.dtype)
+        self._further_dtype, self._agreement = further_dtype, _agreement(claim_at.dtype, further_dtype)
         self._runs = 0
         self._screen: Screen | None = None
 
@@ -131,7 +131,7 @@ class DerivativeScreen:
                 points,
                 linked=linked,
                 short=self.short,
-                differences=not self._further,
+                differences=not self._further_dtype,
                 agreement=self._agreement,
             )
         return found
@@ -147,16 +147,16 @@ class EqualityScreen:
         UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
     """
 
-    def __init__(self, bound: BoundEquality, *, further: bool = False) -> None:
-        programs = _programs(bound)
+    def __init__(self, claim_at: EqualityAt, *, further_dtype: bool = False) -> None:
+        programs = _programs(claim_at)
         if tuple(v.shape for v in programs[0].outputs) != tuple(v.shape for v in programs[1].outputs):
             raise UnsupportedPrimitive("sides of different shapes", "the screen")
         places = [range(len(p.inputs)) for p in programs]
         # what a law computes in floats is nobody's code
-        wide = bound.dtype == "float64" or bound.lenient
-        self.wide = Runs([widened(p) for p in programs], places)
-        self.short = None if wide else Short(programs, places, bound.dtype)
-        self.limit = _agreement(bound.dtype, further)
+        wide = claim_at.dtype == "float64" or claim_at.lenient
+        self.wide = ManyRuns([widened(p) for p in programs], places)
+        self.short = None if wide else Short(programs, places, claim_at.dtype)
+        self.limit = _agreement(claim_at.dtype, further_dtype)
 
     def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
         """See `ClaimScreen`."""
@@ -164,7 +164,7 @@ class EqualityScreen:
         count = given[0].shape[-1]
         with np.errstate(all="ignore"):
             left, right = self.wide(given)
-            agree = Side(left, right).compare(self.limit, np.zeros(count))
+            agree = Beside(left, right).compare(self.limit, np.zeros(count))
             nothing = np.zeros(count, bool)
             seen = Screened(count, nothing, ~agree, ~agree, nothing, autodiff=int((~agree).sum()))
             if self.short is not None:
@@ -182,8 +182,8 @@ class PositivityScreen:
         UnsupportedPrimitive: where there is no screen, see `screen_of`.
     """
 
-    def __init__(self, bound: BoundPositivity) -> None:
-        (self.program,), self.nonzero = _programs(bound), bound.nonzero
+    def __init__(self, claim_at: PositivityAt) -> None:
+        (self.program,), self.nonzero = _programs(claim_at), claim_at.nonzero
 
     def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
         """See `ClaimScreen`."""
@@ -196,18 +196,18 @@ class PositivityScreen:
         return Screened(count, nothing, np.asarray(lost), np.asarray(lost), nothing)
 
 
-def _agreement(dtype: str, further: bool) -> float:
+def _agreement(dtype: str, further_dtype: bool) -> float:
     """By which share of the size of a result two results may differ in float64."""
     strict = AGREEMENT * FORMATS["float64"].u
-    return max(strict, SHARE * FORMATS[dtype].u) if further else strict
+    return max(strict, SHARE * FORMATS[dtype].u) if further_dtype else strict
 
 
-def _programs(bound: BoundSides) -> list[Program]:
-    found = [s.program for s in bound.sides]
+def _programs(claim_at: SidesAt) -> list[Program]:
+    found = [s.program for s in claim_at.sides]
     programs = [p for p in found if p is not None]
     if len(programs) < len(found) or any(v.dtype not in FORMATS for p in programs for v in p.outputs):
         raise UnsupportedPrimitive("code that cannot be traced, or outputs without floats", "the screen")
-    if not bound.signature:
+    if not claim_at.signature:
         raise UnsupportedPrimitive("an identity of no inputs", "the screen")
     return programs
 

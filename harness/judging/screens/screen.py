@@ -76,7 +76,7 @@ class Screened:
 
 
 @dataclass(frozen=True)
-class Programs:
+class ClaimPrograms:
     """What is screened: traced at the same sizes and format.
 
     Attributes:
@@ -117,7 +117,7 @@ class Screen:
 
     def __init__(
         self,
-        programs: Programs,
+        programs: ClaimPrograms,
         dtype: str,
         points: int = 0,
         *,
@@ -173,7 +173,7 @@ class Screen:
 
 
 @dataclass(frozen=True)
-class Side:
+class Beside:
     """Results of a rule beside JAX's in one mode; the same arrays where there is only one of them."""
 
     rule: Sequence[Array]
@@ -288,9 +288,9 @@ class _Chunk:
             self.close &= ~self.outside
             self.outside = ~finite
 
-    def _side(self, mode: str) -> Side | None:
+    def _side(self, mode: str) -> Beside | None:
         names = [n for n in (mode, f"jax_{mode}") if n in self.place]
-        return Side(self.results(names[0]), self.results(names[-1])) if names else None
+        return Beside(self.results(names[0]), self.results(names[-1])) if names else None
 
     def _not_finite(self, here: Sequence[Array]) -> Bools:
         """Where one of forward's values is not finite; their squared sizes are kept."""

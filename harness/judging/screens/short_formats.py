@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.numbers.floats.runs import Runs
+from backprove.harness.numbers.floats.runs import ManyRuns
 from backprove.harness.programs.program import Program
 
 Bools = NDArray[np.bool_]
@@ -31,12 +31,12 @@ class Short:
         dtype: the format.
 
     Raises:
-        UnsupportedPrimitive, ValueError: as `Flat` and `merge`.
+        UnsupportedPrimitive, ValueError: as `Linked` and `merge`.
     """
 
     def __init__(self, programs: Sequence[Program], arguments: Sequence[Sequence[int]], dtype: str) -> None:
         self.dtype = dtype
-        self._run = Runs(programs, arguments)
+        self._run = ManyRuns(programs, arguments)
 
     def look(self, arguments: Sequence[Array], wide: Sequence[Sequence[Array]]) -> tuple[list[Bools], list[Bools]]:
         """For every program, per point: are its results finite, and within `ROUNDINGS` of those in float64?

@@ -24,7 +24,7 @@ from backprove.harness.numbers.balls.truth import (
     TOUCH,
     UNDECIDED,
     Undecided,
-    UndecidedInteger,
+    UndecidedChoice,
     compare_all,
     truth,
     truth_and,
@@ -155,7 +155,7 @@ class Balls(Reductions):
                 and equation.outputs[0].dtype != "bool"
                 and undecided(inputs[0])
             ):
-                return [UndecidedInteger(inputs[0])]
+                return [UndecidedChoice(inputs[0])]
             inputs = [
                 self.certain(i) if b and name not in _THREE_VALUED else i for i, b in zip(inputs, bools, strict=True)
             ]

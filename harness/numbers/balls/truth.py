@@ -23,7 +23,7 @@ class Undecided(Exception):
     """The balls are too wide (or the branch too near) for a discrete choice at this precision."""
 
 
-class UndecidedInteger(integers.Undecided):
+class UndecidedChoice(integers.UndecidedInteger):
     """An integer made from truth values of which some are undecided: `cond` takes both branches, all else gives up."""
 
     def __getattr__(self, name: str) -> Any:

@@ -26,7 +26,7 @@ from backprove.harness.numbers.bounds import arithmetic, reductions, truth
 from backprove.harness.numbers.bounds.charges import ELEMENTARY_ETA, Format
 from backprove.harness.numbers.bounds.functions import EXACT, FUNCTIONS
 from backprove.harness.numbers.bounds.truth import Bounded, Doubtful
-from backprove.harness.programs.evaluate import evaluate, plan
+from backprove.harness.programs.evaluate import evaluate, schedule
 from backprove.harness.programs.program import Equation, Program, Var
 
 RULES = {**arithmetic.ELEMENTWISE, **reductions.COMBINING}
@@ -113,7 +113,7 @@ class Running(System):
         """
         counts = [(a.v if isinstance(a, Bounded) else a).shape[-1] for a in arrays]
         points = 0 if 0 in counts else max(counts, default=1)
-        chunk = min(CHUNK, max(64, ENTRIES // plan(program).largest))
+        chunk = min(CHUNK, max(64, ENTRIES // schedule(program).largest))
         parts: list[list[Bounded]] = []
         for start in range(0, max(points, 1), chunk):
             here = slice(start, start + chunk)

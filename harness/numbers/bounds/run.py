@@ -12,7 +12,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.bounds.bounds import EXTENDED, Running
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.programs.program import Program
-from backprove.harness.programs.sharing import together
+from backprove.harness.programs.sharing import share_same_arguments
 
 WIDE_UNIT = {name: 2.0**-64 if name == "float64" and EXTENDED else 2.0**-53 for name in FORMATS}
 """Unit roundoff of the format in which the error bound of each dtype is carried."""
@@ -38,11 +38,9 @@ def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every
     return out
 
 
-def run_together(
-    system: Running, programs: Sequence[Program], arrays: Sequence[Array | Bounded]
-) -> list[list[Bounded]]:
+def run_sharing(system: Running, programs: Sequence[Program], arrays: Sequence[Array | Bounded]) -> list[list[Bounded]]:
     """The outputs of each of several programs of the same arguments; what they have in common is evaluated once."""
-    found = together(programs)
+    found = share_same_arguments(programs)
     if found is None:
         return [system.run(p, arrays) for p in programs]
     outputs = system.run(found[0], arrays)

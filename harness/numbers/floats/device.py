@@ -21,7 +21,7 @@ OPTIONS: dict[str, Any] = {"xla_allow_excess_precision": False}
 
 
 class Jitted:
-    """Programs of common arguments at a fixed number of points; the interface is that of `Merged`.
+    """Programs of common arguments at a fixed number of points; the interface is that of `SharedLinked`.
 
     Args:
         arguments: for each program which of the common arguments its inputs are.

@@ -18,8 +18,8 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import control, indexing, integers, movement
 from backprove.harness.numbers.base import System
 from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
-from backprove.harness.numbers.integers import accumulate, contract, scatter_together, sort_together
-from backprove.harness.programs.evaluate import evaluate, plan
+from backprove.harness.numbers.integers import accumulate, contract, scatter_combining, sort_by_keys
+from backprove.harness.programs.evaluate import evaluate, schedule
 from backprove.harness.programs.program import Equation, Program, Var
 
 CHUNK = 4096
@@ -73,7 +73,7 @@ class Floats(System):
         """
         arrays = [np.asarray(a) for a in arrays]
         points = np.broadcast_shapes(*(a.shape[-1:] for a in arrays))[0] if arrays else 1
-        size = min(CHUNK, max(64, ENTRIES // plan(program).largest))
+        size = min(CHUNK, max(64, ENTRIES // schedule(program).largest))
         chunks = []
         with np.errstate(all="ignore"):
             for start in range(0, max(points, 1), size):
@@ -203,7 +203,7 @@ class Floats(System):
         return _accumulated(np.logaddexp, e, inputs)
 
     def p_sort(self, e: Equation, inputs: Sequence[Array]) -> list[Array]:
-        return sort_together(inputs, int(e.params["dimension"]), int(e.params["num_keys"]))
+        return sort_by_keys(inputs, int(e.params["dimension"]), int(e.params["num_keys"]))
 
     def p_top_k(self, e: Equation, inputs: Sequence[Array]) -> list[Array]:
         """The largest first, NaN above all and +0 above -0; of equal ones that with the smallest index."""
@@ -221,7 +221,7 @@ class Floats(System):
         return _rounded(contract(lhs, rhs, e.params["dimension_numbers"]), dtype)
 
     def p_scatter_add(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return _rounded(scatter_together(e, *inputs), e.outputs[0].dtype)
+        return _rounded(scatter_combining(e, *inputs), e.outputs[0].dtype)
 
     p_scatter_sub = p_scatter_mul = p_scatter_min = p_scatter_max = p_scatter_add
 

@@ -22,7 +22,7 @@ from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.narrow import STORAGE, round_to_bfloat16
 from backprove.harness.programs.evaluate import last_uses
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
-from backprove.harness.programs.sharing import merge
+from backprove.harness.programs.sharing import share
 
 CACHE = 2**21
 """Bytes that all values of one chunk may have together; only some of them live at once."""
@@ -30,7 +30,7 @@ FEWEST, MOST = 64, 4096
 """Points of a chunk: fewer are spent in calls, more leave the cache."""
 
 
-class Flat:
+class Linked:
     """A program at a fixed number of points.
 
     Args:
@@ -193,11 +193,11 @@ class Flat:
             self._give(self._buffers.pop(buffer))
 
 
-class Merged:
-    """Programs of common arguments as one `Flat`, every common value computed once; the interface is that of `Direct`.
+class SharedLinked:
+    """Programs of common arguments as one `Linked`, every common value computed once; it is used as `Direct` is.
 
     Raises:
-        UnsupportedPrimitive, ValueError: as `Flat` and `merge`.
+        UnsupportedPrimitive, ValueError: as `Linked` and `share`.
     """
 
     def __init__(
@@ -205,24 +205,24 @@ class Merged:
     ) -> None:
         self.points = points
         used = sorted({k for places in arguments for k in places})
-        merged, self._where = merge(programs, [[used.index(k) for k in places] for places in arguments])
-        self.flat = Flat(merged, points, [inputs[k] for k in used])
+        merged, self._where = share(programs, [[used.index(k) for k in places] for places in arguments])
+        self.flat = Linked(merged, points, [inputs[k] for k in used])
         self.outputs = [self.flat.outputs[w] for w in self._where]
 
     def run(self) -> None:
         self.flat.run()
 
 
-def run_flat(program: Program, arrays: Sequence[Array], points: int = 0) -> list[Array]:
+def run_linked(program: Program, arrays: Sequence[Array], points: int = 0) -> list[Array]:
     """As `Floats.run`, in chunks of `points` (0: what fits the cache).
 
     Raises:
-        UnsupportedPrimitive: as `Flat`.
+        UnsupportedPrimitive: as `Linked`.
     """
     floats = Floats()
     total = np.broadcast_shapes(*(a.shape[-1:] for a in arrays))[0] if arrays else 1
     size = min(points or chunk_points(program), max(total, 1))
-    flat = Flat(program, size)
+    flat = Linked(program, size)
     outs = [np.empty((*v.shape, total), np.float64 if v.dtype in FORMATS else v.dtype) for v in program.outputs]
     with np.errstate(all="ignore"):
         for start in range(0, total, size):
@@ -241,9 +241,9 @@ def chunk_points(program: Program, cache: int = CACHE) -> int:
     """How many points fit the cache: a power of two between `FEWEST` and `MOST`.
 
     Raises:
-        UnsupportedPrimitive: as `Flat`.
+        UnsupportedPrimitive: as `Linked`.
     """
-    per_point = Flat(program, FEWEST).bytes / FEWEST
+    per_point = Linked(program, FEWEST).bytes / FEWEST
     size = FEWEST
     while size < MOST and 2 * size * per_point <= cache:
         size *= 2

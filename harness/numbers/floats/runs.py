@@ -18,11 +18,11 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.numbers.floats.linked import Merged
+from backprove.harness.numbers.floats.linked import SharedLinked
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Program, inner_programs
 
-Linked = Merged | Jitted
+Linked = SharedLinked | Jitted
 
 DIRECT_RUNS = 3
 """So many runs of one program are evaluated directly; linking it to buffers pays after that."""
@@ -53,14 +53,14 @@ def link(
         inputs: the common arguments at all points, in the storage of their formats; read at every run.
 
     Raises:
-        UnsupportedPrimitive, ValueError: as `Merged`.
+        UnsupportedPrimitive, ValueError: as `SharedLinked`.
     """
     if on_device():
         try:
             return Jitted(programs, arguments, points, inputs)
         except UnsupportedPrimitive:  # NumPy may have what the device lacks
             pass
-    return Merged(programs, arguments, points, inputs)
+    return SharedLinked(programs, arguments, points, inputs)
 
 
 class Direct:
@@ -73,7 +73,7 @@ class Direct:
         inputs: the common arguments at all points, in the storage of their formats; read at every run.
 
     Raises:
-        UnsupportedPrimitive: as `Flat`; from `run` too.
+        UnsupportedPrimitive: as `Linked`; from `run` too.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Direct:
             self.outputs.append([_at_points(a, (*v.shape, self.points)) for a, v in found])
 
 
-class Runs:
+class ManyRuns:
     """Programs of common arguments at any number of points: directly at first, linked when they run often.
 
     Args:
@@ -117,7 +117,7 @@ class Runs:
             arrays: the common arguments, float64 for floats, shape + (P,).
 
         Raises:
-            UnsupportedPrimitive, ValueError: as `Merged`.
+            UnsupportedPrimitive, ValueError: as `SharedLinked`.
         """
         count = arrays[0].shape[-1]
         given = [

@@ -10,7 +10,7 @@ import pytest
 
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.frontends.same_in_all_formats import Traces
+from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.binders import theorem_binders
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.autodiff import derivative_program
@@ -29,7 +29,7 @@ def at(shape: tuple[int, ...], dtype: str) -> Signature:
     return ((shape, dtype),)
 
 
-def traces(function: Any) -> tuple[Traces, list[Signature]]:
+def traces(function: Any) -> tuple[FormatGenericTrace, list[Signature]]:
     """The traces of a function, and a list of the signatures at which it is really traced."""
     asked: list[Signature] = []
 
@@ -37,7 +37,7 @@ def traces(function: Any) -> tuple[Traces, list[Signature]]:
         asked.append(signature)
         return trace(function, *signature)
 
-    return Traces(really), asked
+    return FormatGenericTrace(really), asked
 
 
 def softplus(x: Any) -> Any:
@@ -130,19 +130,19 @@ def test_every_function_of_the_catalogue(name: str) -> None:
         for dtype in (BASE, "float32", "bfloat16"):
             for sizes in shape_buckets(dict(theorem.inputs)):
                 try:
-                    bound: Any = binder.bind([s.shape(sizes) for s in theorem.inputs.values()], dtype)
+                    claim_at: Any = binder.bind([s.shape(sizes) for s in theorem.inputs.values()], dtype)
                 except Unsupported:
                     continue
                 if isinstance(binder.claim, Derivative):
                     f = binder.derivative
-                    used = [(f.forward, bound.signature), (f.rule, bound.rule_signature)]
+                    used = [(f.forward, claim_at.signature), (f.rule, claim_at.rule_signature)]
                     jax = derivative_program(
-                        f.forward.call, bound.mode, bound.wrt, bound.rule_signature, len(bound.signature)
+                        f.forward.call, claim_at.mode, claim_at.wrt, claim_at.rule_signature, len(claim_at.signature)
                     )
-                    assert (bound.autodiff is None) == (jax is None)
-                    assert jax is None or same(bound.autodiff, jax), (binder.name, "autodiff", dtype, sizes)
+                    assert (claim_at.autodiff is None) == (jax is None)
+                    assert jax is None or same(claim_at.autodiff, jax), (binder.name, "autodiff", dtype, sizes)
                 else:
-                    used = [(s.function, s.signature) for s in bound.sides]
+                    used = [(s.function, s.signature) for s in claim_at.sides]
                 for function, signature in used:
                     program = function.program(signature)
                     assert program is not None

@@ -106,8 +106,8 @@ def test_the_contract_of_a_framework_is_asked() -> None:
     assert broken(rule, [np.ones(2)]) is None
     rule.contract = lambda x: "it sums to " + str(x.sum())  # type: ignore[attr-defined]
     assert broken(rule, [np.ones(2)]) == "it sums to 2.0"
-    finding = violation(Function(rule, "vjp"), [np.ones(2)], ["x"])
-    assert finding is not None and finding.verdict is Verdict.ERROR and finding.what == "it sums to 2.0"
+    found = violation(Function(rule, "vjp"), [np.ones(2)], ["x"])
+    assert found is not None and found.verdict is Verdict.ERROR and found.what == "it sums to 2.0"
 
 
 def test_violations_are_errors_in_words() -> None:
@@ -115,10 +115,10 @@ def test_violations_are_errors_in_words() -> None:
         g *= 2
         return g
 
-    finding = violation(Function(overwrites, "vjp"), [np.ones(2), np.ones(2)], ["x", "cotangent"])
-    assert finding is not None and finding.what == "vjp changed its argument cotangent"
-    finding = violation(Function(counting(*np.eye(4)), "vjp"), [], [])
-    assert finding is not None and finding.what == "vjp gave two answers for one input"
+    found = violation(Function(overwrites, "vjp"), [np.ones(2), np.ones(2)], ["x", "cotangent"])
+    assert found is not None and found.what == "vjp changed its argument cotangent"
+    found = violation(Function(counting(*np.eye(4)), "vjp"), [], [])
+    assert found is not None and found.what == "vjp gave two answers for one input"
     assert violation(Function(lambda x, g: x * g, "vjp"), [np.ones(2), np.ones(2)], ["x", "cotangent"]) is None
 
 

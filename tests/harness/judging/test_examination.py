@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.examination import Examination, Finding
+from backprove.harness.judging.examination import Examination, Violation
 
 
 def test_an_empty_examination_has_one_entry_per_point() -> None:
     seen = Examination.empty(3)
-    assert seen.findings == seen.outcomes == [None] * 3
+    assert seen.violations == seen.outcomes == [None] * 3
     for flags in (seen.outside, seen.balls_only, seen.lost):
         assert flags.tolist() == [False] * 3
     for numbers in (seen.ulps, seen.factor):
@@ -38,5 +38,5 @@ def test_layers_are_made_once_and_notes_kept_once() -> None:
 
 
 def test_a_finding_needs_a_verdict_and_a_sentence_only() -> None:
-    finding = Finding(Verdict.ERROR, "vjp raised")
-    assert (finding.argument, finding.entry, finding.got, finding.expected) == ("", (), None, None)
+    violation = Violation(Verdict.ERROR, "vjp raised")
+    assert (violation.argument, violation.entry, violation.got, violation.expected) == ("", (), None, None)

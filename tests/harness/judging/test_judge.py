@@ -237,10 +237,10 @@ def test_the_failing_point_is_minimal() -> None:
 def test_a_failing_point_fails_by_itself() -> None:
     _, seen = judge(rule(square_wrong))
     assert seen.failure is not None
-    finding, outcome = seen.probe(seen.failure.point)
-    assert finding is not None
+    violation, outcome = seen.probe(seen.failure.point)
+    assert violation is not None
     assert outcome is not None
-    assert finding.verdict is Verdict.FALSIFIED
+    assert violation.verdict is Verdict.FALSIFIED
 
 
 # -- points beyond the first ones --------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def test_the_screen_counts_points_outside_the_domain_as_the_layers_do(
 ) -> None:
     of = rule(forward=jnp.log, vjp=lambda x, g: g / x)
     with_screen = judged(of, points=30_000, dtype=dtype)
-    monkeypatch.setattr(judge_module, "screen_of", lambda bound, **_: None)
+    monkeypatch.setattr(judge_module, "screen_of", lambda claim_at, **_: None)
     without = judged(of, points=30_000, dtype=dtype)
     assert with_screen.layers["screen"].agreed and "screen" not in without.layers
     assert with_screen.counts["outside_domain"] == without.counts["outside_domain"] > 1000

@@ -44,7 +44,7 @@ def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "diagnose", lambda binders, subject: None)
 
 
-def _further(dtype: str, points: int, seed: int, accuracy: float | None, *part: int) -> Plan:
+def _further_dtype(dtype: str, points: int, seed: int, accuracy: float | None, *part: int) -> Plan:
     return Plan(dtype, points, seed, accuracy, True, *part[1:])
 
 
@@ -52,7 +52,7 @@ def verdict(rule: Rule, dtype: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Ve
     """The verdict on `rule` with the settings of this suite, and what to print when it is not the expected one."""
     if dtype != DTYPES[0]:
         # as in a run over all dtypes, of which this is one
-        monkeypatch.setattr(subjects, "Plan", _further)
+        monkeypatch.setattr(subjects, "Plan", _further_dtype)
     subject = run_rule(rule, points=POINTS, dtypes=[dtype])
     messages = [p.counterexample.message for p in subject.properties if p.counterexample is not None]
     return subject.verdict, " ".join([*(p.reason for p in subject.properties), *messages])
@@ -99,10 +99,10 @@ def _values(rule: Rule, dtype: str) -> list[Any]:
     binder = next(b for b in rule_binders(rule) if b.name == "vjp")
     specs = dict(rule.inputs)
     sizes = shape_buckets(specs)[0]
-    bound: Any = binder.bind([s.shape(sizes) for s in specs.values()], dtype)
+    claim_at: Any = binder.bind([s.shape(sizes) for s in specs.values()], dtype)
     points = draw_points(specs, sizes, dtype, POINTS, 0, "equivalence", (6.0, 6.02))
-    directions = draw_directions(bound.direction_shapes, POINTS, 0, "equivalence", dtype)
-    return run_floats(bound.rule_program, [*points.arrays, *directions])
+    directions = draw_directions(claim_at.direction_shapes, POINTS, 0, "equivalence", dtype)
+    return run_floats(claim_at.rule_program, [*points.arrays, *directions])
 
 
 def test_the_suite_is_as_large_as_it_claims() -> None:

@@ -30,7 +30,7 @@ def test_a_further_dtype_of_the_catalogue_looks_at_every_size(dtype: str, wrong_
         return slope * (1 + 2.0**-6) if wrong_at is not None and x.shape == shapes[wrong_at] else slope
 
     binder = Binder("vjp", Derivative(jnp.sin, vjp, mode="vjp"), specs)
-    judge_ = Judge(binder, None, Plan(dtype, 5_000, further=True))
+    judge_ = Judge(binder, None, Plan(dtype, 5_000, further_dtype=True))
     result = judge_.run()
     if wrong_at is None:
         assert result.verdict is Verdict.HOLDS and result.layers["exact"].agreed > 20
@@ -43,11 +43,11 @@ def test_a_further_dtype_of_the_catalogue_looks_at_every_size(dtype: str, wrong_
 @pytest.mark.parametrize("first", DTYPES)
 @pytest.mark.parametrize("count", range(1, 7))
 def test_the_sizes_are_shared_out_over_the_formats(first: str, count: int) -> None:
-    found = [sizes_with_special_points(count, first, further=False)]
+    found = [sizes_with_special_points(count, first, further_dtype=False)]
     assert len(found[0]) == min(FIRST_SIZES, count)
     for dtype in DTYPES:
         if dtype != first:
-            found.append(sizes_with_special_points(count, dtype, further=True))
+            found.append(sizes_with_special_points(count, dtype, further_dtype=True))
             assert len(found[-1]) == 1
     for places in found:
         assert len(set(places)) == len(places) and set(places) <= set(range(count))
@@ -57,6 +57,6 @@ def test_the_sizes_are_shared_out_over_the_formats(first: str, count: int) -> No
 
 def test_the_ordinary_sizes_come_first() -> None:
     """The first and the last of the fixed sizes; the second is all ones."""
-    assert sizes_with_special_points(5, "float64", further=False) == [0, 4, 1]
-    assert sizes_with_special_points(0, "float64", further=False) == []
-    assert sizes_with_special_points(0, "float32", further=True) == []
+    assert sizes_with_special_points(5, "float64", further_dtype=False) == [0, 4, 1]
+    assert sizes_with_special_points(0, "float64", further_dtype=False) == []
+    assert sizes_with_special_points(0, "float32", further_dtype=True) == []

@@ -220,7 +220,7 @@ def test_an_undecided_integer_is_no_number() -> None:
     """A truth value that is undecided may become the index of a `cond` and nothing else."""
     truth = np.array([[1], [2]], np.int8)
     value = integers.apply(equation("convert_element_type", ["bool"], "int32"), [truth])[0]
-    assert isinstance(value, integers.Undecided) and value.codes is truth
+    assert isinstance(value, integers.UndecidedInteger) and value.codes is truth
     for use in (np.asarray, lambda v: v.astype(float), lambda v: np.add(v, 1)):
         with pytest.raises(UnsupportedPrimitive):
             use(value)

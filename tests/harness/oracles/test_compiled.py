@@ -43,13 +43,13 @@ def test_results_at_more_points_than_one_program_takes() -> None:
 def test_right_code_is_accepted(dtype: str) -> None:
     spot, seen = check(softmax, dtype)
     assert seen.layers["compiled"].agreed == 64
-    assert not spot.failed and not any(seen.findings)
+    assert not spot.failed and not any(seen.violations)
 
 
 def test_compiled_code_that_computes_something_else_is_refused() -> None:
     """What is compiled is not what was traced, as with a bug of the compiler."""
     spot, seen = check(lambda x: softmax(x) * (1 + 1e-12))
-    refused = [f for f in seen.findings if f is not None]
+    refused = [f for f in seen.violations if f is not None]
     assert spot.failed and refused
     assert {f.verdict for f in refused} == {Verdict.INACCURATE}
     assert "compiled" in refused[0].what
@@ -73,7 +73,7 @@ def test_code_that_cannot_be_compiled_is_a_note() -> None:
         return jnp.asarray(np.asarray(x))
 
     spot, seen = check(opaque)
-    assert not spot.failed and not any(seen.findings)
+    assert not spot.failed and not any(seen.violations)
     assert any(n.startswith("compiled spot check skipped") for n in seen.notes)
 
 

@@ -19,7 +19,7 @@ from backprove.harness.numbers.balls.duals import DualBalls
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs import evaluate as module
-from backprove.harness.programs.evaluate import evaluate, plan
+from backprove.harness.programs.evaluate import evaluate, schedule
 
 
 def program() -> Any:
@@ -28,10 +28,10 @@ def program() -> Any:
 
 def test_constants_are_made_once_per_kind_of_system() -> None:
     p = program()
-    first = plan(p).constants(p, Running("float64"))
-    assert plan(p).constants(p, Running("float64")) is first
+    first = schedule(p).constants(p, Running("float64"))
+    assert schedule(p).constants(p, Running("float64")) is first
     for other in (Running("float64", unit=2.0**-64), Running("float64", literals=2.0**-53), Floats()):
-        assert plan(p).constants(p, other) is not first
+        assert schedule(p).constants(p, other) is not first
 
 
 def test_constants_of_balls_are_kept_as_far_as_they_do_not_depend_on_the_precision() -> None:
@@ -42,7 +42,7 @@ def test_constants_of_balls_are_kept_as_far_as_they_do_not_depend_on_the_precisi
         ctx.prec = precision
         (out,) = evaluate(p, system, lift(np.array([1.0])))
         assert out[0].is_finite()
-        return system.primal(plan(p).constants(p, system)[slot])
+        return system.primal(schedule(p).constants(p, system)[slot])
 
     exact = constant(Balls(), 64)
     assert exact[0].is_exact()
@@ -56,30 +56,30 @@ def test_constants_of_balls_are_kept_as_far_as_they_do_not_depend_on_the_precisi
         made_here = arb(0.1) * arb(1, 2.0**-53)
         assert ball.mid() == made_here.mid()
         assert ball.rad() == made_here.rad()
-    assert plan(p).constants(p, DualBalls(1)) is not plan(p).constants(p, Balls())
+    assert schedule(p).constants(p, DualBalls(1)) is not schedule(p).constants(p, Balls())
 
 
 def test_constants_of_balls_cannot_be_written_to() -> None:
     p = trace(lambda x: 0.1 + x + jnp.array([1.5, 0.3]), ((2,), "float64"))
     for system in (Balls(), Balls(2.0**-53), DualBalls(1)):
-        for kept in plan(p).constants(p, system).values():
+        for kept in schedule(p).constants(p, system).values():
             with pytest.raises(ValueError, match="read-only"):
                 system.primal(kept)[...] = arb(0)
 
 
 def test_a_plan_goes_with_its_program() -> None:
     p = program()
-    assert plan(p) is plan(p)
+    assert schedule(p) is schedule(p)
     key = id(p)
-    assert key in module._PLANS
+    assert key in module._SCHEDULES
     del p
     gc.collect()
-    assert key not in module._PLANS
+    assert key not in module._SCHEDULES
 
 
 def test_the_largest_value_counts_the_entries_of_one_point() -> None:
-    assert plan(trace(lambda x: x[:, None] * x[None, :], ((4,), "float64"))).largest == 16
-    assert plan(trace(lambda x: x, ((0,), "float64"))).largest == 1
+    assert schedule(trace(lambda x: x[:, None] * x[None, :], ((4,), "float64"))).largest == 16
+    assert schedule(trace(lambda x: x, ((0,), "float64"))).largest == 1
 
 
 def test_a_trace_holds_no_objects_of_jax() -> None:

@@ -16,7 +16,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.contract import remarks
-from backprove.harness.judging.examination import Finding
+from backprove.harness.judging.examination import Violation
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.values import draw_points
 
@@ -26,7 +26,7 @@ X, Y, G = np.array([0.5, -1.0, 2.0]), np.array([3.0, 0.25, -2.0]), np.array([1.0
 XY = {"x": bp.array("n"), "y": bp.array("n")}
 
 
-def found(rule: bp.Rule, sizes: dict[str, Any], dtype: str = "float64", points: int = 4) -> Finding | None:
+def found(rule: bp.Rule, sizes: dict[str, Any], dtype: str = "float64", points: int = 4) -> Violation | None:
     """The worst finding at a few points of one shape."""
     binder = rule_binders(rule)[0]
     specs = dict(binder.specs)
@@ -34,7 +34,7 @@ def found(rule: bp.Rule, sizes: dict[str, Any], dtype: str = "float64", points: 
     at = draw_points(specs, sizes, dtype, points, 0, "torch", (), False)
     given = draw_directions(bound.direction_shapes, points, 0, "torch", dtype)
     seen = bound.examine(at.arrays, given, np.ones(points, dtype=bool))
-    return min((f for f in seen.findings if f is not None), key=lambda f: f.verdict.rank, default=None)
+    return min((f for f in seen.violations if f is not None), key=lambda f: f.verdict.rank, default=None)
 
 
 class Product(torch.autograd.Function):  # type: ignore[misc, name-defined]

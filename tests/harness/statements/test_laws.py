@@ -24,7 +24,7 @@ Named = tuple[str, Any]
 
 
 def verdict(rule: Rule, law: Named) -> Verdict:
-    return Judge(Binder(law[0], law[1], rule.inputs, users=True), rule.where, Plan("float64", 60)).run().verdict
+    return Judge(Binder(law[0], law[1], rule.inputs, is_user_code=True), rule.where, Plan("float64", 60)).run().verdict
 
 
 def of(vjp: Any = None, jvp: Any = None, forward: Any = jnp.sin) -> Rule:

@@ -12,7 +12,7 @@ import pytest
 
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.judging.screens.screen import Programs, Screen, Screened
+from backprove.harness.judging.screens.screen import ClaimPrograms, Screen, Screened
 from backprove.harness.oracles.autodiff import derivative_program
 from scripts.bench.rules import RULES, BenchRule
 
@@ -27,14 +27,14 @@ def programs(
     inputs: list[tuple[tuple[int, ...], str]],
     output: tuple[int, ...],
     moving: tuple[int, ...] | None = None,
-) -> Programs:
+) -> ClaimPrograms:
     moving = tuple(range(len(inputs))) if moving is None else moving
     x, n = tuple(inputs), len(inputs)
     v, g = tuple(inputs[i] for i in moving), ((output, inputs[moving[0]][1]),)
     jax_jvp = derivative_program(forward, "jvp", moving, (*x, *v), n)
     jax_vjp = derivative_program(forward, "vjp", moving, (*x, *g), n)
     assert jax_jvp is not None and jax_vjp is not None
-    return Programs(
+    return ClaimPrograms(
         trace(forward, *x),
         None if jvp is None else trace(jvp, *x, *v),
         None if vjp is None else trace(vjp, *x, *g),
@@ -44,7 +44,7 @@ def programs(
     )
 
 
-def of_rule(rule: BenchRule, dtype: str, jvp: Formula | None, vjp: Formula | None) -> Programs:
+def of_rule(rule: BenchRule, dtype: str, jvp: Formula | None, vjp: Formula | None) -> ClaimPrograms:
     return programs(rule.forward, jvp, vjp, [(s, dtype) for s in rule.shapes], rule.output)
 
 
@@ -105,7 +105,7 @@ def test_differences_alone_see_a_mistake_that_jax_shares(mode: str, linked: bool
         rule = trace(lambda x, d, c=factor: c * d * jnp.cos(x), shape, shape)
         pair = {mode: rule, f"jax_{mode}": rule}
         modes = {name: pair.get(name) for name in ("jvp", "vjp", "jax_jvp", "jax_vjp")}
-        screen = Screen(Programs(trace(jnp.sin, shape), **modes, moving=(0,)), "float64", 400, linked=linked)
+        screen = Screen(ClaimPrograms(trace(jnp.sin, shape), **modes, moving=(0,)), "float64", 400, linked=linked)
         seen = screen.run([x], [d], [np.roll(d, 1, axis=0)])
         assert seen.told.mean() > 0.9 and seen.autodiff == seen.adjointness == 0
         assert (seen.suspicious[seen.told].mean() > 0.9) == bool(share)
@@ -122,7 +122,9 @@ def test_differences_say_nothing_where_their_step_is_longer_than_the_way_to_a_po
         x[0] = share * 1e-5
     pair = {"jvp": trace(lambda x, v: -v / x**2, shape, shape), "vjp": None}
     other = {"jax_jvp": trace(lambda x, v: -v * (1 / x) ** 2, shape, shape), "jax_vjp": None}
-    screen = Screen(Programs(trace(lambda x: 1 / x, shape), **pair, **other, moving=(0,)), "float64", linked=linked)
+    screen = Screen(
+        ClaimPrograms(trace(lambda x: 1 / x, shape), **pair, **other, moving=(0,)), "float64", linked=linked
+    )
     seen = screen.run([x], [v], [g])
     assert not seen.suspicious.any() and (seen.told.any() if not share else not seen.told.any())
 
@@ -131,7 +133,7 @@ def test_differences_see_a_derivative_that_is_zero_where_values_move() -> None:
     """Of a custom rule that forgets everything, and that JAX repeats: nothing has a size there, except the values."""
     shape = ((3,), "float64")
     zero = trace(lambda x, v: 0 * v, shape, shape)
-    programs = Programs(trace(jnp.sin, shape), jvp=zero, vjp=None, jax_jvp=zero, jax_vjp=None, moving=(0,))
+    programs = ClaimPrograms(trace(jnp.sin, shape), jvp=zero, vjp=None, jax_jvp=zero, jax_vjp=None, moving=(0,))
     x, v, g = np.random.default_rng(0).uniform(0.5, 1, (3, 3, 400))
     seen = Screen(programs, "float64").run([x], [v], [g])
     assert seen.differences == seen.suspicious.sum() == 400
@@ -164,7 +166,7 @@ def test_a_wrong_entry_of_one_argument_is_seen_in_a_network() -> None:
 def test_a_forward_map_that_jax_differentiates_wrongly_is_caught_by_differences() -> None:
     # the programs of JAX's derivatives are those of another map here, and the rule agrees with them
     other = programs(jnp.cos, lambda x, v: -jnp.sin(x) * v, lambda x, g: -jnp.sin(x) * g, [((4,), "float64")], (4,))
-    wrong = Programs(trace(jnp.sin, ((4,), "float64")), other.jvp, other.vjp, other.jax_jvp, other.jax_vjp, (0,))
+    wrong = ClaimPrograms(trace(jnp.sin, ((4,), "float64")), other.jvp, other.vjp, other.jax_jvp, other.jax_vjp, (0,))
     rng = np.random.default_rng(0)
     seen = Screen(wrong, "float64").run(*([a] for a in rng.standard_normal((3, 4, 300))))
     assert seen.autodiff == 0 and seen.adjointness == 0 and seen.differences > 290

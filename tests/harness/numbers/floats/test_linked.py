@@ -13,7 +13,7 @@ import pytest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.numbers.floats.linked import Flat, _evaluate, chunk_points, run_flat
+from backprove.harness.numbers.floats.linked import Linked, _evaluate, chunk_points, run_linked
 from backprove.harness.programs.program import Program
 from tests.mutants.rules import PROBLEMS, RIGHT
 
@@ -81,7 +81,7 @@ def test_the_bits_are_those_of_floats(name: str, dtype: str) -> None:
     for points, chunk in ((1, 0), (5, 5), (130, 64), (130, 0)):
         arrays = drawn(program, points)
         wanted = Floats().run(program, arrays)
-        for a, b in zip(run_flat(program, arrays, chunk), wanted, strict=True):
+        for a, b in zip(run_linked(program, arrays, chunk), wanted, strict=True):
             assert a.shape == b.shape and same(a, b)
 
 
@@ -94,18 +94,18 @@ def test_every_right_rule_gives_the_same_bits(name: str, form: str) -> None:
     output = jax.eval_shape(problem.forward, *(jax.ShapeDtypeStruct(s, np.float32) for s in shapes)).shape
     program = trace(problem.forms[form], *signature, (output, "float64"))
     arrays = [np.abs(a) for a in drawn(program, 100)]
-    for a, b in zip(run_flat(program, arrays), Floats().run(program, arrays), strict=True):
+    for a, b in zip(run_linked(program, arrays), Floats().run(program, arrays), strict=True):
         assert same(a, b)
 
 
 def test_bfloat16_is_computed_without_a_detour() -> None:
     program = trace(lambda x, y: jnp.exp(x * y) - y / x, ((4,), "bfloat16"), ((4,), "bfloat16"))
-    assert all(f is not _evaluate for f, _ in Flat(program, 16).calls)
+    assert all(f is not _evaluate for f, _ in Linked(program, 16).calls)
 
 
 def test_inputs_are_kept_and_a_second_run_gives_the_same() -> None:
     program = trace(lambda x, y: jnp.tanh(x * y) + jnp.exp(x - y) * x, ((4,), "float64"), ((4,), "float64"))
-    flat = Flat(program, 32)
+    flat = Linked(program, 32)
     rng = np.random.default_rng(0)
     for a in flat.inputs:
         a[...] = rng.standard_normal(a.shape)
@@ -123,14 +123,14 @@ def test_buffers_are_used_again() -> None:
             x = jnp.sin(x) * 1.5
         return x
 
-    flat = Flat(trace(long, ((16,), "float64")), 64)
+    flat = Linked(trace(long, ((16,), "float64")), 64)
     assert flat.bytes <= 4 * 16 * 64 * 8
 
 
 def test_an_argument_without_points_of_its_own_is_repeated() -> None:
     program = trace(lambda x, y: x + y, ((2,), "float64"), ((2,), "float64"))
     x, y = np.arange(20.0).reshape(2, 10), np.array([[1.0], [2.0]])
-    assert np.array_equal(run_flat(program, [x, y], 4)[0], x + y)
+    assert np.array_equal(run_linked(program, [x, y], 4)[0], x + y)
 
 
 def test_control_flow_is_refused() -> None:
@@ -138,7 +138,7 @@ def test_control_flow_is_refused() -> None:
         return jax.lax.while_loop(lambda y: (y < 10).all(), lambda y: 2 * y, x)
 
     with pytest.raises(UnsupportedPrimitive, match="while"):
-        Flat(trace(looped, ((2,), "float64")), 8)
+        Linked(trace(looped, ((2,), "float64")), 8)
 
 
 def test_chunks_shrink_with_the_size_of_the_values() -> None:

@@ -13,8 +13,8 @@ from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats import runs
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.numbers.floats.linked import Merged
-from backprove.harness.numbers.floats.runs import DIRECT_RUNS, Runs, link, on_device
+from backprove.harness.numbers.floats.linked import SharedLinked
+from backprove.harness.numbers.floats.runs import DIRECT_RUNS, ManyRuns, link, on_device
 from tests.harness.numbers.floats.test_linked import FUNCTIONS, drawn, same
 
 SQUARE = trace(lambda x: x * x, ((2,), "float64"))
@@ -25,7 +25,7 @@ SQUARE = trace(lambda x: x * x, ((2,), "float64"))
 def test_runs_are_direct_at_first_and_linked_later_with_the_same_bits(name: str, dtype: str) -> None:
     function, shapes = FUNCTIONS[name]
     program = trace(function, *((s, dtype) for s in shapes))
-    arrays, several = drawn(program, 50), Runs([program, program], [range(len(shapes))] * 2)
+    arrays, several = drawn(program, 50), ManyRuns([program, program], [range(len(shapes))] * 2)
     wanted = Floats().run(program, arrays)
     with np.errstate(all="ignore"):
         for _ in range(DIRECT_RUNS + 2):
@@ -37,18 +37,18 @@ def test_runs_are_direct_at_first_and_linked_later_with_the_same_bits(name: str,
 @pytest.mark.parametrize("there", [True, False])
 def test_a_device_takes_over_what_runs_often(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
     monkeypatch.setattr(runs, "on_device", lambda: there)
-    assert isinstance(link([SQUARE], [(0,)], 3, [np.ones((2, 3))]), Jitted if there else Merged)
-    several = Runs([SQUARE], [(0,)])
+    assert isinstance(link([SQUARE], [(0,)], 3, [np.ones((2, 3))]), Jitted if there else SharedLinked)
+    several = ManyRuns([SQUARE], [(0,)])
     for k in range(DIRECT_RUNS + 1):
         (((found,),)) = several([np.full((2, 3), 1.0 + k)])
         assert (found == (1.0 + k) ** 2).all()
-    assert isinstance(several._linked, Jitted if there else Merged)
+    assert isinstance(several._linked, Jitted if there else SharedLinked)
 
 
 def test_what_the_device_lacks_runs_in_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "on_device", lambda: True)
     monkeypatch.setattr("backprove.harness.numbers.floats.device.OPTIONS", {"no_such_option": 1})
-    assert isinstance(link([SQUARE], [(0,)], 3, [np.ones((2, 3))]), Merged)
+    assert isinstance(link([SQUARE], [(0,)], 3, [np.ones((2, 3))]), SharedLinked)
 
 
 def test_the_cpu_is_no_device_and_jax_is_not_started_to_find_out() -> None:

@@ -21,7 +21,7 @@ Member = tuple[Callable[..., Any], Signature]
 
 
 @dataclass
-class Together:
+class JointXla:
     """The functions of a theorem, compiled when the first of them is asked for.
 
     Attributes:

@@ -14,7 +14,7 @@ from backprove.harness.judging.binders import theorem_binders
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.oracles.compiled import CompiledFunction
-from backprove.harness.oracles.together import Member, Together
+from backprove.harness.oracles.joint_xla import JointXla, Member
 from backprove.harness.programs.program import Signature
 from backprove.rules.all import load
 
@@ -63,7 +63,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Signature]:
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_every_function_gets_its_own_results(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = counted(monkeypatch)
-    together = Together(1, members(jvp, vjp, value))
+    together = JointXla(1, members(jvp, vjp, value))
     for f, arrays in ((jvp, [X, D]), (value, [X]), (vjp, [X, -D])):
         s = signature(len(arrays), dtype)
         found = together(f, s, arrays, dtype)
@@ -79,7 +79,7 @@ def test_integers_and_points_fewer_than_arguments() -> None:
         return x[i] * g
 
     s: Signature = (((3,), "float64"), ((), "int64"), ((), "float64"))
-    together = Together(2, lambda shapes, dtype: [(pick, s), (pick, s)])
+    together = JointXla(2, lambda shapes, dtype: [(pick, s), (pick, s)])
     (found,) = together(pick, s, [X[:, :1], np.arange(3), np.full(1, 2.0)], "float64")
     np.testing.assert_array_equal(found, 2 * X[:, 0])
 
@@ -88,13 +88,13 @@ def test_a_function_compiled_wrongly_beside_right_ones_is_refused() -> None:
     def wrong(x: Any, v: Any) -> Any:
         return jvp(x, v) * (1 + 1e-12)
 
-    together = Together(1, members(value, wrong, vjp))
+    together = JointXla(1, members(value, wrong, vjp))
     for call, traced, refused in ((wrong, jvp, True), (value, value, False)):
         arrays = [X] if call is value else [X, D]
         s = signature(len(arrays))
-        spot, seen = SpotCheck(together=together), Examination.empty(POINTS)
+        spot, seen = SpotCheck(joint=together), Examination.empty(POINTS)
         spot.enter(call, s, trace(traced, *s), arrays, "float64", seen, ["output"])
-        found = {f.verdict for f in seen.findings if f is not None}
+        found = {f.verdict for f in seen.violations if f is not None}
         assert found == ({Verdict.INACCURATE} if refused else set())
         assert spot.failed == refused
         assert seen.layers["compiled"].checked == POINTS
@@ -104,14 +104,14 @@ def test_one_that_cannot_be_compiled_leaves_the_others_checked() -> None:
     def opaque(x: Any, v: Any) -> Any:
         return jnp.asarray(np.asarray(x))
 
-    together = Together(1, members(opaque, jvp))
-    spot, seen = SpotCheck(together=together), Examination.empty(POINTS)
+    together = JointXla(1, members(opaque, jvp))
+    spot, seen = SpotCheck(joint=together), Examination.empty(POINTS)
     spot.enter(jvp, signature(2), trace(jvp, *signature(2)), [X, D], "float64", seen, ["output"])
     assert seen.layers["compiled"].agreed == POINTS and not seen.notes
 
 
 def test_other_shapes_and_functions_are_not_part_of_it() -> None:
-    together = Together(1, members(jvp))
+    together = JointXla(1, members(jvp))
     assert together(jvp, signature(2), [X, D], "float64") is not None
     assert together(jvp, signature(2, n=2), [X[:2], D[:2]], "float64") is None
     assert together(vjp, signature(2), [X, D], "float64") is None
