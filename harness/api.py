@@ -1,4 +1,4 @@
-"""`check` and `assert_rule`: judge one rule in this process."""
+"""`check` and `assert_rule` judge one rule in this process: `bp.check(rule).verdict` is `"holds"` or worse."""
 
 from __future__ import annotations
 

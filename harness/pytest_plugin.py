@@ -1,4 +1,4 @@
-"""The pytest plugin: rules as tests.
+"""The pytest plugin makes test cases of rules.
 
 A test marked `@pytest.mark.backprove` may return a `Rule` (or a list, tuple or dict of rules), which is then asserted;
 the marker takes the options of `assert_rule`: `@pytest.mark.backprove(points=1000, dtypes=["float32"])`. Options of the

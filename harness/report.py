@@ -1,4 +1,4 @@
-"""`Report`: the result of checking one rule, and the message that a newcomer understands."""
+"""A `Report` is the result of checking one rule, and writes the message that a newcomer understands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bp.array`: what one input of a rule looks like."""
+"""`bp.array` says what one input of a rule looks like: `array("m n", low=0)`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directions: tangents and cotangents in bulk, and their encoding for Hypothesis."""
+"""Tangents and cotangents are drawn here in bulk, and encoded for Hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Numbers that an entry of one input may take in one dtype: bounds rounded inward, neighbours, special values.
+"""A `Domain` holds the numbers that an entry of one input may take in one dtype: bounds rounded inward,
+special values.
 
 Floats are float64 numbers that the tested dtype represents exactly; subnormals of that dtype do not occur.
 """

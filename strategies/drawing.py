@@ -1,4 +1,4 @@
-"""How Hypothesis draws sizes, directions and single points; apart from the bulk draws, which run without it."""
+"""Hypothesis draws sizes, directions and single points here; the bulk draws run without it."""
 
 from __future__ import annotations
 

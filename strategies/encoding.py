@@ -1,4 +1,4 @@
-"""The choice sequence with which `point_strategy` draws a given point.
+"""A given point is encoded as the choice sequence with which `point_strategy` draws it.
 
 Order of the choices: sizes, pattern 0 (plain), one-hot columns row by row, then group by group one coordinate at a
 time. A group holds all arrays of one shape, inputs first. Strategy and encoder share `layout`; a round-trip test guards

@@ -1,4 +1,4 @@
-"""Generic points: a few inputs of ordinary size without zeros, ties or kinks, for diagnoses and first calls."""
+"""Generic points are a few inputs of ordinary size without zeros, ties or kinks, for diagnoses and first calls."""
 
 from __future__ import annotations
 

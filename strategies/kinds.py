@@ -1,4 +1,4 @@
-"""Inputs that are not plain floats: one-hot and simplex rows, masks, indices and other integers."""
+"""Kinds draw inputs that are not plain floats: one-hot and simplex rows, masks, indices and other integers."""
 
 from __future__ import annotations
 

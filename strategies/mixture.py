@@ -1,4 +1,4 @@
-"""How Hypothesis draws one entry: plainly as one choice, or from a mixture of special values, ties and regimes."""
+"""A mixture draws one entry with Hypothesis: plainly as one choice, or from special values, ties and regimes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers from the identity of the work alone: never from time, process or worker."""
+"""Random numbers come from the identity of the work alone, never from time, process or worker."""
 
 from __future__ import annotations
 

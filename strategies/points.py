@@ -1,4 +1,4 @@
-"""Points of a rule's inputs: many of one shape for bulk work, and single ones drawn by Hypothesis."""
+"""Points are inputs of a rule: many of one shape for bulk work, with the points on the last axis, or single ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Smaller points: axes dropped and blocks of a named dimension deleted from every array that has it."""
+"""Reduction makes points smaller: it drops axes, and deletes blocks of a named dimension from every array that
+has it.
+"""
 
 from __future__ import annotations
 

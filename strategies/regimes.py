@@ -1,4 +1,4 @@
-"""Raw numbers of the regimes from which the entries of bulk points come: near zero, log-scaled, saturated, ..."""
+"""Regimes give the raw numbers of bulk points: near zero, log-scaled, saturated, ..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which region of its domain a point lies, for reports."""
+"""Regions say for reports where in its domain a point lies: zero, tie, saturated, large, ordinary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes of the named dimensions: a few fixed buckets for bulk work, and the encoding of drawn ones."""
+"""Sizes of the named dimensions are chosen here: a few fixed buckets for bulk work, and the encoding of drawn ones."""
 
 from __future__ import annotations
 

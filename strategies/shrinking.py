@@ -1,4 +1,4 @@
-"""Search and shrinking with Hypothesis, apart from its test runner: explicit seeds, no database on disk, no output."""
+"""Search and shrinking use Hypothesis apart from its test runner: explicit seeds, no database on disk, no output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Systematic points: zeros, ties, domain ends, saturated numbers, and constants with their neighbours."""
+"""Special points are systematic: zeros, ties, domain ends, saturated numbers, and constants with their neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk points: every entry from a mixture of regimes, drawn with NumPy's Philox, points on the last axis."""
+"""Bulk points take every entry from a mixture of regimes, drawn with NumPy's Philox, points on the last axis."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -100,6 +101,29 @@ def test_a_wrong_import_is_seen(copy_of_checkout: Path, path: str, line: str, co
 
 def test_the_public_face_alone_lies_directly_in_the_harness() -> None:
     assert {p.name for p in (ROOT / "harness").glob("*.py")} == PUBLIC_FACE
+
+
+def first_sentence(module: Path) -> str:
+    return " ".join((ast.get_docstring(ast.parse(module.read_text("utf-8"))) or "").split("\n\n")[0].split())
+
+
+def test_every_room_starts_with_its_sentence_of_the_architecture() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    for room in rooms("harness"):
+        name = room.relative_to(ROOT / "harness").as_posix()
+        if name != ".":
+            assert f"- `{name}/`: {first_sentence(room / '__init__.py')}\n" in page, room
+
+
+def test_the_glossary_is_short() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    words = re.findall(r"\*\*[^*]+\*\*", page.split("## Glossary")[1])
+    assert 20 <= len(words) <= 40 and len(set(words)) == len(words)
+
+
+def test_every_module_says_what_it_does() -> None:
+    ours = [p for p in modules() if ROOT / "tests" not in p.parents]
+    assert [p for p in ours if not first_sentence(p)] == []
 
 
 def test_no_room_is_crowded() -> None:

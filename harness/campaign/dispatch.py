@@ -1,4 +1,6 @@
-"""Run jobs as work items through an executor; results come as they finish, and are the same for every executor."""
+"""The dispatcher sends jobs through an executor as work items; results come as they finish, the same for every
+executor.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ class Dispatch:
         """Yield the result of each job as it comes, in the order of `jobs` where items run one after the other.
 
         Raises:
-            UsageError, InternalError: as `isolation.run_isolated`; what was yielded before stands. In this process
+            UsageError, InternalError: as `workers.run_isolated`; what was yielded before stands. In this process
                 whatever the engine raises.
         """
         large: dict[Job, _Large] = {}

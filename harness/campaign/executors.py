@@ -1,7 +1,8 @@
-"""The executors that `--executor` names; every choice between them is made here.
+"""This module makes the executors that `--executor` names (`serial`, `process:2`, `dask:...`, `mpi`) and decides
+between them.
 
 Each is a `concurrent.futures.Executor`. None runs a user's code in its own process: what is submitted to it is
-`isolation.run_isolated`, which hands the item to a worker process beside it and stops that when it hangs. So the
+`workers.run_isolated`, which hands the item to a worker process beside it and stops that when it hangs. So the
 threads of `process:N` wait for N worker processes, and each thread of a Dask or MPI worker has one of its own.
 """
 

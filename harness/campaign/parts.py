@@ -1,4 +1,5 @@
-"""Parts of one property's points, for campaigns too large for one work item, and how their results merge.
+"""A property with very many points is judged in parts, and this module merges their results, in any order to the same
+bytes.
 
 A property with more than `PART_POINTS` points is judged in parts, each with its own share of the points and its own
 chunks; the first part also has the special and the drawn points. Which parts there are follows from the number of

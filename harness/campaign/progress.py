@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a bar on a terminal, a plain line every few seconds in a log."""
+"""Progress shows a run on stderr: a bar on a terminal, a plain line every few seconds in a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of the last runs under `.backprove/` (or `$BACKPROVE_HOME`): one file per finished piece of work.
+"""The store keeps the last runs under `.backprove/` (or `$BACKPROVE_HOME`): one file per finished piece of work.
 
 Every file is written beside its place and renamed, so that whatever ends a run leaves whole files only. A run has a
 folder; its name is a hash of everything that decides its results, so that a run with the same name resumes it.

@@ -1,4 +1,6 @@
-"""Run everything that a theorem or a rule claims, at every dtype."""
+"""A subject, a rule or a theorem, is judged as a whole here: all its claims at every dtype, then what is said of them
+together.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,7 @@ def judge_part(
     accuracy: float | None = None,
     progress: Progress | None = None,
 ) -> list[PropertyResult]:
-    """Judge every property of a large run at one of its dtypes, over one part of the points (`parts.py`)."""
+    """Judge every property of a large run at one of its dtypes, over one part of the points (`campaign/parts.py`)."""
     further_dtype = list(dtypes).index(dtype) > 0
     plan = Plan(dtype, points, seed, accuracy, further_dtype, part, parts_of(points))
     if isinstance(of, Theorem):

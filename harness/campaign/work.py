@@ -1,4 +1,4 @@
-"""Work items: what one call of an executor does, as plain data, and the code that does it.
+"""A work item is what one call of an executor does, as plain data; this module holds it and the code that does it.
 
 A small run has one item per rule or theorem. A large one (`parts`) has one per dtype and part of the points, and one
 that concludes from their results. A request and its answer are JSON data, the same for every executor.

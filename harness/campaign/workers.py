@@ -1,4 +1,5 @@
-"""Run work items in a process of their own: one that hangs or ends the interpreter is reported, and the others go on.
+"""Workers run work items in processes of their own, so that a rule that hangs or ends the interpreter costs itself
+only.
 
 The worker (`serve`) reads requests from stdin and answers on what was its stdout, one JSON object a line; what the
 user's code prints goes to stderr. One worker serves many items and is replaced when it dies or overruns its time.
@@ -257,7 +258,7 @@ def run_isolated(
     progress: ProgressCallback | None = None,
     workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Answer one request (`items.Server`) in a worker of this process, wherever an executor calls this.
+    """Answer one request (`work.Server`) in a worker of this process, wherever an executor calls this.
 
     Args:
         timeout: seconds for the item, the start of the interpreter and imports apart.

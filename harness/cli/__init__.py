@@ -1,1 +1,3 @@
-"""The commands of the command line, one module each: `HELP`, `add_arguments(parser)` and `run(args) -> exit status`."""
+"""The command line has one module per command, each with `HELP`, `add_arguments(parser)` and `run(args) -> exit
+status`.
+"""

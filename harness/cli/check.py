@@ -1,4 +1,4 @@
-"""`backprove check FILE[::NAME]`: the rules of a Python file, each in a process of its own."""
+"""`backprove check FILE[::NAME]` judges the rules of a Python file, each in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says to GitHub Actions: annotations at the rule's file and line, and a step summary.
+"""This module tells GitHub Actions about a run: annotations at the rule's file and line, and a step summary.
 
 Only where GITHUB_ACTIONS is `true`. The runner takes every line that begins with `::` for a command, so whatever names
 and messages hold stays inside the annotations (escaped), and the text of the run is printed with commands stopped.

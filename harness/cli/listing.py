@@ -1,4 +1,4 @@
-"""`backprove list`: the catalogue, module by module, and what covers each declaration."""
+"""`backprove list` prints the catalogue, module by module, and what covers each declaration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The command `backprove`: options, dispatch, and what becomes of errors.
+"""The command `backprove` reads its options, calls a command, and turns every error into a message and an exit
+status.
 
 Nothing here imports NumPy or JAX, so that `backprove --help` answers at once; a command imports what it needs.
 """

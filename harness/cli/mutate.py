@@ -1,4 +1,4 @@
-"""`backprove mutate`: how many broken variants of each rule the properties refuse."""
+"""`backprove mutate` prints how many broken variants of each rule the properties refuse."""
 
 from __future__ import annotations
 

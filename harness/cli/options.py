@@ -1,4 +1,4 @@
-"""Options that `verify` and `check` share, and what they come to."""
+"""Options that `verify` and `check` share are declared and resolved here: profile, points, dtypes, seed, executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`backprove replay ID`: one failing point again."""
+"""`backprove replay ID` evaluates one failing point again."""
 
 from __future__ import annotations
 

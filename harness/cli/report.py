@@ -1,4 +1,6 @@
-"""`backprove report DIR` and `backprove report --diff A B`: stored results again."""
+"""`backprove report DIR` writes stored results again as HTML, and `backprove report --diff A B` compares two
+of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One run of `verify` or `check`: results are stored as they come, and written out whatever ends the run."""
+"""A session is one run of `verify` or `check`: it stores results as they come and writes them out whatever ends the
+run.
+"""
 
 from __future__ import annotations
 

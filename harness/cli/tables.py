@@ -1,4 +1,4 @@
-"""Plain tables for terminals and logs."""
+"""Plain tables are laid out here for terminals and logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`backprove verify`: every property of the catalogue."""
+"""`backprove verify` judges every property of the catalogue."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def describe(subject: SubjectResult, theorem: Statement, mutations: Mapping[str,
     """Fill in what the theorem's entry and the catalogue say of it, and what the last `mutate` found, if there was one.
 
     Args:
-        mutations: see `mutation_record.stored`.
+        mutations: see `record.stored`.
     """
     from backprove.rules.catalogue import NAMES, Catalogue
 

@@ -1,4 +1,4 @@
-"""Array helpers of every room: masks per point, largest entries, leaves of a result, quiet calls."""
+"""Arrays of every room share these helpers: masks per point, largest entries, the leaves of a result, quiet calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a run of a theorem leaves for the next one: traced programs, drawn examples, passed compiled checks.
+"""The cache keeps what a run of a theorem leaves for the next one: traced programs, drawn examples, passed compiled
+checks.
 
 One file per theorem, in a folder named by a digest of this package's code and of the versions of what it rests on: a
 change of either starts an empty folder. The folder is the user's own, never the working directory: a pickle is code.

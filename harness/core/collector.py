@@ -1,4 +1,4 @@
-"""Python's garbage collector, called less often.
+"""This module makes Python's garbage collector run less often.
 
 Tracing makes many small objects, and each full collection walks all modules that were imported: together they cost a
 twentieth of a run. Numbers of points, which need the memory, are arrays, and those are freed without the collector.

@@ -1,4 +1,4 @@
-"""Versions and machine class of a run, read without importing the packages themselves."""
+"""The environment of a run, its versions and machine class, is read here without importing the packages themselves."""
 
 from __future__ import annotations
 

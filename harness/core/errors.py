@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend; each message says what was given, what was expected and what to do."""
+"""Errors here are the user's to mend; each message says what was given, what was expected and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Files that nobody ever sees half written: written beside their place and renamed, whatever ends the process."""
+"""Files are written whole or not at all (beside their place, then renamed), and code is hashed for caches and resumed
+runs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The four floating-point formats under test and their constants."""
+"""The four floating-point formats under test are described here by their constants: `FORMATS["float32"].u` is
+2**-24.
+"""
 
 from __future__ import annotations
 

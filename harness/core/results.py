@@ -1,4 +1,4 @@
-"""What a run produces: plain records that are stored as JSON and read again by the reports.
+"""Records hold what a run produces; they are stored as JSON and read again by the reports.
 
 Everything here is data. Records of one property merge by sums, maxima and first-in-order, so that the same work in
 any order gives the same result.

@@ -1,4 +1,4 @@
-"""The five verdicts, their order, and the exit status of a run."""
+"""Verdicts say how a claim fared, worst first, and exit statuses how a run did: `Verdict.FALSIFIED` makes it 1."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Explaining turns a failing point into what a person reads: message, likely mistake, id, test to paste."""

@@ -1,4 +1,6 @@
-"""From a failing point to what a person reads: values, message, id for replay, and a test to paste."""
+"""A counterexample is built from a failing point: values in decimal and hexadecimal, message, id for replay, test to
+paste.
+"""
 
 from __future__ import annotations
 

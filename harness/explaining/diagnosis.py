@@ -1,4 +1,5 @@
-"""After a refusal: name the mistake where one explanation fits at all points looked at, else say nothing.
+"""After a refusal the diagnosis names the mistake where one explanation fits at all points looked at, and else says
+nothing.
 
 The rule's Jacobian is compared with the true one at a few small points of several small shapes. Each explanation is a
 recipe that turns the true Jacobian into a wrong one; it is reported only if it gives the rule's own at every point.

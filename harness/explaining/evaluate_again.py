@@ -1,4 +1,4 @@
-"""One failing point is evaluated again from its payload."""
+"""This module evaluates one failing point again, from the payload of its id."""
 
 from __future__ import annotations
 

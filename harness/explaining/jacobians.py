@@ -1,4 +1,4 @@
-"""Tables of a rule's Jacobian beside the true one, and of values to check by hand."""
+"""Tables show a rule's Jacobian beside the true one, and values to check by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test to paste is written: it fails on the wrong rule and passes on a right one."""
+"""This module writes the test to paste: it fails on the wrong rule and passes on a right one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of failing points.
+"""Ids name failing points, so that they can be evaluated again.
 
 An id of a small point holds the point itself (base64url of zlib-compressed JSON); that of a large one is a hash,
 looked up in the store of finished rules and theorems.

@@ -1,4 +1,4 @@
-"""Calling code as it is: point by point or in batches, with the contract that every call must keep.
+"""Code is called here as it is, point by point or in batches, under the contract that every call must keep.
 
 The code must return arrays of the right shapes, leave its arguments alone and give one answer for one input. What it
 does wrong is reported per point; whether that is an error of the rule, or only a point outside the domain, is the

@@ -1,4 +1,4 @@
-"""One callable of a claim and the ways in which it can be evaluated.
+"""A `Function` is one callable of a claim with its front ends and the ways in which it can be evaluated.
 
 Front ends, tried in this order: `jax` (traced as it is), `numpy` (NumPy code traced through duck arrays), `objects`
 (NumPy code run as it is on arrays of exact scalars) and `black box` (called on ordinary arrays only).
@@ -53,7 +53,7 @@ class Function:
     key: str = ""
     """Where traces are kept from run to run, and the name of this function there."""
     generic: bool = False
-    """Whether a trace of one dtype may be had from that of another (`renamed.py`)."""
+    """Whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`)."""
     _cache: dict[Signature, tuple[str, Program | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""JAX code is traced to a `Program`: its jaxpr with the calls inlined and dead code dropped."""
+"""This front end traces JAX code to a `Program`: its jaxpr with the calls inlined and dead code dropped."""
 
 from __future__ import annotations
 

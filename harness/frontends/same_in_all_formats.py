@@ -1,4 +1,9 @@
-"""Traces of one format are had from those of another: most code does the same in every float format."""
+"""A trace of one format serves the others where the code does the same in all of them, as most code does.
+
+A function whose float64 trace, with another format's name in the place of float64 and its constants rounded, is that
+format's own trace at one shape is taken to be so at every shape. Code that looks at its dtype fails this at the first
+shape. Code that looks at it at some shapes only passes: the functions of a user are always traced.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a trace true? Traced programs are held against real calls of the code; an untrue one is given up.
+"""Traces are held against real calls of the code, and one that is not true is given up.
 
 Code that looks at types, keeps state or draws random numbers can be traced to something else than what it computes.
 Then its function falls back to the next front end.

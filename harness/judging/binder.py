@@ -1,4 +1,4 @@
-"""From claims to what can be examined: one `Binder` per claim, one `ClaimAt` per sizes and dtype."""
+"""A `Binder` binds one claim to sizes and a dtype: `binder.bind([(2, 3)], "float32")` is the claim there."""
 
 from __future__ import annotations
 

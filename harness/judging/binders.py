@@ -1,4 +1,4 @@
-"""Binders of whole subjects: one for each claim of a theorem, or for each claim and law of a rule."""
+"""Binders of whole subjects are made here: one for each claim of a theorem, or for each claim and law of a rule."""
 
 from __future__ import annotations
 

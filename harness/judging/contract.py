@@ -1,4 +1,6 @@
-"""What code must keep to before its numbers are judged: leave its inputs alone, one answer for one input."""
+"""The contract of code is checked before its numbers are: it leaves its inputs alone and has one answer for
+one input.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A derivative claim at fixed sizes and one dtype: all layers look at a batch of points.
+"""`DerivativeAt` is a derivative claim at fixed sizes and one dtype: all its layers look at a batch of points.
 
 Order of the layers: the float result against its running error bound; rule against JAX's derivative of the forward
 map, both in the wide format; finite differences; and the exact layer for everything suspicious and everything asked.

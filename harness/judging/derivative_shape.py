@@ -1,4 +1,4 @@
-"""A derivative claim before it is judged: its functions and their traces, and what a signature makes of them."""
+"""A derivative claim has its functions, traces, shapes and names settled here, before any point is judged."""
 
 from __future__ import annotations
 

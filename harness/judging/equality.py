@@ -1,4 +1,4 @@
-"""Identities at fixed sizes and one dtype.
+"""`EqualityAt` judges an identity of two functions at fixed sizes and one dtype.
 
 An identity is judged over the reals in balls, and each side's float result against its own running error bound. There
 is no forward map: where a side is not finite in floats, only the balls judge.

@@ -1,4 +1,4 @@
-"""What was seen of a batch of points: the common result of all kinds of claims."""
+"""An `Examination` holds what the layers saw of a batch of points; all kinds of claims give one."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ClaimAt(Protocol):
 
     @property
     def front_ends(self) -> dict[str, str]:
-        """How each function of the claim is evaluated, see `function`."""
+        """How each function of the claim is evaluated, see `frontends/function.py`."""
 
     def examine(
         self,

@@ -1,4 +1,4 @@
-"""Inputs drawn by Hypothesis, once for a rule or theorem: all its claims see them, at every dtype.
+"""Hypothesis draws these inputs once for a rule or theorem; all its claims see them, at every dtype.
 
 Drawing costs milliseconds an example, and every new shape is a program to trace: a few shapes are drawn, then the
 examples at these and at the small ones of the fixed sizes. Directions are not part of an example.

@@ -1,4 +1,9 @@
-"""The float contract at a point: how far may the float result be from the exact one, and where is it judged at all."""
+"""The float contract says how far a float result may be from the exact one at a point, and where it is judged
+at all.
+
+A finite float result passes within twice the running error bound of its own code. A result that is not finite is held
+against the derivative: where that leaves the format itself, or forward does on the way, nothing is wrong.
+"""
 
 from __future__ import annotations
 

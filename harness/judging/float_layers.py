@@ -1,4 +1,4 @@
-"""The float layers of a derivative claim, in bulk.
+"""The float layers look at a derivative claim in bulk and point at what the exact layer must judge.
 
 The float result against its running error bound, the rule against JAX's derivative of the forward map in the wide
 format, and finite differences. None of them says that a formula is wrong: they point at what the exact layer judges.

@@ -1,4 +1,4 @@
-"""The stability grade: the float error in multiples of what the conditioning of the problem forces."""
+"""The stability grade measures the float error in multiples of what the conditioning of the problem forces."""
 
 from __future__ import annotations
 

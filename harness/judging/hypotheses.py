@@ -1,4 +1,4 @@
-"""Which of many points satisfy the hypotheses over several inputs, `where`.
+"""Hypotheses over several inputs (`where`) are decided here for many points at once.
 
 The code of `where` sees one point. Where it can be traced, it is evaluated for all points at once with bounds on its
 rounding errors, and called only where these leave the answer open; else it is called point by point.

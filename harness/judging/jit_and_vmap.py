@@ -1,4 +1,4 @@
-"""JAX code under jit and vmap: it must give what it gives when it is called plainly.
+"""JAX code must give under jit and vmap what it gives when it is called plainly; this module checks that.
 
 Tracing makes most JAX code agree by itself. What does not: code that asks whether it is traced, callbacks to NumPy with
 an assumption on the batch, and batching rules written by hand.

@@ -1,4 +1,4 @@
-"""One property at one dtype: examine its points, shrink what fails, and say the verdict.
+"""The judge examines the points of one property at one dtype, shrinks what fails, and says the verdict.
 
 The first bulk points of every size go through all float layers, and what one of them finds suspicious meets the exact
 layer. Of the points beyond, those go there that the screen does not let pass; all of them where `accuracy` is asked.

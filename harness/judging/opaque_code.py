@@ -1,4 +1,4 @@
-"""Derivative claims whose code has no traced program: the layers that only call it, or run it on exact scalars.
+"""These layers judge derivative claims whose code has no traced program: they call it, or run it on exact scalars.
 
 NumPy code that runs on object arrays gets its rounding bounds point by point; of a black box only values are known.
 Finite differences in float64 screen all points, and decide where no number system can run the code.

@@ -1,4 +1,6 @@
-"""Positivity at fixed sizes and one dtype: judged over the reals; what floats lose is a note, not a failure."""
+"""`PositivityAt` judges positivity at fixed sizes and one dtype, over the reals; what floats lose is a remark, no
+failure.
+"""
 
 from __future__ import annotations
 

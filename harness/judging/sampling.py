@@ -1,7 +1,11 @@
-"""Which points one property sees at one dtype, in which order.
+"""Sampling decides which points one property sees at one dtype, at which sizes and in which order.
 
-Three sources: systematic special points of a few fixed sizes, examples of Hypothesis with drawn sizes, and bulk points
-from the mixture. All special and drawn points and a fixed number of bulk points meet the exact layer.
+There are three sources: systematic special points of a few fixed sizes, examples of Hypothesis with drawn sizes, and
+bulk points from the mixture. All special and drawn points and a fixed number of bulk points meet the exact layer.
+
+Special points cost a pass of all layers at every size, whatever their number. The claims of the catalogue are the same
+formulas at every dtype, so their sizes are shared out over the dtypes of a run (three at the first dtype, one at each
+further one); a user's code meets special points at every size and dtype. Bulk points are drawn at all sizes.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ class Plan:
     """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only).
 
     `further_dtype`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share
-    of the points; the special and the drawn ones belong to the first (`parts.py`).
+    of the points; the special and the drawn ones belong to the first (`campaign/parts.py`).
     """
 
     dtype: str

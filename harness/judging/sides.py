@@ -1,4 +1,4 @@
-"""Functions of one claim side by side, at fixed sizes and one dtype: in floats, and over the reals in balls."""
+"""The functions of one claim stand side by side here, at fixed sizes and one dtype, in floats and over the reals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's code compiled by XLA is held against the exact values at a few points of every format."""
+"""The spot check holds the user's code, compiled by XLA, against the exact values at a few points of every format."""
 
 from __future__ import annotations
 

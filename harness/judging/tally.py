@@ -1,4 +1,4 @@
-"""From what the layers saw of a batch to the numbers of a result: tallies, regions, errors, grades."""
+"""Tallies turn what the layers saw of a batch into the numbers of a result: counts, regions, errors, grades."""
 
 from __future__ import annotations
 

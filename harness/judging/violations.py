@@ -1,4 +1,4 @@
-"""From what the layers saw at one point to a finding: which verdict, which entry, in which words."""
+"""Violations are worded here from what the layers saw at one point: which verdict, which entry, in which words."""
 
 from __future__ import annotations
 

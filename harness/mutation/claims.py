@@ -1,4 +1,4 @@
-"""Claims of theorems at one small shape, judged with another program in the place of the traced one."""
+"""Claims of theorems are judged here at one small shape with another program in the place of the traced one."""
 
 from __future__ import annotations
 

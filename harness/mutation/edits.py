@@ -1,4 +1,4 @@
-"""Broken variants of a program, generated from the program itself: one small edit each.
+"""Edits make broken variants of a program from the program itself, one small change each.
 
 Every variant has the inputs and the output shapes of the original, so that it can stand in its place.
 """

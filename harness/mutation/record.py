@@ -1,4 +1,4 @@
-"""The last result of `backprove mutate`, kept for the reports of later runs."""
+"""The record keeps the last result of `backprove mutate` for the reports of later runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many broken variants of each rule the properties of the catalogue refuse.
+"""This module counts how many broken variants of each rule the properties of the catalogue refuse.
 
 Every theorem states rules: the rule of a derivative claim, the left side of an identity, the value of a positivity
 claim, and both sides of a duality pairing unless they are built from the rule of a derivative claim. The variants of a

@@ -1,4 +1,4 @@
-"""Find a program inside another one, and put a third in its place.
+"""Splicing finds a program inside another one and puts a third in its place.
 
 A rule that several theorems use is traced into each of them; jaxprs keep the order of the code, so it stands there as
 a run of consecutive equations.

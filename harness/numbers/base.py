@@ -1,4 +1,4 @@
-"""The common part of all number systems: dispatch of primitives, structure and control flow.
+"""`System` dispatches the primitives of a program, the same way for every number system.
 
 A number system is one class in one module. A value of a system consists of one or more NumPy arrays of shape
 `Var.shape + (P,)` (P points, or 1 for what does not vary), reached through `map`; integers are plain integer arrays

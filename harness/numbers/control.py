@@ -1,4 +1,5 @@
-"""Control flow, the same in every number system: `scan`, `cond` and `while` (and the `empty2` of their transposes).
+"""Control flow runs the same way in every number system: `scan`, `cond` and `while` (and the `empty2` of their
+transposes).
 
 The bodies are `Program`s and run in the system at hand. A branch that differs from point to point is taken on both
 sides and selected; so is one that the system cannot decide, where its `select` knows what to make of that.

@@ -1,4 +1,4 @@
-"""Indices: `iota`, and gather and scatter, after the semantics of XLA, as arrays of flat positions.
+"""Indices of `iota`, gather and scatter become arrays of flat positions, after the semantics of XLA.
 
 Every index array has a trailing points axis (size P, or 1 where the indices are the same at all points). Positions
 count the entries of the operand in row-major order, its points axis left out; -1 marks what lies out of bounds.

@@ -1,4 +1,4 @@
-"""Integer and boolean arithmetic, the same in every number system.
+"""Integer and boolean arithmetic works the same way in every number system.
 
 Integers are plain integer arrays with a trailing points axis. Truth values are bool arrays or int8 arrays with 0 =
 False, 1 = True and 2 or more = undecided; results that are truth values are int8. `and`, `or` and `not` are left to the

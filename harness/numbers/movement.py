@@ -1,8 +1,7 @@
-"""Primitives that only move entries, the same in every number system.
+"""Primitives that only move entries work the same way in every number system.
 
 Arrays have a trailing points axis of size P, or of size 1 where nothing varies; the operands of one equation may mix
-the two. Nothing here looks at a value, so arrays of any dtype will do, objects included. Integer and boolean arithmetic
-(`INTEGER`, `integer`) and the positions of gathers and scatters are offered under this name too.
+the two. Nothing here looks at a value, so arrays of any dtype will do, objects included.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def data_operands(equation: Equation) -> tuple[int, ...]:
 
 
 def rearrange(equation: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any = None) -> list[Array]:
-    """Move entries as one structural equation does.
+    """Move entries as one equation of `PRIMITIVES` does.
 
     Args:
         equation: its primitive is in `PRIMITIVES`.

@@ -1,4 +1,4 @@
-"""JAX's own derivative of a forward map, as a program that every number system can run."""
+"""JAX's own derivative of a forward map becomes a program that every number system can run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge of last resort: finite differences decide where no number system can run the code.
+"""Finite differences judge what no number system can run: they are the oracle of last resort.
 
 Forward and rule are only called, in float64. Along random directions and single entries, central differences with one
 Richardson step are taken at three step sizes; each carries a truncation estimate and a rounding estimate. The noise

@@ -1,4 +1,4 @@
-"""The real thing: a function compiled by XLA, jitted and vmapped, on points of one shape.
+"""A compiled function is the real thing: user code under XLA, jitted and vmapped, on points of one shape.
 
 The bulk layers interpret the traced program in NumPy and never run XLA's code. Each claim is compiled for each dtype
 and run beside them, with compile options that trade the speed of the code for that of the compiler; the claims of a

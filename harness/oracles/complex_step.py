@@ -1,4 +1,5 @@
-"""The complex step: f'(x) v = Im f(x + i h v) / h for NumPy code that is analytic and runs on complex arrays.
+"""The complex step f'(x) v = Im f(x + i h v) / h differentiates NumPy code that is analytic and runs on
+complex arrays.
 
 It subtracts nothing, so that h may be tiny and the result is as accurate as the code itself. Code that casts, compares,
 takes absolute values, maxima or real parts gives nonsense silently, so three things are checked: the value at x + i0,

@@ -1,4 +1,5 @@
-"""What accuracy a problem allows: the change of the derivative when inputs and constants move by one rounding.
+"""Conditioning says what accuracy a problem allows: how the derivative moves when inputs and constants move one
+rounding.
 
 The ball hull: dual balls over inputs x(1 +- u), directions w(1 +- u) and literals (1 +- u); the radius of each entry of
 the derivative is the error that any algorithm must be granted (backward-error view).

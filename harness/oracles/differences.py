@@ -1,4 +1,4 @@
-"""Finite differences that know their error.
+"""Finite differences come with an estimate of their own error.
 
 Central differences of `t -> <w, f(x + t v)>` with one Richardson step, in the wide format of the running error bound.
 The step is scaled to the point and the direction (never past a tenth of an entry, so that it does not cross a kink at

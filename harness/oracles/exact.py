@@ -1,4 +1,4 @@
-"""The exact layer: does the rule equal the derivative over the reals, at a point?
+"""The exact layer decides whether the rule equals the derivative over the reals, at a point.
 
 The rule runs in balls and the forward map in dual balls; one random dyadic direction turns the comparison of vectors
 into one of numbers, `<R(x, w), v>` against `<w, J v>`. The precision rises until the two enclosures separate (the rule

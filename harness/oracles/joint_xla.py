@@ -1,4 +1,4 @@
-"""All functions that a theorem claims something of as one XLA program, for each dtype.
+"""All functions that a theorem claims something of are compiled as one XLA program, for each dtype.
 
 Lowering and compiling take tens of milliseconds a program, however small it is, and little more for several functions.
 The functions share the inputs; each has directions of its own and its results are compared by themselves.

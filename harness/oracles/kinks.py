@@ -1,4 +1,4 @@
-"""Kinks and ties: the rule's value must lie in the convex hull of the derivatives on the smooth pieces that meet there.
+"""At a kink the rule's value must lie in the convex hull of the derivatives on the smooth pieces that meet there.
 
 The pieces are reached by moving the point by 2**-160 in random directions (sign patterns, tie orders) and
 differentiating there in dual balls; the hull is then tested by a linear program. A value that seems to lie outside is

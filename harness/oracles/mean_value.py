@@ -1,4 +1,4 @@
-"""The mean-value form: a judge of the exact layer that needs no table of derivatives.
+"""The mean-value form judges rules in balls without any table of derivatives.
 
 For g(t) = <w, f(x + t v)> the central quotient (g(h) - g(-h)) / 2h equals <w, J(x + s v) v> for some |s| < h. So it
 must lie in the enclosure of <R, v> over the whole segment, at a step so small (2**-120 of the point) that the

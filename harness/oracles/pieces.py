@@ -1,4 +1,6 @@
-"""The smooth pieces that meet at a kink, found by moving the point a little and differentiating there in dual balls."""
+"""The smooth pieces that meet at a kink are found by moving the point a little and differentiating there in
+dual balls.
+"""
 
 from __future__ import annotations
 

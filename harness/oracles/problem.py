@@ -1,4 +1,4 @@
-"""What the exact layer is asked, and what it answers for one point."""
+"""A derivative problem is what the exact layer is asked, and an outcome is what it answers for one point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identities of code that can only be called: both sides in float64, held to what noise and conditioning explain.
+"""Identities of code that can only be called are judged in float64, by what noise and conditioning explain.
 
 The change of each side under relative perturbations of all inputs by 2**-50 shows how far its floats may be off; a
 disagreement counts only far beyond that, far beyond the size of the results times 2**-26, and beyond what cancellation

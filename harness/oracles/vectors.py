@@ -1,4 +1,4 @@
-"""Vectors of balls: inner products, and all entries of a derivative in one dual pass."""
+"""Vectors of balls get their inner products here, and all entries of a derivative from one dual pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two programs are compared, bits of their constants and parameters included, or written as text."""
+"""Two programs are compared here, bits of constants and parameters included, or written as text."""
 
 from __future__ import annotations
 

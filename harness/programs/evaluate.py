@@ -1,4 +1,5 @@
-"""Run a `Program` in a number system.
+"""`evaluate` runs a `Program` in a number system: `evaluate(program, Floats(), x)` with x of shape `(3, 1000)` for 1000
+points.
 
 Shapes: every value has one trailing axis of points more than its `Var.shape`; constants have a points axis of size 1,
 which broadcasts. The interpreter is the `vmap`.

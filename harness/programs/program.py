@@ -1,4 +1,4 @@
-"""A traced function as plain data: the straight-line program that every number system interprets.
+"""A `Program` is traced code as plain data: the straight line of equations that every number system interprets.
 
 JAX traces a function to a jaxpr; here call-like equations are inlined, dead code is dropped and literals become
 constants, so that a `Program` can be interpreted, mutated, pickled and compared without JAX.

@@ -1,8 +1,6 @@
-"""Traces of one dtype from those of another: most code does the same in every float format.
+"""A program of one format is rewritten into that of another: float64 renamed, or a short format widened.
 
-A function whose float64 trace, with another format's name in the place of float64 and its constants rounded, is that
-format's own trace at one shape is taken to be so at every shape. Code that looks at its dtype fails this at the first
-shape. Code that looks at it at some shapes only passes: the functions of a user are always traced.
+`renamed(program, "float32")` has float32 for float64 everywhere; `widened(program)` has float64 for every float.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several programs of the same arguments as one, with every value computed once.
+"""Several programs of the same arguments become one in which every value is computed once.
 
 Equal subexpressions give equal bits, so that merging changes no result: a rule and JAX's derivative of the same map
 share their primal pass.

@@ -1,4 +1,4 @@
-"""What inputs look like, read from the jaxtyping annotations of `forward`.
+"""Annotations of `forward` (jaxtyping's) are read as inputs: `Float[Array, "m n"]` is `array("m n")`.
 
 Annotations are known by their attributes (`dim_str`, `dtypes`), so that jaxtyping itself is never imported.
 """

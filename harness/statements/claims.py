@@ -1,4 +1,4 @@
-"""What a theorem or a rule claims, as data: the judge turns each claim into verdicts.
+"""Claims say what a theorem or a rule asserts, as data: `Derivative(forward, rule, "vjp")`.
 
 A claim holds functions of named inputs. All functions of one claim take the same positional arguments: first the
 primal inputs in order, then the tangents or cotangents that its kind adds.

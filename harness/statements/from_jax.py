@@ -1,4 +1,4 @@
-"""Rules out of what frameworks call a custom derivative: JAX, torch, and forward/backward pairs with residuals."""
+"""`from_jax` makes a rule of a `jax.custom_jvp` or `jax.custom_vjp` function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules out of `torch.autograd.Function`: called on NumPy arrays, and held to what torch's users rely on."""
+"""`from_torch` makes a rule of a `torch.autograd.Function`, and holds it to what torch's users rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws that every derivative obeys, as claims: they need no oracle.
+"""Laws hold for every derivative and need no oracle; each is a claim such as `<J v, w> = <v, J* w>`.
 
 Each law is one function that takes a rule (or a map) and returns a name and a claim. A law is an equality between two
 functions of the inputs and of further tangents and cotangents, which are drawn like those of a derivative claim.

@@ -1,4 +1,4 @@
-"""Find the rules in a user's file."""
+"""Loading finds the rules in a user's file."""
 
 from __future__ import annotations
 

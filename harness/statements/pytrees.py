@@ -1,4 +1,4 @@
-"""Rules whose inputs and outputs are pytrees (dicts, tuples and what JAX knows beside them), seen flat.
+"""Rules whose inputs and outputs are pytrees (dicts, tuples and what JAX knows beside them) are made flat here.
 
 The engine knows rules of arrays only. Here such a rule becomes one with an input per leaf, called `params.W`, and what
 the user's functions return is held to its structure before it is taken apart.

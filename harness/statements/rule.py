@@ -1,4 +1,4 @@
-"""`Rule`: a derivative rule of a user, validated when it is stated."""
+"""A `Rule` is a user's derivative rule, validated when it is stated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The source text of a rule: where it is stated, and the code of its functions and of what they call."""
+"""The source text of a rule is found here: where it is stated, and the code of its functions and of what they call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A theorem's entry as plain data: for a process that does not import the code that checks it."""
+"""A `Statement` is a theorem's entry as plain data, for a process that does not import the code that checks it."""
 
 from __future__ import annotations
 

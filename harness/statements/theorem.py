@@ -1,4 +1,4 @@
-"""A documented theorem as an entry: one call per theorem, close to its formula.
+"""`theorem(...)` enters a documented theorem: one call per theorem, close to its formula.
 
 The name ties the entry to the catalogue, where statement, hypotheses, module and kind of property stand.
 """

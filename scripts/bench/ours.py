@@ -1,4 +1,4 @@
-"""The project's own bulk check of a benchmark rule: `harness.bulk.Screen` on programs that the engine traced."""
+"""The project's own bulk check of a benchmark rule: `Screen` on programs that the engine traced."""
 
 from __future__ import annotations
 

@@ -1,0 +1,3 @@
+"""Diagnoses recognise common mistakes; each module names one family of them from the Jacobians of rule and
+derivative.
+"""

@@ -1,4 +1,6 @@
-"""Sums over the wrong axes: one not summed, summed to a scalar, an axis forgotten, the wrong axis reduced."""
+"""These diagnoses name sums over the wrong axes: one not summed, summed to a scalar, an axis forgotten, the wrong one
+reduced.
+"""
 
 from __future__ import annotations
 

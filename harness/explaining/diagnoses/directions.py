@@ -1,4 +1,6 @@
-"""The cotangent (or tangent) is used wrongly: ignored, only partly used, averaged, reordered, or put for the primal."""
+"""These diagnoses name a cotangent (or tangent) used wrongly: ignored, partly used, averaged, reordered, put for the
+primal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a diagnosis looks at: the rule's Jacobian and the true one at a few small points of a few small shapes.
+"""Evidence gathers what a diagnosis looks at: the rule's Jacobian and the true one at a few small points of small
+shapes.
 
 Several shapes with different sizes tell n, 1/n and a batch size apart; all inputs are generic: no ties, zeros, kinks.
 """

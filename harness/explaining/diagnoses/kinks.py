@@ -1,4 +1,4 @@
-"""Right at ordinary points, wrong at a kink, a tie or a zero."""
+"""These diagnoses name rules that are right at ordinary points and wrong at a kink, a tie or a zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The derivative is evaluated at another point: the output, another row, minus the point, exchanged arguments."""
+"""These diagnoses name derivatives taken at another point: the output, another row, minus the point, exchanged
+arguments.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Right in one region of the values, wrong in another: a threshold, an overflow, digits that cancel."""
+"""These diagnoses name rules that are right in one region of the values only: a threshold, an overflow, digits that
+cancel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lookups by index: entries that are looked up more than once."""
+"""This diagnosis names lookups by index that lose entries which are looked up more than once."""
 
 from __future__ import annotations
 

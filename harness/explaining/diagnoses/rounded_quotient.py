@@ -1,4 +1,6 @@
-"""A quotient of two inputs that is rounded another way than in forward: the remainder with the wrong sign."""
+"""This diagnosis names a quotient of two inputs that is rounded another way than in forward: a remainder of the wrong
+sign.
+"""
 
 from __future__ import annotations
 

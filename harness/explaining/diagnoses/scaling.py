@@ -1,4 +1,4 @@
-"""The rule is the derivative times something: zero, -1, a number, a size, or a function of the point."""
+"""These diagnoses name a derivative times something: zero, -1, a number, a size, or a function of the point."""
 
 from __future__ import annotations
 

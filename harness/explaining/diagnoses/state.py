@@ -1,4 +1,6 @@
-"""The rule remembers earlier calls: it accumulates, or answers for the point of the call before."""
+"""These diagnoses name rules that remember earlier calls: they accumulate, or answer for the point of the call
+before.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The rule's Jacobian has the wrong structure: a diagonal, a transpose, a rank-one term too few or too many."""
+"""These diagnoses name a Jacobian of the wrong structure: a diagonal, a transpose, a rank-one term too few or
+too many.
+"""
 
 from __future__ import annotations
 

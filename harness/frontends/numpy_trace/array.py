@@ -1,4 +1,4 @@
-"""`Traced`: a duck array that records NumPy code as JAX operations.
+"""`Traced` is a duck array that records NumPy code as JAX operations.
 
 It follows NumPy in what decides a result: dtypes (taken from NumPy itself, run on a stand-in of the same shapes and
 dtypes), which results are scalars (immutable), which are views, and updates in place, also through slices.

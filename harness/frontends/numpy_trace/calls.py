@@ -1,4 +1,4 @@
-"""NumPy's functions, ufuncs and methods on traced arrays: the function of the same name in `jax.numpy`.
+"""NumPy's functions, ufuncs and methods on traced arrays become the function of the same name in `jax.numpy`.
 
 Every call is also made with NumPy itself on stand-ins (arrays of ones of the same shapes and dtypes): what comes back
 tells the dtype, what is a view, what is a scalar, and which calls NumPy refuses.

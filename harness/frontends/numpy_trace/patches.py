@@ -1,4 +1,4 @@
-"""NumPy's allocators, replaced while user code runs on numbers that an ordinary array cannot hold.
+"""This module replaces NumPy's allocators while user code runs on numbers that an ordinary array cannot hold.
 
 `out = np.zeros(n); out[perm] = g` fails where `g` is traced or exact, since a float64 array takes floats only. While
 `patched(host)` is active in a thread, the float arrays that this thread gets from `np.zeros`, `np.full`, `np.array`

@@ -1,4 +1,4 @@
-"""Trace ordinary NumPy code to a `Program` by running it once on duck arrays.
+"""This front end traces ordinary NumPy code to a `Program` by running it once on duck arrays.
 
 What the code may do: ufuncs, NumPy functions and methods with a counterpart in `jax.numpy`, slicing, indexing,
 allocation followed by assignment, updates in place. What stops it is named in a `NotTraceable`.

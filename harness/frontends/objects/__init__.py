@@ -1,0 +1,1 @@
+"""Exact scalars run ordinary NumPy code, unchanged and point by point, on balls, dual balls and error bounds."""

@@ -1,4 +1,4 @@
-"""`ExactArray`: an object array of exact scalars on which NumPy code runs as it is.
+"""`ExactArray` is an object array of exact scalars on which NumPy code runs as it is.
 
 NumPy's object loops do most of the work; what they lack (isnan, maximum of overlapping balls, logaddexp, norm) or do
 too crudely (sums under an error bound) is supplied here.

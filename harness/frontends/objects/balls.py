@@ -1,7 +1,7 @@
-"""Balls and dual balls as scalars: NumPy code over the reals, and its directional derivative.
+"""Balls and dual balls as scalars run NumPy code over the reals, with its directional derivative.
 
 Values are python-flint `arb` balls at the precision `flint.ctx.prec`. The derivatives come from the table in
-`ball_functions`, independent of JAX.
+`numbers/balls/functions.py`, independent of JAX.
 """
 
 from __future__ import annotations

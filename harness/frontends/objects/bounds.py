@@ -1,4 +1,4 @@
-"""The running error bound as a scalar: the value over the reals in a wide format, and how far floats may be from it.
+"""The bounded scalar carries the value over the reals, in a wide format, and how far floats may be from it.
 
 Every operation is charged the rounding of the dtype under test, since object arrays do not say which dtype a value
 would have. Sums and products of matrices are bounded for any order of their terms (NumPy sums pairwise, BLAS in

@@ -1,4 +1,4 @@
-"""Comparisons of overlapping balls: which outcomes are possible, and re-runs that try each of them.
+"""Comparisons of overlapping balls list their possible outcomes, and the code is run again for each of them.
 
 On object arrays `x > 0` calls a Python comparison, and arb answers False to `<` and to `>` where two balls overlap.
 Here such a comparison is recorded instead: code runs again and again under `explore` until every outcome was tried.

@@ -1,4 +1,4 @@
-"""NumPy code, unchanged, on balls, on dual balls and under the running error bound.
+"""This front end runs NumPy code, unchanged, on balls, on dual balls and under the running error bound.
 
 The code runs on object arrays of exact scalars, once for every combination of outcomes of the comparisons that the
 balls, or the bounds, leave open; the results are united.

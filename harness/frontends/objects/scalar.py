@@ -1,4 +1,4 @@
-"""The common part of the scalars on which NumPy code runs as it is: Python's operators and NumPy's method names.
+"""Exact scalars share their operators and NumPy's method names; subclasses give the arithmetic.
 
 On an object array NumPy turns `a + b` into the operator and `np.exp(a)` into the method `exp` of every entry.
 """

@@ -1,4 +1,4 @@
-"""Which bulk points of a claim need the layers with error bounds? Screens for all kinds of claims.
+"""Each kind of claim has a screen here, which names the bulk points that need the layers with error bounds.
 
 A screen runs programs in plain floats, a hundred times cheaper than those layers. It lets a point pass where all that
 must be equal over the reals is equal in float64 to 2**13 unit roundoffs of whole results, and what the code computes in

@@ -1,11 +1,11 @@
-"""The screen: very many points of one map, its rules against everything at once in plain floats.
+"""The screen holds very many points of one map and its rules against everything at once, in plain floats.
 
 At every point x, with a tangent v and a cotangent g, the rule's J v is held against JAX's, its J'g against JAX's,
 <g, J v> (or <J'g, v>) against differences of <g, f(x + t v)> at four t (0 among them), and <g, J v> against <J'g, v>.
-All derivatives are one merged program once it runs often. A rule of a shorter format runs in float64 here, and its
-results in its own format are held against these (`short.py`). The screen gives no verdict: it lets points pass at which
+All derivatives share one program once it runs often. A rule of a shorter format runs in float64 here, and its results
+in its own format are held against these (`short_formats.py`). The screen gives no verdict: it lets points pass at which
 everything agrees to `AGREEMENT` unit roundoffs of the size of whole results, and names the others, which are for the
-layers with error bounds. What is wrong in one entry by less than that share of the largest one it cannot see.
+layers with error bounds. It cannot see an error in one entry that is smaller than that share of the largest entry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Programs in a short format beside their results in float64, in plain floats: where is rounding beyond all doubt?
+"""Results in a short format are held beside those in float64, to tell where rounding explains them beyond all doubt.
 
 A result within a few roundings of that of the same program in float64 is as good as its operations allow.
 Everything else is for the running error bound: cancellation loses more, and so does code that narrows inside.

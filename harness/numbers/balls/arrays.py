@@ -1,4 +1,4 @@
-"""Object arrays of balls: making them, applying functions to them, contracting, scattering and ordering them."""
+"""Object arrays of balls are made, mapped, contracted, scattered and ordered here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Balls: rigorous enclosures over the reals (python-flint `arb`), at the precision `flint.ctx.prec`.
+"""Balls give rigorous enclosures over the reals (python-flint `arb`), at the precision `flint.ctx.prec`.
 
-A value is an object array of `arb`, a truth value an int8 array (see `ball_truth`). A select on an undecided truth
+A value is an object array of `arb`, a truth value an int8 array (see `truth.py`). A select on an undecided truth
 value returns the hull of both branches.
 """
 

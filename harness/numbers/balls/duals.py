@@ -1,4 +1,4 @@
-"""Dual balls: value and directional derivative over the reals, independent of JAX's differentiation.
+"""Dual balls carry value and directional derivative over the reals, independently of JAX's differentiation.
 
 A value is `Dual(v, t)`: object arrays of `arb`; `t is None` where the derivative is identically zero. The tangent may
 carry several directions per point: with P points its points axis holds k*P columns, direction after direction, and the

@@ -1,4 +1,4 @@
-"""Real functions on balls and their derivatives: the table on which the exact layer rests.
+"""Real functions on balls and their derivatives form the table on which the exact layer rests.
 
 Each function takes and returns python-flint `arb` balls at the current precision `flint.ctx.prec`; the result encloses
 the image of every number in the arguments. The derivatives are our own, independent of JAX; the mean-value form

@@ -1,4 +1,4 @@
-"""Reductions, running reductions and sorting, for balls and for dual balls alike.
+"""Reductions, running reductions and sorting work here for balls and dual balls alike.
 
 Everything is built from `combine`, a function of two values of the system, so that dual balls only say how two duals
 combine.

@@ -1,4 +1,4 @@
-"""Truth values over balls: False (0), True (1) or undecided (2), in int8 arrays.
+"""Truth values over balls are False (0), True (1) or undecided (2), in int8 arrays.
 
 Bit 2 (TOUCH) marks a decided comparison of two different quantities that are exactly equal, so that the other outcome
 is arbitrarily near.

@@ -1,4 +1,6 @@
-"""The rules of `Running` that work entry by entry: arithmetic, comparisons, selection, conversions."""
+"""These rules bound the errors of primitives that work entry by entry: arithmetic, comparisons, selection,
+conversions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running error bound: how far may this very code, in this format, be from the real-arithmetic program here?
+"""`Running` bounds how far this very code, in this format, may be from the program over the reals at a point.
 
 Every value is a pair: the value of the real-arithmetic program in a wider format, and a bound on the distance of the
 floating-point program's value from it (Wilkinson's running error analysis; Higham, Accuracy and Stability, 3.3). One
@@ -6,7 +6,7 @@ operation turns the bounds of its operands into
 
     prop + min(k u (|v| + prop), cap) + eta,   infinite where |v| + that reaches the largest number,
 
-with `prop` from the function's slope, `k` measured (rounding_constants), `eta` the smallest normal number, since
+with `prop` from the function's slope, `k` measured (`constants.py`), `eta` the smallest normal number, since
 backends flush subnormal numbers to zero, and `cap = min(|a|, |b|)` for sums, which never lose more than an operand.
 """
 
@@ -269,7 +269,7 @@ class Running(System):
         return out.within(total)
 
     def elementary(self, name: str, equation: Equation, x: Bounded) -> Bounded:
-        """A function of running_functions."""
+        """A function of `functions.py`."""
         function, fmt = FUNCTIONS[name], self.format(equation.outputs[0].dtype)
         v = function.value(x.v)
         k, kappa = fmt.constant(name)

@@ -1,4 +1,4 @@
-"""What one operation is charged for rounding, by its format."""
+"""A charge is what one operation costs in rounding, by its format: `(k, kappa)` of the primitive, in unit roundoffs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Format:
     wide: float
 
     def constant(self, primitive: str) -> tuple[float, float]:
-        """`(k, kappa)` of a primitive; see rounding_constants."""
+        """`(k, kappa)` of a primitive; see `constants.py`."""
         return _constant(self, primitive)
 
 

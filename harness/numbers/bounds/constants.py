@@ -1,4 +1,5 @@
-"""How far each float primitive strays from the correctly rounded result, measured per format and backend.
+"""Rounding constants say how far each float primitive strays from the correctly rounded result, per format and
+backend.
 
 The numbers stand in `rounding_constants.json`, which `scripts/calibrate.py` writes. The computed value of f at x is
 taken to lie within `k u |f(x)|` of f at some point within `kappa u |x|` of x: `kappa` is 0 except where an
@@ -75,7 +76,7 @@ def rounding_constant(dtype: str, primitive: str) -> RoundingConstant:
 
 
 WIDE_K = {"exp2": 8.0, "logistic": 8.0, "erf": 32.0, "erfc": 64.0}
-"""`k` of the wide evaluation itself (C library, and the series of running_functions) where it is not `WIDE_DEFAULT`."""
+"""`k` of the wide evaluation itself (C library, and the series of `functions.py`) where it is not `WIDE_DEFAULT`."""
 
 WIDE_DEFAULT = 6.0
 

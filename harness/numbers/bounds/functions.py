@@ -1,4 +1,5 @@
-"""Elementary functions for the running error bound: the value in a wide format and how an argument's error grows.
+"""Elementary functions give the running error bound their value in a wide format and the growth of an
+argument's error.
 
 For each function f of one variable: f itself in float64 or `np.longdouble`, and a bound on |f(x') - f(x)| over all x'
 with |x' - x| <= e, from the largest slope on that interval or from f's modulus of continuity. Values come in and go

@@ -1,4 +1,5 @@
-"""The rules of `Running` that combine many entries: sums, products, maxima, contractions, sorts, scatters.
+"""These rules bound the errors of primitives that combine entries: sums, products, maxima, contractions, sorts,
+scatters.
 
 Backends reduce in different orders, so every bound here holds for all of them: n terms meet at most n - 1 roundings,
 each of at most u times the sum of the absolute values (Higham, Accuracy and Stability, 4.2).

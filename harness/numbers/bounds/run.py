@@ -1,4 +1,4 @@
-"""Programs are run with the error bound of each of their results, as these are judged."""
+"""This module runs programs with the error bound of each of their results, rounded as they are judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truth values and integers that may depend on rounding, for the running error bound.
+"""Truth values and integers that may depend on rounding are carried beside the running error bound.
 
 A truth value is an int8 array: 0 False, 1 True, 2 undecided with nominal value False, 4 undecided with nominal value
 True. Nominal is what the real-arithmetic program decides; undecided means that rounding may decide otherwise.

@@ -1,4 +1,4 @@
-"""The NumPy calls of single primitives for `Linked`: each writes into a buffer and gives the bits of `Floats`."""
+"""Single primitives become NumPy calls for `Linked`: each writes into a buffer and gives the bits of `Floats`."""
 
 from __future__ import annotations
 

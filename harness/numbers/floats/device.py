@@ -1,4 +1,5 @@
-"""Programs as one XLA program for many points, compiled for JAX's default device: a GPU or TPU where there is one.
+"""Programs become one XLA program for many points, compiled for JAX's default device: a GPU or TPU where there
+is one.
 
 The equations are handed back to JAX, point by point, and vmapped. XLA may fuse and reorder them; it may not keep more
 digits than a format has, since code that narrows its numbers is what screens look for.

@@ -1,4 +1,4 @@
-"""Plain floats in NumPy, many points at once: what the code computes in the format of every equation.
+"""`Floats` computes in NumPy, at many points at once, what the code computes in the format of every equation.
 
 float64 and float32 are NumPy's own. bfloat16 and float16 numbers are float32 arrays that are rounded after every
 operation; sums, products over an axis and contractions are accumulated in float32 and rounded once. Subnormal numbers

@@ -1,4 +1,4 @@
-"""A program laid out flat for a fixed number of points: a list of NumPy calls on buffers that are used again and again.
+"""A linked program is laid out for a fixed number of points: a list of NumPy calls on buffers that are used again.
 
 The numbers are those of `Floats`, bit for bit; what is saved is dispatch, allocation and cache misses. Every value
 keeps its place from the first chunk of points to the last; a buffer whose value nothing later needs serves the next

@@ -1,4 +1,4 @@
-"""Rounding to formats narrower than the arrays that hold them.
+"""Narrow formats are rounded to inside arrays of wider ones: bfloat16 in float32.
 
 bfloat16 and float16 numbers are kept as float32, which holds them exactly; one operation in float32 and one rounding
 give the correctly rounded result for + - * / and sqrt, since 24 >= 2 * 11 + 2 (Figueroa, 1995).

@@ -1,4 +1,4 @@
-"""On what programs run at many points, which is decided here alone: directly at first, linked when they run often.
+"""Runs decide, here alone, on what programs run at many points: directly at first, linked when they run often.
 
 Linked programs are NumPy calls on buffers, or one XLA program where JAX has a GPU or TPU. Both cost more to make than a
 few direct runs: XLA compiles for a second or so.
