@@ -152,7 +152,7 @@ def test_a_busy_machine_is_told() -> None:
 def test_a_whole_run_is_timed_and_its_memory_taken() -> None:
     found = runs.run("start", ["--help"], [], {}, 60)
     assert found.status == 0 and found.command == "backprove --help"
-    assert 0 < found.seconds < 60 and 2**22 < found.memory < 2**32
+    assert 0 < found.seconds < 60 and found.memory > 2**22  # of the forking process too, which may be large
 
 
 def test_a_run_past_its_limit_is_ended() -> None:

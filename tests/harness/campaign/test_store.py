@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from backprove.harness.campaign import store as stores
 from backprove.harness.campaign.store import KEPT_RUNS, Store, run_name
 from backprove.harness.core.files import digest_of_files, fingerprint
 from backprove.harness.core.results import PropertyResult, SubjectResult
@@ -145,5 +144,5 @@ def test_the_fingerprint_is_of_code_and_versions(tmp_path: Path, monkeypatch: py
     file.write_text("x = 2\n")
     assert first != fingerprint(file)
     file.write_text("x = 1\n")
-    monkeypatch.setattr(stores, "versions", lambda: {"jax": "0.1"})
+    monkeypatch.setattr("backprove.harness.core.files.versions", lambda: {"jax": "0.1"})
     assert first != fingerprint(file)
