@@ -14,6 +14,7 @@ import numpy as np
 from backprove.harness.campaign.subjects import run_rule
 from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.coverage import RANDOM_EXACT_POINTS, SPECIAL_POINTS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
 from backprove.harness.judging import derivative
@@ -21,7 +22,6 @@ from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import rule_binders
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.sampling import RANDOM_EXACT_POINTS, SPECIAL_POINTS
 from backprove.harness.oracles.problem import Status
 from backprove.harness.statements.rule import Rule
 from backprove.strategies import shrinking

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS, FloatFormat
+from backprove.harness.core.thresholds.coverage import DEFAULT_BOUND
 from backprove.strategies.array import ArraySpec
 
 Floats = NDArray[np.float64]
 
-DEFAULT_BOUND = {"float64": 1e4, "float32": 1e4, "bfloat16": 1e4, "float16": 2.0**8}
 INTEGER_BOUND = 8
 NEIGHBOURS = 4
 """How many floats on each side of a special value are tried."""

@@ -13,6 +13,7 @@ import numpy as np
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
 from backprove.harness.core.results import PropertyResult, SubjectResult
+from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
 from backprove.harness.explaining.jacobians import spot_values
@@ -22,7 +23,7 @@ from backprove.harness.judging.binders import rule_binders, small_claim, theorem
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.judge import Judge, Progress
-from backprove.harness.judging.sampling import DRAWN_EXAMPLES, Plan
+from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements.laws import Law
 from backprove.harness.statements.theorem import Theorem
 

@@ -16,6 +16,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, cast, flatten, quiet
 from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.called_code import ANOTHER_WAY, SAME_CALL
 from backprove.harness.frontends.function import Function
 from backprove.harness.programs.program import Signature
 
@@ -25,10 +26,6 @@ CALLED_TWICE = 3
 """Points of one batch that are called a second time."""
 COMPARED = 3
 """Points of one batched call that are also called one by one."""
-SAME = 64.0
-"""Two answers for one input may differ by so many unit roundoffs: the memory layout decides the order of sums."""
-BATCH_SAME = 2.0**12
-"""The same for a batched call against single calls."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def call_points(
             if not isinstance(found, Trouble) and i in again:
                 found = [np.array(g) for g in found]  # a view of an argument may change with the next call
                 second = _call(function, [r[i, ...].copy() for r in untouched], shapes, floats_only)
-                if isinstance(second, Trouble) or not _same(found, second, dtype, SAME):
+                if isinstance(second, Trouble) or not _same(found, second, dtype, SAME_CALL):
                     found = Trouble("two answers", f"{function.label} gave two answers for one input")
             if isinstance(found, Trouble):
                 out.troubles[i] = found
@@ -268,7 +265,7 @@ def _near(a: Sequence[Array], b: Sequence[Array], dtype: str) -> bool:
         w = FORMATS[dtype].round(q)
         with np.errstate(all="ignore"):
             size = np.abs(w[np.isfinite(w)]).max(initial=0.0)
-            near = (p == w) | (np.isnan(p) & np.isnan(w)) | (np.abs(p - w) <= BATCH_SAME * u * size)
+            near = (p == w) | (np.isnan(p) & np.isnan(w)) | (np.abs(p - w) <= ANOTHER_WAY * u * size)
         if not near.all():
             return False
     return True

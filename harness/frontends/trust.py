@@ -13,6 +13,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.called_code import NARROWED, WILD
 from backprove.harness.frontends.calls import arguments_at, call_points
 from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function
 from backprove.harness.frontends.objects.run import run_on_bounded
@@ -20,12 +21,8 @@ from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.programs.program import Signature
 
-WILD = 1e3
-"""A real call may differ from the traced program by so many error bounds before the trace is called untrue."""
 NEXT = {JAX: NUMPY, NUMPY: OBJECTS, OBJECTS: BLACK_BOX}
 HOW = {JAX: "jax trace", NUMPY: "numpy trace", OBJECTS: "run on exact scalars"}
-COARSE = 2.0**-7
-"""Exact scalars know no dtypes: only what no narrowing inside the code explains makes a run on them untrue."""
 COMPARED = {JAX: 2, NUMPY: 16, OBJECTS: 8}
 """Points that are compared: calls of JAX functions outside a program are slow."""
 
@@ -110,7 +107,7 @@ def on_objects_true(function: Function, signature: Signature, arrays: list[Array
             with np.errstate(all="ignore"):
                 off = np.abs(r.astype(np.float64) - v).astype(np.float64)
                 size = np.maximum(np.abs(v), np.abs(r.astype(np.float64))).astype(np.float64)
-                wild = np.isfinite(off) & (off > WILD * (2 * e + 4 * FORMATS[dtype].tiny)) & (off > COARSE * size)
+                wild = np.isfinite(off) & (off > WILD * (2 * e + 4 * FORMATS[dtype].tiny)) & (off > NARROWED * size)
             if wild.any():
                 return False
     return True

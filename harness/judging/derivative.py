@@ -14,6 +14,8 @@ import numpy as np
 from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
+from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
 from backprove.harness.frontends.calls import Called, call_points
 from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.frontends.trust import distrust
@@ -43,9 +45,6 @@ from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
-
-DIFFERENCES_PER_BATCH = 64
-KINKS_PER_SHAPE = 24
 
 
 class DerivativeAt(DerivativeShell):

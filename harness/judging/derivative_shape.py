@@ -11,6 +11,7 @@ import numpy as np
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, shapes_of
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.examination import Unsupported
@@ -20,9 +21,6 @@ from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
-
-ENOUGH_STOPPED = 16
-"""So many points, and times those where it ran, must stop code on exact scalars before it counts as a black box."""
 
 
 @dataclass

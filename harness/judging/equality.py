@@ -13,9 +13,10 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
+from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, CLEAR_BITS, PRECISIONS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
-from backprove.harness.judging.derivative_shape import ENOUGH_STOPPED
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.judging.opaque_code import CalledValues, in_float64
@@ -23,7 +24,6 @@ from backprove.harness.judging.sides import NOT_RUNNABLE, SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
-from backprove.harness.oracles.exact import PRECISIONS
 from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
 from backprove.harness.oracles.vectors import full, take
@@ -303,17 +303,16 @@ def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb,
 def _clearly(a: arb, b: arb) -> bool:
     """A cheap sign that `_agree` says True: both known to 2**-72 of themselves, and near each other."""
     return bool(
-        a.rel_accuracy_bits() > _CLEAR_BITS
-        and b.rel_accuracy_bits() > _CLEAR_BITS
+        a.rel_accuracy_bits() > CLEAR_BITS
+        and b.rel_accuracy_bits() > CLEAR_BITS
         and a.overlaps(b)
         and a.is_finite()
         and b.is_finite()
     )
 
 
-_CLEAR_BITS = 72
 _CLEAR = np.frompyfunc(_clearly, 2, 1)
-_CLOSE = arb(2) ** -70
+_CLOSE = arb(2) ** -AGREEMENT_BITS
 
 
 def _agree(a: arb, b: arb) -> bool | None:

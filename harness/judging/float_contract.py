@@ -17,14 +17,13 @@ import numpy as np
 from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS, FloatFormat
+from backprove.harness.core.thresholds.coverage import JACOBIAN_ENTRIES
+from backprove.harness.core.thresholds.rounding import BOUND_MARGIN
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation, Program
-
-MARGIN = 2.0
-"""The bound is doubled: a compiler may replace an operation by another one (g/sqrt(x) by g*rsqrt(x))."""
 
 
 def near_max(form: FloatFormat) -> float:
@@ -43,7 +42,7 @@ def exceeds(result: Array, value: Array, error: Array, dtype: str) -> Array:
     tiny = FORMATS[dtype].tiny
     with np.errstate(all="ignore"):
         off = np.abs(result.astype(value.dtype) - value).astype(np.float64)
-        allowed = MARGIN * error + 4 * tiny
+        allowed = BOUND_MARGIN * error + 4 * tiny
         judged = np.isfinite(result) & np.isfinite(error) & np.isfinite(value.astype(np.float64))
         return np.asarray(judged & ~(off <= allowed))
 
@@ -93,10 +92,6 @@ def accurate(program: Program, arrays: Sequence[Array], dtype: str) -> Array:
                 lost = (o.e > 0.5 * v) & (v > 0)
                 good = good & ~any_entry([lost | ((v > 0) & (v < FORMATS[dtype].tiny))], points)
     return good
-
-
-JACOBIAN_ENTRIES = 64
-"""Longer directions are left to the exact layer."""
 
 
 def overflows(

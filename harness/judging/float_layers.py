@@ -14,6 +14,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.differences import TOLD
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.numbers.bounds.bounds import SMALLEST_BOUND, Running
@@ -21,9 +22,6 @@ from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.differences import Difference, central, step_sizes
 from backprove.harness.programs.program import Program
-
-TOLD = 1e-3
-"""A difference whose error exceeds this share of the values says nothing."""
 
 
 def against_bounds(

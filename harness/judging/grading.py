@@ -7,14 +7,11 @@ import numpy as np
 from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat
+from backprove.harness.core.thresholds.coverage import GRADED_ENTRIES, GRADED_POINT
+from backprove.harness.core.thresholds.rounding import STABLE
 from backprove.harness.judging.examination import Examination
 from backprove.harness.oracles.conditioning import floats, forced_error
 from backprove.harness.oracles.problem import DerivativeProblem, Status
-
-GRADED_ENTRIES = 256
-"""Derivative entries that are graded in one batch."""
-LARGE_POINT = 64
-"""Points with more derivative entries than this are not graded (one dual pass per entry)."""
 
 
 def grade(
@@ -28,7 +25,7 @@ def grade(
 ) -> None:
     """Grade some of the points of `index` at which the formula is right; enters `factor` and `lost` in `seen`."""
     entries = sum(int(np.prod(r.shape[:-1])) for r in result)
-    if not 0 < entries <= LARGE_POINT:
+    if not 0 < entries <= GRADED_POINT:
         return
     good = [i for i in index.tolist() if (o := seen.outcomes[i]) is not None and o.status is Status.AGREES]
     good = good[: max(1, GRADED_ENTRIES // entries)]
@@ -48,7 +45,7 @@ def grade(
             judged = np.isfinite(off) & (np.abs(value) >= form.tiny) & np.isfinite(forced)
             factor = np.where(judged, off / np.maximum(forced, form.u * np.abs(value)), 0.0)
         worst = np.maximum(worst, largest([factor], len(good)))
-        lost |= any_entry([judged & (off >= np.abs(value)) & (factor > 16)], len(good))
+        lost |= any_entry([judged & (off >= np.abs(value)) & (factor > STABLE)], len(good))
     seen.factor[good], seen.lost[good] = worst, lost
 
 

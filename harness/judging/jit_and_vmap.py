@@ -13,6 +13,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.thresholds.called_code import COMPILED_ROUNDINGS, MODERATE, NARROWED
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at
 from backprove.harness.frontends.function import Function
@@ -24,12 +25,6 @@ from backprove.harness.programs.program import Signature
 
 POINTS = 3
 """Points that are called plainly; calls of JAX functions outside a program are slow."""
-MODERATE = 16.0
-"""Only points up to this magnitude are compared, where no conditioning is extreme."""
-COARSE = 2.0**-7
-"""In float64, and relative to the largest entry: only another function is so far apart, no other order of rounding,"""
-ROUNDINGS = 2.0**10
-"""unless all entries cancel: so many times the running error bound is allowed beside."""
 
 
 def differs_transformed(
@@ -71,7 +66,7 @@ def _noise(
         bounds = Running("float64").run(program, here)
     except UnsupportedPrimitive:
         return None
-    return [[ROUNDINGS * b.e[..., k if b.e.shape[-1] > 1 else 0] for b in bounds] for k in range(len(points))]
+    return [[COMPILED_ROUNDINGS * b.e[..., k if b.e.shape[-1] > 1 else 0] for b in bounds] for k in range(len(points))]
 
 
 def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:
@@ -143,7 +138,7 @@ def _differing(
             v, w = e.astype(np.float64), f.astype(np.float64)
             with np.errstate(all="ignore"):
                 size = np.abs(v[np.isfinite(v)]).max(initial=0.0)
-                allowed = np.full(v.shape, COARSE * size)
+                allowed = np.full(v.shape, NARROWED * size)
                 if noise is not None and len(noise[k]) == len(one):
                     allowed = allowed + noise[k][j]
                 near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= allowed)

@@ -15,6 +15,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import PropertyResult
+from backprove.harness.core.thresholds.coverage import EXACT_CAP
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
@@ -33,14 +34,10 @@ Progress = Callable[[str, int, int], None]
 
 DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law", "screen")
 """Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
-EXACT_CAP = 256
-"""So many suspicious points of one batch meet the exact layer at most."""
 FEW_LEFT = 512
 """If the screen leaves more points than this, the first ones are examined before them."""
 FEW_COMPARED = 64
 """So many points are cheaper in the exact layer than in the wide format."""
-UNDECIDED_SHARE = 0.5
-"""With more than this share of the exact layer's points undecided, and no other layer that decides, nothing is said."""
 
 
 @dataclass

@@ -16,6 +16,16 @@ import numpy as np
 from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.called_code import (
+    ASSUMED_ULPS,
+    COMPLEX_AGREES,
+    LOW_MARGIN,
+    MODERATE,
+    SCREEN_MARGIN,
+)
+from backprove.harness.core.thresholds.coverage import BULK_BOUNDED, COMPLEX_POINTS
+from backprove.harness.core.thresholds.differences import TOLD
+from backprove.harness.core.thresholds.rounding import STABLE
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at, call_points, plain_values
 from backprove.harness.frontends.function import JAX, Function
@@ -36,18 +46,6 @@ from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Signature
 
 Shapes = tuple[tuple[int, ...], ...]
-
-BULK_BOUNDED = 64
-"""Bulk points per shape whose rounding bound is evaluated on exact scalars."""
-COMPLEX_POINTS = 32
-"""Points of one batch that meet the complex step."""
-COMPLEX_AGREES = 2.0**-32
-ASSUMED_ULPS = 32.0
-"""Rounding error that the screen assumes of forward; what it suspects wrongly is cleared later."""
-SCREEN_MARGIN = 8.0
-MODERATE = 16.0
-"""Up to this magnitude a forward value of zero is no underflow, and low precision is held against float64."""
-LOW_MARGIN = 64.0
 
 
 @dataclass
@@ -303,7 +301,7 @@ class CodeLayers:
         for k in np.flatnonzero(~np.isfinite(got)):
             if (
                 np.isfinite(error[k])
-                and error[k] <= 1e-3 * max(abs(value[k]), 1.0)
+                and error[k] <= TOLD * max(abs(value[k]), 1.0)
                 and abs(value[k]) < FORMATS[self.dtype].max
             ):
                 a, entry = place(int(k), self.result_shapes)
@@ -359,7 +357,7 @@ class CodeLayers:
                 judged = np.isfinite(off) & (np.abs(w) >= form.tiny)
                 factor = np.where(judged, off / f, 0.0)
                 seen.factor[index] = np.fmax(seen.factor[index], largest([factor], m))
-                seen.lost[index] |= any_entry([judged & (off >= np.abs(w)) & (factor > 16)], m)
+                seen.lost[index] |= any_entry([judged & (off >= np.abs(w)) & (factor > STABLE)], m)
                 allowed = LOW_MARGIN * (e * (form.u * 2.0**53) + f) + 4 * form.tiny
                 over = np.isfinite(off) & (off > allowed) & good
                 for j in zip(*np.nonzero(over), strict=True):

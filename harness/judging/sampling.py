@@ -19,6 +19,18 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import PropertyResult
+from backprove.harness.core.thresholds.coverage import (
+    DRAWN_EXAMPLES,
+    EMPTY_POINTS,
+    EXTREME_POINTS,
+    FIRST_POINTS,
+    FIRST_SIZES,
+    MAX_DRAWS,
+    MORE_DRAWN_EXAMPLES,
+    RANDOM_EXACT_POINTS,
+    SIZES_COMPARED,
+    SPECIAL_POINTS,
+)
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.examination import ClaimAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
@@ -32,20 +44,8 @@ from backprove.strategies.values import draw_points
 
 CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
-FIRST_POINTS = 256
-"""Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
 MANY = 4 * CHUNK
 """From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
-SPECIAL_POINTS = 180
-"""Systematic points, shared out over the sizes."""
-RANDOM_EXACT_POINTS = 64
-DRAWN_EXAMPLES = 40
-MORE_DRAWN_EXAMPLES = 10
-"""At further dtypes the formula is the same, only the numbers are not."""
-EXTREME_POINTS = 128
-EMPTY_POINTS = 8
-MAX_DRAWS = 16
-"""At most so many times the wanted points are drawn where hypotheses, or forward's domain, leave many of them out."""
 
 
 @dataclass(frozen=True)
@@ -320,14 +320,6 @@ class Batches:
 def _shared(item: tuple[object, ...]) -> tuple[object, ...]:
     """The item without the name of the claim: all claims of a theorem meet the same points, which are drawn once."""
     return (item[0], *item[2:])
-
-
-SIZES_COMPARED = 2
-"""So many sizes have bulk points that meet all layers; at the others the screen sees all bulk points."""
-
-
-FIRST_SIZES = 3
-"""At the first dtype so many sizes have special, drawn and exact points; at every further dtype one other has."""
 
 
 def sizes_with_special_points(count: int, dtype: str, further_dtype: bool) -> list[int]:

@@ -13,6 +13,7 @@ from flint import ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.exact import PRECISIONS
 from backprove.harness.frontends.calls import call_points
 from backprove.harness.frontends.function import JAX, ExactFunction, Function, ProgramOnBalls, shapes_of
 from backprove.harness.judging.examination import Unsupported
@@ -21,7 +22,6 @@ from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.compiled import CompiledFunction
-from backprove.harness.oracles.exact import PRECISIONS
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import full, take
 from backprove.harness.programs.program import Program, Signature

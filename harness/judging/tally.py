@@ -8,6 +8,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult
+from backprove.harness.core.thresholds.rounding import STABLE
 from backprove.harness.judging.examination import Examination
 from backprove.harness.oracles.problem import Status
 from backprove.strategies.points import Points
@@ -73,7 +74,7 @@ def _grade(seen: Examination, points: Points, graded: Array, result: PropertyRes
         at = lost[0] if lost else k
         result.grade_factor = max(worst, result.grade_factor or 0.0)
         if lost or result.grade != "lost":
-            result.grade = "lost" if lost else "stable" if worst <= 16 else "lossy"
+            result.grade = "lost" if lost else "stable" if worst <= STABLE else "lossy"
             where = ", ".join(_short(n, a[..., at]) for n, a in zip(names, points.arrays, strict=True))
             result.grade_region = f"{REGIONS[int(points.region[at])]}: {where}"
 

@@ -3,9 +3,9 @@
 Forward and rule are only called, in float64. Along random directions and single entries, central differences with one
 Richardson step are taken at three step sizes; each carries a truncation estimate and a rounding estimate. The noise
 of the code is measured, not assumed: difference tables of values at nearby points (Moré and Wild, Estimating
-computational noise, SIAM J. Sci. Comput. 33, 2011). A rule is refused only where it is off by `MARGIN` times the
-error at all three step sizes, by more than cancellation inside it could cause (`GUARD`), and the point does not look
-like a kink.
+computational noise, SIAM J. Sci. Comput. 33, 2011). A rule is refused only where it is off by
+`BLACK_BOX_MARGIN` times the error at all three step sizes, by more than cancellation inside it could cause
+(`CANCELLED`), and the point does not look like a kink.
 """
 
 from __future__ import annotations
@@ -18,6 +18,18 @@ from math import factorial
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.called_code import (
+    BLACK_BOX_MARGIN,
+    BLACK_BOX_STEPS,
+    CANCELLED,
+    FLAT,
+    NOISE_FACTOR,
+    NOISE_ORDER,
+    NOISE_SPACINGS,
+    RANDOM_DIRECTIONS,
+    SINGLE_ENTRIES,
+)
+from backprove.harness.core.thresholds.differences import TOLD
 from backprove.harness.oracles.differences import central
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
@@ -25,23 +37,8 @@ from backprove.harness.oracles.vectors import dyadic
 Evaluation = Callable[[list[Array]], list[Array]]
 """Float64 values at many points (shape + points); NaN where the code gives none."""
 
-STEPS = (2.0**-11, 2.0**-13, 2.0**-15)
-"""Step sizes relative to the point."""
-MARGIN = 32.0
-"""So many times the error of the differences must a disagreement be."""
-RANDOM_DIRECTIONS = 3
-SINGLE_ENTRIES = 4
 LOCALISED = 128
 """A refused point is localised among so many entries at most."""
-NOISE_SPACINGS = (0.7390851 * 2.0**-44, 0.7390851 * 2.0**-33, 0.7390851 * 2.0**-20)
-"""Spacings of the difference tables, relative to the point; odd, so that coarse grids inside the code show."""
-NOISE_ORDER = 4
-NOISE_FACTOR = 4.0
-GUARD = 2.0**-36
-"""A right rule may lose everything below this share of its largest conceivable intermediate value (1 - tanh(x)**2)."""
-TOLD = 1e-3
-FLAT = 1e-6
-"""A slope of zero is told where the error is below this share of the values."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +183,7 @@ class _Bench:
         unit = self.steps(test.tangents)
 
         along = partial(self._along, test.tangents, test.weights)
-        found = [central(along, s * unit, np.float64) for s in STEPS]
+        found = [central(along, s * unit, np.float64) for s in BLACK_BOX_STEPS]
         values = np.stack([f.value for f in found])
         errors = np.stack([f.error for f in found])
         left = self._pair(result, test.partners)
@@ -203,7 +200,7 @@ class _Bench:
             usable = np.isfinite(left) & np.isfinite(value) & np.isfinite(error)
             told = usable & (error <= np.maximum(TOLD * size, FLAT * flat))
             near = off[best, here] <= error
-            far = usable & np.all(np.isfinite(off) & (off > MARGIN * (errors + own) + guard), axis=0)
+            far = usable & np.all(np.isfinite(off) & (off > BLACK_BOX_MARGIN * (errors + own) + guard), axis=0)
         suspected = np.zeros(self.points, dtype=bool)
         if far.any():
             # along one direction the given weights may hide a kink of every output (a palindrome on a tied sort)
@@ -222,14 +219,14 @@ class _Bench:
         values = [np.maximum(1.0, np.abs(f)) for f in self.centre]
         with np.errstate(all="ignore"):
             lost: Array = self._pair(values, [np.abs(w) for w in test.weights]) * np.maximum(1.0, reach) * big**2
-        return GUARD * lost
+        return CANCELLED * lost
 
     def _kink(self, along: Callable[[Array], tuple[Array, Array]], unit: Array) -> Array:
         """Whether the gap of the one-sided slopes does not shrink with the step, as it does where the map is smooth."""
         middle, noise = along(0 * unit)
         gaps, doubts = [], []
         with np.errstate(all="ignore"):
-            for s in STEPS:
+            for s in BLACK_BOX_STEPS:
                 h = s * unit
                 gaps.append(np.abs(along(h)[0] - 2 * middle + along(-h)[0]) / h)
                 doubts.append(8 * noise / h)
@@ -298,14 +295,16 @@ def entries(
     def along(t: Array) -> tuple[Array, Array]:
         return local._pair(local.at(tangents, t), weights), local._pair_noise(weights)
 
-    found = [central(along, s * unit, np.float64) for s in STEPS]
+    found = [central(along, s * unit, np.float64) for s in BLACK_BOX_STEPS]
     errors = np.stack([f.error for f in found])
     best = np.argmin(np.where(np.isfinite(errors), errors, np.inf), axis=0)
     value, error = np.stack([f.value for f in found])[best, np.arange(n)], errors[best, np.arange(n)]
     middle, noise = along(0 * unit)
     with np.errstate(all="ignore"):
-        first, last = (np.abs(along(s * unit)[0] - middle) / (s * unit) for s in (STEPS[0], STEPS[-1]))
-        diverges = last > 2 * first + 8 * noise / (STEPS[-1] * unit)
+        first, last = (
+            np.abs(along(s * unit)[0] - middle) / (s * unit) for s in (BLACK_BOX_STEPS[0], BLACK_BOX_STEPS[-1])
+        )
+        diverges = last > 2 * first + 8 * noise / (BLACK_BOX_STEPS[-1] * unit)
     return value, np.where(diverges, np.inf, error)
 
 

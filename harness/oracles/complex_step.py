@@ -17,12 +17,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-
-STEP = 2.0**-150
-REAL_STEP = 2.0**-17
-VALUE_TOLERANCE = 2.0**-40
-RIEMANN_TOLERANCE = 2.0**-9
-"""A one-sided real difference with `REAL_STEP` and code that is not analytic differ by far more."""
+from backprove.harness.core.thresholds.called_code import CAUCHY_RIEMANN, COMPLEX_STEP, COMPLEX_VALUE, REAL_STEP
 
 
 def complex_step(forward: Callable[..., Any], x: Sequence[Array], v: Sequence[Array | None]) -> list[Array] | None:
@@ -42,11 +37,11 @@ def complex_step(forward: Callable[..., Any], x: Sequence[Array], v: Sequence[Ar
     if real is None or not all(np.isfinite(r).all() for r in real):
         return None
     still = _run(forward, [a.astype(np.complex128) if t is not None else a for a, t in zip(x, moving, strict=True)])
-    if still is None or not _near(still, real, VALUE_TOLERANCE):
+    if still is None or not _near(still, real, COMPLEX_VALUE):
         return None
     step = _step(x, moving)
     moved = _along(forward, x, moving, 1j * step)
-    if moved is None or not _near(moved, real, VALUE_TOLERANCE) or not any(np.iscomplexobj(m) for m in moved):
+    if moved is None or not _near(moved, real, COMPLEX_VALUE) or not any(np.iscomplexobj(m) for m in moved):
         return None
     found = [np.imag(m) / step for m in moved]
     if not all(np.isfinite(f).all() for f in found) or not _cauchy_riemann(forward, x, moving, found, real, step):
@@ -56,7 +51,7 @@ def complex_step(forward: Callable[..., Any], x: Sequence[Array], v: Sequence[Ar
 
 def _step(x: Sequence[Array], v: Sequence[Array | None]) -> float:
     size = max((float(np.abs(t).max(initial=0.0)) for t in v if t is not None), default=0.0)
-    return STEP / size if size > 0 else STEP
+    return COMPLEX_STEP / size if size > 0 else COMPLEX_STEP
 
 
 def _run(forward: Callable[..., Any], arguments: Sequence[Array]) -> list[Array] | None:
@@ -113,6 +108,6 @@ def _cauchy_riemann(
                 slope = (np.real(b) - r) / (sign * h)
                 size_f = np.maximum(np.abs(slope), np.abs(f)).max(initial=0.0)
                 noise = 2.0**-48 * np.abs(r).max(initial=0.0) / h
-            if not (np.abs(slope - f) <= RIEMANN_TOLERANCE * size_f + noise).all():
+            if not (np.abs(slope - f) <= CAUCHY_RIEMANN * size_f + noise).all():
                 return False
     return True

@@ -14,14 +14,11 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
+from backprove.harness.core.thresholds.rounding import CONDITIONING_PRECISION, KNOWN_BITS
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.oracles.vectors import vector
-
-PRECISION = 192
-KNOWN_BITS = 90
-"""An enclosure of so many bits gives the float64 value."""
 
 
 def floats(enclosures: Array) -> Array:
@@ -55,7 +52,7 @@ def forced_error(
         One (value, error) pair of float64 arrays (shape + points) per output of the rule; None where the derivative is
         not decided. The error is infinite where the hull is unbounded.
     """
-    ctx.prec = PRECISION
+    ctx.prec = CONDITIONING_PRECISION
 
     def blur(a: Array) -> Array:
         if a.dtype.kind != "f":

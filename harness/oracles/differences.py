@@ -16,11 +16,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-
-SAFETY = 8.0
-"""The truncation estimate is multiplied by this: one Richardson step underestimates it at worst by a small factor."""
-STEP = 2.0**-10
-"""Relative first step: with the wide format's 2**-64 the truncation (h^4) and the rounding (u/h) then balance."""
+from backprove.harness.core.thresholds.differences import DIFFERENCE_STEP, SAFETY
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Difference:
     error: Array
 
 
-def step_sizes(inputs: Sequence[Array], directions: Sequence[Array], relative: float = STEP) -> Array:
+def step_sizes(inputs: Sequence[Array], directions: Sequence[Array], relative: float = DIFFERENCE_STEP) -> Array:
     """Largest t per point with `|t v_i| <= relative * |x_i|` for entries that are not zero (1 where all are zero)."""
     points = inputs[0].shape[-1]
     step = np.full(points, np.inf)

@@ -19,16 +19,14 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, NEGLIGIBLE_BITS, PRECISIONS
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.problem import AGREEMENT_BITS, DerivativeProblem, Outcome, Status, within_reach
+from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status, within_reach
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
 
-PRECISIONS = (128, 512, 2048)
 REFUSED_COLUMNS = 4096
 """Points times entries that are localised at once."""
-NEGLIGIBLE_BITS = 1500
-"""Below 2**-1500 a difference is far under every format's smallest number and counts as agreement."""
 
 
 Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]

@@ -16,24 +16,22 @@ import numpy as np
 from flint import ctx
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.exact import NEGLIGIBLE_BITS
+from backprove.harness.core.thresholds.kinks import (
+    FIRST_DIRECTIONS,
+    FIRST_PRECISION,
+    FLIPPED_ENTRIES,
+    INSIDE,
+    MAX_ENTRIES,
+    MAX_ROUNDS,
+    OUTSIDE,
+    PRECISION,
+    STEP_BITS,
+)
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.exact import NEGLIGIBLE_BITS
-from backprove.harness.oracles.pieces import PRECISION, STEP_BITS, Search, TooWide, numbers, slopes
+from backprove.harness.oracles.pieces import Search, TooWide, numbers, slopes
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, take
-
-FIRST_DIRECTIONS = 24
-FIRST_PRECISION = 400
-"""In place of `PRECISION` for the first look, which only accepts."""
-MAX_ROUNDS = 24
-MAX_ENTRIES = 48
-"""Points with more differentiated entries than this are not examined at kinks."""
-SMALL = 8
-"""Up to so many entries all single flips and swaps are tried, round after round, before a value is refused."""
-INSIDE = 1e-9
-"""Relative residual of the linear program below which a value lies in the hull."""
-OUTSIDE = 1e-6
-"""Relative residual above which it does not; between the two nothing is said."""
 
 
 @dataclass
@@ -158,7 +156,7 @@ def _undefined(search: Search, rule: Sequence[Array], shapes: Sequence[tuple[int
 
 
 def _hull(search: Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> Outcome:
-    rounds = MAX_ROUNDS if search.size <= SMALL else 2
+    rounds = MAX_ROUNDS if search.size <= FLIPPED_ENTRIES else 2
     for _ in range(rounds):
         residual, normal = search.distance(value)
         if residual <= INSIDE:

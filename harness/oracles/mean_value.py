@@ -14,17 +14,16 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.exact import (
+    LITERAL_SLACK,
+    SEGMENT_AGREEMENT_BITS,
+    SEGMENT_PRECISIONS,
+    SEGMENT_STEP_BITS,
+    STEADY_BITS,
+)
 from backprove.harness.numbers.balls.arrays import lift, zeros
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, inner
-
-STEP_BITS = 120
-PRECISIONS = (512, 2048)
-AGREEMENT_BITS = 60
-STEADY_BITS = 20
-"""A refusal stands where the quotient at the square of the step is the same to so many bits: no jump lies between."""
-LITERAL_SLACK = 1024.0
-"""Where forward has rounded literals, a refusal must exceed so many units in the roundoff of the dtype."""
 
 
 def mean_value(
@@ -38,7 +37,7 @@ def mean_value(
     given = [lift(a) for a in directions]
     rng = np.random.Generator(np.random.Philox(key=[seed, 17]))
     outcome = Outcome(Status.UNDECIDED)
-    for precision in PRECISIONS:
+    for precision in SEGMENT_PRECISIONS:
         ctx.prec = precision
         values = full(problem.forward.balls(x), 1)
         if not finite(values, 1)[0]:
@@ -62,7 +61,7 @@ def _magnitude(a: Array) -> Array:
 def _decide(
     problem: DerivativeProblem, x: list[Array], given: list[Array], tangents: list[Array], cotangents: list[Array]
 ) -> Outcome:
-    h = arb(2) ** -STEP_BITS
+    h = arb(2) ** -SEGMENT_STEP_BITS
     quotient, reach = _quotient(problem, x, tangents, cotangents, h)
     left, size = _over_segment(problem, x, given, tangents, cotangents, h)
     if not (quotient.is_finite() and left.is_finite()):
@@ -70,7 +69,7 @@ def _decide(
     scale = size + abs(quotient)
     if not left.overlaps(quotient):
         return Outcome(Status.REFUTED, got=left.str(20), expected=quotient.str(20))
-    if scale.is_zero() or (left - quotient).rad() <= scale.abs_lower() * arb(2) ** -AGREEMENT_BITS:
+    if scale.is_zero() or (left - quotient).rad() <= scale.abs_lower() * arb(2) ** -SEGMENT_AGREEMENT_BITS:
         return Outcome(Status.AGREES)
     if (left - quotient).rad() <= reach * arb(2) ** -300:
         return Outcome(Status.AGREES)
@@ -123,7 +122,7 @@ def by_mean_value(problem: DerivativeProblem, inputs: list[Array], directions: l
         return outcome
     x = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
     given = [lift(a) for a in directions]
-    ctx.prec = PRECISIONS[-1]
+    ctx.prec = SEGMENT_PRECISIONS[-1]
     rounded = _rounded_literals(problem, x)
     worst: tuple[float, Outcome] | None = None
     for argument, entry, tangents, cotangents in _entries(problem, x, given):
@@ -170,7 +169,7 @@ def _wrong(
     problem: DerivativeProblem, x: list[Array], given: list[Array], tangents: list[Array], cotangents: list[Array]
 ) -> tuple[float, arb, arb] | None:
     """Relative gap, rule and quotient at one entry where the rule is surely wrong, per unit of the entry."""
-    h = arb(2) ** -STEP_BITS
+    h = arb(2) ** -SEGMENT_STEP_BITS
     near, far = (_quotient(problem, x, tangents, cotangents, step)[0] for step in (h, h * h))
     got, _ = _over_segment(problem, x, given, tangents, cotangents, h)
     loosely, _ = _over_segment(problem, x, given, tangents, cotangents, h, problem.unit)

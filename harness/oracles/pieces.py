@@ -12,28 +12,28 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.exact import NEGLIGIBLE_BITS
+from backprove.harness.core.thresholds.kinks import (
+    CHANGE_BITS,
+    CLOSER,
+    EXPLORED,
+    EXPLORED_FEW,
+    FEW,
+    PAIRS,
+    PRECISION,
+    SAME,
+    SLOPE_BITS,
+    STEEP,
+    STEP_BITS,
+)
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.exact import NEGLIGIBLE_BITS
 from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.oracles.vectors import finite, full, is_entrywise, vector
 
-STEP_BITS = 160
-PRECISION = 900
 TRIED_AT_ONCE = 32
-EXPLORED, EXPLORED_FEW = 96, 32
-"""Random directions that are tried before a value is refused; fewer among few entries that all pieces agree on."""
-FEW = 4
-PAIRS = 48
-"""Pairs of pieces between which further ones are sought at once."""
-STEEP = 2.0**40
-"""Slopes beyond this multiple of the directions may diverge: nothing is accepted before that is looked into."""
-SAME = 1e-12
-"""Relative distance up to which a value is a piece, or between two."""
 FEW_PIECES = 48
 """So many pieces are tried two by two before a linear program is set up."""
-CLOSER = 0.01
-"""Share of its distance from a separating plane by which a value must come closer for a piece to count as progress."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class _Piece:
     """The derivative's entries on that piece, as floats."""
 
 
-_NEGLIGIBLE, _DIGITS, _CHANGE = arb(2) ** -NEGLIGIBLE_BITS, arb(2) ** -40, arb(2) ** -20
+_NEGLIGIBLE, _DIGITS, _CHANGE = arb(2) ** -NEGLIGIBLE_BITS, arb(2) ** -SLOPE_BITS, arb(2) ** -CHANGE_BITS
 
 
 class TooWide(Undecided):
@@ -228,7 +228,7 @@ class Search:
     def one_piece(self, value: Array) -> bool:
         """Whether all pieces found have the same derivative: the branch is only in the code."""
         pieces = np.stack([p.derivative for p in self.pieces], axis=1)
-        return bool(np.all(np.ptp(pieces, axis=1) <= 1e-12 * self.scale(value)))
+        return bool(np.all(np.ptp(pieces, axis=1) <= SAME * self.scale(value)))
 
     def chase(self, normal: Array, value: Array, thorough: bool = True) -> bool:
         """Look for a piece further out along `normal` than all so far; whether one was found.

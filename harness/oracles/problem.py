@@ -8,11 +8,8 @@ from enum import Enum
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.exact import HUGE, MINUTE
 from backprove.harness.frontends.function import ExactFunction
-
-AGREEMENT_BITS = 70
-HUGE, MINUTE = 1e15, 1e-100
-"""Inputs beyond these may take a formula out of the range, or the digits, of the balls."""
 
 
 class Status(str, Enum):

@@ -12,19 +12,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.called_code import (
+    AMPLIFIED,
+    BLACK_BOX_MARGIN,
+    CANCELLED,
+    IDENTITY,
+    IDENTITY_SHORT,
+    PERTURBATION,
+    PERTURBED,
+)
 from backprove.harness.oracles.problem import Outcome, Status
 
 Evaluation = Callable[[list[Array]], list[Array]]
-
-PERTURBATION = 2.0**-50
-SAMPLES = 4
-AMPLIFIED = 1e3
-"""Changes under perturbation are multiplied by this."""
-RELATIVE = 2.0**-26
-NARROW = ((np.float32, 2.0**-10), (np.float16, 2.0**-4))
-"""The same where all results are numbers of a shorter format: code that narrows inside rounds there."""
-HIDDEN = 2.0**-36
-MARGIN = 32.0
 
 
 def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array]) -> list[Outcome]:
@@ -39,7 +38,7 @@ def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array])
     first, second = left(every), right(every)
     moved = [np.zeros(f.shape) for f in first]
     with np.errstate(all="ignore"):
-        for _ in range(SAMPLES):
+        for _ in range(PERTURBED):
             near = [
                 a * (1 + PERTURBATION * rng.choice([-1.0, 1.0], a.shape)) if a.dtype.kind == "f" else a for a in every
             ]
@@ -53,13 +52,13 @@ def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array])
         worst = np.zeros(points)
         for k, (f, s, m) in enumerate(zip(first, second, moved, strict=True)):
             size = np.maximum(np.abs(f), np.abs(s)).reshape(-1, points).max(axis=0, initial=0.0)
-            allowed = _relative(f) * size + AMPLIFIED * m + HIDDEN * reach**3
+            allowed = _relative(f) * size + AMPLIFIED * m + CANCELLED * reach**3
             ratio = np.where(f == s, 0.0, np.abs(f - s) / allowed).reshape(-1, points)
             for i in range(points):
                 if not ratio.shape[0]:
                     continue
                 j = int(np.argmax(np.where(np.isnan(ratio[:, i]), -1.0, ratio[:, i])))
-                if np.isnan(ratio[:, i]).any() and worst[i] <= MARGIN:
+                if np.isnan(ratio[:, i]).any() and worst[i] <= BLACK_BOX_MARGIN:
                     out[i] = Outcome(Status.UNDECIDED, note="black box: a side has no finite value")
                 elif ratio[j, i] > max(worst[i], 1.0):
                     worst[i] = ratio[j, i]
@@ -71,12 +70,14 @@ def _relative(values: Array) -> float:
     """The relative size of a disagreement that rounding may explain, by the shortest format that holds the values."""
     finite = values[np.isfinite(values) & (values != 0)]
     with np.errstate(all="ignore"):
-        short = [share for form, share in NARROW if finite.size > 1 and (finite == finite.astype(form)).all()]
-    return max([RELATIVE, *short])
+        short = [
+            share for form, share in IDENTITY_SHORT.items() if finite.size > 1 and (finite == finite.astype(form)).all()
+        ]
+    return max([IDENTITY, *short])
 
 
 def _disagreement(k: int, j: int, i: int, left: Array, right: Array, ratio: float) -> Outcome:
-    if ratio <= MARGIN:
+    if ratio <= BLACK_BOX_MARGIN:
         return Outcome(Status.UNDECIDED, note="black box: the two sides are apart, but not far enough to tell")
     shape = left.shape[:-1]
     entry = tuple(int(q) for q in np.unravel_index(j, shape)) if shape else ()

@@ -10,14 +10,13 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.thresholds.called_code import ANOTHER_WAY
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.strategies.array import ArraySpec
 
 ALL_SUBSETS = 5
 """Up to so many differentiable inputs every subset is tried; of more, each input alone and all but each."""
-SAME = 2.0**12
-"""Cotangents under two subsets may differ by so many roundoffs of the largest entry: code may take another way."""
 
 
 def from_torch(function: Any, *, inputs: Mapping[str, ArraySpec] | None = None, name: str | None = None) -> Rule:
@@ -273,7 +272,7 @@ def _near(a: Array, b: Array) -> bool:
     u = 0.5 * float(_eps(a.dtype))
     with np.errstate(all="ignore"):
         size = np.abs(w[np.isfinite(w)]).max(initial=0.0)
-        near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= SAME * u * size)
+        near = (v == w) | (np.isnan(v) & np.isnan(w)) | (np.abs(v - w) <= ANOTHER_WAY * u * size)
     return bool(near.all())
 
 

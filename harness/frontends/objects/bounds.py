@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.thresholds.rounding import LIBRARY_K
 from backprove.harness.frontends.objects.branches import EQUAL, GREATER, LESS, ORDERS, RELATIONS, current
 from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar, NotRunnable
 from backprove.harness.numbers.bounds.constants import rounding_constant
 from backprove.harness.numbers.bounds.functions import FUNCTIONS
 
 Wide = np.longdouble
-LIBRARY_K = 8.0
-"""Units of u charged for library functions that were not measured (hypot, arctan2, logaddexp, integer powers)."""
 
 STEP_NAMES = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round_even"}
 

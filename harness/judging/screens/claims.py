@@ -16,12 +16,13 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.screen import AGREEMENT, FORMULA_SHARE
 from backprove.harness.frontends.function import JAX
 from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt
 from backprove.harness.judging.positivity import PositivityAt
-from backprove.harness.judging.screens.screen import AGREEMENT, Beside, ClaimPrograms, Screen, Screened
+from backprove.harness.judging.screens.screen import Beside, ClaimPrograms, Screen, Screened
 from backprove.harness.judging.screens.short_formats import Short
 from backprove.harness.judging.sides import SidesAt
 from backprove.harness.numbers.floats.floats import Floats
@@ -29,9 +30,6 @@ from backprove.harness.numbers.floats.runs import DIRECT_RUNS, ManyRuns
 from backprove.harness.programs.program import Program
 from backprove.harness.programs.retype import widened
 from backprove.strategies.cotangents import normal_entries
-
-SHARE = 2.0**-6
-"""Of a rounding of the format, by which a formula may be off where an earlier format has judged it."""
 
 
 class ClaimScreen(Protocol):
@@ -59,7 +57,7 @@ def screen_of(claim_at: ClaimAt, *, further_dtype: bool = False) -> ClaimScreen 
 
     Args:
         further: an earlier format of the same run has judged the formula: differences are left out, and the formula may
-            be off by `SHARE` of a rounding of the format.
+            be off by `FORMULA_SHARE` of a rounding of the format.
     """
     with contextlib.suppress(UnsupportedPrimitive, ValueError):
         if isinstance(claim_at, DerivativeShell):
@@ -199,7 +197,7 @@ class PositivityScreen:
 def _agreement(dtype: str, further_dtype: bool) -> float:
     """By which share of the size of a result two results may differ in float64."""
     strict = AGREEMENT * FORMATS["float64"].u
-    return max(strict, SHARE * FORMATS[dtype].u) if further_dtype else strict
+    return max(strict, FORMULA_SHARE * FORMATS[dtype].u) if further_dtype else strict
 
 
 def _programs(claim_at: SidesAt) -> list[Program]:

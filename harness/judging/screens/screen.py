@@ -19,6 +19,15 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.differences import SAFETY, TOLD
+from backprove.harness.core.thresholds.screen import (
+    AGREEMENT,
+    COARSEST,
+    DIFFERENCE_ROUNDING,
+    SCREEN_STEP,
+    SMALLEST_SIZE,
+    STEADY,
+)
 from backprove.harness.judging.screens.short_formats import Short
 from backprove.harness.numbers.floats.runs import Direct, Linked, link
 from backprove.harness.programs.program import Program, Var
@@ -26,26 +35,10 @@ from backprove.harness.programs.program import Program, Var
 Array = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 
-AGREEMENT = 2.0**13
-"""Unit roundoffs of the size of a result by which two results may differ."""
 CHUNK_BYTES = 2**21
 """Bytes of inputs, tangents and cotangents of one chunk; what is computed from them then stays near the core."""
 FEWEST, MOST = 64, 2048
 """Points of a chunk."""
-STEP = 2.0**-10
-"""Long step of the differences, for entries of ordinary size and directions with largest entry 1."""
-DIFFERENCE_ROUNDING = 2.0**6
-"""Unit roundoffs of the size of forward's values by which a difference of them may be off."""
-TOLD = 1e-3
-"""A difference whose error exceeds this share of the tangent's size says nothing."""
-STEADY = 0.25
-"""Nor does one whose error exceeds this share of itself."""
-COARSEST = 2.0**-40
-"""In coarser formats (float32) differences of values cannot tell anything, and are left out."""
-SMALLEST = 2.0**-20
-"""The steps shrink with the size of the inputs down to here."""
-SAFETY = 8.0
-"""The truncation estimate is multiplied by this."""
 FORMATS_SCREENED = ("float64", "float32")
 """Formats of the evaluation: in shorter ones nothing agrees to `AGREEMENT` unit roundoffs, and nothing disagrees by
 more. In float32 that is 5e-4, and hides mistakes."""
@@ -325,7 +318,7 @@ class _Chunk:
         x, v, p = self.x, self.v, self.points
         largest = np.where(self.largest_v > 0, self.largest_v, 1)
         size_x = np.sqrt(_dot(x, x) / len(x))
-        h = STEP * np.minimum(np.maximum(size_x, SMALLEST), 1) / largest
+        h = SCREEN_STEP * np.minimum(np.maximum(size_x, SMALLEST_SIZE), 1) / largest
         at = self.at.reshape(len(x), 3, p)
         np.multiply(v, h, out=self.step)
         np.subtract(x, self.step, out=at[:, 0])

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.rounding import SHORT_FORMAT_ROUNDINGS
 from backprove.harness.numbers.floats.runs import ManyRuns
 from backprove.harness.programs.program import Program
 
 Bools = NDArray[np.bool_]
-
-ROUNDINGS = 8.0
-"""Unit roundoffs of the largest entry by which an entry may differ; code that narrows inside loses hundreds."""
 
 
 class Short:
@@ -39,7 +37,7 @@ class Short:
         self._run = ManyRuns(programs, arguments)
 
     def look(self, arguments: Sequence[Array], wide: Sequence[Sequence[Array]]) -> tuple[list[Bools], list[Bools]]:
-        """For every program, per point: are its results finite, and within `ROUNDINGS` of those in float64?
+        """For every program, per point: are its results finite, and near those in float64?
 
         Args:
             arguments: the common ones at all points, numbers of the format.
@@ -54,7 +52,7 @@ class Short:
 
 
 def within(short: Array, wide: Array, dtype: str) -> Bools:
-    """Entry by entry: is a result of the short format within `ROUNDINGS` of that in float64?
+    """Entry by entry: is a result of the short format within `SHORT_FORMAT_ROUNDINGS` of that in float64?
 
     Roundings are of the size of the largest entry of a point: sums of entries cancel in the smaller ones.
     """
@@ -62,6 +60,6 @@ def within(short: Array, wide: Array, dtype: str) -> Bools:
     off = np.subtract(short, wide, dtype=np.float64)
     np.abs(off, out=off)
     entries = np.abs(wide).reshape(-1, wide.shape[-1])
-    allowed = entries.max(axis=0, initial=0.0) * (ROUNDINGS * form.u) + 4 * form.tiny
+    allowed = entries.max(axis=0, initial=0.0) * (SHORT_FORMAT_ROUNDINGS * form.u) + 4 * form.tiny
     close: Bools = off <= allowed
     return close & np.isfinite(short)

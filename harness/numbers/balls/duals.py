@@ -19,6 +19,7 @@ from flint import arb
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import is_float
+from backprove.harness.core.thresholds.exact import ONE_SLOPE_BITS
 from backprove.harness.numbers import indexing, movement
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import (
@@ -62,7 +63,7 @@ def _abs_slope(a: arb) -> arb:
     return bf.ONE if a > 0 else -bf.ONE if a < 0 else _WHOLE
 
 
-_NARROW = arb(2) ** -90
+_NARROW = arb(2) ** -ONE_SLOPE_BITS
 _WHOLE = arb(0, 1)
 _NOTHING = zeros(())
 _NEG = bf.SMOOTH["neg"]

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS, is_float
+from backprove.harness.core.thresholds.rounding import ELEMENTARY_ETA, LITERAL_BITS
 from backprove.harness.numbers.base import System
 from backprove.harness.numbers.bounds import arithmetic, reductions, truth
-from backprove.harness.numbers.bounds.charges import ELEMENTARY_ETA, Format
+from backprove.harness.numbers.bounds.charges import Format
 from backprove.harness.numbers.bounds.functions import EXACT, FUNCTIONS
 from backprove.harness.numbers.bounds.truth import Bounded, Doubtful
 from backprove.harness.programs.evaluate import evaluate, schedule
@@ -39,9 +40,6 @@ ENTRIES = 2**15
 
 EXTENDED = np.finfo(np.longdouble).nmant + 1 >= 64
 """Whether `np.longdouble` is wider than float64 here."""
-
-LITERAL_BITS = 12
-"""Literals with more significant bits are taken for rounded decimals; in short formats beyond half the digits."""
 
 
 NO_ERROR = np.zeros(1)

@@ -19,9 +19,6 @@ COMPOSED = frozenset({"pow", "atan2", "rem"})
 COMPUTED = COMPOSED | FUNCTIONS.keys()
 """Primitives whose value in the wide format is itself computed by a library, with an error of its own."""
 
-ELEMENTARY_ETA = 4.0
-"""What underflow inside an elementary function (asin as 2 atan2(..)) may cost, in smallest normal numbers."""
-
 
 @dataclass(frozen=True)
 class Format:

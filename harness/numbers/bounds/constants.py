@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.thresholds.rounding import CORRECTLY_ROUNDED, DOUBLE_ROUNDING_K, WIDE_DEFAULT_K, WIDE_K
 
 DATA = Path(__file__).with_name("rounding_constants.json")
-CORRECTLY_ROUNDED = 0.51
-"""Errors up to this many ulps are double rounding through a wider format: one rounding, with a little head-room."""
 
 BASIC = frozenset({"float64", "float32"})
 
@@ -53,7 +52,7 @@ def measurements(path: Path = DATA) -> dict[str, Any]:
 
 def from_ulp(ulp: float) -> float:
     """`k` for a largest error of `ulp` ulps: an ulp is up to 2 u |f|; rounded up to an integer."""
-    return 1.05 if ulp <= CORRECTLY_ROUNDED else float(math.ceil(2 * ulp))
+    return DOUBLE_ROUNDING_K if ulp <= CORRECTLY_ROUNDED else float(math.ceil(2 * ulp))
 
 
 @functools.cache
@@ -72,15 +71,9 @@ def rounding_constant(dtype: str, primitive: str) -> RoundingConstant:
 
     bfloat16 and float16 are computed in float32 and rounded again, hence the head-room there.
     """
-    return constants(dtype).get(primitive, RoundingConstant(1.0 if dtype in BASIC else 1.05))
-
-
-WIDE_K = {"exp2": 8.0, "logistic": 8.0, "erf": 32.0, "erfc": 64.0}
-"""`k` of the wide evaluation itself (C library, and the series of `functions.py`) where it is not `WIDE_DEFAULT`."""
-
-WIDE_DEFAULT = 6.0
+    return constants(dtype).get(primitive, RoundingConstant(1.0 if dtype in BASIC else DOUBLE_ROUNDING_K))
 
 
 def wide_constant(primitive: str, arithmetic: bool) -> RoundingConstant:
     """The constants of the wide evaluation: 1 for correctly rounded arithmetic, else a small number."""
-    return RoundingConstant(1.0 if arithmetic else WIDE_K.get(primitive, WIDE_DEFAULT))
+    return RoundingConstant(1.0 if arithmetic else WIDE_K.get(primitive, WIDE_DEFAULT_K))

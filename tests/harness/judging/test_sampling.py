@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import pytest
 
 import backprove as bp
+from backprove.harness.core.thresholds.coverage import FIRST_SIZES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.judge import Judge
-from backprove.harness.judging.sampling import FIRST_SIZES, Plan, sizes_with_special_points
+from backprove.harness.judging.sampling import Plan, sizes_with_special_points
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.shapes import shape_buckets
 

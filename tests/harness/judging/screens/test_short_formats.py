@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.thresholds.rounding import SHORT_FORMAT_ROUNDINGS
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.judging.screens.short_formats import ROUNDINGS, Short, within
+from backprove.harness.judging.screens.short_formats import Short, within
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs.retype import widened
 
@@ -21,7 +22,7 @@ SHORT = ["float32", "bfloat16", "float16"]
 def test_within_counts_roundings_of_the_largest_entry(dtype: str) -> None:
     form = FORMATS[dtype]
     wide = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1e-3, np.inf]])
-    off = np.array([[0.9, 1.1, 0.0, 0.0], [0.9, 0.0, 0.0, 0.0]]) * ROUNDINGS * form.u
+    off = np.array([[0.9, 1.1, 0.0, 0.0], [0.9, 0.0, 0.0, 0.0]]) * SHORT_FORMAT_ROUNDINGS * form.u
     with np.errstate(invalid="ignore"):
         found = within(wide + off, wide, dtype)
     assert found[:, :3].tolist() == [[True, False, True], [True, True, True]]

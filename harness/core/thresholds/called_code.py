@@ -1,0 +1,108 @@
+"""What is believed of code that can only be called, in floats, and of its traces."""
+
+from __future__ import annotations
+
+# -- the judge of last resort: differences in float64 ------------------------------------------------------------------
+
+BLACK_BOX_STEPS = (2.0**-11, 2.0**-13, 2.0**-15)
+"""Step sizes of the differences relative to the point; a refusal needs all three.
+
+At the first, truncation (h^4, 2**-44) and rounding (u / h, 2**-42) balance; the others are for maps that bend faster.
+"""
+BLACK_BOX_MARGIN = 32.0
+"""So many times the error that explains it must a disagreement be; what lies between says nothing.
+
+The errors are estimates and no bounds, hence five bits.
+"""
+CANCELLED = 2.0**-36
+"""A right rule may lose everything below this share of its largest conceivable intermediate value (1 - tanh(x)**2).
+
+That is 2**17 unit roundoffs of float64: so much is allowed to code whose inside nobody sees.
+"""
+FLAT = 1e-6
+"""A slope of zero is told where the error is below this share of the values."""
+NOISE_SPACINGS = (0.7390851 * 2.0**-44, 0.7390851 * 2.0**-33, 0.7390851 * 2.0**-20)
+"""Spacings of the difference tables, relative to the point; odd, so that coarse grids inside the code show.
+
+The noise of the code is measured as Moré and Wild do (Estimating computational noise, SIAM J. Sci. Comput. 33, 2011).
+"""
+NOISE_ORDER = 4
+"""Order of the differences that are taken for noise: at these spacings a smooth map has none left of this order."""
+NOISE_FACTOR = 4.0
+"""The measured noise is multiplied by this: the spread within which Moré and Wild call their estimates consistent."""
+RANDOM_DIRECTIONS = 3
+"""Random directions of the black box; an error survives one with probability at most 2**-12."""
+SINGLE_ENTRIES = 4
+"""Entries that are tested one by one beside them: a random direction may drown a small entry in the noise of others."""
+
+# -- the screens of such code ------------------------------------------------------------------------------------------
+
+ASSUMED_ULPS = 32.0
+"""Rounding error, in u of the values, that the screen assumes of forward; what it suspects wrongly is cleared later."""
+SCREEN_MARGIN = 8.0
+"""Multiples of the rule's last rounding that the screen allows; likewise."""
+COMPLEX_STEP = 2.0**-150
+"""Imaginary step relative to the point: its square, the truncation, is far under any roundoff.
+
+Squire and Trapp, Using complex variables to estimate derivatives of real functions, SIAM Review 40 (1998).
+"""
+COMPLEX_AGREES = 2.0**-32
+"""Relative distance from the complex step beyond which a rule is suspicious: 2**21 unit roundoffs of float64."""
+COMPLEX_VALUE = 2.0**-40
+"""Relative distance of the value on complex numbers from that on real ones; code that casts is off by more."""
+REAL_STEP = 2.0**-17
+"""Real step by which the Cauchy-Riemann equations are checked; its truncation and rounding are 2**-17 and 2**-36."""
+CAUCHY_RIEMANN = 2.0**-9
+"""Relative distance in these equations: a one-sided real difference and code that is not analytic differ by more."""
+ENOUGH_STOPPED = 16
+"""So many points, and times those where it ran, must stop code on exact scalars before it counts as a black box."""
+
+# -- identities of such code -------------------------------------------------------------------------------------------
+
+PERTURBATION = 2.0**-50
+"""Relative change of all inputs that shows how far the floats of a side may be off: eight unit roundoffs of float64."""
+PERTURBED = 4
+"""Draws of that change; the largest effect counts."""
+AMPLIFIED = 1e3
+"""Changes under perturbation are multiplied by this: roundings inside may be worse than those of the inputs."""
+IDENTITY = 2.0**-26
+"""Share of the size of the results by which two sides may differ: half the digits of float64."""
+IDENTITY_SHORT = {"float32": 2.0**-10, "float16": 2.0**-4}
+"""The same where all results are numbers of a shorter format: code that narrows inside rounds there.
+
+Half the digits of float32 (24 bits) and of float16 (11 bits), rounded to what a few operations leave.
+"""
+
+# -- short formats -----------------------------------------------------------------------------------------------------
+
+MODERATE = 16.0
+"""Up to this magnitude no conditioning is extreme.
+
+A forward value of zero is no underflow there, low precision is held against float64, and calls are compared with
+compiled ones.
+"""
+LOW_MARGIN = 64.0
+"""Multiples of noise and conditioning beyond which a result in a short format is `inaccurate` beside float64's."""
+
+# -- two calls of one function, and its traces -------------------------------------------------------------------------
+
+SAME_CALL = 64.0
+"""Two answers for one input may differ by so many u: the memory layout decides the order of sums. Beyond is `error`."""
+ANOTHER_WAY = 2.0**12
+"""Calls that should agree, but may go another way, may differ by so many u of the largest entry.
+
+Batched calls beside single ones, and cotangents under two subsets of the differentiable inputs. Half the digits of
+float32 are left.
+"""
+NARROWED = 2.0**-7
+"""Relative distance that narrowing inside the code may explain: twice the unit roundoff of bfloat16.
+
+Only another function is so far apart: exact scalars know no dtypes, and jitted code has another order of rounding.
+"""
+COMPILED_ROUNDINGS = 2.0**10
+"""So many running error bounds a jitted or vmapped result is allowed beside `NARROWED`, where all entries cancel."""
+WILD = 1e3
+"""A real call may differ from the traced program by so many error bounds before the trace is called untrue.
+
+An untrue trace computes another function; a library's own way of the same one stays within a few bounds.
+"""

@@ -1,0 +1,55 @@
+"""How many points, and which, the layers that decide have seen when a claim is said to hold.
+
+All counts are of one claim at one dtype, unless another is named.
+"""
+
+from __future__ import annotations
+
+DEFAULT_BOUND = {"float64": 1e4, "float32": 1e4, "bfloat16": 1e4, "float16": 2.0**8}
+"""Magnitude up to which inputs without bounds of their own are drawn and judged; beyond it only `falsified` counts.
+
+float16 ends at 65504, the square of 2**8.
+"""
+
+# -- the exact layer ---------------------------------------------------------------------------------------------------
+
+RANDOM_EXACT_POINTS = 64
+"""Bulk points that meet the exact layer, shared out over the sizes."""
+SPECIAL_POINTS = 180
+"""Systematic points, shared out over the sizes; all of them meet the exact layer."""
+DRAWN_EXAMPLES = 40
+"""Points drawn by Hypothesis, which meet the exact layer too."""
+MORE_DRAWN_EXAMPLES = 10
+"""At further dtypes the formula is the same, only the numbers are not."""
+EXTREME_POINTS = 128
+"""Points far out, beyond `DEFAULT_BOUND`, shared out over the sizes."""
+EMPTY_POINTS = 8
+"""Points of a size of zero: there is little to draw."""
+EXACT_CAP = 256
+"""So many suspicious points of one batch meet the exact layer at most; the first refusal is as good as the next."""
+
+# -- sizes -------------------------------------------------------------------------------------------------------------
+
+FIRST_SIZES = 3
+"""At the first dtype so many sizes have special, drawn and exact points; at every further dtype one other has."""
+SIZES_COMPARED = 2
+"""So many sizes have bulk points that meet all layers; at the others the screen sees all bulk points."""
+
+# -- the other layers --------------------------------------------------------------------------------------------------
+
+FIRST_POINTS = 256
+"""Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
+MAX_DRAWS = 16
+"""At most so many times the wanted points are drawn where hypotheses, or forward's domain, leave many of them out."""
+DIFFERENCES_PER_BATCH = 64
+"""Points of one batch that meet finite differences."""
+COMPLEX_POINTS = 32
+"""Points of one batch that meet the complex step."""
+BULK_BOUNDED = 64
+"""Bulk points of one shape whose rounding bound is evaluated on exact scalars."""
+GRADED_ENTRIES = 256
+"""Derivative entries that are graded in one batch."""
+GRADED_POINT = 64
+"""Points with more derivative entries than this are not graded (one dual pass for each)."""
+JACOBIAN_ENTRIES = 64
+"""Directions up to this length are looked at for overflow; longer ones are left to the exact layer."""
