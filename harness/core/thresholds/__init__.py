@@ -1,4 +1,4 @@
-"""The numbers that decide verdicts, each with what it decides, its unit and its reason.
+"""Thresholds are the numbers that decide verdicts, each with its question, its unit and its reason.
 
 One module for each question that a number answers:
 
