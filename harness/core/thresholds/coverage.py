@@ -8,7 +8,7 @@ from __future__ import annotations
 DEFAULT_BOUND = {"float64": 1e4, "float32": 1e4, "bfloat16": 1e4, "float16": 2.0**8}
 """Magnitude up to which inputs without bounds of their own are drawn and judged; beyond it only `falsified` counts.
 
-float16 ends at 65504, the square of 2**8.
+float16 ends at 65504, just below the square of 2**8.
 """
 
 # -- the exact layer ---------------------------------------------------------------------------------------------------
