@@ -23,6 +23,8 @@ MORE_DRAWN_EXAMPLES = 10
 """At further dtypes the formula is the same, only the numbers are not."""
 EXTREME_POINTS = 128
 """Points far out, beyond `DEFAULT_BOUND`, shared out over the sizes."""
+EXTREME_EXACT_POINTS = 8
+"""Of these, those of one size that meet the exact layer."""
 EMPTY_POINTS = 8
 """Points of a size of zero: there is little to draw."""
 EXACT_CAP = 256
