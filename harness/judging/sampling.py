@@ -22,6 +22,7 @@ from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import (
     DRAWN_EXAMPLES,
     EMPTY_POINTS,
+    EXTREME_EXACT_POINTS,
     EXTREME_POINTS,
     FIRST_POINTS,
     FIRST_SIZES,
@@ -254,7 +255,7 @@ class Batches:
             item = ("extreme", name, str(sizes))
             count = EXTREME_POINTS // turns
             far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
-            beyond = self._share(far, claim_at, item, exact=min(8, far.count), beyond=True)
+            beyond = self._share(far, claim_at, item, exact=min(EXTREME_EXACT_POINTS, far.count), beyond=True)
             if not first:
                 beyond.screened[:] = ~beyond.exact
             parts.append(beyond)

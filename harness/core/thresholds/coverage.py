@@ -8,7 +8,7 @@ from __future__ import annotations
 DEFAULT_BOUND = {"float64": 1e4, "float32": 1e4, "bfloat16": 1e4, "float16": 2.0**8}
 """Magnitude up to which inputs without bounds of their own are drawn and judged; beyond it only `falsified` counts.
 
-float16 ends at 65504, the square of 2**8.
+float16 ends at 65504, just below the square of 2**8.
 """
 
 # -- the exact layer ---------------------------------------------------------------------------------------------------
@@ -23,6 +23,8 @@ MORE_DRAWN_EXAMPLES = 10
 """At further dtypes the formula is the same, only the numbers are not."""
 EXTREME_POINTS = 128
 """Points far out, beyond `DEFAULT_BOUND`, shared out over the sizes."""
+EXTREME_EXACT_POINTS = 8
+"""Of these, those of one size that meet the exact layer."""
 EMPTY_POINTS = 8
 """Points of a size of zero: there is little to draw."""
 EXACT_CAP = 256

@@ -7,19 +7,18 @@ from __future__ import annotations
 PRECISIONS = (128, 512, 2048)
 """Bits of the balls, tried in turn until the enclosures separate or agree; after the last the point is `undecided`.
 
-Each is the fourfold of the one before: what cancels 100 bits is settled by the second, what cancels the whole range of
-float64 (2**-1074 beside 2**1024) by the third only in part. A further step would cost more than all before.
+Each is the fourfold of the one before, so that the last costs most and a further one more than all. 128 bits bear a
+cancellation of 58 bits down to `AGREEMENT_BITS`, 512 one of 442; 2048 is about the whole range of float64 (2098 bits).
 """
 AGREEMENT_BITS = 70
 """Two enclosures that overlap agree when their difference is known to 2**-70 of the sum of the absolute terms.
 
-17 bits beyond the 53 of float64: no mistake of a size that any format could show hides below it, and the first
-precision (128 bits) leaves 58 bits for cancellation.
+17 bits beyond the 53 of float64: no mistake that any format could show hides below it.
 """
 CLEAR_BITS = 72
 """Two overlapping enclosures that are both known to more bits than this agree; a short cut to `AGREEMENT_BITS`.
 
-Each radius is then below 2**-72 of its value, so that the radius of the difference is below 2**-70 of both.
+Each radius is then below 2**-72 of its value, and that of the difference below 2**-72 of the sum of both.
 """
 NEGLIGIBLE_BITS = 1500
 """Below 2**-1500 a difference counts as agreement: it is far under every format's smallest number (2**-1074)."""
@@ -38,8 +37,8 @@ MINUTE = 1e-100
 SEGMENT_STEP_BITS = 120
 """Half the length of the segment of the mean-value form is 2**-120 of the point.
 
-The enclosure of the rule over the segment is about as wide, relative to its second derivative: half of it is left for
-that derivative before `SEGMENT_AGREEMENT_BITS` cannot be resolved.
+The enclosure of the rule over the segment is as wide as this times its slope: 60 bits are left for a steep one before
+`SEGMENT_AGREEMENT_BITS` cannot be resolved.
 """
 SEGMENT_PRECISIONS = (512, 2048)
 """Bits of the balls of the mean-value form: the quotient alone loses 120 of them, which 128 could not bear."""
@@ -50,6 +49,5 @@ STEADY_BITS = 20
 LITERAL_SLACK = 1024.0
 """Where forward has rounded literals, a refusal of the mean-value form must exceed so many u of the dtype.
 
-Its segment is not widened by the roundings of the literals as the dual balls are; each may weigh as often as the
-conditioning of the formula in it, of which this allows ten bits.
+A rounded literal moves the derivative by u times its conditioning in it, of which this allows ten bits.
 """

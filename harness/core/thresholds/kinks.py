@@ -15,8 +15,8 @@ MAX_ENTRIES = 48
 STEP_BITS = 160
 """Pieces are sought at 2**-160 of the point along a direction.
 
-That is below every distance between two numbers of any format near 1 and above all cancellation at `PRECISION`; two
-kinks closer to each other than this are one.
+Far below 2**-53, the relative distance of neighbouring numbers of float64; two kinks closer to each other than this are
+one.
 """
 PRECISION = 900
 """Bits of the balls beside a kink: a step squared (2**-320) leaves 580 of them."""
@@ -25,7 +25,7 @@ FIRST_PRECISION = 400
 FIRST_DIRECTIONS = 24
 """Random directions of the first look; half of them are tried both ways."""
 MAX_ROUNDS = 24
-"""So many times a value is chased with a new separating plane before nothing is said."""
+"""Separating planes along which a value is chased; if it still comes closer then, the kink counts as not examined."""
 FLIPPED_ENTRIES = 8
 """Up to so many entries all single flips and swaps are tried, round after round, before a value is refused."""
 EXPLORED = 96
@@ -33,7 +33,7 @@ EXPLORED = 96
 EXPLORED_FEW = 32
 """The same among at most `FEW` entries, where all pieces have the same derivative."""
 FEW = 4
-"""Up to so many entries `EXPLORED_FEW` directions reach every sign pattern (16) and order (24)."""
+"""Up to so many entries there are at most 16 sign patterns and 24 orders, of which `EXPLORED_FEW` meet most."""
 PAIRS = 48
 """Pairs of pieces between which further ones are sought; with more pieces the kink is curved and has one everywhere."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -12,8 +14,8 @@ import pytest
 
 from backprove.harness.core import thresholds
 
-PLACE = Path(thresholds.__file__ or "").parent
-ROOT = PLACE.parents[2]
+ROOT = Path(__file__).resolve().parents[3]
+PLACE = ROOT / "harness" / "core" / "thresholds"
 TOPICS = sorted(p for p in PLACE.glob("*.py") if p.stem != "__init__")
 ROOMS = ("judging", "oracles", "numbers", "frontends")
 NO_TOLERANCES = {
@@ -101,6 +103,14 @@ def test_each_constant_is_explained(path: Path) -> None:
 
 def test_a_constant_without_a_sentence_is_named() -> None:
     assert unexplained('A = 1.0\nB = 2.0\n"""Half of A."""\nC, D = 1, 2\n"""Bits"""\n') == ["A", "C", "D"]
+
+
+def test_the_table_for_users_has_the_right_numbers() -> None:
+    rows = re.findall(r"\| (\d+) \| `(\w+)\.(\w+)` \|", (ROOT / "docs" / "verdicts.md").read_text())
+    assert len(rows) == 9
+    for number, topic, name in rows:
+        value = getattr(importlib.import_module(f"{thresholds.__name__}.{topic}"), name)
+        assert number == f"{value[-1] if isinstance(value, tuple) else value:g}", name
 
 
 def test_no_name_is_given_twice() -> None:
