@@ -45,7 +45,7 @@ def check(
     options = checked_options(points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
     from backprove.harness.campaign import subjects
 
-    return Report(subjects.run_rule(rule, **options), options)
+    return Report(subjects.run(rule, **options), options)
 
 
 def assert_rule(

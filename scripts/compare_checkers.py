@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import backprove as bp  # noqa: E402
-from backprove.harness.campaign.subjects import run_rule  # noqa: E402
+from backprove.harness.campaign import subjects  # noqa: E402
 from backprove.harness.core.verdicts import Verdict  # noqa: E402
 from tests.zoo.rules import CASES, Case  # noqa: E402
 
@@ -180,7 +180,7 @@ def ours(case: Case, seeds: int, points: int) -> tuple[list[Verdict], list[Verdi
     for seed in range(seeds):
         for rule, into in ((case.wrong, wrong), (case.right, right)):
             options: dict[str, Any] = {"points": points, "dtypes": ["float64", "float32"], "accuracy": case.accuracy}
-            into.append(run_rule(rule, seed=seed, **options).verdict)
+            into.append(subjects.run(rule, seed=seed, **options).verdict)
     return wrong, right
 
 

@@ -30,7 +30,7 @@ from jax.test_util import check_vjp
 from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.environment import describe
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.shapes import shape_buckets
@@ -164,7 +164,7 @@ def from_torch(tensor: Any) -> Array:
 def by_backprove(problem: Problem, vjp: Formula, arrays: Sequence[Array], dtype: str) -> Accepts:
     """This project's examination: all points at once, all of them by the exact layer."""
     points = arrays[0].shape[0]
-    binder = next(b for b in rule_binders(problem.rule(vjp)) if b.name == "vjp")
+    binder = next(b for b in binders_of(problem.rule(vjp)) if b.name == "vjp")
     bound = binder.bind([a.shape[1:] for a in arrays], dtype)
     assert isinstance(bound, DerivativeAt)
     bound.kink_budget = points

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import RANDOM_EXACT_POINTS, SPECIAL_POINTS
@@ -19,7 +19,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
 from backprove.harness.judging import derivative
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Examination
 from backprove.harness.oracles.problem import Status
@@ -299,7 +299,7 @@ def _layer(verdict: Verdict, oracle: str, asked: bool) -> str:
 
 
 def _binder(rule: Rule) -> Binder:
-    return next(b for b in rule_binders(rule) if b.name == "vjp")
+    return next(b for b in binders_of(rule) if b.name == "vjp")
 
 
 @dataclass
@@ -334,6 +334,6 @@ def catch(key: str, kind: str, points: int, seed: int) -> Caught:
         patch.object(shrinking, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0)),
         patch.object(diagnosis, "diagnose", lambda binders, subject: None),
     ):
-        subject = run_rule(rule, points=points, dtypes=["float64", "float32"], seed=seed, accuracy=case.accuracy)
+        subject = subjects.run(rule, points=points, dtypes=["float64", "float32"], seed=seed, accuracy=case.accuracy)
     judged = min((p.points for p in subject.properties), default=0)
     return Caught(key, case.report, kind, seed, expected, subject.verdict.value, judged, process_time() - started)

@@ -12,7 +12,7 @@ import backprove as bp
 from backprove.harness.core.results import PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.diagnosis import explain
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 
 Rule = bp.Rule
 
@@ -23,7 +23,7 @@ def refused(rule: Rule, verdict: Verdict = Verdict.FALSIFIED, name: str = "vjp")
 
 def said(rule: Rule, verdict: Verdict = Verdict.FALSIFIED) -> str | None:
     """The explanation of the rule's derivative property; what goes wrong inside is raised."""
-    binder = next(b for b in rule_binders(rule) if b.name in ("vjp", "jvp"))
+    binder = next(b for b in binders_of(rule) if b.name in ("vjp", "jvp"))
     return explain(binder, [PropertyResult(binder.name, "float64", verdict)])
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,22 +17,18 @@ from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
 from backprove.harness.explaining.jacobians import spot_values
-from backprove.harness.explaining.pasted_test import rule_reference
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.binders import rule_binders, small_claim, theorem_binders
+from backprove.harness.judging.binders import binders_of, small_claim
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.judge import Judge, Progress
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements.laws import Law
-from backprove.harness.statements.theorem import Theorem
-
-if TYPE_CHECKING:
-    from backprove.harness.statements.rule import Rule
+from backprove.harness.statements.subject import Subject
 
 
-def run_rule(
-    rule: Rule,
+def run(
+    subject: Subject,
     *,
     points: int,
     dtypes: Sequence[str],
@@ -40,60 +36,27 @@ def run_rule(
     accuracy: float | None = None,
     progress: Progress | None = None,
 ) -> SubjectResult:
-    """Judge every property of a user's rule at every dtype, each dtype by itself: the others change nothing."""
-    return conclude(rule, _every_part(rule, progress, points=points, dtypes=dtypes, seed=seed, accuracy=accuracy))
+    """Judge every property of a subject at every dtype.
 
-
-def _subject_of_rule(rule: Rule) -> SubjectResult:
-    source = {"file": rule.source[0], "line": rule.source[1]}
-    return SubjectResult("rule", rule.name, module=rule.source[0], source=source, code=rule.code)
-
-
-def _says_something(binder: Binder, result: PropertyResult) -> bool:
-    """A law beside the claims that cannot be evaluated (JAX differentiates the map only once) is no verdict."""
-    return not isinstance(binder.claim, Law) or result.points > 0 or result.verdict.fails
-
-
-def _concluded_rule(subject: SubjectResult, binders: Sequence[Binder]) -> SubjectResult:
-    """What is said of a rule once all its properties are judged."""
-    _grade_findings(subject)
-    _front_ends(binders, subject)
-    subject.source["spots"] = _spots(binders, subject)
-    if subject.verdict.fails:
-        from backprove.harness.explaining.diagnosis import diagnose
-
-        subject.diagnosis = diagnose(binders, subject)
-    return subject
-
-
-def run_theorem(
-    theorem: Theorem,
-    *,
-    points: int,
-    dtypes: Sequence[str],
-    seed: int = 0,
-    accuracy: float | None = None,
-    progress: Progress | None = None,
-) -> SubjectResult:
-    """Judge every claim of a theorem at every dtype."""
-    if parts_of(points) > 1:
-        merged = _every_part(theorem, progress, points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
-        return conclude(theorem, merged)
-    subject = SubjectResult("theorem", theorem.name)
-    cache = cache_of(theorem.name)
-    binders = theorem_binders(theorem, cache)
-    examples = Examples(theorem.inputs, seed, DRAWN_EXAMPLES, cache)
-    for k, dtype in enumerate(dtypes):
-        plan = Plan(dtype, points, seed, accuracy, further_dtype=k > 0)
-        for binder in binders:
-            subject.properties.append(_judge(binder, theorem.where, plan, progress, subject, "", examples))
-    cache.save()
-    _grade_findings(subject)
-    return subject
+    User code is judged at each dtype by itself: the others change nothing. The catalogue's dtypes share their traces
+    and examples, unless the run is so large that it has parts.
+    """
+    options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": progress}
+    if not subject.is_user_code and parts_of(points) == 1:
+        return conclude(subject, _judged(subject, dtypes, 0, first=dtypes[0], **options))
+    merged = []
+    for dtype in dtypes:
+        found: dict[int, list[PropertyResult]] = {}
+        for part in range(parts_of(points)):
+            found[part] = _judged(subject, [dtype], part, first=dtypes[0], **options)
+            if refused(found[part]):
+                break
+        merged += merge_parts(found)
+    return conclude(subject, merged)
 
 
 def judge_part(
-    of: Rule | Theorem,
+    subject: Subject,
     *,
     dtype: str,
     part: int,
@@ -103,52 +66,70 @@ def judge_part(
     accuracy: float | None = None,
     progress: Progress | None = None,
 ) -> list[PropertyResult]:
-    """Judge every property of a large run at one of its dtypes, over one part of the points (`campaign/parts.py`)."""
-    further_dtype = list(dtypes).index(dtype) > 0
-    plan = Plan(dtype, points, seed, accuracy, further_dtype, part, parts_of(points))
-    if isinstance(of, Theorem):
-        subject, reference, cache = SubjectResult("theorem", of.name), "", cache_of(of.name)
-        binders = theorem_binders(of, cache)
-        drawn = Examples(of.inputs, seed, DRAWN_EXAMPLES, cache)
-    else:
-        reference, of = rule_reference(of), of.flat
-        subject, cache, binders = _subject_of_rule(of), Cache(), rule_binders(of)
-        drawn = Examples(of.inputs, seed, DRAWN_EXAMPLES, new_shapes=USERS_SHAPES)
+    """Judge every property at one of the dtypes of a run, over one part of the points (`campaign/parts.py`)."""
+    return _judged(
+        subject, [dtype], part, first=dtypes[0], points=points, seed=seed, accuracy=accuracy, progress=progress
+    )
+
+
+def conclude(subject: Subject, properties: Sequence[PropertyResult]) -> SubjectResult:
+    """The result of a subject whose properties are judged: grades, and for a user's rule what is wrong with it."""
+    record = subject.flat.record()
+    if not subject.is_user_code:
+        record.properties = list(properties)
+        _grade_findings(record)
+        return record
+    binders = binders_of(subject)
+    by_name = {b.name: b for b in binders}
+    record.properties = [p for p in properties if _says_something(by_name[p.name], p)]
+    _grade_findings(record)
+    _front_ends(binders, record)
+    record.source["spots"] = _spots(binders, record)
+    if record.verdict.fails:
+        from backprove.harness.explaining.diagnosis import diagnose
+
+        record.diagnosis = diagnose(binders, record)
+    return record
+
+
+def _judged(
+    subject: Subject,
+    dtypes: Sequence[str],
+    part: int,
+    *,
+    first: str,
+    points: int,
+    seed: int,
+    accuracy: float | None,
+    progress: Progress | None,
+) -> list[PropertyResult]:
+    """Every property at `dtypes`, over one part of the points; the properties of one dtype stand together.
+
+    Args:
+        first: the first dtype of the run; at any other one the catalogue sees fewer special points.
+    """
+    flat, reference = subject.flat, subject.import_line()
+    cache = Cache() if subject.is_user_code else cache_of(subject.name)
+    binders = binders_of(subject, None if subject.is_user_code else cache)
+    examples = (
+        Examples(flat.inputs, seed, DRAWN_EXAMPLES, new_shapes=USERS_SHAPES)
+        if subject.is_user_code
+        else Examples(flat.inputs, seed, DRAWN_EXAMPLES, cache)
+    )
     if part:  # one compiled program for each claim and dtype is enough
-        for b in binders:
-            b.leave_out_compiled()
-    found = [_judge(b, of.where, plan, progress, subject, reference, drawn) for b in binders]
+        for binder in binders:
+            binder.leave_out_compiled()
+    found = []
+    for dtype in dtypes:
+        plan = Plan(dtype, points, seed, accuracy, dtype != first, part, parts_of(points))
+        found += [_judge(b, flat.where, plan, progress, flat.record(), reference, examples) for b in binders]
     cache.save()
     return found
 
 
-def conclude(of: Rule | Theorem, properties: Sequence[PropertyResult]) -> SubjectResult:
-    """The result of a large run from its merged parts, all dtypes one after the other."""
-    if isinstance(of, Theorem):
-        subject = SubjectResult("theorem", of.name, properties=list(properties))
-        _grade_findings(subject)
-        return subject
-    subject, binders = _subject_of_rule(of.flat), rule_binders(of)
-    by_name = {b.name: b for b in binders}
-    subject.properties = [p for p in properties if _says_something(by_name[p.name], p)]
-    return _concluded_rule(subject, binders)
-
-
-def _every_part(
-    of: Rule | Theorem, progress: Progress | None, *, points: int, dtypes: Sequence[str], **options: Any
-) -> list[PropertyResult]:
-    """All parts of a large run, one after the other."""
-    merged = []
-    for dtype in dtypes:
-        found: dict[int, list[PropertyResult]] = {}
-        for part in range(parts_of(points)):
-            found[part] = judge_part(
-                of, dtype=dtype, part=part, points=points, dtypes=dtypes, progress=progress, **options
-            )
-            if refused(found[part]):
-                break
-        merged += merge_parts(found)
-    return merged
+def _says_something(binder: Binder, result: PropertyResult) -> bool:
+    """A law beside the claims that cannot be evaluated (JAX differentiates the map only once) is no verdict."""
+    return not isinstance(binder.claim, Law) or result.points > 0 or result.verdict.fails
 
 
 def _judge(
@@ -156,7 +137,7 @@ def _judge(
     where: Callable[..., Any] | None,
     plan: Plan,
     progress: Progress | None,
-    subject: SubjectResult,
+    record: SubjectResult,
     reference: str,
     examples: Examples,
 ) -> PropertyResult:
@@ -164,8 +145,9 @@ def _judge(
     judge = Judge(binder, where, plan, progress, examples)
     result = judge.run()
     if judge.failure is not None:
-        file = subject.module if subject.kind == "rule" else ""
-        result.counterexample = build(judge, kind=subject.kind, name=subject.name, file=file, reference=reference)
+        result.counterexample = build(
+            judge, kind=record.kind, name=record.name, file=record.module, reference=reference
+        )
     result.seconds = perf_counter() - started
     return result
 

@@ -123,15 +123,12 @@ class Server:
             merged = [property_from_plain(p) for p in request["properties"]]
             result = engine.conclude(subject, merged)
         else:
-            run = engine.run_rule if request["kind"] == "rule" else engine.run_theorem
-            result = run(subject, **options, progress=self._step)
+            result = engine.run(subject, **options, progress=self._step)
         return {"type": "result", "subject": to_plain(result)}
 
     def _found(self, target: str) -> dict[str, Any]:
-        from backprove.harness.statements.rule import to_claims
-
         rules = self._rules(target)
-        keys = [(r, [name for name, _ in to_claims(r)]) for r in rules]
+        keys = [(r, [name for name, _ in r.named_claims()]) for r in rules]
         found = [{"name": r.name, "claims": c, "source": r.source, "code": r.code} for r, c in keys]
         return {"type": "found", "rules": found}
 

@@ -28,7 +28,7 @@ from backprove.harness.core.errors import BackproveError, UsageError
 from backprove.harness.statements.statement import Statement
 
 ENGINE = "backprove.harness.campaign.subjects"
-"""Module whose `run_rule`, `run_theorem`, `judge_part` and `conclude` do the work."""
+"""Module whose `run`, `judge_part` and `conclude` do the work."""
 
 START_UP = 120.0
 """Seconds that imports may take beyond the time of a rule before a worker counts as hanging."""

@@ -167,6 +167,16 @@ class SubjectResult:
     front_end: dict[str, str] = field(default_factory=dict)
 
     @property
+    def is_user_code(self) -> bool:
+        """Whether this is the result of a user's rule."""
+        return self.kind == "rule"
+
+    @property
+    def file(self) -> str:
+        """The file in which a user's rule is found; "" for what is found by its name."""
+        return self.module if self.is_user_code else ""
+
+    @property
     def verdict(self) -> Verdict:
         return worst(p.verdict for p in self.properties)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.explaining.counterexample import sentence
-from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.binders import rule_binders, theorem_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Failure, Judge
 from backprove.harness.judging.sampling import Plan
+from backprove.harness.statements.loading import find_subject
 from backprove.strategies.points import DrawnPoint, PointSpace
-
-if TYPE_CHECKING:
-    pass
 
 
 def replay(payload: Mapping[str, Any]) -> str:
@@ -25,12 +22,13 @@ def replay(payload: Mapping[str, Any]) -> str:
     Raises:
         UsageError: when the rule or theorem, or its property, is not found.
     """
-    binders, where = _subject_of(payload)
+    subject = find_subject(payload.get("kind", "rule"), payload["name"], payload.get("file", ""))
+    binders = binders_of(subject)
     binder = next((b for b in binders if b.name == payload["property"]), None)
     if binder is None:
         known = ", ".join(b.name for b in binders)
         raise UsageError(f"replay: {payload['name']} has no property {payload['property']!r} (it has: {known})")
-    judge = Judge(binder, where, Plan(payload["dtype"], 1))
+    judge = Judge(binder, subject.flat.where, Plan(payload["dtype"], 1))
     arrays = tuple(
         _from_hex(v, s.dtype) for v, s in zip(payload["inputs"].values(), binder.specs.values(), strict=True)
     )
@@ -43,22 +41,6 @@ def replay(payload: Mapping[str, Any]) -> str:
     inputs = dict(zip(binder.specs, arrays, strict=True))
     text = sentence(Failure(violation, point, outcome), inputs, payload["tangents"], payload["cotangents"])
     return f"{payload['name']}, {payload['property']}, {payload['dtype']}: {violation.verdict}\n{text}"
-
-
-def _subject_of(payload: Mapping[str, Any]) -> tuple[list[Binder], Callable[..., Any] | None]:
-    if payload.get("kind") == "theorem":
-        from backprove.harness.statements.theorem import REGISTRY
-
-        theorem = REGISTRY.theorems.get(payload["name"])
-        if theorem is None:
-            raise UsageError(f"replay: there is no theorem {payload['name']}")
-        return theorem_binders(theorem), theorem.where
-    from backprove.harness.statements.loading import load_rules
-
-    found = [f.rule for f in load_rules(payload["file"]) if f.rule.name == payload["name"]]
-    if not found:
-        raise UsageError(f"replay: {payload['file']} has no rule named {payload['name']!r}")
-    return rule_binders(found[0]), found[0].flat.where
 
 
 def _from_hex(value: Any, dtype: str) -> np.ndarray[Any, Any]:

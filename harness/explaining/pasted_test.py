@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
-
 import numpy as np
 
 from backprove.harness.core.arrays import Array
@@ -12,28 +9,6 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.judge import Failure, Judge
-
-
-def rule_reference(rule: Any) -> str:
-    """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
-    return _imported(rule) + ("" if rule.flat is rule else "\n\nrule = rule.flat  # one argument per array")
-
-
-def _imported(rule: Any) -> str:
-    file = rule.source[0]
-    for module in list(sys.modules.values()):
-        if file and getattr(module, "__file__", None) == file:
-            stem = file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
-            for variable, value in list(vars(module).items()):
-                if value is rule:
-                    return (
-                        f"from {stem} import {variable} as rule" if variable != "rule" else f"from {stem} import rule"
-                    )
-                if isinstance(value, dict):
-                    for key, item in value.items():
-                        if item is rule:
-                            return f"from {stem} import {variable}\n\nrule = {variable}[{key!r}]"
-    return "rule = ...  # the rule under test"
 
 
 def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str:

@@ -44,8 +44,7 @@ def payload_of(
         "cotangents"}; inputs are nested lists of hexadecimal floats, directions of numbers.
     """
     if subject is not None:
-        kind, name = subject.kind, subject.name
-        file = subject.module if subject.kind == "rule" else ""
+        kind, name, file = subject.kind, subject.name, subject.file
     return {
         "kind": kind,
         "name": name,

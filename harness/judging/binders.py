@@ -1,64 +1,53 @@
-"""Binders of whole subjects are made here: one for each claim of a theorem, or for each claim and law of a rule."""
+"""Binders of whole subjects are made here: one for each claim, and for each law worth running beside a user's rule."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.joint_xla import JointXla
-from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.laws import laws_of
-from backprove.harness.statements.theorem import Theorem
-
-if TYPE_CHECKING:
-    from backprove.harness.statements.rule import Rule
+from backprove.harness.statements.rule import Rule
+from backprove.harness.statements.subject import Subject
 
 
-def rule_binders(rule: Rule) -> list[Binder]:
-    """One binder per property of a rule: its claims, and the laws that are worth running beside them."""
-    from backprove.harness.statements.rule import to_claims
+def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
+    """One binder per property of a subject.
 
-    rule = rule.flat
-    binders = [Binder(name, claim, rule.inputs, rule.batched, is_user_code=True) for name, claim in to_claims(rule)]
+    Args:
+        cache: keeps traces from run to run; for subjects that are not user code.
+    """
+    flat = subject.flat
+    binders = [
+        Binder(name, claim, flat.inputs, flat.batched, is_user_code=flat.is_user_code, cache=cache)
+        for name, claim in flat.named_claims()
+    ]
+    if isinstance(flat, Rule):
+        return binders + _laws(flat, binders)
+    joint = JointXla(len(flat.inputs), lambda shapes, dtype: [m for b in binders for m in b.compiled(shapes, dtype)])
+    for binder in binders:
+        binder.compile_with(joint)
+        binder.siblings = binders
+    return binders
+
+
+def _laws(rule: Rule, claims: list[Binder]) -> list[Binder]:
+    """Binders of the laws that can tell something beside the claims of a rule."""
     ends: dict[str, str] = {}
     shapes = None
-    for binder in binders:
+    for binder in claims:
         claim_at = small_claim(binder, "float64")
         if isinstance(claim_at, DerivativeAt):
             ends.update(claim_at.front_ends)
             shapes = claim_at.output_shapes
     if shapes is None:
-        return binders
-    return binders + [
+        return []
+    return [
         Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, ends, shapes)
     ]
-
-
-def theorem_binders(theorem: Theorem, cache: Cache | None = None) -> list[Binder]:
-    """One binder per claim of a theorem, named by what it claims."""
-    names = [_claim_name(c) for c in theorem.claims]
-    out = []
-    for i, (name, claim) in enumerate(zip(names, theorem.claims, strict=True)):
-        unique = name if names.count(name) == 1 else f"{name} {names[: i + 1].count(name)}"
-        out.append(Binder(unique, claim, theorem.inputs, cache=cache))
-    joint = JointXla(len(theorem.inputs), lambda shapes, dtype: [m for b in out for m in b.compiled(shapes, dtype)])
-    for binder in out:
-        binder.compile_with(joint)
-        binder.siblings = out
-    return out
-
-
-def _claim_name(claim: Claim) -> str:
-    if isinstance(claim, Derivative):
-        return "gradient" if claim.unit_cotangent else claim.mode
-    if isinstance(claim, Adjointness):
-        return "adjointness"
-    if isinstance(claim, Equality):
-        return "equality"
-    return "nonzero" if claim.nonzero else "positivity"
 
 
 def small_claim(binder: Binder, dtype: str, last: int = 3) -> Any:

@@ -13,7 +13,7 @@ from backprove.harness.core.arrays import Array, any_entry, quiet
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.binders import theorem_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.derivative_shape import DerivativeFunctions
 from backprove.harness.judging.equality import EqualityAt
@@ -195,7 +195,7 @@ def _identity(original: Program, other: Program) -> EqualityAt:
 def properties(theorem: Theorem) -> list[Property]:
     """The claims of a theorem whose functions JAX can trace, at one small shape."""
     found = []
-    for binder in theorem_binders(theorem):
+    for binder in binders_of(theorem):
         p = _property(theorem, binder)
         if p is not None:
             found.append(p)

@@ -1,14 +1,15 @@
 """Claims say what a theorem or a rule asserts, as data: `Derivative(forward, rule, "vjp")`.
 
 A claim holds functions of named inputs. All functions of one claim take the same positional arguments: first the
-primal inputs in order, then the tangents or cotangents that its kind adds.
+primal inputs in order, then the tangents or cotangents that its kind adds. `name` is how reports call the claim, unless
+its subject has a better one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Derivative:
     reference: Callable[..., Any] | None = None
     unit_cotangent: bool = False
 
+    @property
+    def name(self) -> str:
+        return "gradient" if self.unit_cotangent else self.mode
+
 
 @dataclass(frozen=True)
 class Equality:
@@ -41,6 +46,7 @@ class Equality:
 
     left: Callable[..., Any]
     right: Callable[..., Any]
+    name: ClassVar[str] = "equality"
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class Positivity:
 
     value: Callable[..., Any]
     nonzero: bool = False
+
+    @property
+    def name(self) -> str:
+        return "nonzero" if self.nonzero else "positivity"
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class Adjointness:
     forward: Callable[..., Any]
     jvp: Callable[..., Any]
     vjp: Callable[..., Any]
+    name: ClassVar[str] = "adjointness"
 
 
 Claim = Derivative | Equality | Positivity | Adjointness

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from backprove.harness.core.errors import UsageError
 # `Rule` needs NumPy, which the command line starts without: the file is run in another process.
 if TYPE_CHECKING:
     from backprove.harness.statements.rule import Rule
+    from backprove.harness.statements.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -139,3 +141,39 @@ def _import_failure(path: Path, resolved: Path, error: BaseException) -> str:
     own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(resolved)]
     lines = [f"    line {f.lineno}, in {f.name}: {f.line}" for f in own]
     return "\n".join([f"{path} cannot be imported: {what}", *lines])
+
+
+def find_subject(kind: str, name: str, file: str) -> Subject:
+    """The subject that the id of a failing point names.
+
+    Args:
+        kind: "rule" or "theorem".
+        file: of a rule; a theorem is among those that are stated by now.
+
+    Raises:
+        UsageError: when there is no such subject, or the file cannot be read.
+    """
+    finder = FINDERS.get(kind)
+    if finder is None:
+        raise UsageError(f"replay: {name} is a {kind!r}; known are {', '.join(FINDERS)}")
+    return finder(name, file)
+
+
+def _rule_of_file(name: str, file: str) -> Subject:
+    found = [f.rule for f in load_rules(file) if f.rule.name == name]
+    if not found:
+        raise UsageError(f"replay: {file} has no rule named {name!r}")
+    return found[0]
+
+
+def _theorem(name: str, file: str) -> Subject:
+    from backprove.harness.statements.theorem import REGISTRY
+
+    found = REGISTRY.theorems.get(name)
+    if found is None:
+        raise UsageError(f"replay: there is no theorem {name}")
+    return found
+
+
+FINDERS: dict[str, Callable[[str, str], Subject]] = {"rule": _rule_of_file, "theorem": _theorem}
+"""How a subject is found again, by its kind, from its name and file."""

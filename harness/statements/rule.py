@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
-from backprove.harness.statements.source_text import call_site, source_text_of
+from backprove.harness.statements.source_text import call_site, import_line_of, source_text_of
 from backprove.strategies.array import ArraySpec
 
 
@@ -46,6 +47,9 @@ class Rule:
     Raises:
         UsageError: when an argument is missing, has the wrong type or takes the wrong number of parameters.
     """
+
+    kind: ClassVar[str] = "rule"
+    is_user_code: ClassVar[bool] = True
 
     name: str
     _: KW_ONLY
@@ -115,6 +119,33 @@ class Rule:
         flat.__dict__["flat"] = flat
         return flat
 
+    def named_claims(self) -> list[tuple[str, Claim]]:
+        """What the rule claims: jvp, vjp, adjointness (where both are given) and reference.
+
+        A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
+        stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
+        """
+        reference = self.reference if callable(self.reference) else None
+        claims: list[Claim] = []
+        if self.jvp is not None:
+            convention = self.convention if self.vjp is None else None
+            claims.append(Derivative(self.forward, self.jvp, "jvp", self.differentiable, convention, reference))
+        if self.vjp is not None:
+            claims.append(Derivative(self.forward, self.vjp, "vjp", self.differentiable, self.convention, reference))
+        if self.jvp is not None and self.vjp is not None:
+            claims.append(Adjointness(self.forward, self.jvp, self.vjp))
+        named = [(c.name, c) for c in claims]
+        return [*named, ("reference", Equality(self.forward, reference))] if reference is not None else named
+
+    def record(self) -> SubjectResult:
+        """The record of the rule's result, in which nothing is judged yet."""
+        file, line = self.source
+        return SubjectResult(self.kind, self.name, module=file, source={"file": file, "line": line}, code=self.code)
+
+    def import_line(self) -> str:
+        """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
+        return import_line_of(self) + ("" if self.flat is self else "\n\nrule = rule.flat  # one argument per array")
+
     def _check_functions(self) -> None:
         n = len(self.inputs)
         d = sum(any(s.differentiable for s in flat_inputs({k: v}).values()) for k, v in self.inputs.items())
@@ -134,28 +165,6 @@ class Rule:
                 _check_arity(self.name, "convention", self.convention, n + 1, None, of_vjp)
             else:
                 _check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
-
-
-def to_claims(rule: Rule) -> list[tuple[str, Claim]]:
-    """The named claims that `rule` makes: jvp, vjp, adjointness (where both are given) and reference.
-
-    A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
-    stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
-    """
-    reference = rule.reference if callable(rule.reference) else None
-    claims: list[tuple[str, Claim]] = []
-    if rule.jvp is not None:
-        convention = rule.convention if rule.vjp is None else None
-        claims.append(("jvp", Derivative(rule.forward, rule.jvp, "jvp", rule.differentiable, convention, reference)))
-    if rule.vjp is not None:
-        claims.append(
-            ("vjp", Derivative(rule.forward, rule.vjp, "vjp", rule.differentiable, rule.convention, reference))
-        )
-    if rule.jvp is not None and rule.vjp is not None:
-        claims.append(("adjointness", Adjointness(rule.forward, rule.jvp, rule.vjp)))
-    if callable(rule.reference):
-        claims.append(("reference", Equality(rule.forward, rule.reference)))
-    return claims
 
 
 def _checked_inputs(name: str, inputs: Any) -> dict[str, Any]:

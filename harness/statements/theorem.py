@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.results import SubjectResult
 from backprove.harness.statements.claims import Claim
 from backprove.strategies.array import ArraySpec
 
@@ -31,6 +32,10 @@ class Theorem:
         source: file and line of the entry.
     """
 
+    kind: ClassVar[str] = "theorem"
+    is_user_code: ClassVar[bool] = False
+    batched: ClassVar[bool] = False
+
     name: str
     inputs: dict[str, ArraySpec]
     claims: tuple[Claim, ...]
@@ -40,6 +45,26 @@ class Theorem:
     rests_on: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
     source: tuple[str, int] = ("", 0)
+
+    @property
+    def flat(self) -> Theorem:
+        return self
+
+    def named_claims(self) -> list[tuple[str, Claim]]:
+        """The claims under their names; of several with one name each has its number."""
+        names = [c.name for c in self.claims]
+        return [
+            (c.name if names.count(c.name) == 1 else f"{c.name} {names[: i + 1].count(c.name)}", c)
+            for i, c in enumerate(self.claims)
+        ]
+
+    def record(self) -> SubjectResult:
+        """The record of the theorem's result, in which nothing is judged yet."""
+        return SubjectResult(self.kind, self.name)
+
+    def import_line(self) -> str:
+        """Nothing: the test of a theorem is its entry."""
+        return ""
 
 
 @dataclass

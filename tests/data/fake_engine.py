@@ -12,16 +12,19 @@ from backprove.harness.core.results import Counterexample, PropertyResult, Subje
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.sampling import points_of_part
 from backprove.harness.statements.claims import Positivity
-from backprove.harness.statements.rule import to_claims
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import array
 
 
-def run_rule(rule, *, points, dtypes, seed, accuracy, progress=None):
+def run(subject, **options):
+    return (_run_theorem if isinstance(subject, Theorem) else _run_rule)(subject, **options)
+
+
+def _run_rule(rule, *, points, dtypes, seed, accuracy, progress=None):
     if rule.name == "other":
         raise ZeroDivisionError("the engine has a mistake")
     subject = SubjectResult("rule", rule.name, rule.source[0])
-    for name, _ in to_claims(rule):
+    for name, _ in rule.named_claims():
         for dtype in dtypes:
             if progress is not None:
                 progress(name, 1, 2)
@@ -66,7 +69,7 @@ def _first_time(words):
     return True
 
 
-def run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
+def _run_theorem(theorem, *, points, dtypes, seed, accuracy, progress=None):
     if "interrupt" in theorem.words:
         raise KeyboardInterrupt
     if "bug" in theorem.words:
@@ -89,9 +92,9 @@ def _wait_while_held(log):
 
 
 def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None):
-    """A rule as `run_rule` judges it; a theorem whose words hold `part K false` is refused in part K alone."""
+    """A rule as `run` judges it; a theorem whose words hold `part K false` is refused in part K alone."""
     if not isinstance(of, Theorem):
-        return run_rule(of, points=points, dtypes=[dtype], seed=seed, accuracy=accuracy, progress=progress).properties
+        return _run_rule(of, points=points, dtypes=[dtype], seed=seed, accuracy=accuracy, progress=progress).properties
     k = parts.parts_of(points)
     if "FAKE_LOG" in os.environ:
         with open(os.environ["FAKE_LOG"], "a") as log:
@@ -111,7 +114,7 @@ def judge_part(of, *, dtype, part, points, dtypes, seed, accuracy, progress=None
 def conclude(of, properties):
     if isinstance(of, Theorem):
         return SubjectResult("theorem", of.name, properties=list(properties))
-    order = [name for name, _ in to_claims(of)]
+    order = [name for name, _ in of.named_claims()]
     return SubjectResult(
         "rule", of.name, of.source[0], sorted(properties, key=lambda p: (order.index(p.name), p.dtype != "float64"))
     )

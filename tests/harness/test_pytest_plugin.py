@@ -123,13 +123,13 @@ def test_nothing():
 OPTIONS = """
 import backprove.harness.campaign.subjects as engine
 seen = []
-real = engine.run_rule
+real = engine.run
 
 def spy(rule, **options):
     seen.append((options["points"], tuple(options["dtypes"]), options["seed"]))
     return real(rule, **options)
 
-engine.run_rule = spy
+engine.run = spy
 
 @pytest.mark.backprove(points=7, seed=5)
 def test_marked():

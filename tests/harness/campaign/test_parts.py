@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign import parts
-from backprove.harness.campaign.subjects import conclude, judge_part, run_rule, run_theorem
+from backprove.harness.campaign import parts, subjects
+from backprove.harness.campaign.subjects import conclude, judge_part
 from backprove.harness.core.results import Counterexample, LayerTally, PropertyResult, to_plain
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.sampling import points_of_part
@@ -89,7 +89,7 @@ def cubes() -> Theorem:
 @pytest.mark.usefixtures("small_parts")
 def test_a_theorem_in_parts_is_the_same_in_any_order() -> None:
     options: dict[str, Any] = {"points": POINTS, "dtypes": ["float64", "float32"], "seed": 1}
-    whole = run_theorem(cubes(), **options)
+    whole = subjects.run(cubes(), **options)
     assert whole.verdict is Verdict.HOLDS
     assert POINTS <= min(p.points for p in whole.properties) <= max(p.points for p in whole.properties) < 4 * POINTS
     keys = [(d, k) for d in options["dtypes"] for k in range(parts.parts_of(POINTS))]
@@ -111,6 +111,6 @@ def test_a_theorem_in_parts_is_the_same_in_any_order() -> None:
 @pytest.mark.usefixtures("small_parts")
 def test_a_wrong_rule_in_parts_is_refused_and_diagnosed() -> None:
     rule = bp.Rule("sines", forward=jnp.sin, vjp=lambda x, g: -g * jnp.cos(x), inputs={"x": bp.array("n")})
-    subject = run_rule(rule, points=POINTS, dtypes=["float64"])
+    subject = subjects.run(rule, points=POINTS, dtypes=["float64"])
     assert subject.verdict is Verdict.FALSIFIED and subject.properties[0].counterexample is not None
     assert subject.diagnosis is not None and subject.points < 700

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule, run_theorem
+from backprove.harness.campaign import subjects
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.evaluate_again import replay
 from backprove.harness.explaining.replay import decode_id, payload_of
-from backprove.harness.judging.binders import rule_binders, theorem_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.statements.claims import Adjointness, Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
 
@@ -25,12 +25,12 @@ TINY = """
 import json
 import numpy as np
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import to_plain
 
 def plain(vjp):
     rule = bp.Rule("tanh", forward=np.tanh, vjp=vjp, inputs={"x": bp.array("*batch n")})
-    data = to_plain(run_rule(rule, points=300, dtypes=["float64", "float32"], seed=5))
+    data = to_plain(subjects.run(rule, points=300, dtypes=["float64", "float32"], seed=5))
     for p in data["properties"]:
         del p["seconds"]
     return data
@@ -59,7 +59,7 @@ def square_rule(**changes: Any) -> bp.Rule:
 
 def test_every_property_at_every_dtype() -> None:
     dtypes = ["float64", "float32", "bfloat16", "float16"]
-    subject = run_rule(square_rule(), points=100, dtypes=dtypes)
+    subject = subjects.run(square_rule(), points=100, dtypes=dtypes)
     assert [(p.dtype, p.name) for p in subject.properties] == [
         (d, n) for d in dtypes for n in ("jvp", "vjp", "adjointness", "reference")
     ]
@@ -79,7 +79,7 @@ def test_every_property_at_every_dtype() -> None:
     ],
 )
 def test_only_what_is_wrong_is_refused(changes: dict[str, Any], refused: set[str]) -> None:
-    subject = run_rule(square_rule(**changes), points=100, dtypes=["float64"])
+    subject = subjects.run(square_rule(**changes), points=100, dtypes=["float64"])
     assert {p.name for p in subject.properties if p.verdict is Verdict.FALSIFIED} == refused
     assert {p.name for p in subject.properties if p.verdict is Verdict.HOLDS} == {
         "jvp",
@@ -90,11 +90,11 @@ def test_only_what_is_wrong_is_refused(changes: dict[str, Any], refused: set[str
 
 
 def test_spot_values_of_a_refused_rule() -> None:
-    subject = run_rule(square_rule(vjp=lambda x, g: x * g), points=100, dtypes=["float64"])
+    subject = subjects.run(square_rule(vjp=lambda x, g: x * g), points=100, dtypes=["float64"])
     (spot,) = subject.source["spots"]
     assert spot["inputs"] == {"x": [1.0, 2.0, 3.0]}
     assert (spot["got"], spot["expected"]) == ([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
-    assert run_rule(square_rule(), points=100, dtypes=["float64"]).source["spots"] == []
+    assert subjects.run(square_rule(), points=100, dtypes=["float64"]).source["spots"] == []
 
 
 def test_the_claims_of_a_theorem_have_names_of_their_own() -> None:
@@ -111,8 +111,8 @@ def test_the_claims_of_a_theorem_have_names_of_their_own() -> None:
     )
     theorem = Theorem("square", {"x": bp.array("n")}, claims)
     names = ["gradient", "jvp", "adjointness", "equality 1", "equality 2", "positivity"]
-    assert [b.name for b in theorem_binders(theorem)] == names
-    subject = run_theorem(theorem, points=100, dtypes=["float64"])
+    assert [b.name for b in binders_of(theorem)] == names
+    subject = subjects.run(theorem, points=100, dtypes=["float64"])
     assert [p.verdict for p in subject.properties] == [Verdict.HOLDS] * len(names)
     assert subject.kind == "theorem"
 
@@ -139,7 +139,7 @@ def test_a_failing_point_fails_again_by_its_id(tmp_path: Path) -> None:
     from backprove.harness.statements.loading import load_rules
 
     wrong = next(f.rule for f in load_rules(str(file)) if f.rule.name == "wrong")
-    subject = run_rule(wrong, points=100, dtypes=["float64"])
+    subject = subjects.run(wrong, points=100, dtypes=["float64"])
     example = subject.properties[0].counterexample
     assert example is not None
     payload = decode_id(example.id)
@@ -154,5 +154,5 @@ def test_a_failing_point_fails_again_by_its_id(tmp_path: Path) -> None:
 
 
 def test_binders_follow_the_rule() -> None:
-    assert [b.name for b in rule_binders(square_rule(jvp=None, reference=None))] == ["vjp"]
-    assert [b.name for b in rule_binders(square_rule(vjp=None, reference=None))] == ["jvp"]
+    assert [b.name for b in binders_of(square_rule(jvp=None, reference=None))] == ["vjp"]
+    assert [b.name for b in binders_of(square_rule(vjp=None, reference=None))] == ["jvp"]

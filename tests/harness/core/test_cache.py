@@ -42,7 +42,7 @@ def theorem() -> Theorem:
 
 
 def run() -> SubjectResult:
-    return subjects.run_theorem(theorem(), points=200, dtypes=("float64", "float32"))
+    return subjects.run(theorem(), points=200, dtypes=("float64", "float32"))
 
 
 def without_times(result: SubjectResult) -> object:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import Counterexample
 from backprove.harness.explaining.counterexample import hexadecimal, number
 
@@ -37,7 +37,7 @@ RIGHT = "g - np.exp(logsoftmax(z)) * g.sum(axis=1, keepdims=True)"
 
 
 def example_of(rule: bp.Rule, **options: Any) -> Counterexample:
-    result = run_rule(rule, **{"points": 300, "dtypes": ["float64"], **options}).properties[0]
+    result = subjects.run(rule, **{"points": 300, "dtypes": ["float64"], **options}).properties[0]
     assert result.counterexample is not None
     return result.counterexample
 

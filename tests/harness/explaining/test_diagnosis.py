@@ -12,7 +12,7 @@ import pytest
 import backprove as bp
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.diagnosis import diagnose
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from tests.diagnosis_cases import (
     CASES,
     FLOAT_CASES,
@@ -150,7 +150,7 @@ def test_accuses_no_right_rule(rule: Rule, verdict: Verdict) -> None:
 
 def test_diagnose_looks_at_refused_derivatives_only() -> None:
     rule = CASES["sign"][0]
-    binders = rule_binders(rule)
+    binders = binders_of(rule)
     assert diagnose(binders, refused(rule)) == "The sign is wrong: the result is minus the derivative. Negate it."
     assert diagnose(binders, refused(rule, Verdict.HOLDS)) is None
     assert diagnose(binders, refused(rule, name="reference")) is None
@@ -161,4 +161,4 @@ def test_diagnose_never_raises() -> None:
         raise KeyError("always")
 
     rule = vjp(forward, lambda x, g: g, x="n")
-    assert diagnose(rule_binders(rule), refused(rule, Verdict.ERROR)) is None
+    assert diagnose(binders_of(rule), refused(rule, Verdict.ERROR)) is None

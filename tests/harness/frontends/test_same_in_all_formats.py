@@ -11,7 +11,7 @@ import pytest
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
-from backprove.harness.judging.binders import theorem_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.programs.equality import same
@@ -126,7 +126,7 @@ def test_every_function_of_the_catalogue(name: str) -> None:
     """At every fixed shape what a run uses is what the function gives when it is traced there."""
     theorem = THEOREMS[name]
     compared = 0
-    for binder in theorem_binders(theorem):
+    for binder in binders_of(theorem):
         for dtype in (BASE, "float32", "bfloat16"):
             for sizes in shape_buckets(dict(theorem.inputs)):
                 try:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 
 
 def judged(rule: bp.Rule, points: int = 64) -> PropertyResult:
-    result = run_rule(rule, points=points, dtypes=["float64"]).properties[0]
+    result = subjects.run(rule, points=points, dtypes=["float64"]).properties[0]
     return result
 
 

@@ -14,7 +14,7 @@ from backprove.harness.campaign.subjects import judge_part
 from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult, to_plain
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging import judge as judge_module
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.numbers.floats import runs
@@ -45,7 +45,7 @@ def rule(
 
 
 def judge(of: bp.Rule, points: int = 300, dtype: str = "float64", **plan: Any) -> tuple[PropertyResult, Judge]:
-    binder = rule_binders(of)[0]
+    binder = binders_of(of)[0]
     judge = Judge(binder, of.where, Plan(dtype, points, **plan))
     return judge.run(), judge
 
@@ -216,7 +216,7 @@ def test_another_seed_gives_other_points() -> None:
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
-    binder = rule_binders(rule())[0]
+    binder = binders_of(rule())[0]
     Judge(binder, None, Plan("float64", 100), lambda *now: told.append(now)).run()
     assert told[-1] == ("vjp", 100, 100)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)

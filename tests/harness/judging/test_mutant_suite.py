@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from backprove.harness.campaign import subjects
-from backprove.harness.campaign.subjects import run_rule
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.statements.rule import Rule
@@ -53,7 +52,7 @@ def verdict(rule: Rule, dtype: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Ve
     if dtype != DTYPES[0]:
         # as in a run over all dtypes, of which this is one
         monkeypatch.setattr(subjects, "Plan", _further_dtype)
-    subject = run_rule(rule, points=POINTS, dtypes=[dtype])
+    subject = subjects.run(rule, points=POINTS, dtypes=[dtype])
     messages = [p.counterexample.message for p in subject.properties if p.counterexample is not None]
     return subject.verdict, " ".join([*(p.reason for p in subject.properties), *messages])
 
@@ -96,7 +95,7 @@ def test_a_rule_that_is_not_equivalent_computes_other_numbers(name: str, dtype: 
 
 def _values(rule: Rule, dtype: str) -> list[Any]:
     """The float results of the rule at wild points of its first shape."""
-    binder = next(b for b in rule_binders(rule) if b.name == "vjp")
+    binder = next(b for b in binders_of(rule) if b.name == "vjp")
     specs = dict(rule.inputs)
     sizes = shape_buckets(specs)[0]
     claim_at: Any = binder.bind([s.shape(sizes) for s in specs.values()], dtype)

@@ -15,7 +15,7 @@ from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import call_points
 from backprove.harness.frontends.function import BLACK_BOX, Function
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements.rule import Rule
@@ -27,7 +27,7 @@ VECTOR = {"x": array("n")}
 def judged(forward: Any, vjp: Any, dtype: str = "float64", inputs: Any = None, **more: Any) -> PropertyResult:
     """The vjp property of a rule at a few points."""
     rule = Rule("rule", forward=forward, vjp=vjp, inputs=inputs or VECTOR, **more)
-    return Judge(rule_binders(rule)[0], None, Plan(dtype, 60, further_dtype=True)).run()
+    return Judge(binders_of(rule)[0], None, Plan(dtype, 60, further_dtype=True)).run()
 
 
 def branch(x: Any) -> Any:
@@ -162,7 +162,7 @@ class TestUntrueTraces:
 
     def test_code_that_only_seems_to_run_on_objects(self) -> None:
         rule = Rule("rule", forward=erf, vjp=erf_vjp, inputs=VECTOR)
-        binder = rule_binders(rule)[0]
+        binder = binders_of(rule)[0]
         Judge(binder, None, Plan("float64", 40, further_dtype=True)).run()
         assert (binder.derivative.forward.only, binder.derivative.rule.only) == (BLACK_BOX, BLACK_BOX)
 

@@ -9,13 +9,13 @@ import pytest
 import scipy.special
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 
 
 def judged(rule: bp.Rule, points: int = 200) -> SubjectResult:
-    return run_rule(rule, points=points, dtypes=["float64"])
+    return subjects.run(rule, points=points, dtypes=["float64"])
 
 
 # -- a Python `if` on a value ------------------------------------------------------------------------------------------

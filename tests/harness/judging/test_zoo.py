@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from tests.zoo.rules import CASES, Case, renamed, swish, swish_backward
@@ -19,7 +19,7 @@ every_dtype = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
 def judged(case: Case, rule: bp.Rule, dtype: str) -> SubjectResult:
-    return run_rule(rule, points=POINTS, dtypes=[dtype], seed=0, accuracy=case.accuracy)
+    return subjects.run(rule, points=POINTS, dtypes=[dtype], seed=0, accuracy=case.accuracy)
 
 
 def run_pasted(text: str, rule: bp.Rule) -> None:
@@ -64,11 +64,11 @@ def test_the_right_rule_holds(case: Case, dtype: str) -> None:
 
 def test_a_sigmoid_without_digits_holds_unless_accuracy_is_asked_for() -> None:
     case = CASES["P01"]
-    result = run_rule(case.wrong, points=POINTS, dtypes=["float64"]).properties[0]
+    result = subjects.run(case.wrong, points=POINTS, dtypes=["float64"]).properties[0]
     assert result.verdict is Verdict.HOLDS
     assert result.grade == "lost"
     assert any("lost" in text for text in result.findings)
-    result = run_rule(case.right, points=POINTS, dtypes=["float64"]).properties[0]
+    result = subjects.run(case.right, points=POINTS, dtypes=["float64"]).properties[0]
     assert (result.verdict, result.grade) == (Verdict.HOLDS, "stable")
 
 
@@ -80,7 +80,7 @@ def test_a_cotangent_summed_too_far_is_refused_even_in_the_right_shape() -> None
         return dx, np.broadcast_to(dbeta.sum(), beta.shape)
 
     rule = renamed(CASES["B22"].wrong, forward=swish, vjp=backward)
-    result = run_rule(rule, points=POINTS, dtypes=["float64"]).properties[0]
+    result = subjects.run(rule, points=POINTS, dtypes=["float64"]).properties[0]
     assert result.verdict is Verdict.FALSIFIED
     assert result.counterexample is not None
     assert len(result.counterexample.inputs["beta"]) == 2
@@ -93,11 +93,11 @@ def test_a_wrong_shape_is_named(key: str) -> None:
 
 
 def test_the_log_softmax_shows_two_coordinates() -> None:
-    result = run_rule(CASES["LS"].wrong, points=POINTS, dtypes=["float64"]).properties[0]
+    result = subjects.run(CASES["LS"].wrong, points=POINTS, dtypes=["float64"]).properties[0]
     example = result.counterexample
     assert example is not None
     assert example.inputs == {"x": [[0.0, 0.0]]}
-    (spot,) = run_rule(CASES["LS"].wrong, points=64, dtypes=["float64"]).source["spots"]
+    (spot,) = subjects.run(CASES["LS"].wrong, points=64, dtypes=["float64"]).source["spots"]
     assert spot["inputs"] == {"x": [[1.0, 2.0, 3.0]]}
     assert np.round(spot["got"], 4).tolist() == [0.91, 0.7553, 0.3348]
     assert np.round(spot["expected"], 4).tolist() == [0.7299, 0.2658, -0.9957]
@@ -123,7 +123,7 @@ def test_rows_that_are_looked_up_twice_get_both_cotangents() -> None:
     inputs = {"table": bp.array("v d"), "index": bp.array("q", kind="index", high="v")}
     for backward, verdict in ((assigned, Verdict.FALSIFIED), (added, Verdict.HOLDS)):
         rule = bp.Rule("embedding", forward=gather, vjp=backward, inputs=inputs)
-        assert run_rule(rule, points=500, dtypes=["float64"]).verdict is verdict
+        assert subjects.run(rule, points=500, dtypes=["float64"]).verdict is verdict
 
 
 def masked_softmax(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -148,4 +148,4 @@ def test_masked_entries_take_no_part() -> None:
     inputs = {"x": bp.array("*batch n"), "mask": bp.array("*batch n", kind="mask")}
     for backward, verdict in ((forgets_the_shift, Verdict.FALSIFIED), (right, Verdict.HOLDS)):
         rule = bp.Rule("masked softmax", forward=masked_softmax, vjp=backward, inputs=inputs)
-        assert run_rule(rule, points=500, dtypes=["float64"]).verdict is verdict
+        assert subjects.run(rule, points=500, dtypes=["float64"]).verdict is verdict

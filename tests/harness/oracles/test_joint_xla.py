@@ -10,7 +10,7 @@ import pytest
 
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.judging.binders import theorem_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.oracles.compiled import CompiledFunction
@@ -123,8 +123,8 @@ def test_a_theorem_is_one_program_for_each_dtype(name: str, monkeypatch: pytest.
 
     compiled = counted(monkeypatch)
     theorem = load()[name]
-    result = subjects.run_theorem(theorem, points=60, dtypes=("float64", "float32"))
+    result = subjects.run(theorem, points=60, dtypes=("float64", "float32"))
     assert len(compiled) == 2
-    wanted = [p for b in theorem_binders(theorem) for p in result.properties if p.name == b.name]
+    wanted = [p for b in binders_of(theorem) for p in result.properties if p.name == b.name]
     judged = [p for p in wanted if "compiled" in p.layers]
     assert judged and all(p.layer("compiled").agreed == p.layer("compiled").checked > 0 for p in judged)

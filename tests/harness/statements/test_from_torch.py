@@ -14,7 +14,7 @@ import backprove as bp
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.contract import remarks
 from backprove.harness.judging.examination import Violation
 from backprove.strategies.cotangents import draw_directions
@@ -28,7 +28,7 @@ XY = {"x": bp.array("n"), "y": bp.array("n")}
 
 def found(rule: bp.Rule, sizes: dict[str, Any], dtype: str = "float64", points: int = 4) -> Violation | None:
     """The worst finding at a few points of one shape."""
-    binder = rule_binders(rule)[0]
+    binder = binders_of(rule)[0]
     specs = dict(binder.specs)
     bound = binder.bind([s.shape(sizes) for s in specs.values()], dtype)
     at = draw_points(specs, sizes, dtype, points, 0, "torch", (), False)

@@ -12,7 +12,7 @@ import pytest
 
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements import laws
@@ -111,7 +111,7 @@ def test_second_derivatives_are_symmetric() -> None:
 
 
 def test_which_laws_run_beside_a_rule() -> None:
-    assert [b.name for b in rule_binders(RIGHT)] == ["vjp", "second order"]
-    assert [b.name for b in rule_binders(of(vjp=times_cos))] == ["vjp"]
+    assert [b.name for b in binders_of(RIGHT)] == ["vjp", "second order"]
+    assert [b.name for b in binders_of(of(vjp=times_cos))] == ["vjp"]
     opaque = of(vjp=called(lambda x, g: g * math.cos(x)), forward=called(math.sin))
-    assert [b.name for b in rule_binders(opaque)] == ["vjp", "vjp linearity"]
+    assert [b.name for b in binders_of(opaque)] == ["vjp", "vjp linearity"]

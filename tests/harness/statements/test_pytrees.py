@@ -14,7 +14,7 @@ from backprove.harness.core.errors import ContractError, UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.evaluate_again import replay
 from backprove.harness.explaining.replay import decode_id
-from backprove.harness.judging.binders import rule_binders
+from backprove.harness.judging.binders import binders_of
 from backprove.harness.statements.from_pairs import from_fwd_bwd
 
 W, B, X, G = np.array([[1.0, 2.0, 0.5]]), np.array([0.25]), np.array([1.0, -1.0, 2.0]), np.array([3.0])
@@ -105,7 +105,7 @@ def test_another_structure_is_an_error() -> None:
     assert report.verdict is Verdict.ERROR
     assert "the vjp returned (array[" in report.properties[0].reason
     assert report.properties[0].counterexample is not None
-    binders = rule_binders(dense())
+    binders = binders_of(dense())
     assert binders[0].name == "vjp"
 
 

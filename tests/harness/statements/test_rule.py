@@ -11,7 +11,7 @@ import pytest
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.claims import Adjointness, Derivative, Equality
-from backprove.harness.statements.rule import Rule, to_claims
+from backprove.harness.statements.rule import Rule
 from backprove.strategies.array import array
 
 
@@ -113,7 +113,7 @@ def test_a_dotted_reference_is_imported() -> None:
 
 def test_the_claims_of_a_rule() -> None:
     rule = stated(jvp=twice_jvp, reference="math.fabs", convention=twice_vjp)
-    claims = dict(to_claims(rule))
+    claims = dict(rule.named_claims())
     assert list(claims) == ["jvp", "vjp", "adjointness", "reference"]
     assert claims["jvp"] == Derivative(twice, twice_jvp, "jvp", ("x",), reference=math.fabs)
     assert claims["vjp"] == Derivative(twice, twice_vjp, "vjp", ("x",), convention=twice_vjp, reference=math.fabs)
@@ -122,12 +122,12 @@ def test_the_claims_of_a_rule() -> None:
 
 
 def test_the_convention_judges_the_jvp_where_there_is_no_vjp() -> None:
-    [(name, claim)] = to_claims(stated(vjp=None, jvp=twice_jvp, convention=twice_jvp))
+    [(name, claim)] = stated(vjp=None, jvp=twice_jvp, convention=twice_jvp).named_claims()
     assert name == "jvp" and isinstance(claim, Derivative) and claim.convention is twice_jvp
 
 
 def test_integer_inputs_have_no_tangent() -> None:
     inputs = {"x": array("n"), "k": array("", dtype="int64")}
     rule = Rule("power", forward=lambda x, k: x**k, jvp=lambda x, k, dx: k * x ** (k - 1) * dx, inputs=inputs)
-    [(_, claim)] = to_claims(rule)
+    [(_, claim)] = rule.named_claims()
     assert isinstance(claim, Derivative) and claim.wrt == ("x",)

@@ -1,0 +1,56 @@
+"""A `Subject` is what is judged as a whole: a rule of a user, a theorem of the catalogue, later an engine.
+
+It knows its own claims, where it is stated and how a test imports it, so that nothing beyond this room asks which kind
+of subject it has. A new kind is a class with these members, and a line in `loading.FINDERS` that says how it is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+from backprove.harness.core.results import SubjectResult
+from backprove.harness.statements.claims import Claim
+from backprove.strategies.array import ArraySpec
+
+
+class Subject(Protocol):
+    """What the campaign and the judge need of a subject."""
+
+    kind: ClassVar[str]
+    """How records and ids call it: "rule" or "theorem"."""
+    is_user_code: ClassVar[bool]
+    """Whether its functions are a user's.
+
+    Their traces are held against real calls, and laws that need no oracle are judged beside their claims; functions of
+    the catalogue share traces, examples and compiled programs instead, between claims, formats and runs.
+    """
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+
+    @property
+    def inputs(self) -> Mapping[str, ArraySpec]:
+        """Its inputs, in order."""
+
+    @property
+    def where(self) -> Callable[..., Any] | None:
+        """Hypothesis over several inputs."""
+
+    @property
+    def batched(self) -> bool:
+        """Whether its functions accept one extra leading axis of points."""
+
+    @property
+    def flat(self) -> Subject:
+        """The subject with one input per array."""
+
+    def named_claims(self) -> list[tuple[str, Claim]]:
+        """What it claims, each with the name that reports give it."""
+
+    def record(self) -> SubjectResult:
+        """The record of its result, in which nothing is judged yet."""
+
+    def import_line(self) -> str:
+        """Code that imports it as `rule` in a test; "" where no test needs it."""
