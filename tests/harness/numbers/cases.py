@@ -235,7 +235,7 @@ CONTROL: dict[str, Case] = {
     "switch": Case(
         lambda i, x: lax.switch(i, [lambda y: y, lambda y: y * y, lambda y: 1 / y], x), (((), I), ((2,), F)), 0.5, 3
     ),
-    "empty2": of(lambda x: x + 0 * named.empty2_p.bind(dtype=x.dtype, memory_space=Space.Device), ()),
+    "empty2": of(lambda x: x + 0 * named.empty2_p.bind(dtype=x.dtype, memory_space=jax.typeof(x).memory_space), ()),
     "map": of(lambda x: lax.map(lambda y: jnp.exp(y).sum(), x), (3, 2)),
     "vmap": of(jax.vmap(lambda y: jnp.sort(y)[0]), (3, 2)),
     "gradient": of(jax.grad(lambda x: jnp.log(jnp.sum(jnp.exp(x)))), (3,)),
@@ -283,7 +283,7 @@ JAX_NN["dot_product_attention"] = of(
 )
 
 FURTHER: dict[str, Case] = {
-    "nextafter": binary(lax.nextafter),
+    "nextafter": of(lax.nextafter, (3,), (3,)),
     "polygamma": of(lambda x: lax.polygamma(jnp.ones(3), x), (3,), low=0.1, high=9),
     "bessel_i0e": unary(lax.bessel_i0e),
     "bessel_i1e": unary(lax.bessel_i1e),
