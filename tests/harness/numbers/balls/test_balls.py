@@ -14,6 +14,7 @@ from backprove.harness.frontends.function import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
 from tests.harness.numbers.cases import POINTS, REAL_CASES, at
+from tests.harness.numbers.cells import ROUNDINGS, close
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +26,6 @@ def precision() -> Any:
 
 def leaves(value: Any) -> list[np.ndarray]:
     return [np.asarray(v) for v in jax.tree.leaves(value)]
-
-
-def close(ball: Any, number: float, tolerance: float = 1e-12) -> bool:
-    """The ball is narrow and lies at the number up to JAX's own rounding."""
-    if np.isnan(number) or np.isinf(number):
-        return not ball.is_finite()
-    return ball.is_finite() and abs(float(ball.mid()) - number) <= tolerance * (1 + abs(number)) and ball.rad() < 1e-30
 
 
 LOOSE = {"jax.nn: dot_product_attention": 1e-6}
@@ -69,4 +63,4 @@ def test_values_and_tangents_are_those_of_jax(name: str) -> None:
                 for g, w in zip(got, leaves(result), strict=True):
                     assert g.shape[:-1] == w.shape
                     for ball, number in zip(at(g, p).ravel(), w.ravel(), strict=True):
-                        assert close(ball, float(number), LOOSE.get(name, 1e-12)), (name, p, ball, number)
+                        assert close(ball, float(number), LOOSE.get(name, ROUNDINGS)), (name, p, ball, number)
