@@ -11,7 +11,8 @@ TITLE = """# Primitives
 
 Which of JAX's primitives each number system evaluates. Written by `python -m scripts.primitives` from the table in
 `tests/harness/numbers/primitives.py`, every cell of which a test evaluates: floats are JAX's, balls and dual balls
-enclose JAX's value and `jax.jvp`'s tangent, no float is farther from the real number than its error bound.
+enclose JAX's value and `jax.jvp`'s tangent, and no float of NumPy's is farther from the real number than its error
+bound, none of XLA's than twice that.
 
 The first five systems run programs of these primitives; the last three run NumPy code as it is, on object arrays. A
 number says why there is a hole: the layer that needs the primitive is skipped then, and the report names it.

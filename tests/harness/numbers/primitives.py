@@ -220,7 +220,6 @@ HOLES: dict[tuple[str, str], str] = {
     **{(p, "error bounds"): _NO_GROWTH for p in ("bessel_i0e", "bessel_i1e")},
     ("top_k", "error bounds"): "no rule yet for positions that depend on rounding; `sort` has one",
     ("scatter-mul", "error bounds"): "no bound yet for several factors at one place in any order",
-    ("scatter-sub", "error bounds"): "not written yet; `scatter-add` has the bound",
     ("scatter-min", "error bounds"): "not written yet; `min` has the bound",
     ("scatter-max", "error bounds"): "not written yet; `max` has the bound",
 }
