@@ -19,6 +19,11 @@ from backprove.harness.core.formats import is_float
 from backprove.harness.numbers import control, integers, movement
 from backprove.harness.programs.program import Equation, Var
 
+TRUTH = frozenset({"and", "or", "not", "xor", "reduce_and", "reduce_or"})
+"""Primitives of truth values: every system has them, each for truth values of its own kind."""
+
+_AS_JAX_SPELLS = {name.replace("-", "_"): name for name in integers.SCATTERS}
+
 
 class System(ABC):
     """Base class of the number systems.
@@ -33,6 +38,17 @@ class System(ABC):
     def key(self) -> Hashable | None:
         """What the values of constants depend on; None where they are made anew in each run."""
         return None
+
+    @classmethod
+    def primitives(cls) -> frozenset[str]:
+        """Names of the JAX primitives that the system has a rule for on real numbers, and on their truth values.
+
+        What works on integers is the same in every system: `movement.PRIMITIVES`, `control.PRIMITIVES` and
+        `integers.PRIMITIVES`.
+        """
+        methods = (name.removeprefix("p_") for name in dir(cls) if name.startswith("p_"))
+        shared = {"select_n", *TRUTH, *control.PRIMITIVES, *movement.PRIMITIVES}
+        return frozenset(shared | {_AS_JAX_SPELLS.get(name, name) for name in methods})
 
     @abstractmethod
     def constant(self, value: Array, var: Var) -> Any:

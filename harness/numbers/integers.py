@@ -167,6 +167,12 @@ def _unsigned(a: Array) -> Array:
     return a.view(np.dtype(f"u{a.dtype.itemsize}")) if a.dtype.kind == "i" else a
 
 
+def _shift_in_zeros(a: Array, b: Array) -> Array:
+    """In the dtype of `a`: NumPy would make float64 of signed and unsigned 64-bit integers together."""
+    bits = _unsigned(a)
+    return np.asarray(bits >> b.astype(bits.dtype)).view(a.dtype)
+
+
 def _argument(function: Callable[..., Any]) -> Callable[..., Array]:
     return lambda e, x: np.asarray(function(x, axis=_axes(e)[0]))
 
@@ -238,7 +244,7 @@ _RULES: dict[str, Callable[..., Any]] = {
     "xor": _plain(np.bitwise_xor),
     "clamp": _plain(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
     "shift_left": _shift(np.left_shift, np.zeros_like),
-    "shift_right_logical": _shift(lambda a, b: _unsigned(a) >> b.astype(_unsigned(a).dtype), np.zeros_like),
+    "shift_right_logical": _shift(_shift_in_zeros, np.zeros_like),
     "shift_right_arithmetic": _shift(np.right_shift, lambda a: np.where(a < 0, -1, 0)),
     "population_count": _plain(lambda x: np.bitwise_count(_unsigned(x))),
     "reduce_sum": _reduce(np.add),

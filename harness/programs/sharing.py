@@ -14,7 +14,7 @@ import numpy as np
 
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 
-SAME = frozenset({"stop_gradient", "copy", "copy_p", "optimization_barrier"})
+SAME = frozenset({"stop_gradient", "copy", "optimization_barrier"})
 """Primitives that hand on their operand."""
 
 

@@ -71,6 +71,10 @@ class Balls(Reductions):
         """What constants depend on: exact ones not on the precision."""
         return self.name, self.widen, ctx.prec if self.widen else 0
 
+    @classmethod
+    def primitives(cls) -> frozenset[str]:
+        return super().primitives() | {*bf.SMOOTH, *bf.PIECEWISE, *bf.WITHOUT_SLOPE, *bf.BINARY, *COMPARISONS}
+
     def constant(self, value: Array, var: Var) -> Any:
         value = np.asarray(value)[..., None]
         if is_float(var.dtype):

@@ -103,6 +103,10 @@ class DualBalls(Balls):
         self.still = still
         self.touched = np.zeros(points, dtype=bool)
 
+    @classmethod
+    def primitives(cls) -> frozenset[str]:
+        return super().primitives() - set(bf.WITHOUT_SLOPE)
+
     def real_constant(self, value: Array, bits: int) -> Any:
         return Dual(super().real_constant(value, bits))
 

@@ -92,6 +92,10 @@ class Running(System):
     def key(self) -> Hashable:
         return self._key
 
+    @classmethod
+    def primitives(cls) -> frozenset[str]:
+        return super().primitives() | ({*RULES, *FUNCTIONS} - {"round_even"})  # `round`, ties to even
+
     def lift(self, array: Array) -> Bounded:
         """Inputs of the format under test as `Bounded`: exact, but -0 is 0 and subnormal numbers may be flushed."""
         v = np.asarray(array).astype(self.wide)

@@ -300,6 +300,12 @@ def scatter_add(system: Charging, equation: Equation, inputs: Sequence[Any]) -> 
     return Bounded(v, np.where(count == 0, e, summed.e))
 
 
+def scatter_sub(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+    """`scatter-add` of the negatives, which round alike: a - b is a + (-b) in every format."""
+    x, indices, new = inputs
+    return scatter_add(system, equation, [x, indices, Bounded(-new.v, new.e)])
+
+
 COMBINING: dict[str, Rule] = {
     "reduce_sum": reduce_sum,
     "cumsum": cumsum,
@@ -315,4 +321,5 @@ COMBINING: dict[str, Rule] = {
     "argmin": position,
     "sort": sort,
     "scatter-add": scatter_add,
+    "scatter-sub": scatter_sub,
 }

@@ -36,6 +36,10 @@ class Floats(System):
     key = "floats"
     """Constants are the same every time."""
 
+    @classmethod
+    def primitives(cls) -> frozenset[str]:
+        return super().primitives() | {*ELEMENTWISE, *EXACT, *COMPARISONS}
+
     def constant(self, value: Array, var: Var) -> Array:
         return self._stored(np.asarray(value)[..., None], var.dtype)
 

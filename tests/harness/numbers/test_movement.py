@@ -150,6 +150,10 @@ INTEGERS: dict[str, tuple[Callable[..., Any], Any]] = {
         lambda a, b: (lax.shift_left(a, b), lax.shift_right_logical(a, b), lax.shift_right_arithmetic(a, b)),
         [A, B],
     ),
+    "shifts of 64 bits": (
+        lambda a, b: (lax.shift_left(a, b), lax.shift_right_logical(a, b), lax.shift_right_arithmetic(a, b)),
+        [((3, 4), I), ((3, 4), I)],
+    ),
     "population": (lax.population_count, [A]),
     "reductions": (lambda a: (a.sum(0), a.prod(), a.max(1), a.min()), [A]),
     "empty reductions": (

@@ -13,9 +13,8 @@ from flint import ctx
 from backprove.harness.frontends.function import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
-from tests.harness.numbers.balls.ball_cases import CASES, Case
-
-POINTS = 4
+from tests.harness.numbers.cases import POINTS, REAL_CASES, at
+from tests.harness.numbers.cells import ROUNDINGS, close
 
 
 @pytest.fixture(autouse=True)
@@ -25,45 +24,21 @@ def precision() -> Any:
     ctx.prec = before
 
 
-def draw(case: Case, seed: int) -> list[np.ndarray]:
-    """Inputs with a points axis; the second floating-point input does not vary (points axis of size 1)."""
-    rng = np.random.default_rng(seed)
-    out: list[np.ndarray] = []
-    for k, (shape, dtype) in enumerate(case.specs):
-        size = (*shape, 1 if k == 1 else POINTS)
-        if dtype == "float64":
-            out.append(rng.uniform(case.low, case.high, size))
-        else:
-            out.append(rng.integers(0, 2, size).astype(bool) if dtype == "bool" else rng.integers(-2, 6, size))
-    return out
-
-
-def at(array: np.ndarray, p: int) -> np.ndarray:
-    return array[..., min(p, array.shape[-1] - 1)]
-
-
 def leaves(value: Any) -> list[np.ndarray]:
     return [np.asarray(v) for v in jax.tree.leaves(value)]
-
-
-def close(ball: Any, number: float, tolerance: float = 1e-12) -> bool:
-    """The ball is narrow and lies at the number up to JAX's own rounding."""
-    if np.isnan(number) or np.isinf(number):
-        return not ball.is_finite()
-    return ball.is_finite() and abs(float(ball.mid()) - number) <= tolerance * (1 + abs(number)) and ball.rad() < 1e-30
 
 
 LOOSE = {"jax.nn: dot_product_attention": 1e-6}
 """JAX computes these in float32 inside."""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", REAL_CASES)
 def test_values_and_tangents_are_those_of_jax(name: str) -> None:
-    case = CASES[name]
+    case = REAL_CASES[name]
     with jax.enable_x64(True):
         program = ProgramOnBalls(trace(case.call, *case.specs))
-        inputs = draw(case, 5)
-        tangents = draw(case, 6)
+        inputs = case.draw(5)
+        tangents = case.draw(6)
         balls = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
         moving = [lift(t) if a.dtype.kind == "f" else None for a, t in zip(inputs, tangents, strict=True)]
         enclosed = program.balls(balls)
@@ -88,4 +63,4 @@ def test_values_and_tangents_are_those_of_jax(name: str) -> None:
                 for g, w in zip(got, leaves(result), strict=True):
                     assert g.shape[:-1] == w.shape
                     for ball, number in zip(at(g, p).ravel(), w.ravel(), strict=True):
-                        assert close(ball, float(number), LOOSE.get(name, 1e-12)), (name, p, ball, number)
+                        assert close(ball, float(number), LOOSE.get(name, ROUNDINGS)), (name, p, ball, number)

@@ -15,8 +15,7 @@ from jax import lax
 from backprove.harness.frontends.function import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
-from tests.harness.numbers.balls.ball_cases import CASES, Case
-from tests.harness.numbers.balls.test_balls import POINTS, draw
+from tests.harness.numbers.cases import POINTS, REAL_CASES, Case
 
 DIRECTIONS = 3
 
@@ -33,12 +32,12 @@ def tangent_like(case: Case, inputs: list[np.ndarray], seed: int) -> list[Any]:
     return [lift(rng.integers(-3, 4, (*a.shape[:-1], POINTS)) / 2.0) if a.dtype.kind == "f" else None for a in inputs]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", REAL_CASES)
 def test_many_directions_at_once_are_those_of_one_at_a_time(name: str) -> None:
-    case = CASES[name]
+    case = REAL_CASES[name]
     with jax.enable_x64(True):
         program = ProgramOnBalls(trace(case.call, *case.specs))
-    inputs = draw(case, 5)
+    inputs = case.draw(5)
     balls = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
     each = [tangent_like(case, inputs, seed) for seed in range(DIRECTIONS)]
     together = [None if columns[0] is None else np.concatenate(columns, axis=-1) for columns in zip(*each, strict=True)]

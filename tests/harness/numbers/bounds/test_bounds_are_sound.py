@@ -251,6 +251,8 @@ VECTORS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "rem of products": (lambda x, y: lax.rem(x * y, y + 1), ((), ())),
     "interpolate": (lambda x: jnp.where(x > 0, x * x, -x), ((4,),)),
     "scatter-add": (lambda x, y: x.at[jnp.array([0, 2, 2])].add(y), ((4,), (3,))),
+    "scatter-sub": (lambda x, y: x.at[jnp.array([0, 2, 2])].subtract(y), ((4,), (3,))),
+    "scatter-sub of results": (lambda x, y: jnp.exp(x).at[jnp.array([0, 2, 2])].subtract(y * y), ((4,), (3,))),
     "logical": (lambda x, y: jnp.where((x * y > x) & ~(x > 2) | (y - x < 0), x, y), ((), ())),
     "normalise": (lambda x: x / norm(x), ((3,),)),
     "glu": (nn.glu, ((6,),)),

@@ -1,4 +1,8 @@
-"""Functions that together use every primitive the ball systems know, with the inputs they are tried on."""
+"""Functions that together use every primitive that a number system knows, with the inputs they are tried on.
+
+`CASES["smooth: tanh"]` is `jnp.tanh` of three numbers from -3 to 3. Balls and dual balls know all groups but the last
+two: `FURTHER`, whose derivatives or values they lack, and `INTEGERS`, which are the same in every system.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax import nn as jnn
+from jax.extend.core import primitives as named
 
 F, I, B = "float64", "int64", "bool"
+
+POINTS = 4
+"""Points at which a case is tried."""
+
 Spec = tuple[tuple[int, ...], str]
 
 
@@ -25,6 +35,18 @@ class Case:
     high: float = 3.0
     tangent: bool = True
 
+    def draw(self, seed: int) -> list[np.ndarray]:
+        """Inputs with a points axis; the second floating-point input does not vary (points axis of size 1)."""
+        rng = np.random.default_rng(seed)
+        out: list[np.ndarray] = []
+        for k, (shape, dtype) in enumerate(self.specs):
+            size = (*shape, 1 if k == 1 else POINTS)
+            if dtype == "float64":
+                out.append(rng.uniform(self.low, self.high, size))
+            else:
+                out.append(rng.integers(0, 2, size).astype(bool) if dtype == "bool" else rng.integers(-2, 6, size))
+        return out
+
 
 def unary(call: Callable[..., Any], low: float = -3.0, high: float = 3.0) -> Case:
     return Case(call, (((3,), F),), low, high)
@@ -32,6 +54,11 @@ def unary(call: Callable[..., Any], low: float = -3.0, high: float = 3.0) -> Cas
 
 def binary(call: Callable[..., Any], low: float = -3.0, high: float = 3.0) -> Case:
     return Case(call, (((2, 3), F), ((3,), F)), low, high)
+
+
+def at(array: np.ndarray, p: int) -> np.ndarray:
+    """The entries at one point."""
+    return array[..., min(p, array.shape[-1] - 1)]
 
 
 def of(call: Callable[..., Any], *shapes: tuple[int, ...], low: float = -3.0, high: float = 3.0) -> Case:
@@ -69,6 +96,8 @@ SMOOTH: dict[str, Case] = {
     "lgamma": unary(lax.lgamma, 0.1, 9),
     "digamma": unary(lax.digamma, 0.1, 9),
     "integer_pow": unary(lambda x: x**3 + x**-2, 0.5, 3),
+    "add_any": binary(lambda x, y: named.add_jaxvals_p.bind(x * y, x + y)),
+    "reduce_precision": unary(lambda x: lax.reduce_precision(x, 11, 52)),
 }
 
 ELEMENTWISE: dict[str, Case] = {
@@ -100,6 +129,13 @@ ELEMENTWISE: dict[str, Case] = {
     "where and": binary(lambda x, y: jnp.where((x > 0) & (y < 1), x, y)),
     "where or": binary(lambda x, y: jnp.where((x > 0) | ~(y < 1), x, y)),
     "where xor": binary(lambda x, y: jnp.where((x > 0) ^ (y < 1), x, y)),
+    "lt": binary(lambda x, y: jnp.where(x < y, x, y * y)),
+    "le": binary(lambda x, y: jnp.where(x <= y, x, y * y)),
+    "gt": binary(lambda x, y: jnp.where(x > y, x, y * y)),
+    "ge": binary(lambda x, y: jnp.where(x >= y, x, y * y)),
+    "eq": binary(lambda x, y: jnp.where(x == y, x, y * y)),
+    "lt_to": of(lambda x, y: jnp.where(named.lt_to_p.bind(x, y), x, y * y), (3,), (3,)),
+    "le_to": of(lambda x, y: jnp.where(named.le_to_p.bind(x, y), x, y * y), (3,), (3,)),
     "mask": Case(lambda x, m: jnp.where(m, x, 0.0), (((3,), F), ((3,), B))),
     "mask as numbers": Case(lambda x, m: x * m.astype(x.dtype), (((3,), F), ((3,), B))),
     "comparison as numbers": unary(lambda x: x * (x > 0).astype(x.dtype)),
@@ -142,6 +178,12 @@ MOVES: dict[str, Case] = {
     "trace": of(jnp.trace, (3, 3)),
     "eye": of(lambda x: x * jnp.eye(3), (3, 3)),
     "iota": of(lambda x: x * lax.iota("float64", 3), (3,)),
+    "reshape": of(lambda x: x.reshape(6), (2, 3)),
+    "squeeze": of(lambda x: lax.squeeze(x, (1,)), (3, 1)),
+    "slice": of(lambda x: x[1:4:2], (5,)),
+    "unstack": of(lambda x: jnp.unstack(x)[1], (3, 2)),
+    "copy": of(lambda x: jnp.array(x, copy=True), (3,)),
+    "optimization_barrier": of(lax.optimization_barrier, (3,)),
 }
 
 REDUCTIONS: dict[str, Case] = {
@@ -193,6 +235,7 @@ CONTROL: dict[str, Case] = {
     "switch": Case(
         lambda i, x: lax.switch(i, [lambda y: y, lambda y: y * y, lambda y: 1 / y], x), (((), I), ((2,), F)), 0.5, 3
     ),
+    "empty2": of(lambda x: x + 0 * named.empty2_p.bind(dtype=x.dtype, memory_space=jax.typeof(x).memory_space), ()),
     "map": of(lambda x: lax.map(lambda y: jnp.exp(y).sum(), x), (3, 2)),
     "vmap": of(jax.vmap(lambda y: jnp.sort(y)[0]), (3, 2)),
     "gradient": of(jax.grad(lambda x: jnp.log(jnp.sum(jnp.exp(x)))), (3,)),
@@ -239,15 +282,89 @@ JAX_NN["dot_product_attention"] = of(
     lambda q, k, v: jnn.dot_product_attention(q, k, v, is_causal=True), (2, 2, 2), (2, 2, 2), (2, 2, 2)
 )
 
-CASES = {
-    f"{group}: {name}": case
-    for group, cases in {
-        "smooth": SMOOTH,
-        "elementwise": ELEMENTWISE,
-        "moves": MOVES,
-        "reductions": REDUCTIONS,
-        "control": CONTROL,
-        "jax.nn": JAX_NN,
-    }.items()
-    for name, case in cases.items()
+FURTHER: dict[str, Case] = {
+    "nextafter": Case(lax.nextafter, (((3,), F), ((3,), F)), tangent=False),
+    "polygamma": of(lambda x: lax.polygamma(jnp.ones(3), x), (3,), low=0.1, high=9),
+    "bessel_i0e": unary(lax.bessel_i0e),
+    "bessel_i1e": unary(lax.bessel_i1e),
 }
+
+SCATTERS = {"add": "add", "sub": "subtract", "mul": "multiply", "min": "min", "max": "max"}
+"""Short names of the scatters, and what `.at[]` calls them."""
+
+ONE, TWO = (((4,), I),), (((4,), I), ((4,), I))
+
+
+def scattered(method: str) -> Case:
+    """Integers that meet at one place, and one that stays alone."""
+    return Case(lambda i, j: getattr(i.at[jnp.array([2, 0, 2, 9])], method)(j), TWO)
+
+
+INTEGERS: dict[str, Case] = {
+    name: Case(call, specs)
+    for name, call, specs in (
+        ("add", lax.add, TWO),
+        ("add_any", named.add_jaxvals_p.bind, TWO),
+        ("sub", lax.sub, TWO),
+        ("mul", lax.mul, TWO),
+        ("div", lax.div, TWO),
+        ("rem", lax.rem, TWO),
+        ("max", lax.max, TWO),
+        ("min", lax.min, TWO),
+        ("neg", lax.neg, ONE),
+        ("abs", lax.abs, ONE),
+        ("sign", lax.sign, ONE),
+        ("square", lax.square, ONE),
+        ("integer_pow", lambda i: lax.integer_pow(i, 3), ONE),
+        ("eq", lax.eq, TWO),
+        ("ne", lax.ne, TWO),
+        ("lt", lax.lt, TWO),
+        ("le", lax.le, TWO),
+        ("gt", lax.gt, TWO),
+        ("ge", lax.ge, TWO),
+        ("xor", lax.bitwise_xor, TWO),
+        ("clamp", lambda i: lax.clamp(0, i, 3), ONE),
+        ("shift_left", lax.shift_left, TWO),
+        ("shift_right_logical", lax.shift_right_logical, TWO),
+        ("shift_right_arithmetic", lax.shift_right_arithmetic, TWO),
+        ("population_count", lax.population_count, ONE),
+        ("reduce_sum", lambda i: lax.reduce_sum(i, (0,)), ONE),
+        ("reduce_prod", lambda i: lax.reduce_prod(i, (0,)), ONE),
+        ("reduce_max", lambda i: lax.reduce_max(i, (0,)), ONE),
+        ("reduce_min", lambda i: lax.reduce_min(i, (0,)), ONE),
+        ("reduce_and", lambda i: lax.reduce_and(i, (0,)), ONE),
+        ("reduce_or", lambda i: lax.reduce_or(i, (0,)), ONE),
+        ("reduce_xor", lambda i: lax.reduce_xor(i, (0,)), ONE),
+        ("argmax", lambda i: lax.argmax(i, 0, "int64"), ONE),
+        ("argmin", lambda i: lax.argmin(i, 0, "int64"), ONE),
+        ("cumsum", lax.cumsum, ONE),
+        ("cumprod", lax.cumprod, ONE),
+        ("cummax", lambda i: lax.cummax(i, reverse=True), ONE),
+        ("cummin", lax.cummin, ONE),
+        ("sort", lambda i, j: lax.sort((i, j), num_keys=1), TWO),
+        ("dot_general", jnp.dot, TWO),
+        ("convert_element_type", lambda i: i.astype("int32"), ONE),
+        ("stop_gradient", lax.stop_gradient, ONE),
+        ("iota", lambda i: i + lax.iota("int64", 4), ONE),
+        ("platform_index", lambda i: lax.platform_dependent(i, cpu=lambda k: k + 1, default=lambda k: k), ONE),
+    )
+} | {f"scatter-{short}": scattered(method) for short, method in SCATTERS.items()}
+
+REALS = {
+    "smooth": SMOOTH,
+    "elementwise": ELEMENTWISE,
+    "moves": MOVES,
+    "reductions": REDUCTIONS,
+    "control": CONTROL,
+    "jax.nn": JAX_NN,
+}
+"""Groups whose values and tangents the ball systems know."""
+
+
+def named_cases(groups: dict[str, dict[str, Case]]) -> dict[str, Case]:
+    """The cases of some groups, each as "group: name"."""
+    return {f"{group}: {name}": case for group, cases in groups.items() for name, case in cases.items()}
+
+
+REAL_CASES = named_cases(REALS)
+CASES = named_cases({**REALS, "further": FURTHER, "integers": INTEGERS})
