@@ -8,6 +8,7 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -64,21 +65,14 @@ class DerivativeAt(DerivativeShell):
         super().__init__(claim, functions, specs, shapes, dtype, batched=batched)
         self.kink_budget = KINKS_PER_SHAPE  # still to be examined at this shape
         self._known = self._front()
-        self._code: CodeLayers | None = None
         self._contract = Watch()
 
     def _front(self) -> tuple[str, str]:
         return self.functions.forward.only, self.functions.rule.only
 
-    @property
+    @cached_property
     def code(self) -> CodeLayers:
         """The layers that need no program."""
-        f = self.functions
-        if self._code is None or self._code.rule is not f.rule:
-            self._code = self._code_layers()
-        return self._code
-
-    def _code_layers(self) -> CodeLayers:
         f, shapes = self.functions, (self.output_shapes, self.result_shapes)
         signatures = (self.signature, self.rule_signature)
         return CodeLayers(
@@ -156,8 +150,7 @@ class DerivativeAt(DerivativeShell):
             seen.note(note)
         if self._front() != self._known:
             self._known = self._front()
-            for name in ("autodiff", "_problem"):
-                self.__dict__.pop(name, None)
+            self.derived = self._derive()
 
     def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
         """Whether the user's code breaks its contract, which no trace shows."""

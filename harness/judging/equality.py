@@ -166,7 +166,7 @@ class EqualityAt(SidesAt):
             for side in self.sides:
                 if side.function.front_end(self.signature) == OBJECTS:
                     side.function.restrict(BLACK_BOX)
-            self.__dict__.pop("exact_sides", None)
+            del self.exact_sides  # a black box has none
         ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
         self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")
         out: Array = index[np.array(stopped)]
