@@ -63,7 +63,7 @@ class Counterexample:
 
 @dataclass
 class LayerTally:
-    """What one layer (exact, autodiff, differences, rounding, compiled, law) saw of a property.
+    """What one layer (exact, autodiff, differences, rounding, wide, compiled, ...) saw of a property.
 
     `checked = agreed + cleared + refuted + undecided`; `suspicious` counts what it sent on to the exact layer.
     `worst` is its worst disagreement (ulps for float layers; bits of the gap for the exact layer), None if it has none.

@@ -31,7 +31,7 @@ from backprove.strategies.shapes import Sizes, has_empty
 
 Progress = Callable[[str, int, int], None]
 
-DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law", "screen")
+DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "screen")
 """Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most."""
