@@ -36,7 +36,8 @@ class Trouble:
     """What a call did wrong at a point.
 
     Attributes:
-        kind: "raised", "shape", "changed" or "two answers".
+        kind: "raised", "structure" (no arrays of real numbers, or in another structure), "shape", "changed" or
+            "two answers".
         text: what happened, in words.
         shapes: shapes of the results, where they are wrong.
         argument: position of the changed argument.
@@ -176,7 +177,7 @@ def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_onl
     try:
         got = flatten(function.call(*arguments))
     except ContractError as why:
-        return Trouble("raised", str(why))
+        return Trouble("structure", str(why))
     except Exception as why:
         return Trouble("raised", f"{function.label} raised {type(why).__name__}: {why}")
     if floats_only:
@@ -184,7 +185,7 @@ def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_onl
     strange = next((g for g in got if not _is_real(g)), None)
     if strange is not None:
         what = "text" if strange.dtype.kind in "US" else f"an array of dtype {strange.dtype}"
-        return Trouble("raised", f"{function.label} returned {what} where an array of real numbers was expected")
+        return Trouble("structure", f"{function.label} returned {what} where an array of real numbers was expected")
     found = tuple(g.shape for g in got)
     if found != tuple(shapes):
         return Trouble("shape", f"{function.label} returned shapes {[list(s) for s in found]}", shapes=found)

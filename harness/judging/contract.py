@@ -157,7 +157,7 @@ class Watch:
                 found = violation(function, point, names)
                 if found is None and function is pairs[-1][0]:
                     for text in remarks(function, point, names, results):
-                        seen.note(f"finding: {text}")
+                        seen.remark(text)
             if found is not None:
                 self.kept = False
                 seen.violations[i] = found

@@ -30,7 +30,6 @@ from backprove.harness.judging.float_layers import (
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
-from backprove.harness.judging.sides import NOT_RUNNABLE
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
@@ -39,7 +38,6 @@ from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
-from backprove.harness.oracles.problem import Status
 from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
@@ -317,7 +315,7 @@ class DerivativeAt(DerivativeShell):
         self.kink_budget = layer.kink_budget
         tally, left = seen.layer("exact"), []
         for i, o in zip(index.tolist(), outcomes, strict=True):
-            if o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE):
+            if o.stopped:
                 left.append(i)
                 continue
             seen.outcomes[i] = o

@@ -19,7 +19,7 @@ from backprove.harness.judging.derivative_shape import ENOUGH_STOPPED
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.judging.opaque_code import CalledValues, in_float64
-from backprove.harness.judging.sides import NOT_RUNNABLE, SidesAt
+from backprove.harness.judging.sides import SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
@@ -160,7 +160,7 @@ class EqualityAt(SidesAt):
         except UnsupportedPrimitive as why:
             seen.note(f"exact layer skipped: {why}")
             return index
-        stopped = [o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE) for o in outcomes]
+        stopped = [o.stopped for o in outcomes]
         if len(stopped) >= ENOUGH_STOPPED and all(stopped):
             # trying again at every point is slow
             for side in self.sides:

@@ -49,7 +49,7 @@ def differs_transformed(
         noise = _noise(function, in_float64(signature), arrays, index)
         said, remark = disagreement(function.call, in_float64(signature), arrays, index, noise)
         if remark:
-            seen.note(f"finding: {function.label}: {remark}")
+            seen.remark(f"{function.label}: {remark}", key)
         if not said:
             compared.add(key)
             continue

@@ -27,9 +27,6 @@ from backprove.harness.oracles.vectors import full, take
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.sharing import share_same_arguments
 
-NOT_RUNNABLE = "the code does not run on exact scalars"
-"""How the exact layer says that code on object arrays cannot be followed at a point."""
-
 
 @dataclass(frozen=True)
 class FunctionAt:
@@ -133,7 +130,7 @@ class SidesAt:
                     values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
                 except Undecided as why:
                     if group.size == 1:
-                        out[int(group[0])] = Outcome(Status.UNDECIDED, note=str(why))
+                        out[int(group[0])] = Outcome.undecided(why)
                         undecided.append(int(group[0]))
                     else:
                         groups += [np.array([i]) for i in group]

@@ -59,7 +59,7 @@ class DerivativeViolations:
         if trouble.kind == "changed":
             name = self.names[trouble.argument]
             return Violation(Verdict.ERROR, f"{trouble.text} {name}", argument=name)
-        return Violation(Verdict.ERROR, trouble.text)
+        return Violation(Verdict.ERROR, trouble.text, raised=trouble.kind == "raised")
 
     def wrong_dtype(self, dtype: str) -> Violation:
         kind = "cotangents" if self.mode == "vjp" else "tangents"

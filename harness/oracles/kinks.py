@@ -60,7 +60,7 @@ def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Itera
         try:
             yield _examine(search, look, *point)
         except Undecided as why:
-            yield Outcome(Status.UNDECIDED, note=str(why))
+            yield Outcome.undecided(why)
 
 
 def _examine(search: Search, look: _Look | None, x: list[Array], d: list[Array]) -> Outcome:

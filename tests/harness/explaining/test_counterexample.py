@@ -103,6 +103,14 @@ def test_a_kink_shows_the_whole_range(
     assert "<= got <=" in example.test
 
 
+def test_a_rule_that_raises_is_called_in_its_pasted_test() -> None:
+    def backward(x: Any, g: Any) -> Any:
+        raise ValueError("no slope")
+
+    example = example_of(rule_of(lambda x: x * x, backward))
+    assert "rule.vjp(x, g)  # vjp raised ValueError: no slope" in example.test
+
+
 def test_the_wrong_argument_and_entry_are_named() -> None:
     def backward(x: Any, y: Any, g: Any) -> Any:
         return g * y, g * (x + (np.arange(3) == 1))
