@@ -158,7 +158,7 @@ class ProgramOnBalls:
         return frozenset(found)
 
     @cached_property
-    def entrywise(self) -> bool:
+    def is_entrywise(self) -> bool:
         return works_entrywise(self.program)
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
@@ -185,6 +185,7 @@ class CodeOnBalls:
     """NumPy code on object arrays of exact scalars, point by point, as an `ExactFunction`."""
 
     call: Callable[..., Any]
+    is_entrywise: bool = field(init=False, default=False)  # not known of code
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
         from backprove.harness.frontends.objects.run import run_on_balls
@@ -229,6 +230,10 @@ def _at(a: Array, p: int) -> Array:
 
 class ExactFunction(Protocol):
     """A function that runs in balls and dual balls; all arrays carry a trailing points axis."""
+
+    @property
+    def is_entrywise(self) -> bool:
+        """Whether it is known that each entry of the output depends on the same entry of the inputs alone."""
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
         """Enclosures of the outputs.

@@ -158,7 +158,7 @@ class Binder:
             names += [name if law.cotangents == 1 else f"{name} ({k + 1})" for name in shell.direction_names]
             directions += list(shell.direction_signature)
         claim_at = EqualityAt(self._pairings[m], (*specs, *names), (*signature, *directions), dtype)
-        claim_at.mode = "pairing"
+        claim_at.mode, claim_at.tangents = "pairing", law.tangents * m
         claim_at.input_names = tuple(specs)
         claim_at.direction_names = tuple(names)
         claim_at.direction_shapes = tuple(s for s, _ in directions)

@@ -196,6 +196,7 @@ class DerivativeShell:
             self.result_names = tuple("output" if n == 1 else f"output {k}" for k in range(n))
             self.result_shapes = self.output_shapes
         self.direction_shapes = tuple(shape for shape, _ in self.direction_signature)
+        self.tangents = len(self.direction_signature) if self.mode == "jvp" else 0
         self.rule_signature: Signature = (*self.signature, *self.direction_signature)
         self.derived = self._derive()
 

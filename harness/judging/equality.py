@@ -23,6 +23,7 @@ from backprove.harness.judging.sides import SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
+from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.exact import PRECISIONS
 from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
@@ -109,7 +110,7 @@ class EqualityAt(SidesAt):
         beyond, measured = np.zeros(n, dtype=bool), []
         for side, result in zip(self.sides, results, strict=True):
             for r, b in zip(result, side.bounds(x), strict=True):
-                if not hasattr(b, "e"):
+                if not isinstance(b, Bounded):
                     continue
                 beyond |= any_entry([exceeds(r, b.v, b.e, self.dtype)], n)
                 judged = np.isfinite(b.e) & np.isfinite(r)
@@ -136,7 +137,7 @@ class EqualityAt(SidesAt):
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
         apart, compared = [], np.ones(n, dtype=bool)
         for a, b in zip(*run_sharing(wide, [left, right], x), strict=True):
-            if not hasattr(a, "e"):
+            if not isinstance(a, Bounded):
                 apart.append(np.asarray(a != b))
                 continue
             with np.errstate(all="ignore"):

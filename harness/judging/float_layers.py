@@ -6,9 +6,8 @@ format, and finite differences. None of them says that a formula is wrong: they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -141,10 +140,7 @@ class _Along:
     tangents: Sequence[Array]
     weights: Sequence[Array]
 
-    def __call__(self, t: Array) -> tuple[Array, Array]:
-        return self.many([t])[0]
-
-    def many(self, places: Sequence[Array]) -> list[tuple[Array, Array]]:
+    def __call__(self, places: Sequence[Array]) -> list[tuple[Array, Array]]:
         k, points = len(places), places[0].size
 
         def repeated(a: Array) -> Array:
@@ -171,18 +167,6 @@ def _moved(wide: Running, x: Array, v: Array, t: Array) -> Bounded:
     at = start + shift
     e = (np.abs(at) + np.abs(shift)).astype(np.float64) * (2 * WIDE_UNIT[wide.tested.name])
     return Bounded(at, np.where(shift == 0, 0.0, np.maximum(e, SMALLEST_BOUND)))
-
-
-def compare(
-    along: Callable[[Array], tuple[Array, Array]],
-    value: Array,
-    error: Array,
-    step: Array,
-    tiny: float,
-    wide: type[np.floating[Any]] = np.longdouble,
-) -> tuple[Array, Array]:
-    """Per point: whether value and difference agree, and whether the difference can tell."""
-    return held_against(central(along, step, wide), value, error, tiny)
 
 
 def held_against(difference: Difference, value: Array, error: Array, tiny: float) -> tuple[Array, Array]:

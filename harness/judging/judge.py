@@ -292,7 +292,7 @@ class Judge:
         if self.where is not None and not bool(np.all(self.where(*point.arrays))):
             return None, None
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
-        if getattr(claim_at, "unit", False):
+        if claim_at.unit:
             directions = [np.ones_like(d) for d in directions]
         if isinstance(claim_at, DerivativeAt):
             claim_at.kink_budget = 1

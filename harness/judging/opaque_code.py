@@ -22,7 +22,7 @@ from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Violation
-from backprove.harness.judging.float_layers import compare
+from backprove.harness.judging.float_layers import held_against
 from backprove.harness.judging.violations import NOT_FINITE
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
@@ -30,7 +30,7 @@ from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.complex_step import complex_step
-from backprove.harness.oracles.differences import step_sizes
+from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Signature
@@ -186,7 +186,8 @@ class CodeLayers:
         with np.errstate(all="ignore"):
             error = 2.0**-50 * _pair(result, other, index.size, True)
             error = np.where(np.isfinite(value), error, np.inf)
-        agree, told = compare(along, value, SCREEN_MARGIN * error, step, FORMATS[self.dtype].tiny, np.float64)
+        difference = central(one_by_one(along), step, np.float64)
+        agree, told = held_against(difference, value, SCREEN_MARGIN * error, FORMATS[self.dtype].tiny)
         tally = seen.layer("differences")
         tally.checked += index.size
         tally.agreed += int((told & agree).sum())

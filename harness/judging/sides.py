@@ -75,6 +75,8 @@ class SidesAt:
     """What identities and positivity share."""
 
     mode = ""
+    tangents = 0
+    unit = False
     direction_names: tuple[str, ...] = ()
     direction_shapes: tuple[tuple[int, ...], ...] = ()
 

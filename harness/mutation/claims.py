@@ -232,7 +232,7 @@ def _property(theorem: Theorem, binder: Binder) -> Property | None:
     points = _points(theorem, specs, sizes, claim_at.specials)
     item = ("mutate", theorem.name, binder.name)
     directions = draw_directions(claim_at.direction_shapes, points.count, 0, item, DTYPE)
-    if getattr(claim_at, "unit", False):
+    if claim_at.unit:
         directions = tuple(np.ones_like(d) for d in directions)
     return Property(theorem.name, binder.name, kind, claim_at, programs, points.arrays, directions)
 

@@ -14,7 +14,7 @@ from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.exact import NEGLIGIBLE_BITS
 from backprove.harness.oracles.problem import DerivativeProblem
-from backprove.harness.oracles.vectors import finite, full, is_entrywise, vector
+from backprove.harness.oracles.vectors import finite, full, vector
 
 STEP_BITS = 160
 PRECISION = 900
@@ -322,7 +322,7 @@ class _TouchSpy:
         outer = self
 
         class Forward:
-            entrywise = is_entrywise(problem)
+            is_entrywise = problem.forward.is_entrywise
 
             def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
                 return problem.forward.balls(inputs, widen)

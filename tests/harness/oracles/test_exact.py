@@ -230,6 +230,7 @@ class GivesUp:
     """A function at which balls give up, with the exception given."""
 
     why: Undecided
+    is_entrywise: bool = False
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
         raise self.why
