@@ -188,7 +188,6 @@ def _kinks_of(functions: Sequence[Function], signature: Signature) -> Callable[[
     """Whether one of the functions touches a kink, a tie or an undecided branch at a point, or cannot tell."""
 
     def touches(x: list[Any]) -> bool:
-        ctx.prec = 256
         inputs = x[: len(signature)]
         balls = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
         moving = [lift(np.ones(a.shape)) if a.dtype.kind == "f" else None for a in inputs]
@@ -197,7 +196,8 @@ def _kinks_of(functions: Sequence[Function], signature: Signature) -> Callable[[
             if exact is None:
                 return True
             try:
-                values, tangents, touched = exact.duals(balls, moving)
+                with ctx.workprec(256):
+                    values, tangents, touched = exact.duals(balls, moving)
             except (Undecided, UnsupportedPrimitive):
                 return True
             if touched.any() or not all(finite([a], 1)[0] for a in (*values, *tangents)):

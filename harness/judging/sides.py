@@ -116,33 +116,43 @@ class SidesAt:
         self, inputs: list[Array], index: Array, judge: Callable[[list[Array], list[list[Array]]], list[Outcome | None]]
     ) -> list[Outcome]:
         """Run every side in balls at rising precision until `judge` decides each point."""
-        assert self.exact_sides is not None
         out: dict[int, Outcome] = {}
         rest = index
         for precision in PRECISIONS:
-            ctx.prec = precision
-            groups = [rest]
-            undecided: list[int] = []
-            while groups:
-                group = groups.pop()
-                if not group.size:
-                    continue
-                balls = [lift(a) if a.dtype.kind == "f" else a for a in take(inputs, group)]
-                try:
-                    values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
-                except Undecided as why:
-                    if group.size == 1:
-                        out[int(group[0])] = Outcome.undecided(why)
-                        undecided.append(int(group[0]))
-                    else:
-                        groups += [np.array([i]) for i in group]
-                    continue
-                for i, o in zip(group.tolist(), judge(balls, values), strict=True):
-                    if o is None:
-                        undecided.append(i)
-                    else:
-                        out[i] = o
-            rest = np.array(sorted(undecided), dtype=np.int64)
+            with ctx.workprec(precision):
+                rest = self._left_open(inputs, rest, judge, out)
             if not rest.size:
                 break
         return [out.get(int(i), Outcome(Status.UNDECIDED, note="the enclosures are too wide")) for i in index]
+
+    def _left_open(
+        self,
+        inputs: list[Array],
+        index: Array,
+        judge: Callable[[list[Array], list[list[Array]]], list[Outcome | None]],
+        out: dict[int, Outcome],
+    ) -> Array:
+        """The points that stay open at the current precision; outcomes of the others are entered in `out`."""
+        assert self.exact_sides is not None
+        groups = [index]
+        still: list[int] = []
+        while groups:
+            group = groups.pop()
+            if not group.size:
+                continue
+            balls = [lift(a) if a.dtype.kind == "f" else a for a in take(inputs, group)]
+            try:
+                values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
+            except Undecided as why:
+                if group.size == 1:
+                    out[int(group[0])] = Outcome.undecided(why)
+                    still.append(int(group[0]))
+                else:
+                    groups += [np.array([i]) for i in group]
+                continue
+            for i, o in zip(group.tolist(), judge(balls, values), strict=True):
+                if o is None:
+                    still.append(i)
+                else:
+                    out[i] = o
+        return np.array(sorted(still), dtype=np.int64)

@@ -23,6 +23,8 @@ from backprove.harness.oracles.vectors import vector
 from backprove.harness.programs.program import Program
 
 NOT_FINITE = "the result overflows or is not a number, where forward is finite and the derivative is representable"
+PRECISION = 256
+"""Bits of the balls whose midpoints are the true values."""
 UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
 
 
@@ -132,11 +134,12 @@ class DerivativeViolations:
         """
         if self.problem is None:
             return None
-        ctx.prec = 256
         balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
         moved: list[Array | None] = [lift(np.ones_like(a)) if i in self.problem.wrt else None for i, a in enumerate(x)]
         try:
-            if self.problem.forward.duals(balls, moved)[2].any():
+            with ctx.workprec(PRECISION):
+                touched = self.problem.forward.duals(balls, moved)[2]
+            if touched.any():
                 return None  # a kink, where both may be right
         except (Undecided, UnsupportedPrimitive):
             return None
@@ -219,9 +222,9 @@ class DerivativeViolations:
         """Exact entries of the derivative at one point as floats; None where the exact layer cannot tell."""
         if self.problem is None:
             return None
-        ctx.prec = 256
         try:
-            exact = vector(self.problem, [lift(a) if a.dtype.kind == "f" else a for a in x], [lift(a) for a in d])
+            with ctx.workprec(PRECISION):
+                exact = vector(self.problem, [lift(a) if a.dtype.kind == "f" else a for a in x], [lift(a) for a in d])
         except Undecided:
             return None
         read = np.vectorize(lambda v: float(v.mid()) if v.is_finite() else np.nan, otypes=[float])

@@ -54,7 +54,6 @@ def forced_error(
         One (value, error) pair of float64 arrays (shape + points) per output of the rule; None where the derivative is
         not decided. The error is infinite where the hull is unbounded.
     """
-    ctx.prec = PRECISION
 
     def blur(a: Array) -> Array:
         if a.dtype.kind != "f":
@@ -64,8 +63,9 @@ def forced_error(
         return out
 
     try:
-        value = _values(problem, x, d, known)
-        hull = vector(problem, [blur(a) for a in x], [blur(a) for a in d], form.u)
+        with ctx.workprec(PRECISION):
+            value = _values(problem, x, d, known)
+            hull = vector(problem, [blur(a) for a in x], [blur(a) for a in d], form.u)
     except Undecided:
         return None
     return [(v, np.asarray(_RADIUS(h), dtype=np.float64)) for v, h in zip(value, hull, strict=True)]

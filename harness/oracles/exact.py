@@ -90,10 +90,10 @@ class ExactLayer:
         out: list[Outcome | None],
         level: int,
     ) -> None:
-        ctx.prec = self.precisions[level]
         x, d = take(inputs, index), take(directions, index)
         try:
-            todo = self._compare(problem, x, d, index, out)
+            with ctx.workprec(self.precisions[level]):
+                todo = self._compare(problem, x, d, index, out)
         except Undecided as trouble:
             if len(index) > 1:
                 for i in index:

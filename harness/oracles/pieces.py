@@ -211,9 +211,8 @@ class Search:
     def diverges(self, directions: Array) -> bool:
         """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
         near = self.derivatives(directions, STEP_BITS)
-        ctx.prec = 2 * self.precision
-        nearer = self.derivatives(directions, 2 * STEP_BITS)
-        ctx.prec = self.precision
+        with ctx.workprec(2 * self.precision):
+            nearer = self.derivatives(directions, 2 * STEP_BITS)
         scale = sum((abs(v) for a in self.d for v in a.ravel()), arb(0))
         for a, b in zip(near, nearer, strict=True):
             if a is None or b is None:

@@ -227,7 +227,6 @@ STEP = 2.0**-7
 
 
 def _exact(forward: ExactFunction, claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array]:
-    ctx.prec = 128
     sizes = [int(np.prod(claim_at.signature[i][0])) for i in claim_at.wrt]
     n = sum(sizes)
     if not n:
@@ -239,7 +238,8 @@ def _exact(forward: ExactFunction, claim_at: DerivativeAt, x: Sequence[Array]) -
         for k in range(size):
             unit[k, start + k] = lift(np.ones(1))[0]
         tangents[i] = unit.reshape((*x[i].shape, n))
-    _, moved, touched = forward.duals(points, tangents)
+    with ctx.workprec(128):
+        _, moved, touched = forward.duals(points, tangents)
     if touched.any():
         raise Kink
     to_float = np.frompyfunc(lambda v: float(v.mid()) if v.is_finite() else np.nan, 1, 1)
