@@ -39,8 +39,6 @@ FEW_LEFT = 512
 """If the screen leaves more points than this, the first ones are examined before them."""
 FEW_COMPARED = 64
 """So many points are cheaper in the exact layer than in the wide format."""
-UNDECIDED_SHARE = 0.5
-"""With more than this share of the exact layer's points undecided, and no other layer that decides, nothing is said."""
 
 
 @dataclass
