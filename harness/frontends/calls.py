@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, cast, flatten, quiet
+from backprove.harness.core.arrays import Array, at_point, cast, flatten, quiet
 from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.function import Function
@@ -66,10 +66,7 @@ class Called:
 
 def arguments_at(arrays: Sequence[Array], signature: Signature, point: int) -> list[Array]:
     """The arguments of one call: arrays of the real dtypes without a points axis."""
-    return [
-        cast(np.array(a[..., point if a.shape[-1] > 1 else 0]), dt)
-        for a, (_, dt) in zip(arrays, signature, strict=True)
-    ]
+    return [cast(np.array(at_point(a, point)), dt) for a, (_, dt) in zip(arrays, signature, strict=True)]
 
 
 def call_points(

@@ -18,7 +18,7 @@ from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
 from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.spot_check import SpotCheck
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.joint_xla import JointXla, Member
 from backprove.harness.oracles.vectors import finite
@@ -189,7 +189,7 @@ def _kinks_of(functions: Sequence[Function], signature: Signature) -> Callable[[
 
     def touches(x: list[Any]) -> bool:
         inputs = x[: len(signature)]
-        balls = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+        balls = lift_floats(inputs)
         moving = [lift(np.ones(a.shape)) if a.dtype.kind == "f" else None for a in inputs]
         for function in functions:
             exact = function.exact(signature)

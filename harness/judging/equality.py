@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from flint import arb, ctx
 
-from backprove.harness.core.arrays import Array, any_entry, largest
+from backprove.harness.core.arrays import Array, any_entry, at_points, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
@@ -96,7 +96,7 @@ class EqualityAt(SidesAt):
         seen.note("black box: compared in float64")
         signature = in_float64(self.signature)
         left, right = (CalledValues(s.function, signature, shapes) for s in self.sides)
-        outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
+        outcomes = judge_identity(left, right, [at_points(a, index) for a in x])
         self._enter(outcomes, x, index, np.zeros(len(seen.violations), dtype=bool), seen, "wide", "in float64")
 
     def _floats(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, any_entry, largest
+from backprove.harness.core.arrays import Array, any_entry, at_points, largest
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.float_contract import exceeds, ulps
@@ -115,8 +115,8 @@ def against_differences(
     if apart.size:
         # constants that look rounded may be off by the dtype's unit roundoff
         loose = Running(dtype, unit=WIDE_UNIT[dtype], literals=FORMATS[dtype].u)
-        bounds = loose.run(rule, [_at(a, apart) for a in (*inputs, *directions)])
-        again = pair_bounds(bounds, [_at(p, apart) for p in partners], apart.size)
+        bounds = loose.run(rule, [at_points(a, apart) for a in (*inputs, *directions)])
+        again = pair_bounds(bounds, [at_points(p, apart) for p in partners], apart.size)
         agree[apart] = held_against(
             Difference(difference.value[apart], difference.error[apart]), *again, FORMATS[dtype].tiny
         )[0]
@@ -154,10 +154,6 @@ class _Along:
         weights = [repeated(w) for w in self.weights]
         value, error = pair_bounds([b for b, v in found if v.dtype in FORMATS], weights, k * points)
         return list(zip(np.split(value, k), np.split(error, k), strict=True))
-
-
-def _at(a: Array, index: Array) -> Array:
-    return a if a.shape[-1] == 1 else a[..., index]
 
 
 def _moved(wide: Running, x: Array, v: Array, t: Array) -> Bounded:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, any_entry, largest
+from backprove.harness.core.arrays import Array, any_entry, at_point, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.verdicts import Verdict
@@ -137,7 +137,7 @@ class CodeLayers:
         e = [np.full((*s, n), np.inf) for s in self.result_shapes]
         run = np.zeros(n, dtype=bool)
         for i in index:
-            here = [np.array(a[..., i if a.shape[-1] > 1 else 0]) for a in arrays]
+            here = [np.array(at_point(a, i)) for a in arrays]
             try:
                 found = run_on_bounded(self.rule.call, here, self.dtype)
             except (NotRunnable, Undecided):

@@ -16,7 +16,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import call_points
 from backprove.harness.frontends.function import JAX, ExactFunction, Function, ProgramOnBalls, shapes_of
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.floats.floats import run_floats
@@ -140,7 +140,7 @@ class SidesAt:
             group = groups.pop()
             if not group.size:
                 continue
-            balls = [lift(a) if a.dtype.kind == "f" else a for a in take(inputs, group)]
+            balls = lift_floats(take(inputs, group))
             try:
                 values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
             except Undecided as why:

@@ -15,7 +15,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
 from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.float_contract import accurate, exceeds, near_max
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
@@ -134,7 +134,7 @@ class DerivativeViolations:
         """
         if self.problem is None:
             return None
-        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        balls = lift_floats(x)
         moved: list[Array | None] = [lift(np.ones_like(a)) if i in self.problem.wrt else None for i, a in enumerate(x)]
         try:
             with ctx.workprec(PRECISION):
@@ -224,7 +224,7 @@ class DerivativeViolations:
             return None
         try:
             with ctx.workprec(PRECISION):
-                exact = vector(self.problem, [lift(a) if a.dtype.kind == "f" else a for a in x], [lift(a) for a in d])
+                exact = vector(self.problem, lift_floats(x), [lift(a) for a in d])
         except Undecided:
             return None
         read = np.vectorize(lambda v: float(v.mid()) if v.is_finite() else np.nan, otypes=[float])

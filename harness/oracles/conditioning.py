@@ -13,7 +13,7 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.oracles.vectors import vector
@@ -77,7 +77,7 @@ def _values(
     """The derivative, computed at the points where it is not known."""
 
     def at(index: Array) -> list[Array]:
-        here = [lift(a[..., index]) if a.dtype.kind == "f" else a[..., index] for a in x]
+        here = lift_floats([a[..., index] for a in x])
         return [
             np.asarray(_CENTRE(v), dtype=np.float64) for v in vector(problem, here, [lift(a[..., index]) for a in d])
         ]

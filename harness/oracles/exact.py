@@ -19,7 +19,7 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import AGREEMENT_BITS, DerivativeProblem, Outcome, Status, within_reach
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
@@ -151,7 +151,7 @@ class ExactLayer:
     ) -> list[_Open]:
         """Decide what this precision can; return the rest."""
         n = len(index)
-        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        balls = lift_floats(x)
         given = [lift(a) for a in d]
         if problem.mode == "vjp":
             tangents = full(random_direction(self.seed, tuple(balls[i].shape[:-1] for i in problem.wrt)), n)

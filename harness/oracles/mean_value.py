@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.numbers.balls.arrays import lift, zeros
+from backprove.harness.numbers.balls.arrays import lift, lift_floats, zeros
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, inner
 
@@ -34,7 +34,7 @@ def mean_value(
 
     Only for mode "vjp"; a JVP is judged through its own tangent, with a random cotangent.
     """
-    x = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+    x = lift_floats(inputs)
     given = [lift(a) for a in directions]
     rng = np.random.Generator(np.random.Philox(key=[seed, 17]))
     outcome = Outcome(Status.UNDECIDED)
@@ -121,7 +121,7 @@ def by_mean_value(problem: DerivativeProblem, inputs: list[Array], directions: l
     outcome = mean_value(problem, inputs, directions)
     if outcome.status is not Status.REFUTED:
         return outcome
-    x = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+    x = lift_floats(inputs)
     given = [lift(a) for a in directions]
     with ctx.workprec(PRECISIONS[-1]):
         rounded = _rounded_literals(problem, x)

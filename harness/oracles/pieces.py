@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.exact import NEGLIGIBLE_BITS
 from backprove.harness.oracles.problem import DerivativeProblem
@@ -112,7 +112,7 @@ class Search:
 
     def __init__(self, problem: DerivativeProblem, x: list[Array], d: list[Array], least: int = PRECISION) -> None:
         self.problem = problem
-        self.x = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        self.x = lift_floats(x)
         self.d = [lift(a) for a in d]
         moving = np.concatenate([np.abs(x[i]).ravel() for i in problem.wrt])
         self.size = moving.size

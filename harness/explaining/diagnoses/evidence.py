@@ -18,7 +18,7 @@ from backprove.harness.frontends.function import JAX, ExactFunction
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.numbers.balls.arrays import lift, zeros
+from backprove.harness.numbers.balls.arrays import lift, lift_floats, zeros
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.generic import draw, small_sizes
@@ -231,7 +231,7 @@ def _exact(forward: ExactFunction, claim_at: DerivativeAt, x: Sequence[Array]) -
     n = sum(sizes)
     if not n:
         return [np.zeros((sum(int(np.prod(s)) for s in claim_at.output_shapes), 0)) for _ in sizes]
-    points = [np.repeat((lift(a) if a.dtype.kind == "f" else a)[..., None], n, axis=-1) for a in x]
+    points = [np.repeat(a[..., None], n, axis=-1) for a in lift_floats(x)]
     tangents: list[Array | None] = [None] * len(x)
     for i, size, start in zip(claim_at.wrt, sizes, np.cumsum([0, *sizes[:-1]]), strict=True):
         unit = zeros((size, n))
