@@ -40,7 +40,6 @@ MEANINGS = {
 }
 GLYPHS = {"holds": "\u2713", "falsified": "\u2717", "inaccurate": "\u2248", "inconclusive": "?", "error": "!"}
 PILLS = {
-    "law": "law",
     "autodiff": "AD",
     "differences": "FD",
     "compiled": "XLA",

@@ -35,7 +35,6 @@ from backprove.reports.text import (
 )
 
 LAYERS = {
-    "law": "laws that need no oracle (adjointness, linearity, invariants)",
     "autodiff": "JAX forward and reverse mode",
     "differences": "finite differences with an error estimate",
     "compiled": "the jitted XLA program",

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,14 +102,3 @@ def _dyadics(g: np.random.Generator, sizes: Sequence[int], count: int) -> NDArra
             part[0, (part == 1).all(axis=0)] = -0.75
         start += size
     return x
-
-
-def encode_directions(arrays: Sequence[NDArray[Any]]) -> tuple[int | float, ...]:
-    """The choices with which `direction_strategy` of the same shapes draws exactly these arrays."""
-    out: list[int | float] = [0]
-    sizes = [a.size for a in arrays]
-    for size in dict.fromkeys(sizes):
-        group = [a.reshape(-1).tolist() for a in arrays if a.size == size]
-        for k in range(size):
-            out += [float(a[k]) for a in group]
-    return tuple(out)

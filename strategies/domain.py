@@ -65,11 +65,6 @@ class Domain:
     anchors: tuple[float, ...] = ()
 
     @property
-    def has_zero(self) -> bool:
-        """Whether zero (of either sign) is admissible."""
-        return self.low <= 0 <= self.high and not self.nonzero
-
-    @property
     def simplest(self) -> float:
         """The admissible number put where zero is not allowed: 1 where it lies inside, else the nearest to it."""
         nearest = min(max(1.0, self.low), self.high)

@@ -145,10 +145,6 @@ class DrawnPoint:
         """The inputs in their real dtypes."""
         return cast_inputs(self.arrays, self.space.dtype, [s.dtype for s in self.space.specs.values()])
 
-    def cast_directions(self) -> tuple[NDArray[Any], ...]:
-        """The directions in the dtype under test."""
-        return tuple(d.astype(FORMATS[self.space.dtype].numpy) for d in self.directions)
-
     def points(self) -> Points:
         """The same as `Points` with one point."""
         specs = self.space.specs

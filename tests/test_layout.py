@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,35 @@ def test_a_wrong_public_name_is_refused_in_words() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'chekc'; public names: Report, Rule"):
         backprove.chekc
+
+
+def unused(sources: Mapping[str, str]) -> list[str]:
+    """Public functions, classes and constants that no line but their own definition names."""
+    words = Counter(word for text in sources.values() for word in re.findall(r"\w+", text))
+    found = []
+    for name, text in sources.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                defined = [node.name]
+            elif isinstance(node, ast.Assign):
+                defined = [t.id for t in node.targets if isinstance(t, ast.Name)]
+            else:
+                continue
+            found += [f"{name}: {d}" for d in defined if not d.startswith(("_", "pytest_")) and words[d] == 1]
+    return found
+
+
+def test_nothing_public_is_there_for_tests_alone() -> None:
+    folders = (*FOLDERS, "scripts", "backprove")
+    sources = {
+        str(p.relative_to(ROOT)): p.read_text(encoding="utf-8")
+        for folder in folders
+        for p in sorted((ROOT / folder).rglob("*.py"))
+        if "out" not in p.parts and (folder != "backprove" or p.parent == ROOT / folder)
+    }
+    assert unused(sources) == []
+
+
+def test_what_only_its_definition_names_is_unused() -> None:
+    sources = {"a.py": "def used():\n    pass\n\n\nSHARE = 0.5\n", "b.py": "import a\n\n\n_private = a.used\n"}
+    assert unused(sources) == ["a.py: SHARE"]

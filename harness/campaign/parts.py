@@ -76,14 +76,8 @@ def merge_property(parts: Sequence[PropertyResult]) -> PropertyResult:
         for total, more in ((out.counts, p.counts), (out.shapes, p.shapes), (out.regions, p.regions)):
             for key, n in more.items():
                 total[key] = total.get(key, 0) + n
-        add_findings(out, p.findings)
+        for text, finding in zip(p.findings, p.finding_keys, strict=True):
+            out.remark(text, finding)
     notes = dict.fromkeys(n for p in parts for n in p.notes)
     out.notes = list(notes)[: max(SHOWN_NOTES, len(first.notes))]
     return out
-
-
-def add_findings(result: PropertyResult, findings: Sequence[str]) -> None:
-    """Add what is not said yet; findings that differ in the point alone are the same."""
-    for text in findings:
-        if not any(f.split(" at ")[0] == text.split(" at ")[0] for f in result.findings):
-            result.findings.append(text)

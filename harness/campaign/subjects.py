@@ -163,7 +163,7 @@ def _grade_findings(subject: SubjectResult) -> None:
         if losing:
             worst = max(losing, key=lambda p: (p.grade == "lost", p.grade_factor or 0.0))
             dtypes = " and ".join(dict.fromkeys(p.dtype for p in losing))
-            worst.findings.append(
+            worst.remark(
                 f"{name} holds over the reals but is {worst.grade} in {dtypes}: the error is up to "
                 f"{worst.grade_factor:.3g} times what conditioning forces ({worst.grade_region})"
             )

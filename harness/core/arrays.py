@@ -15,6 +15,16 @@ Array = NDArray[Any]
 """An array of any dtype; where the points of a batch have an axis of their own, it is the last one."""
 
 
+def at_points(array: Array, index: Array | slice | list[int]) -> Array:
+    """Some points of an array; what is the same at all of them (points axis of size 1) stays as it is."""
+    return array if array.shape[-1] == 1 else array[..., index]
+
+
+def at_point(array: Array, i: int) -> Array:
+    """One point of an array, without a points axis; one of size 1 stands for all points."""
+    return np.asarray(array[..., i if array.shape[-1] > 1 else 0])
+
+
 def any_entry(arrays: Sequence[Array], points: int) -> Array:
     """Per point: whether any entry of any array is True."""
     out = np.zeros(points, dtype=bool)

@@ -63,7 +63,7 @@ class Counterexample:
 
 @dataclass
 class LayerTally:
-    """What one layer (exact, autodiff, differences, rounding, compiled, law) saw of a property.
+    """What one layer (exact, autodiff, differences, rounding, wide, compiled, ...) saw of a property.
 
     `checked = agreed + cleared + refuted + undecided`; `suspicious` counts what it sent on to the exact layer.
     `worst` is its worst disagreement (ulps for float layers; bits of the gap for the exact layer), None if it has none.
@@ -103,6 +103,7 @@ class PropertyResult:
         regions: points by region.
         notes: remarks that change no verdict.
         findings: what a reader should know although it holds.
+        finding_keys: one per finding; what says the same of several points, or in several parts, has the same key.
     """
 
     name: str
@@ -122,10 +123,17 @@ class PropertyResult:
     regions: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    finding_keys: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def layer(self, name: str) -> LayerTally:
         return self.layers.setdefault(name, LayerTally())
+
+    def remark(self, text: str, key: str = "") -> None:
+        """Add a finding, unless there is one of the same key (without one: the same text)."""
+        if (key or text) not in self.finding_keys:
+            self.findings.append(text)
+            self.finding_keys.append(key or text)
 
     def count(self, what: str, n: int = 1) -> None:
         if n:

@@ -4,7 +4,7 @@ paste.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from backprove.harness.core.results import Counterexample
 from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
 from backprove.harness.explaining.replay import encode_id, payload_of
-from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.judge import Failure, Judge
 from backprove.harness.oracles.problem import Status
@@ -43,10 +42,12 @@ def build(judge: Judge, *, kind: str, name: str, file: str = "", reference: str 
     claim_at = judge.claim_at([a.shape for a in point.arrays])
     inputs = dict(zip(binder.specs, point.arrays, strict=True))
     directions = point.directions
-    if getattr(claim_at, "unit", False):
+    if claim_at is not None and claim_at.unit:
         directions = tuple(np.ones_like(d) for d in directions)
     names = claim_at.direction_names if claim_at is not None else ()
-    tangents, cotangents = _split(binder, claim_at.mode if claim_at is not None else "", names, directions)
+    named = [(n, d.tolist()) for n, d in zip(names, directions, strict=True)]
+    first = claim_at.tangents if claim_at is not None else 0
+    tangents, cotangents = dict(named[:first]), dict(named[first:])
     at_kink = failure.outcome is not None and failure.outcome.status is Status.KINK_REFUTED
     region = "kink" if at_kink else SHOWN_REGIONS.get(point.region, point.region)
     expected: Any = list(violation.expected) if isinstance(violation.expected, tuple) else violation.expected
@@ -72,20 +73,6 @@ def build(judge: Judge, *, kind: str, name: str, file: str = "", reference: str 
     return Counterexample(**{**draft.__dict__, "id": identifier})
 
 
-def _split(
-    binder: Binder, mode: str, names: Sequence[str], directions: Sequence[Array]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    named = {n: d.tolist() for n, d in zip(names, directions, strict=True)}
-    if mode == "jvp":
-        return named, {}
-    if mode == "pairing":
-        return (
-            {k: v for k, v in named.items() if k.startswith("tangent")},
-            {k: v for k, v in named.items() if not k.startswith("tangent")},
-        )
-    return {}, named
-
-
 def number(value: Any) -> str:
     return "none" if value is None else repr(float(value))
 
@@ -96,7 +83,7 @@ def sentence(
     """What is wrong, where, with both values and their sides."""
     f = failure.violation
     given = [f"{k} = {a.tolist()}" for k, a in inputs.items()]
-    given += [f"{k if k.startswith('tangent') else f'tangent of {k}'} = {v}" for k, v in tangents.items()]
+    given += [f"{f'tangent of {k}' if k in inputs else k} = {v}" for k, v in tangents.items()]
     given += [f"{k} = {v}" for k, v in cotangents.items()]
     place = f"{f.argument}{list(f.entry) if f.entry else ''}" if f.argument else ""
     text = f"At {', '.join(given)}: {f.what}."

@@ -10,11 +10,13 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.judging.derivative import DerivativeAt
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.vectors import vector
 
 MAX_JACOBIAN = 16
+PRECISION = 192
+"""Bits of the balls whose midpoints are shown."""
 
 
 def jacobians(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, Any] | None:
@@ -27,14 +29,14 @@ def jacobians(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, Any]
     columns = sum(int(np.prod(claim_at.signature[i][0])) for i in claim_at.wrt)
     if claim_at.problem is None or not 0 < rows <= MAX_JACOBIAN or not 0 < columns <= MAX_JACOBIAN or claim_at.unit:
         return None
-    ctx.prec = 192
-    balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+    balls = lift_floats(x)
     mine, true = [], []
     try:
-        for unit in _units(claim_at.direction_shapes):
-            given = [lift(u) for u in unit]
-            mine.append(_flat(claim_at.problem.rule.balls([*balls, *given])))
-            true.append(_flat(vector(claim_at.problem, balls, given)))
+        with ctx.workprec(PRECISION):
+            for unit in _units(claim_at.direction_shapes):
+                given = [lift(u) for u in unit]
+                mine.append(_flat(claim_at.problem.rule.balls([*balls, *given])))
+                true.append(_flat(vector(claim_at.problem, balls, given)))
     except Undecided:
         return None
     found = {"rule": np.array(mine, dtype=float), "true": np.array(true, dtype=float)}
@@ -63,13 +65,13 @@ def spot_values(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, An
     """Rule and truth at a point with all-ones direction, for the report's table of spot values."""
     if claim_at.problem is None or claim_at.unit:
         return None
-    ctx.prec = 192
-    balls = [lift(a[..., None]) if a.dtype.kind == "f" else a[..., None] for a in arrays]
+    balls = lift_floats([a[..., None] for a in arrays])
     ones = [np.ones(s) for s in claim_at.direction_shapes]
     given = [lift(o[..., None]) for o in ones]
     try:
-        got = claim_at.problem.rule.balls([*balls, *given])
-        expected = vector(claim_at.problem, balls, given)
+        with ctx.workprec(PRECISION):
+            got = claim_at.problem.rule.balls([*balls, *given])
+            expected = vector(claim_at.problem, balls, given)
     except Undecided:
         return None
     return {

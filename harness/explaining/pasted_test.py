@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.judge import Failure, Judge
@@ -36,7 +35,7 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
         arguments.append(variable)
         head.append(f"    {variable} = {_literal(d, judge.plan.dtype)}")
     call = f"rule.{mode}({', '.join(arguments)})"
-    if _raised(f):
+    if f.raised:
         return "\n".join([*head, f"    {call}  # {f.what}", ""])
     assert f.got is not None and f.expected is not None  # else the whole check was written
     names = claim_at.result_names if isinstance(claim_at, DerivativeAt) else ()
@@ -53,15 +52,11 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     return "\n".join([*head, ""])
 
 
-def _raised(violation: Violation) -> bool:
-    return violation.verdict is Verdict.ERROR and " raised " in violation.what
-
-
 def _shows(violation: Violation) -> bool:
     """Whether one call, or one entry of its result, is enough to tell the wrong rule from a right one."""
     got, expected = violation.got, violation.expected
     if got is None or expected is None:
-        return _raised(violation)
+        return violation.raised
     # At a kink every entry may lie within its own range and the whole outside the generalized derivative.
     return not (isinstance(expected, tuple) and expected[0] <= got <= expected[1])
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, cast, flatten, quiet
+from backprove.harness.core.arrays import Array, at_point, cast, flatten, quiet
 from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import ANOTHER_WAY, SAME_CALL
@@ -33,7 +33,8 @@ class Trouble:
     """What a call did wrong at a point.
 
     Attributes:
-        kind: "raised", "shape", "changed" or "two answers".
+        kind: "raised", "structure" (no arrays of real numbers, or in another structure), "shape", "changed" or
+            "two answers".
         text: what happened, in words.
         shapes: shapes of the results, where they are wrong.
         argument: position of the changed argument.
@@ -62,10 +63,7 @@ class Called:
 
 def arguments_at(arrays: Sequence[Array], signature: Signature, point: int) -> list[Array]:
     """The arguments of one call: arrays of the real dtypes without a points axis."""
-    return [
-        cast(np.array(a[..., point if a.shape[-1] > 1 else 0]), dt)
-        for a, (_, dt) in zip(arrays, signature, strict=True)
-    ]
+    return [cast(np.array(at_point(a, point)), dt) for a, (_, dt) in zip(arrays, signature, strict=True)]
 
 
 def call_points(
@@ -173,7 +171,7 @@ def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_onl
     try:
         got = flatten(function.call(*arguments))
     except ContractError as why:
-        return Trouble("raised", str(why))
+        return Trouble("structure", str(why))
     except Exception as why:
         return Trouble("raised", f"{function.label} raised {type(why).__name__}: {why}")
     if floats_only:
@@ -181,7 +179,7 @@ def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_onl
     strange = next((g for g in got if not _is_real(g)), None)
     if strange is not None:
         what = "text" if strange.dtype.kind in "US" else f"an array of dtype {strange.dtype}"
-        return Trouble("raised", f"{function.label} returned {what} where an array of real numbers was expected")
+        return Trouble("structure", f"{function.label} returned {what} where an array of real numbers was expected")
     found = tuple(g.shape for g in got)
     if found != tuple(shapes):
         return Trouble("shape", f"{function.label} returned shapes {[list(s) for s in found]}", shapes=found)

@@ -26,6 +26,13 @@ from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Program, Signature
 
 
+class CodeStopped(Undecided):
+    """Code on arrays of exact scalars cannot be followed at a point, at whatever precision."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(f"the code does not run on exact scalars: {why}")
+
+
 def shapes_of(signature: Signature) -> str:
     """Shapes of the arguments, for messages."""
     return ", ".join(str(list(shape)) for shape, _ in signature)
@@ -151,7 +158,7 @@ class ProgramOnBalls:
         return frozenset(found)
 
     @cached_property
-    def entrywise(self) -> bool:
+    def is_entrywise(self) -> bool:
         return works_entrywise(self.program)
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
@@ -178,6 +185,7 @@ class CodeOnBalls:
     """NumPy code on object arrays of exact scalars, point by point, as an `ExactFunction`."""
 
     call: Callable[..., Any]
+    is_entrywise: bool = field(init=False, default=False)  # not known of code
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
         from backprove.harness.frontends.objects.run import run_on_balls
@@ -189,7 +197,7 @@ class CodeOnBalls:
             try:
                 results.append(run_on_balls(self.call, [_at(a, p) for a in inputs]))
             except NotRunnable as why:
-                raise Undecided(f"the code does not run on exact scalars: {why}") from why
+                raise CodeStopped(why) from why
         return [np.stack(column, axis=-1) for column in zip(*results, strict=True)]
 
     def duals(
@@ -205,7 +213,7 @@ class CodeOnBalls:
             try:
                 v, t, near = run_on_duals(self.call, [_at(a, p) for a in inputs], here)
             except NotRunnable as why:
-                raise Undecided(f"the code does not run on exact scalars: {why}") from why
+                raise CodeStopped(why) from why
             values.append(v)
             moved.append(t)
             touched[p] = near
@@ -223,10 +231,18 @@ def _at(a: Array, p: int) -> Array:
 class ExactFunction(Protocol):
     """A function that runs in balls and dual balls; all arrays carry a trailing points axis."""
 
+    @property
+    def is_entrywise(self) -> bool:
+        """Whether it is known that each entry of the output depends on the same entry of the inputs alone."""
+
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
-        """Enclosures of the outputs; raises Undecided."""
+        """Enclosures of the outputs.
+
+        Raises:
+            Undecided: where a choice is open at this precision; `CodeStopped`, where no precision would help.
+        """
 
     def duals(
         self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
     ) -> tuple[list[Array], list[Array], Array]:
-        """Values, tangents and per point whether a kink was touched; raises Undecided."""
+        """Values, tangents and per point whether a kink was touched; raises as `balls` does."""

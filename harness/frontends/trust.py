@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import NARROWED, WILD
@@ -49,7 +49,7 @@ def distrust(
         compared.add(key)
         index = usual[np.unique(np.linspace(0, usual.size - 1, COMPARED[end]).astype(int))]
         holds = on_objects_true if end == OBJECTS else true
-        if holds(function, signature, [a[..., index] if a.shape[-1] > 1 else a for a in arrays], dtype):
+        if holds(function, signature, [at_points(a, index) for a in arrays], dtype):
             return
         function.notes.append(f"{function.label}: its {HOW[end]} differs from real calls and was not used")
         function.restrict(NEXT[end])

@@ -11,6 +11,7 @@ from flint import ctx
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
 from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
@@ -18,7 +19,7 @@ from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
 from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.spot_check import SpotCheck
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.joint_xla import JointXla, Member
 from backprove.harness.oracles.vectors import finite
@@ -158,7 +159,7 @@ class Binder:
             names += [name if law.cotangents == 1 else f"{name} ({k + 1})" for name in shell.direction_names]
             directions += list(shell.direction_signature)
         claim_at = EqualityAt(self._pairings[m], (*specs, *names), (*signature, *directions), dtype)
-        claim_at.mode = "pairing"
+        claim_at.mode, claim_at.tangents = "pairing", law.tangents * m
         claim_at.input_names = tuple(specs)
         claim_at.direction_names = tuple(names)
         claim_at.direction_shapes = tuple(s for s, _ in directions)
@@ -188,16 +189,16 @@ def _kinks_of(functions: Sequence[Function], signature: Signature) -> Callable[[
     """Whether one of the functions touches a kink, a tie or an undecided branch at a point, or cannot tell."""
 
     def touches(x: list[Any]) -> bool:
-        ctx.prec = 256
         inputs = x[: len(signature)]
-        balls = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+        balls = lift_floats(inputs)
         moving = [lift(np.ones(a.shape)) if a.dtype.kind == "f" else None for a in inputs]
         for function in functions:
             exact = function.exact(signature)
             if exact is None:
                 return True
             try:
-                values, tangents, touched = exact.duals(balls, moving)
+                with ctx.workprec(TRUE_VALUE_PRECISION):
+                    values, tangents, touched = exact.duals(balls, moving)
             except (Undecided, UnsupportedPrimitive):
                 return True
             if touched.any() or not all(finite([a], 1)[0] for a in (*values, *tangents)):

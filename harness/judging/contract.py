@@ -17,6 +17,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.programs.program import Signature
+from backprove.harness.statements.rule import UnderContract
 
 
 def two_answers(function: Callable[..., Any], arguments: Sequence[Array]) -> bool:
@@ -58,8 +59,7 @@ def changed(function: Callable[..., Any], arguments: Sequence[Array]) -> int | N
 def broken(function: Callable[..., Any], arguments: Sequence[Array]) -> str | None:
     """What of its framework's contract code breaks, in words; None where it keeps to it or knows of none.
 
-    Adapters know such contracts (every subset of inputs that may require grad in torch) and hang a function
-    `contract(*arguments)` on the callable.
+    Adapters know such contracts (every subset of inputs that may require grad in torch), see `UnderContract`.
 
     Args:
         function: code as an adapter made it.
@@ -68,12 +68,10 @@ def broken(function: Callable[..., Any], arguments: Sequence[Array]) -> str | No
     Raises:
         Exception: whatever the code raises.
     """
-    contract = getattr(function, "contract", None)
-    if contract is None:
+    if not isinstance(function, UnderContract):
         return None
     with quiet():
-        said: str | None = contract(*(np.array(a) for a in arguments))
-    return said
+        return function.contract(*(np.array(a) for a in arguments))
 
 
 def violation(function: Function, arguments: Sequence[Array], names: Sequence[str]) -> Violation | None:
@@ -159,7 +157,7 @@ class Watch:
                 found = violation(function, point, names)
                 if found is None and function is pairs[-1][0]:
                     for text in remarks(function, point, names, results):
-                        seen.note(f"finding: {text}")
+                        seen.remark(text)
             if found is not None:
                 self.kept = False
                 seen.violations[i] = found

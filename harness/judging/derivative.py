@@ -8,6 +8,7 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -31,7 +32,6 @@ from backprove.harness.judging.float_layers import (
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
-from backprove.harness.judging.sides import NOT_RUNNABLE
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
@@ -40,7 +40,6 @@ from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
-from backprove.harness.oracles.problem import Status
 from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
@@ -63,21 +62,14 @@ class DerivativeAt(DerivativeShell):
         super().__init__(claim, functions, specs, shapes, dtype, batched=batched)
         self.kink_budget = KINKS_PER_SHAPE  # still to be examined at this shape
         self._known = self._front()
-        self._code: CodeLayers | None = None
         self._contract = Watch()
 
     def _front(self) -> tuple[str, str]:
         return self.functions.forward.only, self.functions.rule.only
 
-    @property
+    @cached_property
     def code(self) -> CodeLayers:
         """The layers that need no program."""
-        f = self.functions
-        if self._code is None or self._code.rule is not f.rule:
-            self._code = self._code_layers()
-        return self._code
-
-    def _code_layers(self) -> CodeLayers:
         f, shapes = self.functions, (self.output_shapes, self.result_shapes)
         signatures = (self.signature, self.rule_signature)
         return CodeLayers(
@@ -155,8 +147,7 @@ class DerivativeAt(DerivativeShell):
             seen.note(note)
         if self._front() != self._known:
             self._known = self._front()
-            for name in ("autodiff", "_problem"):
-                self.__dict__.pop(name, None)
+            self.derived = self._derive()
 
     def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
         """Whether the user's code breaks its contract, which no trace shows."""
@@ -323,7 +314,7 @@ class DerivativeAt(DerivativeShell):
         self.kink_budget = layer.kink_budget
         tally, left = seen.layer("exact"), []
         for i, o in zip(index.tolist(), outcomes, strict=True):
-            if o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE):
+            if o.stopped:
                 left.append(i)
                 continue
             seen.outcomes[i] = o

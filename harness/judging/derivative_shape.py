@@ -100,6 +100,53 @@ class DerivativeFunctions:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """What follows from the functions of a claim as they are traced now, each made when it is first asked for.
+
+    Nothing here is ever dropped or changed: other functions, or traces found untrue, need another `Derived`.
+
+    Attributes:
+        signature, rule_signature: of the inputs, and of inputs and directions.
+        wrt: positions of the differentiated inputs.
+        unit: unit roundoff of the dtype under test.
+    """
+
+    functions: DerivativeFunctions
+    signature: Signature
+    rule_signature: Signature
+    mode: str
+    wrt: tuple[int, ...]
+    unit: float
+
+    @cached_property
+    def autodiff(self) -> Program | None:
+        """JAX's derivative of the forward map, as a program of the rule's arguments; None where it has none."""
+        forward, n = self.functions.forward, len(self.signature)
+        traceable = forward.traceable(self.signature)
+        if traceable is None:
+            return None
+        key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
+        kept = forward.cache.get(key) if forward.cache is not None else None
+        if kept is None:
+            kept = (self.functions.derivatives(traceable, self.mode, self.wrt, n)(self.rule_signature),)
+            if forward.cache is not None:
+                forward.cache.put(key, kept)
+        found: Program | None = kept[0]
+        return found
+
+    @cached_property
+    def problem(self) -> DerivativeProblem | None:
+        """The claim in balls; None for black boxes."""
+        forward = self.functions.forward.exact(self.signature)
+        rule = self.functions.rule.exact(self.rule_signature)
+        if forward is None or rule is None:
+            return None
+        convention = self.functions.convention
+        exact = None if convention is None else convention.exact(self.rule_signature)
+        return DerivativeProblem(forward, rule, self.mode, self.wrt, self.unit, exact)
+
+
 class DerivativeShell:
     """A derivative claim at fixed sizes and one dtype: names, shapes, programs, and the claim in balls.
 
@@ -108,6 +155,7 @@ class DerivativeShell:
         direction_signature: those of the cotangents (in the dtype of forward's outputs) or tangents.
         rule_signature: both.
         wrt: positions of the differentiated inputs.
+        derived: JAX's derivative and the claim in balls, of the traces as they are now.
     """
 
     def __init__(
@@ -122,6 +170,7 @@ class DerivativeShell:
     ) -> None:
         self.claim, self.functions, self.dtype, self.mode = claim, functions, dtype, claim.mode
         self.format = FORMATS[dtype]
+        self.specs = specs
         self.batched = batched
         self.unit = claim.unit_cotangent
         self.input_names = tuple(specs)
@@ -145,7 +194,12 @@ class DerivativeShell:
             self.result_names = tuple("output" if n == 1 else f"output {k}" for k in range(n))
             self.result_shapes = self.output_shapes
         self.direction_shapes = tuple(shape for shape, _ in self.direction_signature)
+        self.tangents = len(self.direction_signature) if self.mode == "jvp" else 0
         self.rule_signature: Signature = (*self.signature, *self.direction_signature)
+        self.derived = self._derive()
+
+    def _derive(self) -> Derived:
+        return Derived(self.functions, self.signature, self.rule_signature, self.mode, self.wrt, self.format.u)
 
     def _outputs(self) -> Signature:
         """Shape and dtype of forward's floating-point outputs."""
@@ -171,21 +225,10 @@ class DerivativeShell:
     def rule_program(self) -> Program | None:
         return self.functions.rule.program(self.rule_signature)
 
-    @cached_property
+    @property
     def autodiff(self) -> Program | None:
         """JAX's derivative of the forward map, as a program of the rule's arguments; None where it has none."""
-        traceable = self.functions.forward.traceable(self.signature)
-        if traceable is None:
-            return None
-        forward, n = self.functions.forward, len(self.signature)
-        key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
-        kept = forward.cache.get(key) if forward.cache is not None else None
-        if kept is None:
-            kept = (self.functions.derivatives(traceable, self.mode, self.wrt, n)(self.rule_signature),)
-            if forward.cache is not None:
-                forward.cache.put(key, kept)
-        found: Program | None = kept[0]
-        return found
+        return self.derived.autodiff
 
     @property
     def front_ends(self) -> dict[str, str]:
@@ -205,14 +248,4 @@ class DerivativeShell:
     @property
     def problem(self) -> DerivativeProblem | None:
         """The claim in balls; None for black boxes and code with primitives that balls lack."""
-        return None if self.functions.unsupported else self._problem
-
-    @cached_property
-    def _problem(self) -> DerivativeProblem | None:
-        forward = self.functions.forward.exact(self.signature)
-        rule = self.functions.rule.exact(self.rule_signature)
-        if forward is None or rule is None:
-            return None
-        convention = self.functions.convention
-        exact = None if convention is None else convention.exact(self.rule_signature)
-        return DerivativeProblem(forward, rule, self.mode, self.wrt, self.format.u, exact)
+        return None if self.functions.unsupported else self.derived.problem

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from flint import arb, ctx
 
-from backprove.harness.core.arrays import Array, any_entry, largest
+from backprove.harness.core.arrays import Array, any_entry, at_points, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, CLEAR_BITS, PRECISIONS
@@ -20,10 +20,11 @@ from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.judging.opaque_code import CalledValues, in_float64
-from backprove.harness.judging.sides import NOT_RUNNABLE, SidesAt
+from backprove.harness.judging.sides import SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
+from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
 from backprove.harness.oracles.vectors import full, take
@@ -95,7 +96,7 @@ class EqualityAt(SidesAt):
         seen.note("black box: compared in float64")
         signature = in_float64(self.signature)
         left, right = (CalledValues(s.function, signature, shapes) for s in self.sides)
-        outcomes = judge_identity(left, right, [a[..., index] if a.shape[-1] > 1 else a for a in x])
+        outcomes = judge_identity(left, right, [at_points(a, index) for a in x])
         self._enter(outcomes, x, index, np.zeros(len(seen.violations), dtype=bool), seen, "wide", "in float64")
 
     def _floats(
@@ -109,7 +110,7 @@ class EqualityAt(SidesAt):
         beyond, measured = np.zeros(n, dtype=bool), []
         for side, result in zip(self.sides, results, strict=True):
             for r, b in zip(result, side.bounds(x), strict=True):
-                if not hasattr(b, "e"):
+                if not isinstance(b, Bounded):
                     continue
                 beyond |= any_entry([exceeds(r, b.v, b.e, self.dtype)], n)
                 judged = np.isfinite(b.e) & np.isfinite(r)
@@ -136,7 +137,7 @@ class EqualityAt(SidesAt):
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
         apart, compared = [], np.ones(n, dtype=bool)
         for a, b in zip(*run_sharing(wide, [left, right], x), strict=True):
-            if not hasattr(a, "e"):
+            if not isinstance(a, Bounded):
                 apart.append(np.asarray(a != b))
                 continue
             with np.errstate(all="ignore"):
@@ -160,13 +161,13 @@ class EqualityAt(SidesAt):
         except UnsupportedPrimitive as why:
             seen.note(f"exact layer skipped: {why}")
             return index
-        stopped = [o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE) for o in outcomes]
+        stopped = [o.stopped for o in outcomes]
         if len(stopped) >= ENOUGH_STOPPED and all(stopped):
             # trying again at every point is slow
             for side in self.sides:
                 if side.function.front_end(self.signature) == OBJECTS:
                     side.function.restrict(BLACK_BOX)
-            self.__dict__.pop("exact_sides", None)
+            del self.exact_sides  # a black box has none
         ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
         self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")
         out: Array = index[np.array(stopped)]

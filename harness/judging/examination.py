@@ -25,6 +25,7 @@ class Violation:
         entry: index in it.
         got, expected: the values there (expected: a pair where any value between is right).
         oracle: where `expected` comes from, in words.
+        raised: the call of the function under test raised an exception at the point.
     """
 
     verdict: Verdict
@@ -34,6 +35,7 @@ class Violation:
     got: float | None = None
     expected: float | tuple[float, float] | None = None
     oracle: str = ""
+    raised: bool = False
 
 
 @dataclass
@@ -49,7 +51,9 @@ class Examination:
         factor: error in multiples of what conditioning forces (NaN: not graded).
         lost: graded points without a correct digit.
         layers: tallies of this batch by layer.
-        notes: remarks, e.g. a layer that had to be skipped and why.
+        notes: how the points were judged, e.g. a layer that had to be skipped and why.
+        findings: what a reader should know although it is no violation: key -> text. Texts that say the same of
+            several points have the same key, and the first is kept.
     """
 
     violations: list[Violation | None]
@@ -61,6 +65,7 @@ class Examination:
     lost: Array
     layers: dict[str, LayerTally] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    findings: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def empty(points: int) -> Examination:
@@ -73,9 +78,10 @@ class Examination:
         return Examination([None] * points, [None] * points, no(), no(), nan(), nan(), no())
 
     def part(self, index: Array) -> Examination:
-        """An examination of some of the points that counts and notes where this one does."""
+        """An examination of some of the points that counts, notes and remarks where this one does."""
         out = Examination.empty(index.size)
-        out.outside, out.layers, out.notes = self.outside[index], self.layers, self.notes
+        out.outside, out.layers = self.outside[index], self.layers
+        out.notes, out.findings = self.notes, self.findings
         return out
 
     def layer(self, name: str) -> LayerTally:
@@ -85,6 +91,10 @@ class Examination:
         if text not in self.notes:
             self.notes.append(text)
 
+    def remark(self, text: str, key: str = "") -> None:
+        """Enter a finding, unless there is one of the same key (without one: the same text)."""
+        self.findings.setdefault(key or text, text)
+
 
 class ClaimAt(Protocol):
     """A claim at fixed sizes and one dtype."""
@@ -93,7 +103,11 @@ class ClaimAt(Protocol):
     direction_names: tuple[str, ...]
     direction_shapes: tuple[tuple[int, ...], ...]
     mode: str
-    """"vjp" (directions are cotangents), "jvp" (tangents), or "" (no directions)."""
+    """"vjp" (directions are cotangents), "jvp" (tangents), "pairing" (tangents, then cotangents), or "" (none)."""
+    tangents: int
+    """How many of the directions are tangents: the first ones. The others are cotangents."""
+    unit: bool
+    """The claim is of a gradient: its cotangent is 1, whatever directions are drawn."""
 
     @property
     def specials(self) -> list[float]:

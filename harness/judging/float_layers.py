@@ -6,13 +6,12 @@ format, and finite differences. None of them says that a formula is wrong: they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, any_entry, largest
+from backprove.harness.core.arrays import Array, any_entry, at_points, largest
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.differences import TOLD
 from backprove.harness.judging.examination import Examination
@@ -114,8 +113,8 @@ def against_differences(
     if apart.size:
         # constants that look rounded may be off by the dtype's unit roundoff
         loose = Running(dtype, unit=WIDE_UNIT[dtype], literals=FORMATS[dtype].u)
-        bounds = loose.run(rule, [_at(a, apart) for a in (*inputs, *directions)])
-        again = pair_bounds(bounds, [_at(p, apart) for p in partners], apart.size)
+        bounds = loose.run(rule, [at_points(a, apart) for a in (*inputs, *directions)])
+        again = pair_bounds(bounds, [at_points(p, apart) for p in partners], apart.size)
         agree[apart] = held_against(
             Difference(difference.value[apart], difference.error[apart]), *again, FORMATS[dtype].tiny
         )[0]
@@ -139,10 +138,7 @@ class _Along:
     tangents: Sequence[Array]
     weights: Sequence[Array]
 
-    def __call__(self, t: Array) -> tuple[Array, Array]:
-        return self.many([t])[0]
-
-    def many(self, places: Sequence[Array]) -> list[tuple[Array, Array]]:
+    def __call__(self, places: Sequence[Array]) -> list[tuple[Array, Array]]:
         k, points = len(places), places[0].size
 
         def repeated(a: Array) -> Array:
@@ -158,10 +154,6 @@ class _Along:
         return list(zip(np.split(value, k), np.split(error, k), strict=True))
 
 
-def _at(a: Array, index: Array) -> Array:
-    return a if a.shape[-1] == 1 else a[..., index]
-
-
 def _moved(wide: Running, x: Array, v: Array, t: Array) -> Bounded:
     """x + t v in the wide format, with the error of forming it."""
     start = x.astype(wide.wide)
@@ -169,18 +161,6 @@ def _moved(wide: Running, x: Array, v: Array, t: Array) -> Bounded:
     at = start + shift
     e = (np.abs(at) + np.abs(shift)).astype(np.float64) * (2 * WIDE_UNIT[wide.tested.name])
     return Bounded(at, np.where(shift == 0, 0.0, np.maximum(e, SMALLEST_BOUND)))
-
-
-def compare(
-    along: Callable[[Array], tuple[Array, Array]],
-    value: Array,
-    error: Array,
-    step: Array,
-    tiny: float,
-    wide: type[np.floating[Any]] = np.longdouble,
-) -> tuple[Array, Array]:
-    """Per point: whether value and difference agree, and whether the difference can tell."""
-    return held_against(central(along, step, wide), value, error, tiny)
 
 
 def held_against(difference: Difference, value: Array, error: Array, tiny: float) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, quiet
+from backprove.harness.core.arrays import Array, at_point, at_points, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import COMPILED_ROUNDINGS, MODERATE, NARROWED
 from backprove.harness.core.verdicts import Verdict
@@ -44,7 +44,7 @@ def differs_transformed(
         noise = _noise(function, in_float64(signature), arrays, index)
         said, remark = disagreement(function.call, in_float64(signature), arrays, index, noise)
         if remark:
-            seen.note(f"finding: {function.label}: {remark}")
+            seen.remark(f"{function.label}: {remark}", key)
         if not said:
             compared.add(key)
             continue
@@ -61,12 +61,12 @@ def _noise(
     program = function.program(signature)
     if program is None:
         return None
-    here = [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
+    here = [at_points(a, list(points)) for a in arrays]
     try:
         bounds = Running("float64").run(program, here)
     except UnsupportedPrimitive:
         return None
-    return [[COMPILED_ROUNDINGS * b.e[..., k if b.e.shape[-1] > 1 else 0] for b in bounds] for k in range(len(points))]
+    return [[COMPILED_ROUNDINGS * at_point(b.e, k) for b in bounds] for k in range(len(points))]
 
 
 def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:
@@ -111,9 +111,7 @@ def disagreement(
             return "", ""  # NumPy code; nobody jits it
         expected = [[np.asarray(leaf) for leaf in leaves] for leaves in plain]
         try:
-            together = CompiledFunction.of(call, signature)(
-                [a[..., list(points)] if a.shape[-1] > 1 else a for a in arrays]
-            )
+            together = CompiledFunction.of(call, signature)([at_points(a, list(points)) for a in arrays])
             how, found = "vmap", [[t[..., k] for t in together] for k in range(len(points))]
             if _differing(expected, found, noise) is None:
                 return "", ""

@@ -32,7 +32,7 @@ from backprove.strategies.shapes import Sizes, has_empty
 
 Progress = Callable[[str, int, int], None]
 
-DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "law", "screen")
+DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "screen")
 """Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 FEW_LEFT = 512
 """If the screen leaves more points than this, the first ones are examined before them."""
@@ -289,7 +289,7 @@ class Judge:
         if self.where is not None and not bool(np.all(self.where(*point.arrays))):
             return None, None
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
-        if getattr(claim_at, "unit", False):
+        if claim_at.unit:
             directions = [np.ones_like(d) for d in directions]
         if isinstance(claim_at, DerivativeAt):
             claim_at.kink_budget = 1

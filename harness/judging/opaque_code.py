@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, any_entry, largest
+from backprove.harness.core.arrays import Array, any_entry, at_point, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import (
@@ -32,7 +32,7 @@ from backprove.harness.frontends.function import JAX, Function
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Violation
-from backprove.harness.judging.float_layers import compare
+from backprove.harness.judging.float_layers import held_against
 from backprove.harness.judging.violations import NOT_FINITE
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
@@ -40,7 +40,7 @@ from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
 from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.complex_step import complex_step
-from backprove.harness.oracles.differences import step_sizes
+from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Signature
@@ -135,7 +135,7 @@ class CodeLayers:
         e = [np.full((*s, n), np.inf) for s in self.result_shapes]
         run = np.zeros(n, dtype=bool)
         for i in index:
-            here = [np.array(a[..., i if a.shape[-1] > 1 else 0]) for a in arrays]
+            here = [np.array(at_point(a, i)) for a in arrays]
             try:
                 found = run_on_bounded(self.rule.call, here, self.dtype)
             except (NotRunnable, Undecided):
@@ -184,7 +184,8 @@ class CodeLayers:
         with np.errstate(all="ignore"):
             error = 2.0**-50 * _pair(result, other, index.size, True)
             error = np.where(np.isfinite(value), error, np.inf)
-        agree, told = compare(along, value, SCREEN_MARGIN * error, step, FORMATS[self.dtype].tiny, np.float64)
+        difference = central(one_by_one(along), step, np.float64)
+        agree, told = held_against(difference, value, SCREEN_MARGIN * error, FORMATS[self.dtype].tiny)
         tally = seen.layer("differences")
         tally.checked += index.size
         tally.agreed += int((told & agree).sum())

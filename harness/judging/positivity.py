@@ -74,9 +74,8 @@ class PositivityAt(SidesAt):
             where = ", ".join(
                 f"{k} = {np.array2string(a[..., i], precision=6)}" for k, a in zip(self.input_names, x, strict=True)
             )
-            seen.note(
-                f"finding: positive over the reals, but the {self.dtype} value is {float(flat[0, i])!r} at {where}"
-            )
+            lost = f"positive over the reals, but the {self.dtype} value is {float(flat[0, i])!r}"
+            seen.remark(f"{lost} at {where}", lost)
         return seen
 
     def _judge(self, value: Array, p: int) -> Outcome | None:

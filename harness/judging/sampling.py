@@ -284,7 +284,7 @@ class Batches:
     def _joined(self, parts: Sequence[_Share], claim_at: ClaimAt, drawn: bool = False) -> Batch:
         """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
         points = parts[0].points if len(parts) == 1 else Points.join([p.points for p in parts])
-        if getattr(claim_at, "unit", False):
+        if claim_at.unit:
             directions = tuple(np.ones((*s, points.count)) for s in claim_at.direction_shapes)
         else:
             item = tuple((p.item, p.points.count) for p in parts)

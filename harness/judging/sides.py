@@ -17,7 +17,7 @@ from backprove.harness.core.thresholds.exact import PRECISIONS
 from backprove.harness.frontends.calls import call_points
 from backprove.harness.frontends.function import JAX, ExactFunction, Function, ProgramOnBalls, shapes_of
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.floats.floats import run_floats
@@ -26,9 +26,6 @@ from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import full, take
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.sharing import share_same_arguments
-
-NOT_RUNNABLE = "the code does not run on exact scalars"
-"""How the exact layer says that code on object arrays cannot be followed at a point."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,8 @@ class SidesAt:
     """What identities and positivity share."""
 
     mode = ""
+    tangents = 0
+    unit = False
     direction_names: tuple[str, ...] = ()
     direction_shapes: tuple[tuple[int, ...], ...] = ()
 
@@ -117,33 +116,43 @@ class SidesAt:
         self, inputs: list[Array], index: Array, judge: Callable[[list[Array], list[list[Array]]], list[Outcome | None]]
     ) -> list[Outcome]:
         """Run every side in balls at rising precision until `judge` decides each point."""
-        assert self.exact_sides is not None
         out: dict[int, Outcome] = {}
         rest = index
         for precision in PRECISIONS:
-            ctx.prec = precision
-            groups = [rest]
-            undecided: list[int] = []
-            while groups:
-                group = groups.pop()
-                if not group.size:
-                    continue
-                balls = [lift(a) if a.dtype.kind == "f" else a for a in take(inputs, group)]
-                try:
-                    values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
-                except Undecided as why:
-                    if group.size == 1:
-                        out[int(group[0])] = Outcome(Status.UNDECIDED, note=str(why))
-                        undecided.append(int(group[0]))
-                    else:
-                        groups += [np.array([i]) for i in group]
-                    continue
-                for i, o in zip(group.tolist(), judge(balls, values), strict=True):
-                    if o is None:
-                        undecided.append(i)
-                    else:
-                        out[i] = o
-            rest = np.array(sorted(undecided), dtype=np.int64)
+            with ctx.workprec(precision):
+                rest = self._left_open(inputs, rest, judge, out)
             if not rest.size:
                 break
         return [out.get(int(i), Outcome(Status.UNDECIDED, note="the enclosures are too wide")) for i in index]
+
+    def _left_open(
+        self,
+        inputs: list[Array],
+        index: Array,
+        judge: Callable[[list[Array], list[list[Array]]], list[Outcome | None]],
+        out: dict[int, Outcome],
+    ) -> Array:
+        """The points that stay open at the current precision; outcomes of the others are entered in `out`."""
+        assert self.exact_sides is not None
+        groups = [index]
+        still: list[int] = []
+        while groups:
+            group = groups.pop()
+            if not group.size:
+                continue
+            balls = lift_floats(take(inputs, group))
+            try:
+                values = [full(v, group.size) for v in self._in_balls(self.exact_sides, balls)]
+            except Undecided as why:
+                if group.size == 1:
+                    out[int(group[0])] = Outcome.undecided(why)
+                    still.append(int(group[0]))
+                else:
+                    groups += [np.array([i]) for i in group]
+                continue
+            for i, o in zip(group.tolist(), judge(balls, values), strict=True):
+                if o is None:
+                    still.append(i)
+                else:
+                    out[i] = o
+        return np.array(sorted(still), dtype=np.int64)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
@@ -71,7 +71,7 @@ class SpotCheck:
             tally.agreed += passed
             return
         index = np.flatnonzero(~seen.outside)[:POINTS]
-        here = [a[..., index] if a.shape[-1] > 1 else a for a in arrays]
+        here = [at_points(a, index) for a in arrays]
         if not index.size:
             return
         try:

@@ -37,12 +37,10 @@ def enter(seen: Examination, points: Points, result: PropertyResult, beyond: Arr
     for name, tally in seen.layers.items():
         result.layer(name).merge(tally)
     for note in seen.notes:
-        if note.startswith("finding: "):
-            text = note.removeprefix("finding: ")
-            if not any(f.split(" at ")[0] == text.split(" at ")[0] for f in result.findings):
-                result.findings.append(text)
-        elif note not in result.notes:
+        if note not in result.notes:
             result.notes.append(note)
+    for key, text in seen.findings.items():
+        result.remark(text, key)
     for o in seen.outcomes:
         if o is None:
             continue

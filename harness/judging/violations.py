@@ -11,11 +11,12 @@ from flint import ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat
+from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
 from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.float_contract import accurate, exceeds, near_max
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
@@ -59,7 +60,7 @@ class DerivativeViolations:
         if trouble.kind == "changed":
             name = self.names[trouble.argument]
             return Violation(Verdict.ERROR, f"{trouble.text} {name}", argument=name)
-        return Violation(Verdict.ERROR, trouble.text)
+        return Violation(Verdict.ERROR, trouble.text, raised=trouble.kind == "raised")
 
     def wrong_dtype(self, dtype: str) -> Violation:
         kind = "cotangents" if self.mode == "vjp" else "tangents"
@@ -132,11 +133,12 @@ class DerivativeViolations:
         """
         if self.problem is None:
             return None
-        ctx.prec = 256
-        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        balls = lift_floats(x)
         moved: list[Array | None] = [lift(np.ones_like(a)) if i in self.problem.wrt else None for i, a in enumerate(x)]
         try:
-            if self.problem.forward.duals(balls, moved)[2].any():
+            with ctx.workprec(TRUE_VALUE_PRECISION):
+                touched = self.problem.forward.duals(balls, moved)[2]
+            if touched.any():
                 return None  # a kink, where both may be right
         except (Undecided, UnsupportedPrimitive):
             return None
@@ -219,9 +221,9 @@ class DerivativeViolations:
         """Exact entries of the derivative at one point as floats; None where the exact layer cannot tell."""
         if self.problem is None:
             return None
-        ctx.prec = 256
         try:
-            exact = vector(self.problem, [lift(a) if a.dtype.kind == "f" else a for a in x], [lift(a) for a in d])
+            with ctx.workprec(TRUE_VALUE_PRECISION):
+                exact = vector(self.problem, lift_floats(x), [lift(a) for a in d])
         except Undecided:
             return None
         read = np.vectorize(lambda v: float(v.mid()) if v.is_finite() else np.nan, otypes=[float])

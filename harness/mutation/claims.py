@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,13 +78,12 @@ class ExactDerivative(DerivativeAt):
         return seen
 
     def with_rule(self, program: Program) -> ExactDerivative:
-        """The same claim and forward map with `program` as the rule."""
-        other = copy.copy(self)
-        rule = ProgramFunction(program, self.mode)
-        other.functions = DerivativeFunctions(self.functions.forward, rule, self.functions.convention)
+        """A new claim with the same forward map, and `program` as the rule."""
+        f = self.functions
+        functions = DerivativeFunctions(f.forward, ProgramFunction(program, self.mode), f.convention)
+        shapes = [shape for shape, _ in self.signature]
+        other = ExactDerivative(self.claim, functions, self.specs, shapes, self.dtype, batched=self.batched)
         other.kink_budget = KINKS
-        for of_the_rule in ("problem", "code", "_violations"):
-            other.__dict__.pop(of_the_rule, None)
         return other
 
 
@@ -234,7 +232,7 @@ def _property(theorem: Theorem, binder: Binder) -> Property | None:
     points = _points(theorem, specs, sizes, claim_at.specials)
     item = ("mutate", theorem.name, binder.name)
     directions = draw_directions(claim_at.direction_shapes, points.count, 0, item, DTYPE)
-    if getattr(claim_at, "unit", False):
+    if claim_at.unit:
         directions = tuple(np.ones_like(d) for d in directions)
     return Property(theorem.name, binder.name, kind, claim_at, programs, points.arrays, directions)
 

@@ -30,7 +30,7 @@ from backprove.harness.core.thresholds.called_code import (
     SINGLE_ENTRIES,
 )
 from backprove.harness.core.thresholds.differences import TOLD
-from backprove.harness.oracles.differences import central
+from backprove.harness.oracles.differences import central, one_by_one
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
 
@@ -183,7 +183,7 @@ class _Bench:
         unit = self.steps(test.tangents)
 
         along = partial(self._along, test.tangents, test.weights)
-        found = [central(along, s * unit, np.float64) for s in BLACK_BOX_STEPS]
+        found = [central(one_by_one(along), s * unit, np.float64) for s in BLACK_BOX_STEPS]
         values = np.stack([f.value for f in found])
         errors = np.stack([f.error for f in found])
         left = self._pair(result, test.partners)
@@ -295,7 +295,7 @@ def entries(
     def along(t: Array) -> tuple[Array, Array]:
         return local._pair(local.at(tangents, t), weights), local._pair_noise(weights)
 
-    found = [central(along, s * unit, np.float64) for s in BLACK_BOX_STEPS]
+    found = [central(one_by_one(along), s * unit, np.float64) for s in BLACK_BOX_STEPS]
     errors = np.stack([f.error for f in found])
     best = np.argmin(np.where(np.isfinite(errors), errors, np.inf), axis=0)
     value, error = np.stack([f.value for f in found])[best, np.arange(n)], errors[best, np.arange(n)]

@@ -80,10 +80,5 @@ class CompiledFunction:
         return CompiledFunction(call, signature)
 
 
-def compiled_results(call: Callable[..., Any], signature: Signature, arrays: Sequence[Array]) -> list[Array]:
-    """Results of `call`, jitted and vmapped, at the given points; see `CompiledFunction`."""
-    return CompiledFunction(call, signature)(arrays)
-
-
 def _read(a: Array) -> Array:
     return a if a.dtype.kind in "iub" else a.astype(np.float64)

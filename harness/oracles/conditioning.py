@@ -15,7 +15,7 @@ from flint import arb, ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
 from backprove.harness.core.thresholds.rounding import CONDITIONING_PRECISION, KNOWN_BITS
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.oracles.vectors import vector
@@ -52,7 +52,6 @@ def forced_error(
         One (value, error) pair of float64 arrays (shape + points) per output of the rule; None where the derivative is
         not decided. The error is infinite where the hull is unbounded.
     """
-    ctx.prec = CONDITIONING_PRECISION
 
     def blur(a: Array) -> Array:
         if a.dtype.kind != "f":
@@ -62,8 +61,9 @@ def forced_error(
         return out
 
     try:
-        value = _values(problem, x, d, known)
-        hull = vector(problem, [blur(a) for a in x], [blur(a) for a in d], form.u)
+        with ctx.workprec(CONDITIONING_PRECISION):
+            value = _values(problem, x, d, known)
+            hull = vector(problem, [blur(a) for a in x], [blur(a) for a in d], form.u)
     except Undecided:
         return None
     return [(v, np.asarray(_RADIUS(h), dtype=np.float64)) for v, h in zip(value, hull, strict=True)]
@@ -75,7 +75,7 @@ def _values(
     """The derivative, computed at the points where it is not known."""
 
     def at(index: Array) -> list[Array]:
-        here = [lift(a[..., index]) if a.dtype.kind == "f" else a[..., index] for a in x]
+        here = lift_floats([a[..., index] for a in x])
         return [
             np.asarray(_CENTRE(v), dtype=np.float64) for v in vector(problem, here, [lift(a[..., index]) for a in d])
         ]

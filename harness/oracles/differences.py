@@ -45,19 +45,25 @@ def step_sizes(inputs: Sequence[Array], directions: Sequence[Array], relative: f
     return relative * step
 
 
-def central(
-    along: Callable[[Array], tuple[Array, Array]], step: Array, wide: type[np.floating[Any]] = np.longdouble
-) -> Difference:
+Sampled = Callable[[Sequence[Array]], list[tuple[Array, Array]]]
+"""Several t (one number per point each) -> value and error bound of `<w, f(x + t v)>` at each of them."""
+
+
+def one_by_one(along: Callable[[Array], tuple[Array, Array]]) -> Sampled:
+    """A function of one t as one of several."""
+    return lambda places: [along(t) for t in places]
+
+
+def central(sampled: Sampled, step: Array, wide: type[np.floating[Any]] = np.longdouble) -> Difference:
     """Central differences with Richardson extrapolation, one-sided where only one side is finite.
 
     Args:
-        along: t (one number per point) -> value and error bound of `<w, f(x + t v)>`; a method `many` of it, where it
-            has one, does so for several t at once.
+        sampled: values and error bounds along the direction, see `Sampled`.
         step: first step per point.
     """
     h = step.astype(wide)
     places = (-1.0, -0.5, 0.0, 0.5, 1.0)
-    samples = dict(zip(places, _sampled(along, [k * h for k in places]), strict=True))
+    samples = dict(zip(places, sampled([k * h for k in places]), strict=True))
     with np.errstate(all="ignore"):
         first = (samples[1.0][0] - samples[-1.0][0]) / (2 * h)
         second = (samples[0.5][0] - samples[-0.5][0]) / h
@@ -71,20 +77,13 @@ def central(
         error = SAFETY * np.abs(value - second).astype(np.float64) + rounding + bent
         lost = ~np.isfinite(value.astype(np.float64))
         if np.any(lost):
-            value, error = _one_sided(along, h, value, error, lost)
+            value, error = _one_sided(sampled, h, value, error, lost)
     return Difference(value, np.where(np.isfinite(value.astype(np.float64)), error, np.inf))
 
 
-def _sampled(along: Callable[[Array], tuple[Array, Array]], places: Sequence[Array]) -> list[tuple[Array, Array]]:
-    many: Callable[[Sequence[Array]], list[tuple[Array, Array]]] | None = getattr(along, "many", None)
-    return [along(t) for t in places] if many is None else many(places)
-
-
-def _one_sided(
-    along: Callable[[Array], tuple[Array, Array]], h: Array, value: Array, error: Array, lost: Array
-) -> tuple[Array, Array]:
+def _one_sided(sampled: Sampled, h: Array, value: Array, error: Array, lost: Array) -> tuple[Array, Array]:
     sides = [sign * k for sign in (1.0, -1.0) for k in (0.25, 0.5, 1.0)]
-    (f0, e0), *found = _sampled(along, [k * h for k in (0.0, *sides)])
+    (f0, e0), *found = sampled([k * h for k in (0.0, *sides)])
     for sign, ((f1, e1), (f2, e2), (f4, e4)) in ((1.0, found[:3]), (-1.0, found[3:])):
         d1, d2, d4 = (f1 - f0) / (0.25 * sign * h), (f2 - f0) / (0.5 * sign * h), (f4 - f0) / (sign * h)
         r1, r2 = 2 * d1 - d2, 2 * d2 - d4

@@ -20,7 +20,7 @@ from flint import arb, ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, NEGLIGIBLE_BITS, PRECISIONS
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status, within_reach
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
@@ -33,6 +33,14 @@ Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]
 """Judges one point (points axis of size 1)."""
 KinkOracle = Callable[[DerivativeProblem, list[Array], list[Array]], Iterator[Outcome]]
 """Judges the points one after the other, each when it is asked for."""
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A point that a precision leaves open, with the outcome if no other one decides; None at a kink."""
+
+    point: int
+    outcome: Outcome | None
 
 
 @dataclass
@@ -67,7 +75,8 @@ class ExactLayer:
         except UnsupportedPrimitive as why:
             if self.second is None:
                 raise
-            out = [self._ask_second(problem, inputs, directions, i, str(why)) for i in range(points)]
+            lacking = Outcome(Status.UNDECIDED, note=str(why))
+            out = [self._ask_second(problem, inputs, directions, i, lacking) for i in range(points)]
         return [o if o is not None else Outcome(Status.UNDECIDED) for o in out]
 
     def _derivative(
@@ -79,40 +88,40 @@ class ExactLayer:
         out: list[Outcome | None],
         level: int,
     ) -> None:
-        ctx.prec = self.precisions[level]
         x, d = take(inputs, index), take(directions, index)
         try:
-            todo = self._compare(problem, x, d, index, out)
+            with ctx.workprec(self.precisions[level]):
+                todo = self._compare(problem, x, d, index, out)
         except Undecided as trouble:
             if len(index) > 1:
                 for i in index:
                     self._derivative(problem, inputs, directions, np.array([i]), out, level)
                 return
-            todo = [(int(index[0]), str(trouble))]
+            todo = [_Open(int(index[0]), Outcome.undecided(trouble))]
         last = level + 1 == len(self.precisions)
         rest, kinks = [], []
-        for i, why in todo:
-            if why == "kink":
-                kinks.append(i)
+        for o in todo:
+            if o.outcome is None:
+                kinks.append(o.point)
             elif last:
-                out[i] = self._ask_second(problem, inputs, directions, i, why)
+                out[o.point] = self._ask_second(problem, inputs, directions, o.point, o.outcome)
             else:
-                rest.append(i)
+                rest.append(o.point)
         if kinks:
             self._examine_kinks(problem, inputs, directions, kinks, out)
         if rest:
             self._derivative(problem, inputs, directions, np.array(rest), out, level + 1)
 
     def _ask_second(
-        self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array], i: int, why: str
+        self, problem: DerivativeProblem, inputs: Sequence[Array], directions: Sequence[Array], i: int, first: Outcome
     ) -> Outcome:
-        """What the second form says of point `i`; undecided, with the reason that duals gave, where it cannot tell."""
+        """What the second form says of point `i`; what duals said (undecided, and why) where it cannot tell."""
         if self.second is not None:
             with contextlib.suppress(Undecided):
                 outcome = self.second(problem, take(inputs, slice(i, i + 1)), take(directions, slice(i, i + 1)))
                 if outcome.status is not Status.UNDECIDED:
                     return outcome
-        return Outcome(Status.UNDECIDED, note=why)
+        return first
 
     def _examine_kinks(
         self,
@@ -137,10 +146,10 @@ class ExactLayer:
 
     def _compare(
         self, problem: DerivativeProblem, x: list[Array], d: list[Array], index: Array, out: list[Outcome | None]
-    ) -> list[tuple[int, str]]:
-        """Decide what this precision can; return (point, reason) for the rest."""
+    ) -> list[_Open]:
+        """Decide what this precision can; return the rest."""
         n = len(index)
-        balls = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        balls = lift_floats(x)
         given = [lift(a) for a in d]
         if problem.mode == "vjp":
             tangents = full(random_direction(self.seed, tuple(balls[i].shape[:-1] for i in problem.wrt)), n)
@@ -162,16 +171,16 @@ class ExactLayer:
         left, size_left = inner(rule, against)
         right, size_right = inner(cotangents, moved)
         size = size_left + size_right
-        todo: list[tuple[int, str]] = []
+        todo: list[_Open] = []
         separated: list[int] = []
         told = zip(index.tolist(), inside.tolist(), smooth.tolist(), defined.tolist(), strict=True)
         for k, (i, is_inside, is_smooth, is_defined) in enumerate(told):
             if not is_inside:
                 out[i] = Outcome(Status.OUTSIDE)
             elif not is_smooth:
-                todo.append((i, "kink"))
+                todo.append(_Open(i, None))
             elif not is_defined and ctx.prec < self.precisions[-1]:
-                todo.append((i, "the rule has no value at this precision"))
+                todo.append(_Open(i, Outcome(Status.UNDECIDED, note="the rule has no value at this precision")))
             elif not is_defined:
                 # an exponential of something huge leaves the range of the balls: that is no division by zero
                 huge = not all(within_reach(a[..., k : k + 1]) for a in x)
@@ -183,7 +192,7 @@ class ExactLayer:
             else:
                 verdict = _judge(left[k], right[k], size[k])
                 if verdict is None:
-                    todo.append((i, "the enclosures are too wide"))
+                    todo.append(_Open(i, Outcome(Status.UNDECIDED, note="the enclosures are too wide")))
                 elif verdict:
                     out[i] = Outcome(Status.AGREES, rule=tuple(r[..., k] for r in rule))
                 else:

@@ -40,6 +40,7 @@ class _Look:
 
     rule: list[Array]
     slopes: list[Array | None]
+    precision: int
 
 
 def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Iterator[Outcome]:
@@ -58,7 +59,7 @@ def at_kink(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Itera
         try:
             yield _examine(search, look, *point)
         except Undecided as why:
-            yield Outcome(Status.UNDECIDED, note=str(why))
+            yield Outcome.undecided(why)
 
 
 def _examine(search: Search, look: _Look | None, x: list[Array], d: list[Array]) -> Outcome:
@@ -66,13 +67,18 @@ def _examine(search: Search, look: _Look | None, x: list[Array], d: list[Array])
         return Outcome(Status.KINK_AGREES)
     if search.size > MAX_ENTRIES:
         return Outcome(Status.UNEXAMINED, note=f"a kink with {search.size} entries")
-    if look is not None and _accepts(search, look):
-        return Outcome(Status.KINK_AGREES)
+    if look is not None:
+        with ctx.workprec(look.precision):
+            if _accepts(search, look):
+                return Outcome(Status.KINK_AGREES)
     try:
-        return _judge(Search(search.problem, x, d), x, d)
+        with ctx.workprec(search.precision):
+            return _judge(Search(search.problem, x, d), x, d)
     except TooWide:
         # heavy cancellation next to the kink: twice the digits, and enough to sink below what counts
-        return _judge(Search(search.problem, x, d, least=2 * NEGLIGIBLE_BITS), x, d)
+        closer = Search(search.problem, x, d, least=2 * NEGLIGIBLE_BITS)
+        with ctx.workprec(closer.precision):
+            return _judge(closer, x, d)
 
 
 def _accepts(search: Search, look: _Look) -> bool:
@@ -99,22 +105,24 @@ def _first_looks(problem: DerivativeProblem, searches: Sequence[Search]) -> Sequ
         return nothing
     first = _first_directions(searches[0].size)
     k = len(first)
-    ctx.prec = max(s.precision for s in searches) - PRECISION + FIRST_PRECISION
+    precision = max(s.precision for s in searches) - PRECISION + FIRST_PRECISION
     x, d = (
-        [np.concatenate(a, axis=-1) for a in zip(*(getattr(s, name) for s in searches), strict=True)] for name in "xd"
+        [np.concatenate(a, axis=-1) for a in zip(*each, strict=True)]
+        for each in ([s.x for s in searches], [s.d for s in searches])
     )
     try:
-        rule = full(problem.rule.balls([*x, *d]), len(searches))
-        moved = zip(*(s.moved(first, STEP_BITS) for s in searches), strict=True)
-        found = slopes(problem, [np.concatenate(a, axis=-1) for a in moved], [np.repeat(a, k, axis=-1) for a in d])
+        with ctx.workprec(precision):
+            rule = full(problem.rule.balls([*x, *d]), len(searches))
+            moved = zip(*(s.moved(first, STEP_BITS) for s in searches), strict=True)
+            found = slopes(problem, [np.concatenate(a, axis=-1) for a in moved], [np.repeat(a, k, axis=-1) for a in d])
     except Undecided:
         return nothing
-    return [_Look(take(rule, slice(i, i + 1)), found[k * i : k * i + k]) for i in range(len(searches))]
+    return [_Look(take(rule, slice(i, i + 1)), found[k * i : k * i + k], precision) for i in range(len(searches))]
 
 
 def _judge(search: Search, x: list[Array], d: list[Array]) -> Outcome:
+    """The outcome at one point; the current precision is the search's own."""
     problem = search.problem
-    ctx.prec = search.precision
     rule = full(problem.rule.balls([*search.x, *search.d]), 1)
     defined = all(finite([r], 1)[0] for r in rule)
     shapes = [r.shape[:-1] for r in rule]

@@ -21,7 +21,7 @@ from backprove.harness.core.thresholds.exact import (
     SEGMENT_STEP_BITS,
     STEADY_BITS,
 )
-from backprove.harness.numbers.balls.arrays import lift, zeros
+from backprove.harness.numbers.balls.arrays import lift, lift_floats, zeros
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, inner
 
@@ -33,22 +33,22 @@ def mean_value(
 
     Only for mode "vjp"; a JVP is judged through its own tangent, with a random cotangent.
     """
-    x = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+    x = lift_floats(inputs)
     given = [lift(a) for a in directions]
     rng = np.random.Generator(np.random.Philox(key=[seed, 17]))
     outcome = Outcome(Status.UNDECIDED)
     for precision in SEGMENT_PRECISIONS:
-        ctx.prec = precision
-        values = full(problem.forward.balls(x), 1)
-        if not finite(values, 1)[0]:
-            return Outcome(Status.OUTSIDE)
-        if problem.mode == "vjp":
-            cotangents = given
-            tangents = [lift(dyadic(rng, x[i].shape) * _magnitude(inputs[i])) for i in problem.wrt]
-        else:
-            cotangents = [lift(dyadic(rng, v.shape)) for v in values]
-            tangents = given
-        outcome = _decide(problem, x, given, tangents, cotangents)
+        with ctx.workprec(precision):
+            values = full(problem.forward.balls(x), 1)
+            if not finite(values, 1)[0]:
+                return Outcome(Status.OUTSIDE)
+            if problem.mode == "vjp":
+                cotangents = given
+                tangents = [lift(dyadic(rng, x[i].shape) * _magnitude(inputs[i])) for i in problem.wrt]
+            else:
+                cotangents = [lift(dyadic(rng, v.shape)) for v in values]
+                tangents = given
+            outcome = _decide(problem, x, given, tangents, cotangents)
         if outcome.status is not Status.UNDECIDED:
             return outcome
     return outcome
@@ -120,29 +120,29 @@ def by_mean_value(problem: DerivativeProblem, inputs: list[Array], directions: l
     outcome = mean_value(problem, inputs, directions)
     if outcome.status is not Status.REFUTED:
         return outcome
-    x = [lift(a) if a.dtype.kind == "f" else a for a in inputs]
+    x = lift_floats(inputs)
     given = [lift(a) for a in directions]
-    ctx.prec = SEGMENT_PRECISIONS[-1]
-    rounded = _rounded_literals(problem, x)
-    worst: tuple[float, Outcome] | None = None
-    for argument, entry, tangents, cotangents in _entries(problem, x, given):
-        found = _wrong(problem, x, given, tangents, cotangents)
-        if found is None or (worst is not None and found[0] <= worst[0]):
-            continue
-        gap, got, expected = found
-        if rounded and gap <= LITERAL_SLACK * problem.unit:
-            continue
-        wrong = Outcome(
-            Status.REFUTED,
-            argument=argument,
-            entry=entry,
-            got=got.str(20),
-            expected=expected.str(20),
-            got_value=float(got.mid()),
-            expected_value=float(expected.mid()),
-            oracle="the mean-value form in balls",
-        )
-        worst = gap, wrong
+    with ctx.workprec(SEGMENT_PRECISIONS[-1]):
+        rounded = _rounded_literals(problem, x)
+        worst: tuple[float, Outcome] | None = None
+        for argument, entry, tangents, cotangents in _entries(problem, x, given):
+            found = _wrong(problem, x, given, tangents, cotangents)
+            if found is None or (worst is not None and found[0] <= worst[0]):
+                continue
+            gap, got, expected = found
+            if rounded and gap <= LITERAL_SLACK * problem.unit:
+                continue
+            wrong = Outcome(
+                Status.REFUTED,
+                argument=argument,
+                entry=entry,
+                got=got.str(20),
+                expected=expected.str(20),
+                got_value=float(got.mid()),
+                expected_value=float(expected.mid()),
+                oracle="the mean-value form in balls",
+            )
+            worst = gap, wrong
     return worst[1] if worst is not None else Outcome(Status.UNDECIDED, note="no single entry is refuted")
 
 

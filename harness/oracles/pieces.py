@@ -26,10 +26,10 @@ from backprove.harness.core.thresholds.kinks import (
     STEEP,
     STEP_BITS,
 )
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem
-from backprove.harness.oracles.vectors import finite, full, is_entrywise, vector
+from backprove.harness.oracles.vectors import finite, full, vector
 
 TRIED_AT_ONCE = 32
 FEW_PIECES = 48
@@ -114,7 +114,7 @@ class Search:
 
     def __init__(self, problem: DerivativeProblem, x: list[Array], d: list[Array], least: int = PRECISION) -> None:
         self.problem = problem
-        self.x = [lift(a) if a.dtype.kind == "f" else a for a in x]
+        self.x = lift_floats(x)
         self.d = [lift(a) for a in d]
         moving = np.concatenate([np.abs(x[i]).ravel() for i in problem.wrt])
         self.size = moving.size
@@ -213,9 +213,8 @@ class Search:
     def diverges(self, directions: Array) -> bool:
         """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
         near = self.derivatives(directions, STEP_BITS)
-        ctx.prec = 2 * self.precision
-        nearer = self.derivatives(directions, 2 * STEP_BITS)
-        ctx.prec = self.precision
+        with ctx.workprec(2 * self.precision):
+            nearer = self.derivatives(directions, 2 * STEP_BITS)
         scale = sum((abs(v) for a in self.d for v in a.ravel()), arb(0))
         for a, b in zip(near, nearer, strict=True):
             if a is None or b is None:
@@ -324,7 +323,7 @@ class _TouchSpy:
         outer = self
 
         class Forward:
-            entrywise = is_entrywise(problem)
+            is_entrywise = problem.forward.is_entrywise
 
             def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
                 return problem.forward.balls(inputs, widen)

@@ -9,7 +9,8 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.thresholds.exact import HUGE, MINUTE
-from backprove.harness.frontends.function import ExactFunction
+from backprove.harness.frontends.function import CodeStopped, ExactFunction
+from backprove.harness.numbers.balls.truth import Undecided
 
 
 class Status(str, Enum):
@@ -49,6 +50,7 @@ class Outcome:
         argument, entry: index of the wrong argument (among the outputs of the rule) and index in it.
         got_value, expected_value: the same as floats (expected: (low, high) at a kink).
         note: why, where nothing could be decided.
+        stopped: nothing could be decided since the code could not be followed at this point (`CodeStopped`).
         oracle: what the rule was held against.
         rule: enclosures of the rule's value, one array per output, where it agrees.
     """
@@ -62,8 +64,14 @@ class Outcome:
     got_value: float | None = None
     expected_value: float | tuple[float, float] | None = None
     note: str = ""
+    stopped: bool = False
     oracle: str = "dual balls"
     rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
+
+    @staticmethod
+    def undecided(why: Undecided) -> Outcome:
+        """At a point where balls gave up."""
+        return Outcome(Status.UNDECIDED, note=str(why), stopped=isinstance(why, CodeStopped))
 
 
 @dataclass(frozen=True)

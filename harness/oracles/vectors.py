@@ -75,11 +75,6 @@ def take(arrays: Sequence[Array], index: Array | slice) -> list[Array]:
     return [x[..., index] for x in arrays]
 
 
-def is_entrywise(problem: DerivativeProblem) -> bool:
-    """Whether the forward map is known to work entry by entry."""
-    return bool(getattr(problem.forward, "entrywise", False))
-
-
 def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: float = 0.0) -> list[Array]:
     """All entries of `J^T w` (or `J v`) at every point, in one dual pass.
 
@@ -102,7 +97,7 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
     if n == 0:
         return [zeros(x[i].shape) for i in problem.wrt]
     given = [widened(a, points) for a in x]
-    if is_entrywise(problem):
+    if problem.forward.is_entrywise:
         return _diagonals(problem, given, d, points, widen)
     # column k * points + p holds point p moving along entry k; the values are computed once
     start = 0

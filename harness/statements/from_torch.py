@@ -12,7 +12,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.thresholds.called_code import ANOTHER_WAY
 from backprove.harness.statements.annotations import inputs_of
-from backprove.harness.statements.rule import Rule, shown_as
+from backprove.harness.statements.rule import Rule, UnderContract, shown_as
 from backprove.strategies.array import ArraySpec
 
 ALL_SUBSETS = 5
@@ -63,8 +63,8 @@ def from_torch(function: Any, *, inputs: Mapping[str, ArraySpec] | None = None, 
     def vjp(*arguments: Any) -> Any:
         return called.vjp(arguments)
 
-    vjp.contract = called.contract  # type: ignore[attr-defined]
-    return Rule(label, forward=shown_as(forward, cls.forward), vjp=shown_as(vjp, cls.backward), inputs=inputs)
+    backward = UnderContract(vjp, called.contract)
+    return Rule(label, forward=shown_as(forward, cls.forward), vjp=shown_as(backward, cls.backward), inputs=inputs)
 
 
 def _has_setup(torch: Any, cls: Any) -> bool:

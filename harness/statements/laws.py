@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprove.harness.statements.claims import Equality
-
 if TYPE_CHECKING:
     from backprove.harness.statements.rule import Rule
 
@@ -56,48 +54,6 @@ def jvp_linearity(rule: Rule) -> tuple[str, Law]:
     n, m = len(rule.inputs), len(rule.differentiable)
     left, right = _linearity(rule.jvp, n)
     return "jvp linearity", Law(rule.forward, left, right, n, m, tangents=2)
-
-
-def vjp_zero(rule: Rule) -> tuple[str, Law]:
-    """`vjp(0 g) = 0`: a cotangent of zero gives zero."""
-    assert rule.vjp is not None
-    n, m = len(rule.inputs), len(rule.differentiable)
-    left, right = _zero(rule.vjp, n)
-    return "vjp of zero", Law(rule.forward, left, right, n, m, cotangents=1)
-
-
-def jvp_zero(rule: Rule) -> tuple[str, Law]:
-    """`jvp(0 v) = 0`: a tangent of zero gives zero."""
-    assert rule.jvp is not None
-    n, m = len(rule.inputs), len(rule.differentiable)
-    left, right = _zero(rule.jvp, n)
-    return "jvp of zero", Law(rule.forward, left, right, n, m, tangents=1)
-
-
-def self_adjoint(rule: Rule, operator: Function) -> tuple[str, Law]:
-    """`<A(x) u, v> = <u, A(x) v>` for an operator on tangents.
-
-    Args:
-        operator: `operator(*inputs, *tangents)` -> one array per differentiable input (one alone as it is).
-    """
-    n, m = len(rule.inputs), len(rule.differentiable)
-
-    def left(*a: Any) -> Any:
-        return pairing(arrays_of(operator(*a[:n], *a[n : n + m])), a[n + m :])
-
-    def right(*a: Any) -> Any:
-        return pairing(a[n : n + m], arrays_of(operator(*a[:n], *a[n + m :])))
-
-    return "self-adjointness", Law(rule.forward, left, right, n, m, tangents=2)
-
-
-def symmetry(matrix: Function) -> tuple[str, Equality]:
-    """`A(x) = A(x)^T` for a function that returns square matrices on its last two axes."""
-
-    def transposed(*x: Any) -> Any:
-        return matrix(*x).swapaxes(-1, -2)
-
-    return "symmetry", Equality(matrix, transposed)
 
 
 def second_order(rule: Rule) -> tuple[str, Law]:
@@ -182,15 +138,5 @@ def _linearity(function: Function, n: int) -> tuple[Function, Function]:
     def right(*a: Any) -> Any:
         x, g, h = split(a)
         return tuple(p + p + q for p, q in zip(arrays_of(function(*x, *g)), arrays_of(function(*x, *h)), strict=True))
-
-    return left, right
-
-
-def _zero(function: Function, n: int) -> tuple[Function, Function]:
-    def left(*a: Any) -> Any:
-        return tuple(arrays_of(function(*a[:n], *(d * 0 for d in a[n:]))))
-
-    def right(*a: Any) -> Any:
-        return tuple(p * 0 for p in left(*a))
 
     return left, right

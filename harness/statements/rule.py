@@ -208,6 +208,22 @@ def _leaves(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(f"Rule({name!r}): {why}") from None
 
 
+class UnderContract:
+    """A function of a rule with what its framework asks of it beside its values.
+
+    Args:
+        call: the function.
+        contract: what of the framework's contract the function breaks at its arguments, in words; None where it keeps
+            to it.
+    """
+
+    def __init__(self, call: Callable[..., Any], contract: Callable[..., str | None]) -> None:
+        self.call, self.contract = call, contract
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.call(*arguments)
+
+
 def shown_as(function: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with its own signature, whose text in the report is that of `original`."""
     function.__signature__ = inspect.signature(function)

@@ -77,7 +77,7 @@ def make_property(rng: random.Random, name: str, dtype: str, points: int = 10_00
         grade_factor=round(worst * (40 if lossy else 0.8), 3),
         grade_region="saturated" if lossy else "ordinary",
         layers={
-            "law": LayerTally(points, points, worst=0.5),
+            "wide": LayerTally(points, points, worst=0.5),
             "autodiff": LayerTally(points, points - 3, suspicious=3, cleared=3, worst=worst),
             "differences": LayerTally(points // 8, points // 8, worst=900.0),
             "exact": LayerTally(120, 120, worst=70.0),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from backprove.harness.core.formats import FORMATS
-from backprove.strategies.cotangents import draw_directions, encode_directions
+from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.drawing import direction_strategy
 from backprove.strategies.shrinking import sample, search, shrink
 
@@ -50,6 +54,17 @@ def test_drawn_directions_vary_and_replay(dtype: str) -> None:
     for arrays in drawn[:30]:
         value, calls = shrink(strategy, never, encode_directions(arrays))
         assert calls == 1 and [a.tobytes() for a in value] == [a.tobytes() for a in arrays]
+
+
+def encode_directions(arrays: Sequence[NDArray[Any]]) -> tuple[int | float, ...]:
+    """The choices with which `direction_strategy` of the same shapes draws exactly these arrays."""
+    out: list[int | float] = [0]
+    sizes = [a.size for a in arrays]
+    for size in dict.fromkeys(sizes):
+        group = [a.reshape(-1).tolist() for a in arrays if a.size == size]
+        for k in range(size):
+            out += [float(a[k]) for a in group]
+    return tuple(out)
 
 
 def never(value: object) -> bool:

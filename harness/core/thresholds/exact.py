@@ -51,3 +51,5 @@ LITERAL_SLACK = 1024.0
 
 A rounded literal moves the derivative by u times its conditioning in it, of which this allows ten bits.
 """
+TRUE_VALUE_PRECISION = 256
+"""Bits of the balls whose midpoints are the true values that floats are held against: five times float64's."""

@@ -19,7 +19,7 @@ from backprove.harness.frontends.function import JAX, ExactFunction
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.numbers.balls.arrays import lift, zeros
+from backprove.harness.numbers.balls.arrays import lift, lift_floats, zeros
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.generic import draw, small_sizes
@@ -228,19 +228,19 @@ STEP = 2.0**-7
 
 
 def _exact(forward: ExactFunction, claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array]:
-    ctx.prec = 128
     sizes = [int(np.prod(claim_at.signature[i][0])) for i in claim_at.wrt]
     n = sum(sizes)
     if not n:
         return [np.zeros((sum(int(np.prod(s)) for s in claim_at.output_shapes), 0)) for _ in sizes]
-    points = [np.repeat((lift(a) if a.dtype.kind == "f" else a)[..., None], n, axis=-1) for a in x]
+    points = [np.repeat(a[..., None], n, axis=-1) for a in lift_floats(x)]
     tangents: list[Array | None] = [None] * len(x)
     for i, size, start in zip(claim_at.wrt, sizes, np.cumsum([0, *sizes[:-1]]), strict=True):
         unit = zeros((size, n))
         for k in range(size):
             unit[k, start + k] = lift(np.ones(1))[0]
         tangents[i] = unit.reshape((*x[i].shape, n))
-    _, moved, touched = forward.duals(points, tangents)
+    with ctx.workprec(128):
+        _, moved, touched = forward.duals(points, tangents)
     if touched.any():
         raise Kink
     to_float = np.frompyfunc(lambda v: float(v.mid()) if v.is_finite() else np.nan, 1, 1)

@@ -29,6 +29,11 @@ def lift(values: Array) -> Array:
     return out
 
 
+def lift_floats(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays of floats as exact balls of the same shapes; integers and masks as they are."""
+    return [lift(a) if a.dtype.kind == "f" else a for a in arrays]
+
+
 def zeros(shape: tuple[int, ...]) -> Array:
     out = np.empty(shape, dtype=object)
     out.fill(ZERO)

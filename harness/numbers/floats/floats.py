@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import control, indexing, integers, movement
 from backprove.harness.numbers.base import System
@@ -82,7 +82,7 @@ class Floats(System):
         with np.errstate(all="ignore"):
             for start in range(0, max(points, 1), size):
                 stop = min(start + size, points)
-                cut = [a if a.shape[-1] == 1 else a[..., start:stop] for a in arrays]
+                cut = [at_points(a, slice(start, stop)) for a in arrays]
                 values = [self.lift(a, v.dtype) for a, v in zip(cut, program.inputs, strict=True)]
                 outputs = zip(program.outputs, evaluate(program, self, *values), strict=True)
                 chunks.append([np.broadcast_to(self.lower(x, v), (*v.shape, stop - start)) for v, x in outputs])

@@ -15,7 +15,6 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import movement
 from backprove.harness.numbers.floats.calls import CALLS, NATIVE, Call, one_pass, rounds
 from backprove.harness.numbers.floats.floats import Floats
@@ -23,11 +22,6 @@ from backprove.harness.numbers.floats.narrow import STORAGE, round_to_bfloat16
 from backprove.harness.programs.evaluate import last_uses
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 from backprove.harness.programs.sharing import share
-
-CACHE = 2**21
-"""Bytes that all values of one chunk may have together; only some of them live at once."""
-FEWEST, MOST = 64, 4096
-"""Points of a chunk: fewer are spent in calls, more leave the cache."""
 
 
 class Linked:
@@ -211,43 +205,6 @@ class SharedLinked:
 
     def run(self) -> None:
         self.flat.run()
-
-
-def run_linked(program: Program, arrays: Sequence[Array], points: int = 0) -> list[Array]:
-    """As `Floats.run`, in chunks of `points` (0: what fits the cache).
-
-    Raises:
-        UnsupportedPrimitive: as `Linked`.
-    """
-    floats = Floats()
-    total = np.broadcast_shapes(*(a.shape[-1:] for a in arrays))[0] if arrays else 1
-    size = min(points or chunk_points(program), max(total, 1))
-    flat = Linked(program, size)
-    outs = [np.empty((*v.shape, total), np.float64 if v.dtype in FORMATS else v.dtype) for v in program.outputs]
-    with np.errstate(all="ignore"):
-        for start in range(0, total, size):
-            stop = min(start + size, total)
-            for to, v, a in zip(flat.inputs, program.inputs, arrays, strict=True):
-                part = floats.lift(a if a.shape[-1] == 1 else a[..., start:stop], v.dtype)
-                to[..., : stop - start] = part
-                to[..., stop - start :] = part[..., :1]
-            flat.run()
-            for to, v, got in zip(outs, program.outputs, flat.outputs, strict=True):
-                to[..., start:stop] = floats.lower(got[..., : stop - start], v)
-    return outs
-
-
-def chunk_points(program: Program, cache: int = CACHE) -> int:
-    """How many points fit the cache: a power of two between `FEWEST` and `MOST`.
-
-    Raises:
-        UnsupportedPrimitive: as `Linked`.
-    """
-    per_point = Linked(program, FEWEST).bytes / FEWEST
-    size = FEWEST
-    while size < MOST and 2 * size * per_point <= cache:
-        size *= 2
-    return size
 
 
 def _evaluate(floats: Floats, equation: Equation, given: list[Array], outs: list[Array]) -> None:

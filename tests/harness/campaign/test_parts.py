@@ -47,12 +47,14 @@ def test_counts_add_up_and_the_worst_is_kept() -> None:
     other = part(max_ulp=3.0, grade="lost", grade_factor=1.0, grade_region="b", counts={"kink": 2}, shapes={"n=1": 5})
     first.layers["exact"] = LayerTally(checked=3, agreed=3, worst=1.0)
     other.layers["exact"] = LayerTally(checked=4, agreed=4)
-    first.findings, other.findings = ["loses digits at 1"], ["loses digits at 2", "more"]
+    first.remark("loses digits at 1", "loses digits")
+    other.remark("loses digits at 2", "loses digits")
+    other.remark("loses digits at a kink")
     merged = parts.merge_property([first, other, part(max_ulp=3.0, grade="lossy", grade_factor=9.0)])
     assert (merged.points, merged.max_ulp, merged.counts, merged.shapes) == (15, 3.0, {"kink": 3}, {"n=3": 5, "n=1": 5})
     assert (merged.grade, merged.grade_factor, merged.grade_region) == ("lost", 9.0, "b")
     assert merged.layers["exact"] == LayerTally(checked=7, agreed=7, worst=1.0)
-    assert merged.findings == ["loses digits at 1", "more"]
+    assert merged.findings == ["loses digits at 1", "loses digits at a kink"]
 
 
 def test_a_refusal_ends_the_search_and_ties_go_to_the_earlier_part() -> None:

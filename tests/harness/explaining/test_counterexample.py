@@ -103,6 +103,38 @@ def test_a_kink_shows_the_whole_range(
     assert "<= got <=" in example.test
 
 
+def test_a_rule_that_raises_is_called_in_its_pasted_test() -> None:
+    def backward(x: Any, g: Any) -> Any:
+        raise ValueError("no slope")
+
+    example = example_of(rule_of(lambda x: x * x, backward))
+    assert "rule.vjp(x, g)  # vjp raised ValueError: no slope" in example.test
+
+
+def test_the_tangent_of_an_input_is_called_so_whatever_the_input_is_called() -> None:
+    inputs = {"tangential": bp.array("n")}
+    rule = bp.Rule("f", forward=lambda t: t * t, jvp=lambda t, dt: t * dt, inputs=inputs)
+    example = example_of(rule)
+    assert set(example.tangents) == {"tangential"} and not example.cotangents
+    assert "tangent of tangential = [" in example.message
+
+
+def test_an_adjointness_has_tangents_and_cotangents() -> None:
+    rule = bp.Rule(
+        "f",
+        forward=lambda x: x * x,
+        jvp=lambda x, dx: 2 * x * dx,
+        vjp=lambda x, g: 3 * x * g,
+        inputs={"x": bp.array("n")},
+    )
+    (found,) = (p for p in subjects.run(rule, points=60, dtypes=["float64"]).properties if p.name == "adjointness")
+    assert found.counterexample is not None
+    assert set(found.counterexample.tangents) == {"tangent of x"}
+    assert set(found.counterexample.cotangents) == {"cotangent"}
+    assert "tangent of x = [" in found.counterexample.message
+    assert "tangent of tangent" not in found.counterexample.message
+
+
 def test_the_wrong_argument_and_entry_are_named() -> None:
     def backward(x: Any, y: Any, g: Any) -> Any:
         return g * y, g * (x + (np.arange(3) == 1))

@@ -13,9 +13,8 @@ import scipy.special
 from flint import ctx
 
 from backprove.harness.core.arrays import cast, flatten, quiet
-from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function
+from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, CodeStopped, Function
 from backprove.harness.numbers.balls.arrays import lift
-from backprove.harness.numbers.balls.truth import Undecided
 
 VECTOR = (((3,), "float64"),)
 
@@ -87,8 +86,10 @@ def test_duals_carry_the_derivative_and_the_kinks() -> None:
 def test_code_that_does_not_run_on_exact_scalars_is_undecided() -> None:
     exact = Function(scipy.special.expit, "f", OBJECTS).exact(VECTOR)
     assert exact is not None
-    with pytest.raises(Undecided, match="exact scalars"):
+    with pytest.raises(CodeStopped, match="exact scalars"):
         exact.balls([lift(np.ones((3, 1)))])
+    with pytest.raises(CodeStopped, match="exact scalars"):
+        exact.duals([lift(np.ones((3, 1)))], [lift(np.ones((3, 1)))])
 
 
 def test_calls_as_they_are() -> None:

@@ -13,6 +13,7 @@ import backprove as bp
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.contract import broken, changed, remarks, two_answers, violation
+from backprove.harness.statements.rule import UnderContract
 
 
 def counting(*answers: Any) -> Callable[..., Any]:
@@ -100,14 +101,22 @@ def test_what_the_code_raises_goes_through() -> None:
 
 
 def test_the_contract_of_a_framework_is_asked() -> None:
-    def rule(x: Any) -> Any:
+    def plain(x: Any) -> Any:
         return x
 
-    assert broken(rule, [np.ones(2)]) is None
-    rule.contract = lambda x: "it sums to " + str(x.sum())  # type: ignore[attr-defined]
+    assert broken(plain, [np.ones(2)]) is None
+    rule = UnderContract(plain, lambda x: "it sums to " + str(x.sum()))
     assert broken(rule, [np.ones(2)]) == "it sums to 2.0"
     found = violation(Function(rule, "vjp"), [np.ones(2)], ["x"])
     assert found is not None and found.verdict is Verdict.ERROR and found.what == "it sums to 2.0"
+
+
+def test_what_a_user_calls_contract_is_none_of_ours() -> None:
+    def contract(x: Any) -> Any:
+        raise AssertionError("nobody asked for this call")
+
+    contract.contract = contract  # type: ignore[attr-defined]
+    assert broken(contract, [np.ones(2)]) is None
 
 
 def test_violations_are_errors_in_words() -> None:

@@ -37,6 +37,16 @@ def test_layers_are_made_once_and_notes_kept_once() -> None:
     assert seen.notes == ["a", "b"]
 
 
+def test_findings_of_one_key_are_one_and_a_text_is_its_own_key() -> None:
+    seen = Examination.empty(2)
+    seen.remark("the value is 0 at x = 1", "the value is 0")
+    seen.remark("the value is 0 at x = 2", "the value is 0")
+    seen.part(np.array([1])).remark("raises at import")
+    seen.remark("raises at a call")
+    assert list(seen.findings.values()) == ["the value is 0 at x = 1", "raises at import", "raises at a call"]
+    assert seen.notes == []
+
+
 def test_a_finding_needs_a_verdict_and_a_sentence_only() -> None:
     violation = Violation(Verdict.ERROR, "vjp raised")
     assert (violation.argument, violation.entry, violation.got, violation.expected) == ("", (), None, None)

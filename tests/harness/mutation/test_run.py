@@ -13,6 +13,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.mutation import run as module
 from backprove.harness.mutation.claims import (
+    ExactDerivative,
     ProgramFunction,
     defined,
     equivalent,
@@ -69,6 +70,17 @@ def test_the_right_rule_is_accepted_and_a_wrong_one_refused() -> None:
 def test_an_overflow_is_refused_although_the_formula_is_right() -> None:
     naive = trace(lambda x, d: d - jnp.exp(x) / jnp.sum(jnp.exp(x)) * jnp.sum(d), V, V)
     assert verdict(LOG_SOFTMAX, naive) is Verdict.INACCURATE
+
+
+def test_what_was_read_of_a_claim_before_does_not_change_the_verdict_on_another_rule() -> None:
+    (p,) = properties(LOG_SOFTMAX)
+    assert isinstance(p.claim_at, ExactDerivative)
+    assert p.claim_at.problem is not None and p.claim_at.autodiff is not None and p.claim_at.code.rule is not None
+    wrong = trace(lambda x, d: vjp(x, d) * (1 + 1e-12), V, V)
+    assert p.refuses({0: wrong}) is Verdict.FALSIFIED
+    assert p.refuses({0: trace(vjp, V, V)}) is None
+    other = p.claim_at.with_rule(wrong)
+    assert other.problem is not p.claim_at.problem and other.code.rule is other.functions.rule
 
 
 def test_a_program_stands_for_one_signature_only() -> None:

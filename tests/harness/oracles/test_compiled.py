@@ -13,7 +13,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.spot_check import SpotCheck
-from backprove.harness.oracles.compiled import compiled_results
+from backprove.harness.oracles.compiled import CompiledFunction
 
 SIGNATURE = (((3,), "float64"),)
 POINTS = np.linspace(-2, 2, 3 * 70).reshape(3, 70)
@@ -33,7 +33,7 @@ def check(call: Any, dtype: str = "float64") -> tuple[SpotCheck, Examination]:
 
 
 def test_results_at_more_points_than_one_program_takes() -> None:
-    found = compiled_results(softmax, SIGNATURE, [POINTS])
+    found = CompiledFunction(softmax, SIGNATURE)([POINTS])
     assert len(found) == 1 and found[0].shape == POINTS.shape
     e = np.exp(POINTS)
     np.testing.assert_allclose(found[0], e / e.sum(axis=0), rtol=1e-13)
@@ -79,5 +79,5 @@ def test_code_that_cannot_be_compiled_is_a_note() -> None:
 
 def test_compiling_leaves_the_precision_setting_alone() -> None:
     before = jax.config.jax_enable_x64
-    compiled_results(softmax, SIGNATURE, [POINTS])
+    CompiledFunction(softmax, SIGNATURE)([POINTS])
     assert jax.config.jax_enable_x64 == before

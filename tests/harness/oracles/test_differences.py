@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backprove.harness.oracles.differences import central, step_sizes
+from backprove.harness.oracles.differences import Sampled, central, one_by_one, step_sizes
 
 
-def along(f: Callable[[Any], Any], x: Any) -> Callable[[Any], tuple[Any, Any]]:
+def along(f: Callable[[Any], Any], x: Any) -> Sampled:
     def values(t: Any) -> tuple[Any, Any]:
         with np.errstate(all="ignore"):
             v = f(x + t)
         return v, np.abs(v).astype(np.float64) * 2.0**-62
 
-    return values
+    return one_by_one(values)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 from jax import nn as jnn
 
-from backprove.harness.frontends.function import CodeOnBalls, ProgramOnBalls
+from backprove.harness.core.arrays import Array
+from backprove.harness.frontends.function import CodeOnBalls, CodeStopped, ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
+from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import vector
 from tests.harness.oracles.problems import UNIT, judge, vjp_of, vjp_problem
@@ -219,3 +223,33 @@ def test_all_entries_at_many_points_for_programs_and_for_code() -> None:
         problem = DerivativeProblem(forward, forward, "vjp", (0,), UNIT)
         (entries,) = vector(problem, [lift(x)], [lift(w)])
         assert np.allclose(entries.astype(float), wanted, rtol=1e-14)
+
+
+@dataclass(frozen=True)
+class GivesUp:
+    """A function at which balls give up, with the exception given."""
+
+    why: Undecided
+    is_entrywise: bool = False
+
+    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
+        raise self.why
+
+    def duals(
+        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
+    ) -> tuple[list[Array], list[Array], Array]:
+        raise self.why
+
+
+@pytest.mark.parametrize("why", [CodeStopped(ValueError("no")), Undecided(str(CodeStopped(ValueError("no"))))])
+def test_only_the_kind_of_the_exception_says_that_code_stopped(why: Undecided) -> None:
+    problem = DerivativeProblem(GivesUp(why), GivesUp(why), "vjp", (0,), UNIT)
+    (outcome,) = ExactLayer(second=by_mean_value).derivative(problem, [np.ones((1, 1))], [np.ones((1, 1))])
+    assert (outcome.status, outcome.note) == (Status.UNDECIDED, str(why))
+    assert outcome.stopped == isinstance(why, CodeStopped)
+
+
+def test_a_reason_called_kink_is_no_kink() -> None:
+    problem = DerivativeProblem(GivesUp(Undecided("kink")), GivesUp(Undecided("kink")), "vjp", (0,), UNIT)
+    (outcome,) = outcomes(problem, [np.ones((1, 1))], [np.ones((1, 1))])
+    assert (outcome.status, outcome.note) == (Status.UNDECIDED, "kink")

@@ -47,6 +47,8 @@ BINARY_DOMAINS: dict[str, tuple[float, float]] = {"pow": (0.1, 4.0), "div": (0.1
 class OnBalls:
     """A function of enclosures as an `ExactFunction`; it has no tangents."""
 
+    is_entrywise = False
+
     def __init__(self, call: Callable[..., Array]) -> None:
         self.call = call
 
@@ -173,6 +175,8 @@ def test_without_the_second_form_nothing_decides_it() -> None:
 
 class Shy:
     """A function whose dual balls are too wide to tell anything."""
+
+    is_entrywise = False
 
     def __init__(self, function: Any) -> None:
         self.balls = function.balls

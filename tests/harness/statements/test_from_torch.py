@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import backprove as bp
+from backprove.harness.campaign.subjects import run_rule
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
@@ -247,6 +248,13 @@ def test_a_broken_contract_is_an_error_in_words(backward: Any, message: str) -> 
     finding = found(product(backward), {"n": 2})
     assert finding is not None and finding.verdict is Verdict.ERROR
     assert re.search(message, finding.what), finding.what
+
+
+def test_what_only_the_contract_shows_is_pasted_as_a_whole_check() -> None:
+    """A backward that raises for a subset of the inputs does not raise when the rule is called."""
+    (result, *_) = run_rule(product(raises_when_alone), points=30, dtypes=["float64"]).properties
+    assert result.counterexample is not None and " raised " in result.reason
+    assert "bp.assert_rule(" in result.counterexample.test and "rule.vjp(" not in result.counterexample.test
 
 
 def test_needs_input_grad_may_leave_out_what_nobody_wants() -> None:

@@ -45,16 +45,9 @@ def called(function: Callable[..., Any]) -> Callable[..., Any]:
     return through_floats
 
 
-@pytest.mark.parametrize("law", [laws.vjp_linearity, laws.vjp_zero])
-def test_vjp_laws_accept(law: Callable[[Rule], Named]) -> None:
-    rule = of(vjp=times_cos)
-    assert verdict(rule, law(rule)) is Verdict.HOLDS
-
-
-@pytest.mark.parametrize("law", [laws.jvp_linearity, laws.jvp_zero])
-def test_jvp_laws_accept(law: Callable[[Rule], Named]) -> None:
-    rule = of(jvp=times_cos)
-    assert verdict(rule, law(rule)) is Verdict.HOLDS
+def test_linearity_accepts() -> None:
+    for law, rule in ((laws.vjp_linearity, of(vjp=times_cos)), (laws.jvp_linearity, of(jvp=times_cos))):
+        assert verdict(rule, law(rule)) is Verdict.HOLDS
 
 
 @pytest.mark.parametrize(
@@ -66,30 +59,12 @@ def test_linearity_refuses(wrong: Any) -> None:
         assert verdict(rule, law(rule)) is Verdict.FALSIFIED
 
 
-def test_zero_refuses_an_offset() -> None:
-    for law, rule in ((laws.vjp_zero, of(vjp=lambda x, g: g + x)), (laws.jvp_zero, of(jvp=lambda x, g: g + x))):
-        assert verdict(rule, law(rule)) is Verdict.FALSIFIED
-
-
 def test_linearity_of_a_black_box() -> None:
     forward = called(math.sin)
     right = of(vjp=called(lambda x, g: g * math.cos(x)), forward=forward)
     wrong = of(vjp=called(lambda x, g: abs(g) * math.cos(x)), forward=forward)
     assert verdict(right, laws.vjp_linearity(right)) is not Verdict.FALSIFIED
     assert verdict(wrong, laws.vjp_linearity(wrong)) is Verdict.FALSIFIED
-
-
-def test_self_adjointness() -> None:
-    rule = of(vjp=times_cos)
-    assert verdict(rule, laws.self_adjoint(rule, times_cos)) is Verdict.HOLDS
-    shifted = laws.self_adjoint(rule, lambda x, u: jnp.cumsum(u) * x)
-    assert verdict(rule, shifted) is Verdict.FALSIFIED
-
-
-def test_symmetry() -> None:
-    rule = of(vjp=times_cos)
-    assert verdict(rule, laws.symmetry(lambda x: jnp.outer(x, x))) is Verdict.HOLDS
-    assert verdict(rule, laws.symmetry(lambda x: jnp.outer(x, x * x))) is Verdict.FALSIFIED
 
 
 def scalar(vjp: Any) -> Rule:

@@ -12,7 +12,7 @@ from flint import ctx
 
 from backprove.harness.frontends.function import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from tests.harness.numbers.cases import POINTS, REAL_CASES, at
 from tests.harness.numbers.cells import ROUNDINGS, close
 
@@ -64,3 +64,10 @@ def test_values_and_tangents_are_those_of_jax(name: str) -> None:
                     assert g.shape[:-1] == w.shape
                     for ball, number in zip(at(g, p).ravel(), w.ravel(), strict=True):
                         assert close(ball, float(number), LOOSE.get(name, ROUNDINGS)), (name, p, ball, number)
+
+
+def test_floats_become_exact_balls_and_the_rest_stays() -> None:
+    x, k, m = np.array([0.1, -0.0]), np.array([3]), np.array([True])
+    balls, integers, mask = lift_floats([x, k, m])
+    assert balls.dtype == object and [float(b) for b in balls] == x.tolist() and all(b.is_exact() for b in balls)
+    assert integers is k and mask is m
