@@ -17,12 +17,13 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
 from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
-from backprove.harness.frontends.calls import Called, call_points
-from backprove.harness.frontends.function import JAX, Function
+from backprove.harness.frontends.calls import Called
+from backprove.harness.frontends.function import JAX
+from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.trust import distrust
 from backprove.harness.judging.contract import Watch
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
-from backprove.harness.judging.examination import Examination
+from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import blamed, unexplained
 from backprove.harness.judging.float_layers import (
     against_autodiff,
@@ -33,15 +34,11 @@ from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
 from backprove.harness.judging.violations import DerivativeViolations
-from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.numbers.floats.floats import run_floats
-from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.vectors import dyadic
-from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
 
@@ -70,11 +67,7 @@ class DerivativeAt(DerivativeShell):
     @cached_property
     def code(self) -> CodeLayers:
         """The layers that need no program."""
-        f, shapes = self.functions, (self.output_shapes, self.result_shapes)
-        signatures = (self.signature, self.rule_signature)
-        return CodeLayers(
-            f.forward, f.rule, *signatures, *shapes, self.result_names, self.wrt, self.mode, self.dtype, self.batched
-        )
+        return CodeLayers(self.forward, self.rule, self.result_names, self.wrt, self.mode)
 
     @property
     def _violations(self) -> DerivativeViolations:
@@ -86,14 +79,10 @@ class DerivativeAt(DerivativeShell):
             self.mode, names, self.result_names, shapes, convention, self.problem, program, self._bounds_at, self.format
         )
 
-    def _float_bounds(self, program: Program, arrays: list[Array]) -> list[Bounded]:
-        short = self.functions.rule.every_step_short(self.rule_signature, self.dtype)
-        return float_bounds(program, arrays, self.dtype, every_step_short=short)
-
     def _bounds_at(self, arrays: list[Array]) -> list[Bounded] | None:
         """Running error bounds of the rule at one point."""
         if self.rule_program is not None:
-            return self._float_bounds(self.rule_program, arrays)
+            return self.rule.bounds(arrays)
         bounds, run = self.code.bounds(arrays, [0])
         return bounds if run[0] else None
 
@@ -162,12 +151,7 @@ class DerivativeAt(DerivativeShell):
         return bad
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
-        program = self.forward_program
-        if program is not None and self.functions.forward.front_end(self.signature) == JAX:
-            out = self._run(self.functions.forward, self.signature, program, x, seen)
-            if out is not None:
-                return [o for o, v in zip(out, program.outputs, strict=True) if v.dtype in FORMATS]
-        called = self._call(self.functions.forward, self.signature, self.output_shapes, x, seen, floats_only=True)
+        called = self._called(self.forward, x, seen)
         for i, t in called.troubles.items():
             if t.kind in ("changed", "two answers"):
                 seen.violations[i] = self._violations.of_trouble(t)
@@ -175,62 +159,31 @@ class DerivativeAt(DerivativeShell):
 
     def _result(self, x: list[Array], d: list[Array], seen: Examination) -> list[Array] | None:
         """The rule's float results; violations of verdict `error` where it raises or returns a wrong shape."""
-        program = self.rule_program
-        whole = next((v.dtype for v in program.outputs if v.dtype not in FORMATS), "") if program is not None else ""
-        if whole:
+        wrong = self._wrong_program()
+        if wrong is not None:
             for i in np.flatnonzero(~seen.outside).tolist():
-                seen.violations[i] = self._violations.wrong_dtype(whole)
+                seen.violations[i] = wrong
             return None
-        if program is not None and self.functions.rule.front_end(self.rule_signature) == JAX:
-            shapes = tuple(v.shape for v in program.outputs)
-            if shapes != self.result_shapes:
-                for i in np.flatnonzero(~seen.outside).tolist():
-                    seen.violations[i] = self._violations.wrong_shape(shapes)
-                return None
-            found = self._run(self.functions.rule, self.rule_signature, program, [*x, *d], seen)
-            if found is not None:
-                return found
-        called = self._call(self.functions.rule, self.rule_signature, self.result_shapes, [*x, *d], seen)
+        called = self._called(self.rule, [*x, *d], seen)
         for i, t in called.troubles.items():
             seen.violations[i] = self._violations.of_trouble(t)
-        return None if seen.violations and all(f is not None for f in seen.violations) else called.values
+        return None if seen.violations and all(v is not None for v in seen.violations) else called.values
 
-    def _run(
-        self, function: Function, signature: Signature, program: Program, arrays: list[Array], seen: Examination
-    ) -> list[Array] | None:
-        """Float results of a JAX function: its program in NumPy, or compiled where NumPy lacks a primitive.
+    def _wrong_program(self) -> Violation | None:
+        """What is wrong with the results of the rule at all points, as its trace tells."""
+        program = self.rule_program
+        if program is None:
+            return None
+        whole = next((v.dtype for v in program.outputs if v.dtype not in FORMATS), "")
+        if whole:
+            return self._violations.wrong_dtype(whole)
+        shapes = tuple(v.shape for v in program.outputs)
+        if self.rule.is_its_program and shapes != self.result_shapes:
+            return self._violations.wrong_shape(shapes)
+        return None
 
-        None where it cannot be compiled either (a kernel at size 0): calls then tell what each point raises.
-        """
-        try:
-            return run_floats(program, arrays)
-        except UnsupportedPrimitive as why:
-            try:
-                found = CompiledFunction.of(function.call, signature)(arrays)
-            except Exception:
-                return None
-            seen.note(f"{function.label}: compiled results only, {why}")
-            return found
-
-    def _call(
-        self,
-        function: Function,
-        signature: Signature,
-        shapes: tuple[tuple[int, ...], ...],
-        arrays: list[Array],
-        seen: Examination,
-        floats_only: bool = False,
-    ) -> Called:
-        called = call_points(
-            function,
-            signature,
-            arrays,
-            shapes,
-            self.dtype,
-            skip=seen.outside,
-            batched=self.batched,
-            floats_only=floats_only,
-        )
+    def _called(self, function: FunctionAt, arrays: list[Array], seen: Examination) -> Called:
+        called = function.floats(arrays, seen.outside)
         for note in called.notes:
             seen.note(note)
         return called
@@ -243,7 +196,7 @@ class DerivativeAt(DerivativeShell):
         run = np.ones(n, dtype=bool)
         if self.rule_program is not None:
             try:
-                bounds = self._float_bounds(self.rule_program, [*x, *d])
+                bounds = self.rule.bounds([*x, *d])
             except UnsupportedPrimitive as why:
                 seen.note(f"rounding bound skipped: {why}")
                 return np.zeros(n, dtype=bool)
@@ -361,11 +314,7 @@ class DerivativeAt(DerivativeShell):
 
     def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """The rule compiled by XLA, once per dtype."""
-        function = self.functions.rule
-        if self.rule_program is None or function.front_end(self.rule_signature) != JAX:
-            return
-        arguments = [*x, *d]
-        spot = self.functions.spot
-        spot.enter(
-            function.call, self.rule_signature, self.rule_program, arguments, self.dtype, seen, self.result_names
-        )
+        rule, program = self.rule, self.rule_program
+        if program is not None and rule.is_its_program:
+            call, spot = rule.function.call, self.functions.spot
+            spot.enter(call, rule.signature, program, [*x, *d], self.dtype, seen, self.result_names)

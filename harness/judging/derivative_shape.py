@@ -13,6 +13,7 @@ from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, shapes_of
+from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.spot_check import SpotCheck
@@ -155,6 +156,7 @@ class DerivativeShell:
         direction_signature: those of the cotangents (in the dtype of forward's outputs) or tangents.
         rule_signature: both.
         wrt: positions of the differentiated inputs.
+        forward, rule: the two functions there.
         derived: JAX's derivative and the claim in balls, of the traces as they are now.
     """
 
@@ -196,6 +198,10 @@ class DerivativeShell:
         self.direction_shapes = tuple(shape for shape, _ in self.direction_signature)
         self.tangents = len(self.direction_signature) if self.mode == "jvp" else 0
         self.rule_signature: Signature = (*self.signature, *self.direction_signature)
+        self.forward = FunctionAt(
+            functions.forward, self.signature, dtype, self.output_shapes, batched=batched, floats_only=True
+        )
+        self.rule = FunctionAt(functions.rule, self.rule_signature, dtype, self.result_shapes, batched=batched)
         self.derived = self._derive()
 
     def _derive(self) -> Derived:
@@ -219,11 +225,11 @@ class DerivativeShell:
 
     @property
     def forward_program(self) -> Program | None:
-        return self.functions.forward.program(self.signature)
+        return self.forward.program
 
     @property
     def rule_program(self) -> Program | None:
-        return self.functions.rule.program(self.rule_signature)
+        return self.rule.program
 
     @property
     def autodiff(self) -> Program | None:
@@ -232,10 +238,7 @@ class DerivativeShell:
 
     @property
     def front_ends(self) -> dict[str, str]:
-        return {
-            "forward": self.functions.forward.front_end(self.signature),
-            self.mode: self.functions.rule.front_end(self.rule_signature),
-        }
+        return {"forward": self.forward.front_end, self.mode: self.rule.front_end}
 
     @property
     def specials(self) -> list[float]:

@@ -16,10 +16,9 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, CLEAR_BITS, PRECISIONS
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
+from backprove.harness.frontends.function import BLACK_BOX, OBJECTS
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
-from backprove.harness.judging.opaque_code import CalledValues, in_float64
 from backprove.harness.judging.sides import SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
@@ -56,12 +55,13 @@ class EqualityAt(SidesAt):
         seen = Examination.empty(n)
         x = [*inputs, *directions]
         left, right = self.sides
-        shapes = left.shapes()
-        if shapes != right.shapes():
-            what = f"the two sides have different shapes: {list(shapes)} and {list(right.shapes())}"
+        shapes, others = self.shapes_of(left), self.shapes_of(right)
+        if shapes != others:
+            what = f"the two sides have different shapes: {list(shapes)} and {list(others)}"
             seen.violations = [Violation(Verdict.ERROR, what)] * n
             return seen
-        results = [s.floats(x, shapes) for s in self.sides]
+        # what raises is outside the domain of its side: nothing is claimed in floats
+        results = [s.floats(x).values for s in self.sides]
         nothing = np.zeros(n, dtype=bool)
         try:
             suspicious, beyond = self._floats(x, results, seen, compared)
@@ -73,7 +73,7 @@ class EqualityAt(SidesAt):
         index = np.flatnonzero(asked)
         left_over = self._arbitrate(x, index, suspicious, seen) if index.size else index
         if left_over.size:
-            self._black_box(x, left_over, shapes, seen)
+            self._black_box(x, left_over, seen)
         if self.lenient:
             return seen
         for i in np.flatnonzero(beyond):
@@ -86,17 +86,16 @@ class EqualityAt(SidesAt):
     def _compiled(self, x: list[Array], seen: Examination) -> None:
         """Both sides compiled by XLA, once per dtype."""
         for side in self.sides:
-            function, program = side.function, side.program
-            if self.spot is not None and program is not None and function.front_end(self.signature) == JAX:
-                names = [function.label] * len(program.outputs)
-                self.spot.enter(function.call, self.signature, program, x, self.dtype, seen, names, function.label)
+            program = side.program
+            if self.spot is not None and program is not None and side.is_its_program:
+                names = [side.label] * len(program.outputs)
+                self.spot.enter(side.function.call, self.signature, program, x, self.dtype, seen, names, side.label)
 
-    def _black_box(self, x: list[Array], index: Array, shapes: tuple[tuple[int, ...], ...], seen: Examination) -> None:
+    def _black_box(self, x: list[Array], index: Array, seen: Examination) -> None:
         """Where no number system runs a side, both are compared in float64."""
         seen.note("black box: compared in float64")
-        signature = in_float64(self.signature)
-        left, right = (CalledValues(s.function, signature, shapes) for s in self.sides)
-        outcomes = judge_identity(left, right, [at_points(a, index) for a in x])
+        left, right = (s.in_float64() for s in self.sides)
+        outcomes = judge_identity(left.values, right.values, [at_points(a, index) for a in x])
         self._enter(outcomes, x, index, np.zeros(len(seen.violations), dtype=bool), seen, "wide", "in float64")
 
     def _floats(

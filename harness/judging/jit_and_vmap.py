@@ -16,11 +16,11 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import COMPILED_ROUNDINGS, MODERATE, NARROWED
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at
+from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.function_at import in_float64
 from backprove.harness.judging.examination import Examination, Violation
-from backprove.harness.judging.opaque_code import in_float64
 from backprove.harness.numbers.bounds.bounds import Running
-from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.programs.program import Signature
 
 POINTS = 3

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry, at_point, largest
-from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import (
     ASSUMED_ULPS,
@@ -27,8 +26,8 @@ from backprove.harness.core.thresholds.coverage import BULK_BOUNDED, COMPLEX_POI
 from backprove.harness.core.thresholds.differences import TOLD
 from backprove.harness.core.thresholds.rounding import STABLE
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.calls import arguments_at, call_points, plain_values
-from backprove.harness.frontends.function import JAX, Function
+from backprove.harness.frontends.calls import arguments_at
+from backprove.harness.frontends.function_at import FunctionAt, Shapes
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Violation
@@ -36,58 +35,11 @@ from backprove.harness.judging.float_layers import held_against
 from backprove.harness.judging.violations import NOT_FINITE
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
-from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.complex_step import complex_step
 from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
-from backprove.harness.programs.program import Signature
-
-Shapes = tuple[tuple[int, ...], ...]
-
-
-@dataclass
-class CalledValues:
-    """Float64 values of a function at many points, however they can be had; NaN where there are none.
-
-    Attributes:
-        shapes: of the results, without a points axis.
-        floats_only: results of integers and truth values are left out.
-    """
-
-    function: Function
-    signature: Signature
-    shapes: Shapes
-    batched: bool = False
-    floats_only: bool = False
-    _compiled: CompiledFunction | None = None
-
-    def __call__(self, arrays: list[Array]) -> list[Array]:
-        if self.function.front_end(self.signature) != JAX:
-            if not self.batched:
-                return plain_values(self.function, self.signature, arrays, self.shapes, self.floats_only)
-            return call_points(
-                self.function,
-                self.signature,
-                arrays,
-                self.shapes,
-                "float64",
-                batched=True,
-                floats_only=self.floats_only,
-            ).values
-        program = self.function.program(self.signature)
-        assert program is not None
-        try:
-            found = run_floats(program, arrays)
-        except UnsupportedPrimitive:
-            if self._compiled is None:
-                self._compiled = CompiledFunction(self.function.call, self.signature)
-            found = self._compiled(arrays)
-        if not self.floats_only:
-            return found
-        return [f for f, v in zip(found, program.outputs, strict=True) if v.dtype in FORMATS]
 
 
 @dataclass
@@ -95,33 +47,33 @@ class CodeLayers:
     """The layers of one derivative claim at fixed sizes and dtype that need no traced program.
 
     Attributes:
-        signature, rule_signature: of forward and of the rule, in the dtype under test.
-        output_shapes, result_shapes: of forward's floating-point outputs and of the rule's results.
+        forward, rule: in the dtype under test; of forward the floating-point outputs alone.
+        result_names: of what the rule returns.
         wrt: positions of the differentiated inputs.
     """
 
-    forward: Function
-    rule: Function
-    signature: Signature
-    rule_signature: Signature
-    output_shapes: Shapes
-    result_shapes: Shapes
+    forward: FunctionAt
+    rule: FunctionAt
     result_names: tuple[str, ...]
     wrt: tuple[int, ...]
     mode: str
-    dtype: str
-    batched: bool
     bulk_bounded: int = field(default=BULK_BOUNDED)
 
-    @cached_property
-    def forward64(self) -> CalledValues:
-        return CalledValues(
-            self.forward, in_float64(self.signature), self.output_shapes, self.batched, floats_only=True
-        )
+    @property
+    def dtype(self) -> str:
+        return self.rule.dtype
+
+    @property
+    def result_shapes(self) -> Shapes:
+        return self.rule.shapes
 
     @cached_property
-    def rule64(self) -> CalledValues:
-        return CalledValues(self.rule, in_float64(self.rule_signature), self.result_shapes, self.batched)
+    def forward64(self) -> FunctionAt:
+        return self.forward.in_float64()
+
+    @cached_property
+    def rule64(self) -> FunctionAt:
+        return self.rule.in_float64()
 
     # -- the rounding bound of code on exact scalars -----------------------------------------------------------------
 
@@ -137,7 +89,7 @@ class CodeLayers:
         for i in index:
             here = [np.array(at_point(a, i)) for a in arrays]
             try:
-                found = run_on_bounded(self.rule.call, here, self.dtype)
+                found = run_on_bounded(self.rule.function.call, here, self.dtype)
             except (NotRunnable, Undecided):
                 continue
             if tuple(b[0].shape for b in found) != self.result_shapes:
@@ -168,13 +120,13 @@ class CodeLayers:
         shapes = self.result_shapes
         other = [np.repeat(dyadic(rng, (*s, 1)), index.size, axis=-1) for s in shapes]
         tangents, weights = (other, d) if self.mode == "vjp" else (d, other)
-        result = self.rule64([*x, *d])
+        result = self.rule64.values([*x, *d])
 
         def along(t: Array) -> tuple[Array, Array]:
             moved = list(x)
             for i, v in zip(self.wrt, tangents, strict=True):
                 moved[i] = x[i] + v * t
-            values = self.forward64(moved)
+            values = self.forward64.values(moved)
             return _pair(values, weights, index.size), ASSUMED_ULPS * 2.0**-53 * _pair(
                 values, weights, index.size, True
             )
@@ -197,11 +149,11 @@ class CodeLayers:
     def complex_steps(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> Array:
         """Points where the complex step of forward and the rule are apart."""
         suspicious = np.zeros(seen.outside.size, dtype=bool)
-        if self.forward.front_end(self.signature) == JAX:
+        if self.forward.is_its_program:
             return suspicious
         tally = seen.layer("complex step")
         rng = np.random.Generator(np.random.Philox(key=[41, 43]))
-        signature = in_float64(self.signature)
+        signature = self.forward64.signature
         for i in index[:COMPLEX_POINTS].tolist():
             here = arguments_at(x, signature, i)
             given = [np.array(_take(a, [i])[..., 0]) for a in d]
@@ -209,9 +161,9 @@ class CodeLayers:
             for k, w in enumerate(self.wrt):
                 size = np.where(here[w] == 0, 1.0, np.abs(here[w]))
                 moving[w] = given[k] if self.mode == "jvp" else dyadic(rng, here[w].shape) * size
-            slopes = complex_step(self.forward.call, here, moving)
-            result = [r[..., 0] for r in self.rule64([*(_take(a, [i]) for a in x), *(_take(a, [i]) for a in d)])]
-            if slopes is None or tuple(s.shape for s in slopes) != self.output_shapes:
+            slopes = complex_step(self.forward.function.call, here, moving)
+            result = [r[..., 0] for r in self.rule64.values([*(_take(a, [i]) for a in x), *(_take(a, [i]) for a in d)])]
+            if slopes is None or tuple(s.shape for s in slopes) != self.forward.shapes:
                 tally.undecided += 1
             else:
                 near = self._complex_near(slopes, result, given, moving, rng)
@@ -246,9 +198,9 @@ class CodeLayers:
         """Differences that know their error decide; one outcome per point of `index`."""
         seen.note("black box: judged by finite differences")
         x, d = [_take(a, index) for a in x], [_take(a, index) for a in d]
-        result = self.rule64([*x, *d])
-        noise = rounding_noise(self.rule64, [*x, *d])
-        outcomes = judge(self.forward64, x, d, result, self.mode, self.wrt, noise=noise)
+        result = self.rule64.values([*x, *d])
+        noise = rounding_noise(self.rule64.values, [*x, *d])
+        outcomes = judge(self.forward64.values, x, d, result, self.mode, self.wrt, noise=noise)
         tally = seen.layer("black box")
         for o in outcomes:
             tally.checked += 1
@@ -297,7 +249,7 @@ class CodeLayers:
         if not self._forward_accurate(x, forward, np.array([i]))[0]:
             return None
         here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
-        value, error = entries(self.forward64, here, given, self.result_shapes, self.mode, self.wrt)
+        value, error = entries(self.forward64.values, here, given, self.result_shapes, self.mode, self.wrt)
         got = np.concatenate([r[..., i].reshape(-1) for r in result])[: value.size]
         for k in np.flatnonzero(~np.isfinite(got)):
             if (
@@ -316,7 +268,7 @@ class CodeLayers:
         """Points where forward is normal (or zero at a moderate point) and, in short formats, near its float64 one."""
         form = FORMATS[self.dtype]
         m = index.size
-        wide = self.forward64([_take(a, index) for a in x])
+        wide = self.forward64.values([_take(a, index) for a in x])
         moderate = largest([np.abs(_take(x[i], index)) for i in self.wrt], m) <= MODERATE
         good = np.ones(m, dtype=bool)
         with np.errstate(all="ignore"):
@@ -340,8 +292,8 @@ class CodeLayers:
             return
         arrays = [_take(a, index) for a in [*x, *d]]
         m = index.size
-        wide = self.rule64(arrays)
-        noise = rounding_noise(self.rule64, arrays)
+        wide = self.rule64.values(arrays)
+        noise = rounding_noise(self.rule64.values, arrays)
         rng = np.random.Generator(np.random.Philox(key=[47, 53]))
         forced = [form.u * np.abs(w) for w in wide]
         with np.errstate(all="ignore"):
@@ -349,7 +301,7 @@ class CodeLayers:
                 near = [
                     a * (1 + form.u * rng.choice([-1.0, 1.0], a.shape)) if a.dtype.kind == "f" else a for a in arrays
                 ]
-                moved = [np.abs(p - w) for p, w in zip(self.rule64(near), wide, strict=True)]
+                moved = [np.abs(p - w) for p, w in zip(self.rule64.values(near), wide, strict=True)]
                 forced = [np.fmax(f, c) for f, c in zip(forced, moved, strict=True)]
             moderate = largest([np.abs(a) for a in arrays if a.dtype.kind == "f"], m) <= MODERATE
             good = self._forward_accurate(x, forward, index) & moderate
@@ -376,11 +328,6 @@ class CodeLayers:
                             wanted,
                             "the same code in float64",
                         )
-
-
-def in_float64(signature: Signature) -> Signature:
-    """The signature with every float argument in float64."""
-    return tuple((shape, "float64" if dt in FORMATS else dt) for shape, dt in signature)
 
 
 def _take(a: Array, index: Any) -> Array:

@@ -37,7 +37,8 @@ class PositivityAt(SidesAt):
         n = len(exact)
         seen = Examination.empty(n)
         x = list(inputs)
-        (result,) = self.sides[0].floats(x, self.sides[0].shapes())
+        self.shapes_of(self.sides[0])
+        (result,) = self.sides[0].floats(x).values
         flat = result.reshape(-1, n)
         fine = np.isfinite(flat) & ((flat != 0) if self.nonzero else (flat > 0))
         seen.balls_only = np.asarray(~fine.all(axis=0))

@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from flint import ctx
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.exact import PRECISIONS
-from backprove.harness.frontends.calls import call_points
-from backprove.harness.frontends.function import JAX, ExactFunction, Function, ProgramOnBalls, shapes_of
+from backprove.harness.frontends.function import ExactFunction, Function, ProgramOnBalls, shapes_of
+from backprove.harness.frontends.function_at import FunctionAt, Shapes
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.numbers.bounds.run import float_bounds
-from backprove.harness.numbers.floats.floats import run_floats
-from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import full, take
-from backprove.harness.programs.program import Program, Signature
+from backprove.harness.programs.program import Signature
 from backprove.harness.programs.sharing import share_same_arguments
-
-
-@dataclass(frozen=True)
-class FunctionAt:
-    """One side of an identity at one signature; `batched`: it accepts one extra leading axis of points."""
-
-    function: Function
-    signature: Signature
-    dtype: str
-    batched: bool = False
-
-    @property
-    def program(self) -> Program | None:
-        return self.function.program(self.signature)
-
-    def floats(self, inputs: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> list[Array]:
-        """Float results; NaN where the code raises."""
-        program = self.program
-        if program is not None and self.function.front_end(self.signature) == JAX:
-            try:
-                return [np.asarray(o, dtype=np.float64) for o in run_floats(program, inputs)]
-            except UnsupportedPrimitive:
-                found = CompiledFunction.of(self.function.call, self.signature)(inputs)
-                return [np.asarray(o, dtype=np.float64) for o in found]
-        # what raises is outside the domain of this side: nothing is claimed in floats
-        return call_points(self.function, self.signature, inputs, shapes, self.dtype, batched=self.batched).values
-
-    def bounds(self, inputs: list[Array]) -> list[Any]:
-        """Running error bounds of the float results; there must be a program."""
-        program = self.program
-        assert program is not None
-        short = self.function.every_step_short(self.signature, self.dtype)
-        return float_bounds(program, inputs, self.dtype, every_step_short=short)
-
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        program = self.program
-        if program is not None:
-            return tuple(v.shape for v in program.outputs)
-        probe = [np.ones(s, dtype=FORMATS[d].numpy if d in FORMATS else d) for s, d in self.signature]
-        try:
-            return tuple(a.shape for a in self.function.at(*probe))
-        except Exception as why:
-            raise Unsupported(f"{self.function.label} raises at shapes {shapes_of(self.signature)}: {why}") from why
 
 
 class SidesAt:
@@ -87,7 +38,7 @@ class SidesAt:
 
     @property
     def front_ends(self) -> dict[str, str]:
-        return {s.function.label: s.function.front_end(self.signature) for s in self.sides}
+        return {s.label: s.front_end for s in self.sides}
 
     @property
     def specials(self) -> list[float]:
@@ -97,9 +48,20 @@ class SidesAt:
                 found.update(s.program.literals())
         return sorted(found)
 
+    def shapes_of(self, side: FunctionAt) -> Shapes:
+        """Shapes of what a side returns.
+
+        Raises:
+            Unsupported: where it raises at these sizes.
+        """
+        try:
+            return side.shapes
+        except Exception as why:
+            raise Unsupported(f"{side.label} raises at shapes {shapes_of(self.signature)}: {why}") from why
+
     @cached_property
     def exact_sides(self) -> list[ExactFunction] | None:
-        found = [s.function.exact(self.signature) for s in self.sides]
+        found = [s.exact for s in self.sides]
         return None if any(f is None for f in found) else [f for f in found if f is not None]
 
     @staticmethod

@@ -12,10 +12,10 @@ from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.compiled import POINTS, CompiledFunction
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds
 from backprove.harness.numbers.bounds.bounds import Running
-from backprove.harness.oracles.compiled import POINTS, CompiledFunction
 from backprove.harness.programs.program import Program, Signature
 
 WRONG = "the compiled (XLA) result is further from the exact one than the code's own operations can cause"

@@ -177,9 +177,8 @@ def equivalent(original: Program, other: Program, arguments: Sequence[Array], kn
 def overflows(original: Program, other: Program, arguments: Sequence[Array]) -> bool:
     """Whether `other` is NaN or infinite in floats at a point where `original` is finite."""
     claim_at = _identity(original, other)
-    shapes = claim_at.sides[0].shapes()
     with quiet():
-        before, after = (s.floats(arguments, shapes) for s in claim_at.sides)
+        before, after = (s.floats(arguments).values for s in claim_at.sides)
     return any(bool(np.any(np.isfinite(b) & ~np.isfinite(a))) for b, a in zip(before, after, strict=True))
 
 

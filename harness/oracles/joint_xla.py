@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.oracles.compiled import CompiledFunction
+from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.programs.program import Signature
 
 Member = tuple[Callable[..., Any], Signature]

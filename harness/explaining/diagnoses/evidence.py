@@ -15,7 +15,7 @@ import numpy as np
 from flint import ctx
 
 from backprove.harness.core.arrays import Array, cast
-from backprove.harness.frontends.function import JAX, ExactFunction
+from backprove.harness.frontends.function import ExactFunction
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
@@ -93,15 +93,15 @@ class Case:
         at = list(self.x if x is None else x)
         program = self.claim_at.rule_program
         try:
-            if program is not None and self.claim_at.functions.rule.front_end(self.claim_at.rule_signature) == JAX:
+            if program is not None and self.claim_at.rule.is_its_program:
                 n = len(directions)
                 given = [np.stack([d[k] for d in directions], axis=-1) for k in range(len(directions[0]))]
                 many = [np.repeat(a[..., None], n, axis=-1) for a in at]
                 out = run_floats(program, [*many, *given])
                 full = [np.broadcast_to(o, (*o.shape[:-1], n)) for o in out]
                 return [[np.asarray(o[..., k], dtype=float) for o in full] for k in range(n)]
-            call = self.claim_at.functions.rule
-            return [[np.asarray(o, dtype=float) for o in call.at(*_copies(at), *_copies(d))] for d in directions]
+            rule = self.claim_at.rule
+            return [[np.asarray(o, dtype=float) for o in rule.at_one([*at, *d])] for d in directions]
         except Exception:  # a rule that raises here is reported by the judge; there is nothing to compare
             return None
 
@@ -139,13 +139,8 @@ class Case:
 
 
 def forward_floats(claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array]:
-    """The float outputs of forward at one point; JAX code as a traced program, much faster than call by call."""
-    program = claim_at.forward_program
-    if program is not None and claim_at.functions.forward.front_end(claim_at.signature) == JAX:
-        out = [o[..., 0] for o in run_floats(program, [a[..., None] for a in x])]
-    else:
-        out = claim_at.functions.forward.at(*_copies(x))
-    return [np.asarray(o, dtype=float) for o in out if o.dtype.kind not in "iub"]
+    """The float outputs of forward at one point."""
+    return [np.asarray(o, dtype=float) for o in claim_at.forward.at_one(x) if o.dtype.kind not in "iub"]
 
 
 def _copies(arrays: Sequence[Array]) -> list[Array]:
@@ -202,7 +197,7 @@ class Evidence:
 
 def jacobian(claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array] | None:
     """True Jacobians of the differentiated arguments; None where they are not finite or a kink is touched."""
-    forward = claim_at.functions.forward.exact(claim_at.signature)
+    forward = claim_at.forward.exact
     found = None
     if forward is not None:
         try:

@@ -61,7 +61,7 @@ def test_a_second_run_traces_draws_and_compiles_nothing(home: Path, monkeypatch:
     monkeypatch.setattr("backprove.harness.frontends.function.trace", never)
     monkeypatch.setattr("backprove.harness.judging.derivative_shape.derivative_program", never)
     monkeypatch.setattr("backprove.harness.judging.examples.draw", never)
-    monkeypatch.setattr("backprove.harness.oracles.compiled.CompiledFunction.__call__", never)
+    monkeypatch.setattr("backprove.harness.frontends.compiled.CompiledFunction.__call__", never)
     second = run()
     assert all(p.layer("compiled").agreed for p in second.properties)  # those of the first run
     assert without_times(second) == without_times(first)

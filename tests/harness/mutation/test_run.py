@@ -80,7 +80,7 @@ def test_what_was_read_of_a_claim_before_does_not_change_the_verdict_on_another_
     assert p.refuses({0: wrong}) is Verdict.FALSIFIED
     assert p.refuses({0: trace(vjp, V, V)}) is None
     other = p.claim_at.with_rule(wrong)
-    assert other.problem is not p.claim_at.problem and other.code.rule is other.functions.rule
+    assert other.problem is not p.claim_at.problem and other.code.rule.function is other.functions.rule
 
 
 def test_a_program_stands_for_one_signature_only() -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.spot_check import SpotCheck
-from backprove.harness.oracles.compiled import CompiledFunction
 from backprove.harness.oracles.joint_xla import JointXla, Member
 from backprove.harness.programs.program import Signature
 from backprove.rules.all import load

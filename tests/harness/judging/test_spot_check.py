@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.spot_check import SpotCheck
-from backprove.harness.oracles.compiled import CompiledFunction
 
 SIGNATURE = (((3,), "float64"),)
 POINTS = np.linspace(-2, 2, 3 * 70).reshape(3, 70)

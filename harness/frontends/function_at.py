@@ -1,0 +1,189 @@
+"""A `FunctionAt` is one function at one signature, with every way to evaluate it there.
+
+sine = FunctionAt(Function(jnp.sin, "forward"), (((3,), "float32"),), "float32")
+sine.floats([x]).values     # one array of shape (3, 1000) for x of shape (3, 1000): 1000 points
+sine.bounds([x])            # the same with a bound on the error of each entry
+sine.exact.balls([x])       # the same over the reals, where x holds balls
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
+from backprove.harness.frontends.calls import Called, call_points, plain_values
+from backprove.harness.frontends.compiled import CompiledFunction
+from backprove.harness.frontends.function import JAX, ExactFunction, Function
+from backprove.harness.numbers.bounds.run import float_bounds
+from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.numbers.floats.floats import run_floats
+from backprove.harness.programs.program import Program, Signature
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass
+class FunctionAt:
+    """One function of a claim at one signature.
+
+    Attributes:
+        function: with its front ends and traces.
+        signature: shape and dtype of every argument.
+        dtype: format under test, to which results of calls are rounded.
+        expected: shapes of the results without a points axis; None: those that the function has.
+        batched: the code accepts one extra leading axis of points.
+        floats_only: results of integers and truth values are left out.
+    """
+
+    function: Function
+    signature: Signature
+    dtype: str
+    expected: Shapes | None = None
+    batched: bool = False
+    floats_only: bool = False
+    _compiled: CompiledFunction | None = field(default=None, repr=False)
+
+    @property
+    def label(self) -> str:
+        """How messages name the function."""
+        return self.function.label
+
+    @property
+    def front_end(self) -> str:
+        return self.function.front_end(self.signature)
+
+    @property
+    def program(self) -> Program | None:
+        """The traced program; None where no front end can follow the code."""
+        return self.function.program(self.signature)
+
+    @property
+    def is_its_program(self) -> bool:
+        """Whether the floats of the program are those of the code: JAX code has no others."""
+        return self.front_end == JAX
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """Shapes of the results; of untraced code those of a call with ones.
+
+        Raises:
+            Exception: what the code raises there.
+        """
+        if self.expected is not None:
+            return self.expected
+        program = self.program
+        if program is not None:
+            return tuple(v.shape for v in program.outputs if not self.floats_only or v.dtype in FORMATS)
+        probe = [np.ones(s, dtype=FORMATS[d].numpy if d in FORMATS else d) for s, d in self.signature]
+        found = self.function.at(*probe)
+        return tuple(a.shape for a in found if not self.floats_only or a.dtype.kind not in "iub")
+
+    # -- floats ----------------------------------------------------------------------------------------------------
+
+    def floats(self, points: Sequence[Array], skip: Array | None = None) -> Called:
+        """What the code computes, the fastest way there is.
+
+        That is its program in NumPy; by XLA where NumPy lacks a primitive; else, and where XLA cannot compile it
+        either (a kernel at size 0), calls, which tell what each point raises.
+
+        Args:
+            points: one array per argument, shape + points (or 1); floats as float64.
+            skip: points that need not be called.
+        """
+        found = self._in_bulk(points) if self.is_its_program else None
+        return self.calls(points, skip) if found is None else found
+
+    def values(self, points: Sequence[Array]) -> list[Array]:
+        """As `floats`, without a look at the contract of the code; NaN where a call gives nothing."""
+        found = self._in_bulk(points) if self.is_its_program else None
+        if found is not None:
+            return found.values
+        if self.batched:
+            return self.calls(points).values
+        return plain_values(self.function, self.signature, points, self.shapes, self.floats_only)
+
+    def calls(self, points: Sequence[Array], skip: Array | None = None) -> Called:
+        """What calls of the code give, point by point or in batches; see `call_points`."""
+        return call_points(
+            self.function,
+            self.signature,
+            points,
+            self.shapes,
+            self.dtype,
+            skip=skip,
+            batched=self.batched,
+            floats_only=self.floats_only,
+        )
+
+    def xla(self, points: Sequence[Array]) -> list[Array]:
+        """What the code computes compiled by XLA, for JAX code.
+
+        Raises:
+            Exception: whatever tracing and compiling raise.
+        """
+        if self._compiled is None:
+            self._compiled = CompiledFunction.of(self.function.call, self.signature)
+        return self._compiled(points)
+
+    def _in_bulk(self, points: Sequence[Array]) -> Called | None:
+        program = self.program
+        assert program is not None
+        notes = []
+        try:
+            found = run_floats(program, points)
+        except UnsupportedPrimitive as why:
+            notes.append(f"{self.label}: compiled results only, {why}")
+            try:
+                found = self.xla(points)
+            except Exception:
+                return None
+        kept = [
+            np.asarray(f, dtype=np.float64)
+            for f, v in zip(found, program.outputs, strict=True)
+            if not self.floats_only or v.dtype in FORMATS
+        ]
+        return Called(kept, notes=notes)
+
+    def at_one(self, arguments: Sequence[Array]) -> list[Array]:
+        """Results at one point, of whatever shapes and without a points axis; JAX code as its program, without a call.
+
+        Raises:
+            Exception: what the code raises there.
+        """
+        program = self.program
+        if program is not None and self.is_its_program:
+            return [o[..., 0] for o in run_floats(program, [a[..., None] for a in arguments])]
+        return self.function.at(*(a.copy() for a in arguments))
+
+    # -- bounds and the reals --------------------------------------------------------------------------------------
+
+    def bounds(self, points: Sequence[Array]) -> list[Bounded]:
+        """Running error bounds of the float results; there must be a program.
+
+        Raises:
+            UnsupportedPrimitive: where the bounds lack a primitive of the program.
+        """
+        program = self.program
+        assert program is not None
+        short = self.function.every_step_short(self.signature, self.dtype)
+        return float_bounds(program, points, self.dtype, every_step_short=short)
+
+    @property
+    def exact(self) -> ExactFunction | None:
+        """The function on balls and dual balls; None for a black box."""
+        return self.function.exact(self.signature)
+
+    def in_float64(self) -> FunctionAt:
+        """The same function with every float in float64."""
+        return replace(self, signature=in_float64(self.signature), dtype="float64", _compiled=None)
+
+
+def in_float64(signature: Signature) -> Signature:
+    """The signature with every float in float64."""
+    return tuple((shape, "float64" if dtype in FORMATS else dtype) for shape, dtype in signature)
