@@ -9,15 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.numbers.bounds.constants import rounding_constant, wide_constant
-from backprove.harness.numbers.bounds.functions import FUNCTIONS
+from backprove.harness.numbers.bounds.constants import rounding_constant
 from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.numbers.elementary.table import having
 
 COMPOSED = frozenset({"pow", "atan2", "rem"})
 """Functions of two arguments whose rounding constants are measured."""
 
-COMPUTED = COMPOSED | FUNCTIONS.keys()
-"""Primitives whose value in the wide format is itself computed by a library, with an error of its own."""
+WIDE_K = {name: row.wide_k for name, row in having("growth").items()} | dict.fromkeys(COMPOSED, 6.0)
+"""`k` of the wide evaluation itself where that is not correctly rounded arithmetic, for which it is 1."""
 
 ELEMENTARY_ETA = 4.0
 """What underflow inside an elementary function (asin as 2 atan2(..)) may cost, in smallest normal numbers."""
@@ -42,17 +42,17 @@ class Format:
     wide: float
 
     def constant(self, primitive: str) -> tuple[float, float]:
-        """`(k, kappa)` of a primitive; see rounding_constants."""
+        """`(k, kappa)` of a primitive; see `constants`."""
         return _constant(self, primitive)
 
 
 @cache
 def _constant(form: Format, primitive: str) -> tuple[float, float]:
-    own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
+    own = WIDE_K.get(primitive, 1.0)
     if form.name is None:
-        return own.k, own.kappa
+        return own, 0.0
     tested = rounding_constant(form.name, primitive)
-    return tested.k + own.k * form.wide, tested.kappa
+    return tested.k + own * form.wide, tested.kappa
 
 
 class Charging(Protocol):

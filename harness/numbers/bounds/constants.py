@@ -72,14 +72,3 @@ def rounding_constant(dtype: str, primitive: str) -> RoundingConstant:
     bfloat16 and float16 are computed in float32 and rounded again, hence the head-room there.
     """
     return constants(dtype).get(primitive, RoundingConstant(1.0 if dtype in BASIC else 1.05))
-
-
-WIDE_K = {"exp2": 8.0, "logistic": 8.0, "erf": 32.0, "erfc": 64.0}
-"""`k` of the wide evaluation itself (C library, and the series of running_functions) where it is not `WIDE_DEFAULT`."""
-
-WIDE_DEFAULT = 6.0
-
-
-def wide_constant(primitive: str, arithmetic: bool) -> RoundingConstant:
-    """The constants of the wide evaluation: 1 for correctly rounded arithmetic, else a small number."""
-    return RoundingConstant(1.0 if arithmetic else WIDE_K.get(primitive, WIDE_DEFAULT))

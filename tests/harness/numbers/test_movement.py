@@ -213,7 +213,10 @@ def test_undecided_truth_values_are_refused() -> None:
         integers.apply(equation("xor", ["bool", "bool"], "bool"), [truth, truth])
     decided = integers.apply(equation("xor", ["bool", "bool"], "bool"), [truth % 2, np.array([[True], [True]])])
     assert decided[0].dtype == np.int8 and decided[0].tolist() == [[0], [1]]
-    assert not {"and", "or", "not"} & integers.PRIMITIVES
+    with pytest.raises(UnsupportedPrimitive, match="'and'"):
+        integers.apply(equation("and", ["bool", "bool"], "bool"), [truth, truth])
+    bits = integers.apply(equation("and", ["int64", "int64"], "int64"), [np.array([[300]]), np.array([[260]])])
+    assert bits[0].tolist() == [[300 & 260]]
 
 
 def test_an_undecided_integer_is_no_number() -> None:
