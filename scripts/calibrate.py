@@ -228,7 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backend", nargs="+", default=list(known), choices=list(known))
     names = [function.name for function in TABLE]
     parser.add_argument("--only", nargs="+", default=names, choices=names, help="keep the other records as they are")
-    parser.add_argument("--points", type=int, default=20_000, help="per function, for the formats of 32 and 64 bits")
+    parser.add_argument(
+        "--points", type=int, help="per function, for the formats of 32 and 64 bits (default: as recorded, else 20000)"
+    )
     parser.add_argument("--out", type=Path, default=DATA)
     options = parser.parse_args(arguments)
     data: dict[str, Any] = {"schema": 1, "backends": {}}
@@ -236,17 +238,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = json.loads(options.out.read_text())
     for name in options.backend:
         run, version = known[name]
-        old = data["backends"].get(name, {}).get("formats", {})
+        recorded = data["backends"].get(name, {})
+        old, points = recorded.get("formats", {}), options.points or recorded.get("points", 20_000)
         formats: dict[str, dict[str, Any]] = {}
         for dtype in FORMATS:
             formats[dtype] = {n: r for n, r in old.get(dtype, {}).items() if n in names and n not in options.only}
             for function in TABLE:
                 if function.name not in options.only:
                     continue
-                record = measure(function, dtype, run, options.points)
+                record = measure(function, dtype, run, points)
                 formats[dtype][function.name] = record
                 print(f"{name} {dtype} {function.name}: {record}", file=sys.stderr)
-        data["backends"][name] = {"version": version, "points": options.points, "seed": SEED, "formats": formats}
+        data["backends"][name] = {"version": version, "points": points, "seed": SEED, "formats": formats}
         options.out.write_text(json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return 0
 

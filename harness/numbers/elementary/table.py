@@ -36,7 +36,10 @@ def function_of(equation: Equation) -> str:
 
 
 def matrix() -> str:
-    """The table as text: functions down, columns across, `-` for a hole, and a line with the reason of each."""
+    """The table as text: functions down, columns across, `-` for a hole, and a line with the reason of each.
+
+    `python -m backprove.harness.numbers.elementary.table` prints it.
+    """
     lines = [f"{'':12}" + "".join(f"{c:12}" for c in OPTIONAL)]
     for row in ROWS.values():
         lines.append(f"{row.name:12}" + "".join(f"{'-' if c in row.holes else 'x':12}" for c in OPTIONAL))
@@ -45,3 +48,7 @@ def matrix() -> str:
         for column, reason in row.holes.items():
             reasons.setdefault(f"{column}: {reason}", []).append(row.name)
     return "\n".join([*lines, "", *(f"{reason} ({', '.join(names)})" for reason, names in reasons.items())])
+
+
+if __name__ == "__main__":
+    print(matrix())
