@@ -6,11 +6,11 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.elementary.row import (
-    NO_BOUND,
     NOT_IN_NUMPY,
     UNIT,
     Elementary,
     SciPy,
+    float64,
     nearest_to_zero,
 )
 
@@ -73,6 +73,27 @@ def wide_erfc(v: Array) -> Array:
     return out
 
 
+def wide_erf_inv(v: Array) -> Array:
+    """The inverse of the error function in the format of `v`: SciPy's float64 value and two steps of Newton's method.
+
+    In the outer half the equation is erfc(y) = 1 - |v|: that difference is exact, and erf(y) would be near 1.
+    """
+    v = np.asarray(v)
+    a = np.abs(v)
+    y = np.where(a < 0.5, SciPy("erfinv")(float64(a)), SciPy("erfcinv")(float64(1 - a))).astype(v.dtype)
+    for _ in range(2):
+        residual = np.where(a < 0.5, wide_erf(y) - a, (1 - a) - wide_erfc(y))
+        y = np.where(np.isfinite(y), y - residual / (v.dtype.type(TWO_OVER_SQRT_PI) * _gauss(y)), y)
+    return np.asarray(np.copysign(y, v))
+
+
+def _erf_inv_growth(v: Array, e: Array) -> Array:
+    """The slope sqrt(pi)/2 exp(y^2) at the end further from 0, with y from above."""
+    edge = (float64(1 - np.abs(v)) - e) * (1 - 2.0**-50)
+    y = SciPy("erfcinv")(edge) * (1 + 2.0**-48)
+    return np.where(edge > 0, 0.8863 * e * np.exp(y * y), np.inf)
+
+
 def _erf_growth(v: Array, e: Array) -> Array:
     return np.asarray(np.minimum(2.0, 1.13 * e * np.exp(-(nearest_to_zero(v, e) ** 2))))
 
@@ -103,7 +124,10 @@ ROWS = (
         numpy=SciPy("erfinv"),
         ball="erfinv",
         slope=lambda x, y: x.const_sqrt_pi() / 2 * (y * y).exp(),
+        growth=_erf_inv_growth,
+        wide=wide_erf_inv,
+        wide_k=64.0,
         domain=UNIT,
-        holes={"growth": NO_BOUND, "numpy_name": NOT_IN_NUMPY},
+        holes={"numpy_name": NOT_IN_NUMPY},
     ),
 )
