@@ -3,7 +3,7 @@
 Writes `rounding_constants.json`, from which the running error bound takes its constants. The exact values are balls of
 python-flint; the 16-bit formats are measured at all their normal numbers, the others at a sample.
 
-Usage: python scripts/calibrate.py [--backend xla-cpu numpy] [--points N] [--out FILE]
+Usage: python scripts/calibrate.py [--backend xla-cpu numpy] [--only NAME ...] [--points N] [--out FILE]
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, FloatFormat
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.bounds.constants import DATA, from_ulp
-from backprove.harness.numbers.bounds.functions import FUNCTIONS
+from backprove.harness.numbers.elementary.row import Elementary, Growth
+from backprove.harness.numbers.elementary.table import ROWS, having
 from backprove.harness.numbers.floats.floats import Floats
 
 SEED = 20240229
@@ -53,7 +54,7 @@ class Function:
     name: str
     jax: Callable[..., Any]
     exact: Callable[..., arb]
-    domain: Callable[..., Array] = lambda x: np.full(x.shape, True)
+    domain: Callable[..., Array]
     arguments: int = 1
 
 
@@ -65,30 +66,13 @@ def _rem(a: arb, b: arb) -> arb:
     return (abs(a) - (abs(a) / abs(b)).floor() * abs(b)) * a.sgn()
 
 
+def of_row(row: Elementary) -> Function:
+    """An elementary function; its name is that of JAX's function too."""
+    return Function(row.name, getattr(lax, row.name), row.enclosure, row.domain.contains)
+
+
 TABLE = (
-    Function("exp", lax.exp, lambda x: x.exp()),
-    Function("exp2", lax.exp2, lambda x: arb(2) ** x),
-    Function("expm1", lax.expm1, lambda x: x.expm1()),
-    Function("log", lax.log, lambda x: x.log(), lambda x: x > 0),
-    Function("log1p", lax.log1p, lambda x: x.log1p(), lambda x: x > -1),
-    Function("logistic", lax.logistic, lambda x: 1 / (1 + (-x).exp())),
-    Function("tanh", lax.tanh, lambda x: x.tanh()),
-    Function("sinh", lax.sinh, lambda x: x.sinh()),
-    Function("cosh", lax.cosh, lambda x: x.cosh()),
-    Function("asinh", lax.asinh, lambda x: x.asinh()),
-    Function("acosh", lax.acosh, lambda x: x.acosh(), lambda x: x >= 1),
-    Function("atanh", lax.atanh, lambda x: x.atanh(), lambda x: np.abs(x) < 1),
-    Function("sin", lax.sin, lambda x: x.sin()),
-    Function("cos", lax.cos, lambda x: x.cos()),
-    Function("tan", lax.tan, lambda x: x.tan()),
-    Function("asin", lax.asin, lambda x: x.asin(), lambda x: np.abs(x) <= 1),
-    Function("acos", lax.acos, lambda x: x.acos(), lambda x: np.abs(x) <= 1),
-    Function("atan", lax.atan, lambda x: x.atan()),
-    Function("sqrt", lax.sqrt, lambda x: x.sqrt(), lambda x: x >= 0),
-    Function("rsqrt", lax.rsqrt, lambda x: x.rsqrt(), lambda x: x > 0),
-    Function("cbrt", lax.cbrt, lambda x: abs(x).root(3) * x.sgn()),
-    Function("erf", lax.erf, lambda x: x.erf()),
-    Function("erfc", lax.erfc, lambda x: x.erfc()),
+    *(of_row(row) for row in having("growth").values() if not row.exact),
     Function("pow", lax.pow, lambda x, y: x**y, lambda x, y: x > 0, 2),
     Function("atan2", lax.atan2, _atan2, lambda y, x: (x != 0) | (y != 0), 2),
     Function("rem", lax.rem, _rem, lambda a, b: (b != 0) & (np.abs(a) / 1e30 < np.abs(b)), 2),
@@ -168,16 +152,18 @@ def relative_error(got: Array, head: Array, tail: Array, fmt: FloatFormat) -> tu
     return ulps, units
 
 
-def condition_fit(name: str, x: Array, head: Array, ulps: Array, units: Array, fmt: FloatFormat) -> tuple[float, float]:
+def condition_fit(
+    growth: Growth, x: Array, head: Array, ulps: Array, units: Array, fmt: FloatFormat
+) -> tuple[float, float]:
     """`(ulp, kappa)`: the smallest kappa in the list that explains what the well-conditioned points do not."""
     u = fmt.u
     with np.errstate(all="ignore"):
-        condition = FUNCTIONS[name].growth(x, 1e-9 * np.abs(x)) / (1e-9 * np.abs(head))
+        condition = growth(x, 1e-9 * np.abs(x)) / (1e-9 * np.abs(head))
         benign = ~(condition > BENIGN)
         ulp = float(np.max(ulps[benign], initial=0.5))
         excess = (units - from_ulp(ulp)) * u * np.abs(head)
         for kappa in KAPPAS:
-            if not np.any(excess > FUNCTIONS[name].growth(x, kappa * u * np.abs(x))):
+            if not np.any(excess > growth(x, kappa * u * np.abs(x))):
                 return ulp, kappa
     return float(np.max(ulps)), 0.0
 
@@ -201,7 +187,9 @@ def measure(function: Function, dtype: str, run: Callable[..., Array], points: i
     worst = int(np.argmax(ulps))
     ulp, kappa = float(ulps[worst]), 0.0
     if units.max() > UNEXPLAINED and function.arguments == 1 and np.isfinite(ulp):
-        ulp, kappa = condition_fit(function.name, xs[0], head, ulps, units, fmt)
+        growth = ROWS[function.name].growth
+        assert growth is not None
+        ulp, kappa = condition_fit(growth, xs[0], head, ulps, units, fmt)
     return {
         "ulp": _number(ulp),
         "kappa": kappa,
@@ -238,7 +226,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     known = backends()
     parser.add_argument("--backend", nargs="+", default=list(known), choices=list(known))
-    parser.add_argument("--points", type=int, default=20_000, help="per function, for the formats of 32 and 64 bits")
+    names = [function.name for function in TABLE]
+    parser.add_argument("--only", nargs="+", default=names, choices=names, help="keep the other records as they are")
+    parser.add_argument(
+        "--points", type=int, help="per function, for the formats of 32 and 64 bits (default: as recorded, else 20000)"
+    )
     parser.add_argument("--out", type=Path, default=DATA)
     options = parser.parse_args(arguments)
     data: dict[str, Any] = {"schema": 1, "backends": {}}
@@ -246,14 +238,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = json.loads(options.out.read_text())
     for name in options.backend:
         run, version = known[name]
+        recorded = data["backends"].get(name, {})
+        old, points = recorded.get("formats", {}), options.points or recorded.get("points", 20_000)
         formats: dict[str, dict[str, Any]] = {}
         for dtype in FORMATS:
-            formats[dtype] = {}
+            formats[dtype] = {n: r for n, r in old.get(dtype, {}).items() if n in names and n not in options.only}
             for function in TABLE:
-                record = measure(function, dtype, run, options.points)
+                if function.name not in options.only:
+                    continue
+                record = measure(function, dtype, run, points)
                 formats[dtype][function.name] = record
                 print(f"{name} {dtype} {function.name}: {record}", file=sys.stderr)
-        data["backends"][name] = {"version": version, "points": options.points, "seed": SEED, "formats": formats}
+        data["backends"][name] = {"version": version, "points": points, "seed": SEED, "formats": formats}
         options.out.write_text(json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return 0
 

@@ -8,15 +8,17 @@ in every system, truth values are what the system's comparisons return.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import is_float
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import control, integers, movement
+from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.programs.program import Equation, Var
 
 TRUTH = frozenset({"and", "or", "not", "xor", "reduce_and", "reduce_or"})
@@ -28,11 +30,13 @@ _AS_JAX_SPELLS = {name.replace("-", "_"): name for name in integers.SCATTERS}
 class System(ABC):
     """Base class of the number systems.
 
-    A subclass gives `name`, `constant`, `map`, `select` and one method `p_<primitive>(equation, inputs)` per
-    arithmetic primitive (hyphens in a primitive's name become underscores).
+    A subclass gives `name`, `constant`, `map`, `select`, `functions` with `elementary`, and one method
+    `p_<primitive>(equation, inputs)` per arithmetic primitive (hyphens in a primitive's name become underscores).
     """
 
     name = "numbers"
+    functions: ClassVar[Mapping[str, Elementary]] = {}
+    """The elementary functions that this system evaluates."""
 
     @property
     def key(self) -> Hashable | None:
@@ -48,7 +52,8 @@ class System(ABC):
         """
         methods = (name.removeprefix("p_") for name in dir(cls) if name.startswith("p_"))
         shared = {"select_n", *TRUTH, *control.PRIMITIVES, *movement.PRIMITIVES}
-        return frozenset(shared | {_AS_JAX_SPELLS.get(name, name) for name in methods})
+        functions = cls.functions.keys() - {"round_even"}  # JAX's `round`, ties to even
+        return frozenset(shared | functions | {_AS_JAX_SPELLS.get(name, name) for name in methods})
 
     @abstractmethod
     def constant(self, value: Array, var: Var) -> Any:
@@ -66,8 +71,15 @@ class System(ABC):
     def select(self, which: Any, cases: Sequence[Any]) -> Any:
         """`select_n`: entry by entry `cases[which]`; `which` is a truth value or an integer array."""
 
+    @abstractmethod
+    def elementary(self, row: Elementary, equation: Equation, x: Any) -> Any:
+        """A function of one variable, which is among `functions`."""
+
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         """Evaluate one equation; returns one value per output.
+
+        In this order: selection, control flow, movement; then logic and integers where no float comes out, elementary
+        functions where one does; then what is the system's own.
 
         Raises:
             UnsupportedPrimitive: if the system has no rule for the primitive.
@@ -78,17 +90,50 @@ class System(ABC):
         if name in control.PRIMITIVES:
             return control.apply(equation, inputs, self)
         if name in movement.PRIMITIVES:
-            data = movement.data_operands(equation)
-            rest = [np.asarray(v) for i, v in enumerate(inputs) if i not in data]
-            n = len(equation.outputs)
-            return [
-                self.map(lambda *a, k=k: movement.rearrange(equation, a, rest)[k], *(inputs[i] for i in data))
-                for k in range(n)
-            ]
-        if all(not is_float(v.dtype) for v in (*equation.inputs, *equation.outputs)) and name in integers.PRIMITIVES:
-            return integers.apply(equation, inputs)
-        method = getattr(self, "p_" + name.replace("-", "_"), None)
-        if method is None:
-            raise UnsupportedPrimitive(name, self.name)
-        result = method(equation, inputs)
+            return self.move(equation, inputs)
+        if equation.outputs[0].dtype in FORMATS:
+            row = self.functions.get(name if name != "round" else function_of(equation))
+            if row is not None:
+                return [self.elementary(row, equation, inputs[0])]
+        else:
+            if inputs and equation.inputs[0].dtype == "bool":
+                truth = self.logic(equation, inputs)
+                if truth is not None:
+                    return [truth]
+            if name in integers.PRIMITIVES and not has_floats(equation):
+                return self.whole(equation, inputs)
+        result = self.own(equation, inputs)
         return result if isinstance(result, list) else [result]
+
+    def move(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """Entries moved or copied, each output by `map`."""
+        data = movement.data_operands(equation)
+        rest = [np.asarray(v) for i, v in enumerate(inputs) if i not in data]
+        return [
+            self.map(lambda *a, k=k: movement.rearrange(equation, a, rest)[k], *(inputs[i] for i in data))
+            for k in range(len(equation.outputs))
+        ]
+
+    def logic(self, equation: Equation, inputs: Sequence[Any]) -> Any | None:
+        """A function of truth values (the first operand is one, the result is no float); None if it is no logic."""
+        return None
+
+    def whole(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """A primitive of `integers` on integers and truth values alone."""
+        return integers.apply(equation, inputs)
+
+    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+        """What the system evaluates in its own way: one value, or a list with one per output.
+
+        Raises:
+            UnsupportedPrimitive: if there is no method `p_<primitive>`.
+        """
+        method = getattr(self, "p_" + equation.primitive.replace("-", "_"), None)
+        if method is None:
+            raise UnsupportedPrimitive(equation.primitive, self.name)
+        return method(equation, inputs)
+
+
+def has_floats(equation: Equation) -> bool:
+    """Whether an operand or a result is a float."""
+    return any(v.dtype in FORMATS for v in (*equation.inputs, *equation.outputs))

@@ -1,8 +1,8 @@
 """Integer and boolean arithmetic works the same way in every number system.
 
 Integers are plain integer arrays with a trailing points axis. Truth values are bool arrays or int8 arrays with 0 =
-False, 1 = True and 2 or more = undecided; results that are truth values are int8. `and`, `or` and `not` are left to the
-systems, which know what their undecided values mean.
+False, 1 = True and 2 or more = undecided; results that are truth values are int8. `and`, `or` and `not` of truth values
+are left to the systems, which know what their undecided values mean.
 """
 
 from __future__ import annotations
@@ -242,6 +242,9 @@ _RULES: dict[str, Callable[..., Any]] = {
     "gt": _plain(np.greater),
     "ge": _plain(np.greater_equal),
     "xor": _plain(np.bitwise_xor),
+    "and": _plain(np.bitwise_and),
+    "or": _plain(np.bitwise_or),
+    "not": _plain(np.invert),
     "clamp": _plain(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
     "shift_left": _shift(np.left_shift, np.zeros_like),
     "shift_right_logical": _shift(_shift_in_zeros, np.zeros_like),

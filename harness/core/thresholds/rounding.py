@@ -15,13 +15,11 @@ DOUBLE_ROUNDING_K = 1.05
 
 Rounding twice, through float32 to bfloat16 or float16, costs at most 1 + 2**-13 units of u; the rest is head-room.
 """
-WIDE_K = {"exp2": 8.0, "logistic": 8.0, "erf": 32.0, "erfc": 64.0}
-"""Units of the wide format's u charged to its own evaluation where that is not `WIDE_DEFAULT_K`.
+WIDE_K = 6.0
+"""Units of the wide format's u charged to its own evaluation of a function of the C library: three ulps.
 
-The C library has no such function, or a worse one: exp2 and logistic are composed, erf and erfc are series.
+Rows of `numbers/elementary` say where it is more: exp2 and logistic are composed, erf and erfc are series.
 """
-WIDE_DEFAULT_K = 6.0
-"""Units of the wide format's u charged to all other functions of the C library: three ulps."""
 LIBRARY_K = 8.0
 """Units of u charged for library functions that were not measured (hypot, arctan2, logaddexp, integer powers)."""
 ELEMENTARY_ETA = 4.0

@@ -1,7 +1,7 @@
 """Balls and dual balls as scalars run NumPy code over the reals, with its directional derivative.
 
 Values are python-flint `arb` balls at the precision `flint.ctx.prec`. The derivatives come from the table in
-`numbers/balls/functions.py`, independent of JAX.
+`numbers.elementary`, independent of JAX.
 """
 
 from __future__ import annotations
@@ -12,19 +12,15 @@ from typing import Any
 from flint import arb
 
 from backprove.harness.frontends.objects.branches import EQUAL, compare, current, possible_orders
-from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar
+from backprove.harness.frontends.objects.scalar import SETTINGS, STEPS, ExactScalar
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.balls import short_dyadic
+from backprove.harness.numbers.elementary.powers import square
+from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.steps import floor
 
 ZERO = arb(0)
 """The tangent of what does not depend on the input, known by identity: it stays zero through every singularity."""
-
-STEP_FUNCTIONS: dict[str, Callable[[arb], arb]] = {
-    "floor": bf.floor,
-    "ceil": bf.ceil,
-    "trunc": bf.trunc,
-    "rint": bf.round_half_even,
-}
 
 
 def ball(value: Any) -> arb:
@@ -44,7 +40,7 @@ def _power(x: arb, y: arb) -> arb:
     n = int(float(y))
     result = arb(1)
     for _ in range(n // 2):
-        result = result * bf.square(x)
+        result = result * square(x)
     return result * x if n % 2 else result.nonnegative_part()
 
 
@@ -78,7 +74,7 @@ class BallScalar(ExactScalar):
         return BallScalar(self.v - b.v)
 
     def _mul(self, b: BallScalar) -> BallScalar:
-        return BallScalar(bf.square(self.v) if self is b else self.v * b.v)
+        return BallScalar(square(self.v) if self is b else self.v * b.v)
 
     def _truediv(self, b: BallScalar) -> BallScalar:
         return BallScalar(self.v / b.v)
@@ -87,10 +83,10 @@ class BallScalar(ExactScalar):
         return BallScalar(_power(self.v, b.v))
 
     def _floordiv(self, b: BallScalar) -> BallScalar:
-        return BallScalar(bf.floor(self.v / b.v))
+        return BallScalar(floor(self.v / b.v))
 
     def _mod(self, b: BallScalar) -> BallScalar:
-        return BallScalar(self.v - b.v * bf.floor(self.v / b.v))
+        return BallScalar(self.v - b.v * floor(self.v / b.v))
 
     def fmod(self, b: BallScalar) -> BallScalar:
         return BallScalar(bf.rem(self.v, b.v))
@@ -101,14 +97,14 @@ class BallScalar(ExactScalar):
     def __abs__(self) -> BallScalar:
         return BallScalar(abs(self.v))
 
-    def elementary(self, name: str) -> BallScalar:
-        return BallScalar(bf.SMOOTH[name].value(self.v))
+    def elementary(self, row: Elementary) -> BallScalar:
+        return BallScalar(row.enclosure(self.v))
 
-    def step(self, name: str) -> BallScalar:
-        return BallScalar(STEP_FUNCTIONS[name](self.v))
+    def step(self, row: Elementary) -> BallScalar:
+        return BallScalar(row.enclosure(self.v))
 
     def square(self) -> BallScalar:
-        return BallScalar(bf.square(self.v))
+        return BallScalar(square(self.v))
 
     def log2(self) -> BallScalar:
         return BallScalar(self.v.log() / arb.const_log2())
@@ -117,10 +113,10 @@ class BallScalar(ExactScalar):
         return BallScalar(self.v.log() / arb.const_log10())
 
     def sign(self) -> BallScalar:
-        return BallScalar(bf.sign(self.v))
+        return BallScalar(self.v.sgn())
 
     def hypot(self, b: BallScalar) -> BallScalar:
-        return BallScalar((bf.square(self.v) + bf.square(b.v)).sqrt())
+        return BallScalar((square(self.v) + square(b.v)).sqrt())
 
     def arctan2(self, b: BallScalar) -> BallScalar:
         return BallScalar(arb.atan2(self.v, b.v))
@@ -196,13 +192,13 @@ class DualScalar(ExactScalar):
         return self._combine(b, _power(self.v, b.v), base, lambda: bf.power_slope_in_exponent(self.v, b.v))
 
     def _floordiv(self, b: DualScalar) -> DualScalar:
-        return self._truediv(b).step("floor")
+        return self._truediv(b).step(STEPS["floor"])
 
     def _mod(self, b: DualScalar) -> DualScalar:
-        return self - b * (self / b).step("floor")  # type: ignore[operator,no-any-return]
+        return self - b * (self / b).step(STEPS["floor"])  # type: ignore[operator,no-any-return]
 
     def fmod(self, b: DualScalar) -> DualScalar:
-        return self - b * (self / b).step("trunc")  # type: ignore[operator,no-any-return]
+        return self - b * (self / b).step(STEPS["trunc"])  # type: ignore[operator,no-any-return]
 
     def __neg__(self) -> DualScalar:
         return DualScalar(-self.v, self.t if self.t is ZERO else -self.t)
@@ -216,22 +212,21 @@ class DualScalar(ExactScalar):
             current().touch()
         return self._linear(abs(self.v), lambda: arb(0, 1))
 
-    def elementary(self, name: str) -> DualScalar:
-        function = bf.SMOOTH[name]
-        y = function.value(self.v)
-        return self._linear(y, lambda: function.slope(self.v, y))
+    def elementary(self, row: Elementary) -> DualScalar:
+        y, slope = row.enclosure(self.v), row.slope
+        assert slope is not None
+        return self._linear(y, lambda: slope(self.v, y))
 
-    def step(self, name: str) -> DualScalar:
+    def step(self, row: Elementary) -> DualScalar:
         """Constant between its jumps; a jump that is, or may be, here is touched and has no slope."""
-        x = self.v + bf.HALF if name == "rint" else self.v
-        jumps = x.contains_integer() and not (name == "trunc" and -1 < x < 1)
-        if jumps and not self.is_constant:
+        y = row.enclosure(self.v)
+        if row.kink is not None and row.kink(self.v) and not self.is_constant:
             current().touch()
-            return DualScalar(STEP_FUNCTIONS[name](self.v), arb("nan"))
-        return DualScalar(STEP_FUNCTIONS[name](self.v))
+            return DualScalar(y, arb("nan"))
+        return DualScalar(y)
 
     def square(self) -> DualScalar:
-        return self._linear(bf.square(self.v), lambda: 2 * self.v)
+        return self._linear(square(self.v), lambda: 2 * self.v)
 
     def log2(self) -> DualScalar:
         return self._linear(self.v.log() / arb.const_log2(), lambda: 1 / (self.v * arb.const_log2()))
@@ -242,15 +237,15 @@ class DualScalar(ExactScalar):
     def sign(self) -> DualScalar:
         if not (self.v > 0 or self.v < 0 or self.is_constant):
             current().touch()
-            return DualScalar(bf.sign(self.v), arb("nan"))
-        return DualScalar(bf.sign(self.v))
+            return DualScalar(self.v.sgn(), arb("nan"))
+        return DualScalar(self.v.sgn())
 
     def hypot(self, b: DualScalar) -> DualScalar:
-        r = (bf.square(self.v) + bf.square(b.v)).sqrt()
+        r = (square(self.v) + square(b.v)).sqrt()
         return self._combine(b, r, lambda: self.v / r, lambda: b.v / r)
 
     def arctan2(self, b: DualScalar) -> DualScalar:
-        r2 = bf.square(self.v) + bf.square(b.v)
+        r2 = square(self.v) + square(b.v)
         return self._combine(b, arb.atan2(self.v, b.v), lambda: b.v / r2, lambda: -self.v / r2)
 
     def logaddexp(self, b: DualScalar) -> DualScalar:

@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.thresholds.rounding import LIBRARY_K
 from backprove.harness.frontends.objects.branches import EQUAL, GREATER, LESS, ORDERS, RELATIONS, current
-from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar, NotRunnable
+from backprove.harness.frontends.objects.scalar import ELEMENTARY, SETTINGS, STEPS, ExactScalar, NotRunnable
 from backprove.harness.numbers.bounds.constants import rounding_constant
-from backprove.harness.numbers.bounds.functions import FUNCTIONS
+from backprove.harness.numbers.elementary.row import Elementary
 
 Wide = np.longdouble
-
-STEP_NAMES = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "round_even"}
 
 
 def _product(a: float, b: float) -> float:
@@ -107,7 +105,7 @@ class BoundedScalar(ExactScalar):
             left = (np.mod if step == "floor" else np.fmod)(self.v, b.v)
             whole = BoundedScalar(np.rint((self.v - left) / b.v))
             return whole, rounded(left, 0.0) if left else BoundedScalar(left)
-        whole = self._truediv(b).step(step)
+        whole = self._truediv(b).step(STEPS[step])
         v = self.v - b.v * whole.v
         if whole.e:
             return whole, BoundedScalar(v, math.inf)
@@ -129,25 +127,20 @@ class BoundedScalar(ExactScalar):
     def __abs__(self) -> BoundedScalar:
         return BoundedScalar(abs(self.v), self.e)
 
-    def elementary(self, name: str) -> BoundedScalar:
-        return self._library(name, 1.0)
-
-    def _library(self, name: str, scale: float) -> BoundedScalar:
-        function = FUNCTIONS[name]
-        v = Wide(function.value(np.asarray(self.v)[None])[0])
+    def elementary(self, row: Elementary) -> BoundedScalar:
+        assert row.growth is not None
+        v = Wide(row.in_wide(np.asarray(self.v)[None])[0])
         growth, extra = 0.0, 0.0
         if self.e:
             at, e = np.asarray(self.v)[None], np.asarray([self.e])
-            growth = float(function.growth(at, e)[0])
-            if function.inside is not None and not bool(function.inside(at, e)[0]):
-                growth = math.inf
-        constant = rounding_constant(SETTINGS.get().format.name, name)
+            growth = float(row.growth(at, e)[0]) if row.domain.inside(at, e)[0] else math.inf
+        constant = rounding_constant(SETTINGS.get().format.name, row.name)
         if constant.kappa:
             shift = np.asarray([constant.kappa * SETTINGS.get().format.u * abs(float(self.v))])
-            extra = float(function.growth(np.asarray(self.v)[None], shift)[0])
+            extra = float(row.growth(np.asarray(self.v)[None], shift)[0])
         if math.isinf(v) and math.isinf(self.v) and self.e == 0:
             return BoundedScalar(v)
-        return rounded(v * Wide(scale), growth * scale + extra, max(constant.k, 1.0) * (1.0 if scale == 1 else 2.0))
+        return rounded(v, growth + extra, max(constant.k, 1.0))
 
     def log2(self) -> BoundedScalar:
         return self._rescaled_log(np.log2)
@@ -156,12 +149,12 @@ class BoundedScalar(ExactScalar):
         return self._rescaled_log(np.log10)
 
     def _rescaled_log(self, function: Callable[[Any], Any]) -> BoundedScalar:
-        log, v = self._library("log", 1.0), function(self.v)
+        log, v = self.elementary(ELEMENTARY["log"]), function(self.v)
         # the error of log in units of the other base, twice for the constant factor
         return BoundedScalar(v, 2 * log.e / float(np.log(Wide(2)) if function is np.log2 else np.log(Wide(10))))
 
-    def step(self, name: str) -> BoundedScalar:
-        function = np.trunc if name == "trunc" else FUNCTIONS[STEP_NAMES[name]].value
+    def step(self, row: Elementary) -> BoundedScalar:
+        function = row.in_wide
         low, high = function(np.asarray(self.v - self.e)), function(np.asarray(self.v + self.e))
         v = function(np.asarray(self.v))
         return BoundedScalar(v, float(max(high - v, v - low)) if math.isfinite(self.e) else math.inf)

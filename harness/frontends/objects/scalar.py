@@ -15,6 +15,8 @@ import numpy as np
 from backprove.harness.core.errors import BackproveError
 from backprove.harness.core.formats import FORMATS, FloatFormat
 from backprove.harness.frontends.objects.branches import EQUAL, RELATIONS
+from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.table import BY_NUMPY_NAME
 
 S = TypeVar("S", bound="ExactScalar")
 
@@ -40,14 +42,11 @@ class Settings:
 
 SETTINGS: ContextVar[Settings] = ContextVar("exact_scalar_settings", default=Settings())  # noqa: B039 - frozen
 
-ELEMENTARY = {
-    **{name: name for name in ("exp", "exp2", "expm1", "log", "log1p", "sqrt", "cbrt", "sinh", "cosh", "tanh")},
-    **{name: name for name in ("sin", "cos", "tan")},
-    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-}
-"""Functions of one variable: NumPy's method name -> name of the JAX primitive in the tables."""
+ELEMENTARY = {name: row for name, row in BY_NUMPY_NAME.items() if row.kink is None}
+"""Differentiable functions of one variable, by the name of NumPy's method."""
 
-STEPS = ("floor", "ceil", "trunc", "rint")
+STEPS = {name: row for name, row in BY_NUMPY_NAME.items() if row.kink is not None}
+"""Functions that round to an integer, likewise."""
 
 
 class ExactScalar:
@@ -73,12 +72,12 @@ class ExactScalar:
         """A literal of the code, or an entry of one of its ordinary arrays."""
         raise NotImplementedError
 
-    def elementary(self: S, name: str) -> S:
-        """The function of one variable that has this name among the JAX primitives."""
+    def elementary(self: S, row: Elementary) -> S:
+        """A differentiable function of one variable."""
         raise NotImplementedError
 
-    def step(self: S, name: str) -> S:
-        """floor, ceil, trunc or rint."""
+    def step(self: S, row: Elementary) -> S:
+        """A function that rounds to an integer."""
         raise NotImplementedError
 
     def compare(self, relation: str, other: Any) -> bool:
@@ -223,12 +222,12 @@ def _comparison(name: str) -> Callable[[Any, Any], Any]:
     return apply
 
 
-def _function(primitive: str) -> Callable[[Any], Any]:
-    return lambda self: self.elementary(primitive)
+def _function(row: Elementary) -> Callable[[Any], Any]:
+    return lambda self: self.elementary(row)
 
 
-def _step(name: str) -> Callable[[Any], Any]:
-    return lambda self: self.step(name)
+def _step(row: Elementary) -> Callable[[Any], Any]:
+    return lambda self: self.step(row)
 
 
 for _name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv"):
@@ -236,7 +235,7 @@ for _name in ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv"):
     setattr(ExactScalar, f"__r{_name}__", _operator(_name, reflected=True))
 for _name in RELATIONS:
     setattr(ExactScalar, f"__{_name}__", _comparison(_name))
-for _name, _primitive in ELEMENTARY.items():
-    setattr(ExactScalar, _name, _function(_primitive))
-for _name in STEPS:
-    setattr(ExactScalar, _name, _step(_name))
+for _name, _row in ELEMENTARY.items():
+    setattr(ExactScalar, _name, _function(_row))
+for _name, _row in STEPS.items():
+    setattr(ExactScalar, _name, _step(_row))

@@ -15,7 +15,7 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, is_float
-from backprove.harness.numbers import indexing, integers
+from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import dot_general, lift, pointwise, scatter_add
 from backprove.harness.numbers.balls.reductions import Reductions
@@ -33,6 +33,9 @@ from backprove.harness.numbers.balls.truth import (
     truth_xor,
     undecided,
 )
+from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.steps import trunc
+from backprove.harness.numbers.elementary.table import ROWS
 from backprove.harness.programs.program import Equation, Program, Var
 
 
@@ -60,6 +63,7 @@ class Balls(Reductions):
     """
 
     name = "balls"
+    functions = ROWS
     watches_kinks = False
     """Whether comparisons of equal quantities are marked; a rule's own value at a point does not need it."""
 
@@ -73,7 +77,7 @@ class Balls(Reductions):
 
     @classmethod
     def primitives(cls) -> frozenset[str]:
-        return super().primitives() | {*bf.SMOOTH, *bf.PIECEWISE, *bf.WITHOUT_SLOPE, *bf.BINARY, *COMPARISONS}
+        return super().primitives() | {*bf.BINARY, *COMPARISONS}
 
     def constant(self, value: Array, var: Var) -> Any:
         value = np.asarray(value)[..., None]
@@ -136,43 +140,43 @@ class Balls(Reductions):
 
     # -- arithmetic ------------------------------------------------------------------------------------------------
 
-    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def elementary(self, row: Elementary, equation: Equation, x: Any) -> Any:
+        return pointwise(row.enclosure, x)
+
+    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
         name = equation.primitive
-        if is_float(equation.outputs[0].dtype):
-            if name in bf.SMOOTH:
-                return [pointwise(bf.SMOOTH[name].value, inputs[0])]
-            if name in bf.PIECEWISE:
-                return [pointwise(bf.PIECEWISE[name], inputs[0])]
-            if name in bf.WITHOUT_SLOPE:
-                return [pointwise(bf.WITHOUT_SLOPE[name], inputs[0])]
-            if name in bf.BINARY:
-                a, b = (x if x.dtype == object else lift(x) for x in inputs)
-                return [self.combine(name, a, b)]
+        if name in bf.BINARY and is_float(equation.outputs[0].dtype):
+            a, b = (x if x.dtype == object else lift(x) for x in inputs)
+            return self.combine(name, a, b)
         if name in COMPARISONS and is_float(equation.inputs[0].dtype):
             same = equation.inputs[0].slot == equation.inputs[1].slot
-            return [self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)]
-        if name in integers.PRIMITIVES and not is_float(equation.outputs[0].dtype):
-            bools = [v.dtype == "bool" for v in equation.inputs]
-            if (
-                name == "convert_element_type"
-                and bools[0]
-                and equation.outputs[0].dtype != "bool"
-                and undecided(inputs[0])
-            ):
-                return [UndecidedChoice(inputs[0])]
-            inputs = [
-                self.certain(i) if b and name not in _THREE_VALUED else i for i, b in zip(inputs, bools, strict=True)
-            ]
-            if name in _THREE_VALUED and bools[0]:
-                return [self._three_valued(name, equation, inputs)]
-        return super().apply(equation, inputs)
+            return self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)
+        return super().own(equation, inputs)
 
-    def _three_valued(self, name: str, e: Equation, inputs: Sequence[Any]) -> Array:
-        if name in ("eq", "ne", "xor"):
-            differ = truth_xor(truth(inputs[0]), truth(inputs[1]))
-            return truth_not(differ) if name == "eq" else differ
-        result: Array = self.p_reduce_and(e, inputs) if name == "reduce_and" else self.p_reduce_or(e, inputs)
-        return result
+    def logic(self, equation: Equation, inputs: Sequence[Any]) -> Any | None:
+        """Logic of three values; integers made of undecided ones are for `cond` alone."""
+        match equation.primitive:
+            case "and":
+                return truth_and(truth(inputs[0]), truth(inputs[1]))
+            case "or":
+                return truth_or(truth(inputs[0]), truth(inputs[1]))
+            case "not":
+                return truth_not(truth(inputs[0]))
+            case "xor" | "ne":
+                return truth_xor(truth(inputs[0]), truth(inputs[1]))
+            case "eq":
+                return truth_not(truth_xor(truth(inputs[0]), truth(inputs[1])))
+            case "reduce_and":
+                return self.p_reduce_and(equation, inputs)
+            case "reduce_or":
+                return self.p_reduce_or(equation, inputs)
+            case "convert_element_type" if equation.outputs[0].dtype != "bool" and undecided(inputs[0]):
+                return UndecidedChoice(inputs[0])
+        return None
+
+    def whole(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        pairs = zip(inputs, equation.inputs, strict=True)
+        return super().whole(equation, [self.certain(i) if v.dtype == "bool" else i for i, v in pairs])
 
     def certain(self, values: Any) -> Any:
         """Truth values on their way to integers: they must be decided."""
@@ -189,10 +193,6 @@ class Balls(Reductions):
 
     def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
         return pointwise(bf.power_of(e.params["y"]), ins[0])
-
-    def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
-        to_even = int(e.params["rounding_method"]) == 1
-        return pointwise(bf.round_half_even if to_even else bf.round_half_away, ins[0])
 
     def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
         return pointwise(bf.minimum, pointwise(bf.maximum, ins[1], ins[0]), ins[2])
@@ -217,7 +217,7 @@ class Balls(Reductions):
                 return x
             if e.outputs[0].dtype == "bool":
                 return self.compare("ne", x, lift(np.zeros((1,))), same=False)
-            whole = pointwise(bf.trunc, x)
+            whole = pointwise(trunc, x)
             if not all(v.is_exact() for v in whole.ravel()):
                 raise Undecided("a conversion to an integer is not decided")
             return np.vectorize(lambda v: int(v.unique_fmpz()), otypes=[np.int64])(whole)
@@ -227,15 +227,6 @@ class Balls(Reductions):
 
     def from_truth(self, x: Array) -> Any:
         return _OF_TRUTH[x & 3]
-
-    def p_and(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return truth_and(truth(ins[0]), truth(ins[1]))
-
-    def p_or(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return truth_or(truth(ins[0]), truth(ins[1]))
-
-    def p_not(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return truth_not(truth(ins[0]))
 
     def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
         return dot_general(ins[0], ins[1], e.params["dimension_numbers"])
@@ -254,10 +245,6 @@ def _exact(value: float) -> arb:
     return arb(value)
 
 
-_THREE_VALUED = frozenset({"reduce_and", "reduce_or", "xor", "eq", "ne"})
-"""Primitives of truth values that know what to make of undecided ones."""
-
-
 def _replace(k: int, which: Array, old: Array, case: Array) -> Array:
     return np.where(expand(which, old) == k, case, old)
 
@@ -268,7 +255,7 @@ def expand(which: Array, like: Array) -> Array:
 
 
 PRIMITIVES = (
-    frozenset({*bf.SMOOTH, *bf.PIECEWISE, *bf.BINARY, "select_n", "integer_pow", "convert_element_type", "round"})
+    frozenset({*ROWS, *bf.BINARY, "select_n", "integer_pow", "convert_element_type"})
     | frozenset({"clamp", "stop_gradient", "is_finite", "and", "or", "not", "xor"})
     | COMPARISONS
 )

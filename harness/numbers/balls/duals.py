@@ -34,6 +34,10 @@ from backprove.harness.numbers.balls.arrays import (
 )
 from backprove.harness.numbers.balls.balls import Balls, expand
 from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED
+from backprove.harness.numbers.elementary.exponential import logistic
+from backprove.harness.numbers.elementary.powers import at_zero
+from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.steps import trunc
 from backprove.harness.programs.program import Equation
 
 
@@ -58,15 +62,8 @@ class Dual:
         return self.v.dtype
 
 
-def _abs_slope(a: arb) -> arb:
-    """The hull [-1, 1] at zero and where the sign is not known."""
-    return bf.ONE if a > 0 else -bf.ONE if a < 0 else _WHOLE
-
-
 _NARROW = arb(2) ** -ONE_SLOPE_BITS
-_WHOLE = arb(0, 1)
 _NOTHING = zeros(())
-_NEG = bf.SMOOTH["neg"]
 
 
 def _same(a: arb, b: arb) -> bool:
@@ -102,10 +99,6 @@ class DualBalls(Balls):
         super().__init__(widen)
         self.still = still
         self.touched = np.zeros(points, dtype=bool)
-
-    @classmethod
-    def primitives(cls) -> frozenset[str]:
-        return super().primitives() - set(bf.WITHOUT_SLOPE)
 
     def real_constant(self, value: Array, bits: int) -> Any:
         return Dual(super().real_constant(value, bits))
@@ -170,27 +163,18 @@ class DualBalls(Balls):
         return Dual(super().from_truth(x))
 
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
-        name = equation.primitive
         if id(equation) in self.still:
             inputs = [Dual(i.v) if isinstance(i, Dual) else i for i in inputs]
-        if name in movement.PRIMITIVES:
-            return self._move(equation, inputs)
-        x = inputs[0] if inputs else None
-        if isinstance(x, Dual) and is_float(equation.outputs[0].dtype):
-            if name in bf.SMOOTH:
-                return [self._smooth(bf.SMOOTH[name], x)]
-            if name in bf.PIECEWISE:
-                return [self._piecewise(name, x)]
-            if name in bf.WITHOUT_SLOPE:
-                if x.t is not None:
-                    raise UnsupportedPrimitive(name, self.name)
-                return [Dual(pointwise(bf.WITHOUT_SLOPE[name], x.v))]
-            if name in bf.BINARY:
-                y = inputs[1] if isinstance(inputs[1], Dual) else Dual(lift(inputs[1]))
-                return [self.combine(name, x, y)]
         return super().apply(equation, inputs)
 
-    def _move(self, e: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+        name = equation.primitive
+        if name in bf.BINARY and is_float(equation.outputs[0].dtype):
+            x, y = (x if isinstance(x, Dual) else Dual(lift(x)) for x in inputs)
+            return self.combine(name, x, y)
+        return super().own(equation, inputs)
+
+    def move(self, e: Equation, inputs: Sequence[Any]) -> list[Any]:
         """Entries move alike in value and tangent; what a gather fills in does not depend on the inputs."""
         which = movement.data_operands(e)
         data = [inputs[i] for i in which]
@@ -207,24 +191,19 @@ class DualBalls(Balls):
             for v, t in zip(values, movement.rearrange(e, [x.tangent for x in data], rest, bf.ZERO), strict=True)
         ]
 
-    def _smooth(self, f: bf.Smooth, x: Dual) -> Dual:
-        y = pointwise(f.value, x.v)
-        if f is _NEG and x.t is not None:
-            return Dual(y, pointwise(np.negative, x.t))
-        return Dual(y) if x.t is None else Dual(y, _scaled(pointwise(f.slope, x.v, y), x.t))
-
-    def _piecewise(self, name: str, x: Dual) -> Dual:
-        y = pointwise(bf.PIECEWISE[name], x.v)
+    def elementary(self, row: Elementary, equation: Equation, x: Any) -> Any:
+        y = pointwise(row.enclosure, x.v)
         if x.t is None:
             return Dual(y)
-        if name in ("abs", "sign"):
-            near = ~(np.greater(x.v, _NOTHING) | np.less(x.v, _NOTHING))
-        else:
-            near = predicate(arb.contains_integer, x.v)
-        self.touch_where(near, lambda t, _: not t.is_zero(), x.t, x.t)
-        if name != "abs":
-            return Dual(y)
-        return Dual(y, _scaled(pointwise(_abs_slope, x.v), x.t))
+        if row.kink is not None:
+            self.touch_where(_may_kink(row.kink, x.v), lambda t, _: not t.is_zero(), x.t, x.t)
+        if row.name == "neg":
+            return Dual(y, pointwise(np.negative, x.t))
+        if row.slope is not None:
+            return Dual(y, _scaled(pointwise(row.slope, x.v, y), x.t))
+        if row.kink is None:
+            raise UnsupportedPrimitive(row.name, self.name)
+        return Dual(y)
 
     def combine(self, name: str, a: Dual, b: Dual) -> Dual:
         """Value and tangent of a function of two variables."""
@@ -234,7 +213,7 @@ class DualBalls(Balls):
         if name in ("max", "min"):
             t = self._extremum_tangent(name, a, b)
         elif name == "logaddexp":
-            weight = pointwise(bf.logistic, a.v - b.v)
+            weight = pointwise(logistic, a.v - b.v)
             t = _scaled(weight, a.tangent) + _scaled(bf.ONE - weight, b.tangent)
         else:
             t = _tangent(name, a, b, y)
@@ -265,12 +244,6 @@ class DualBalls(Balls):
         if x.t is None or n == 0:
             return Dual(y)
         return Dual(y, _scaled(pointwise(bf.power_of_slope(n), x.v), x.t))
-
-    def p_round(self, e: Equation, ins: Sequence[Any]) -> Any:
-        y = super().p_round(e, [ins[0].v])
-        if ins[0].t is not None:
-            self.touch(predicate(lambda a: (a - bf.HALF).contains_integer(), ins[0].v))
-        return Dual(y)
 
     def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
         return self.combine("min", self.combine("max", ins[1], ins[0]), ins[2])
@@ -337,6 +310,12 @@ class DualBalls(Balls):
             self.touch_where(tie, lambda p, q: not _same(p, q), s, t)
 
 
+def _may_kink(kink: Callable[[arb], bool], x: Array) -> Array:
+    if kink is at_zero:  # two comparisons of whole arrays, without a Python frame per entry
+        return np.asarray(~(np.greater(x, _NOTHING) | np.less(x, _NOTHING)))
+    return predicate(kink, x)
+
+
 def _scaled(slope: Array, t: Array) -> Array:
     """Slope times tangent; the slope may have fewer columns than the tangent."""
     return pointwise(np.multiply, spread(slope, t.shape[-1]), t)
@@ -370,6 +349,6 @@ _SLOPE_B: dict[str, Slope] = {
     "mul": lambda a, b, y: a,
     "div": lambda a, b, y: -y / b,
     "pow": _entrywise(bf.power_slope_in_exponent),
-    "rem": _entrywise(lambda a, b: -bf.trunc(a / b)),
+    "rem": _entrywise(lambda a, b: -trunc(a / b)),
     "atan2": lambda a, b, y: -a / (a * a + b * b),
 }

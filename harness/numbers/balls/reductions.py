@@ -33,8 +33,12 @@ class Reductions(System):
     def compare(self, name: str, a: Array, b: Array, *, same: bool = False) -> Array:
         """Truth value of a comparison of enclosures."""
 
+    @abstractmethod
+    def certain(self, values: Any) -> Any:
+        """Truth values on their way to integers or an order: they must be decided."""
+
     def combine(self, name: str, a: Any, b: Any) -> Any:
-        """Two values joined by a function of `ball_functions.BINARY`, or by "logaddexp"."""
+        """Two values joined by a function of `functions.BINARY`, or by "logaddexp"."""
         return pointwise(bf.logaddexp if name == "logaddexp" else bf.BINARY[name], a, b)
 
     def entries(self, x: Any, axes: Sequence[int]) -> list[Any]:
@@ -139,7 +143,10 @@ class Reductions(System):
 
     def p_sort(self, e: Equation, ins: Sequence[Any]) -> Any:
         axis = e.params["dimension"]
-        keys = ins[: e.params["num_keys"]]
+        keys = [
+            self.certain(x) if v.dtype == "bool" else x
+            for x, v in zip(ins[: e.params["num_keys"]], e.inputs, strict=False)
+        ]
         order = stable_order([self.primal(k) for k in keys], axis)
         self.watch_ties(keys, order, axis)
         return [self.reorder(x, order, axis) for x in ins]

@@ -15,8 +15,8 @@ from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.bounds import truth
 from backprove.harness.numbers.bounds.charges import Charging, Format
-from backprove.harness.numbers.bounds.functions import float64
 from backprove.harness.numbers.bounds.truth import Bounded, reach
+from backprove.harness.numbers.elementary.row import float64
 from backprove.harness.programs.program import Equation
 
 Rule = Callable[[Charging, Equation, Sequence[Any]], Any]
@@ -260,10 +260,6 @@ def _choose(index: Array, cases: Sequence[Array]) -> Array:
     return out
 
 
-def select_n(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
-    return select(inputs[0], inputs[1:])
-
-
 def is_finite(system: Charging, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
     x = inputs[0]
     return truth.encode(np.isfinite(x.v), ~np.isfinite(x.e))
@@ -351,7 +347,6 @@ ELEMENTWISE: dict[str, Rule] = {
     "max": extreme,
     "min": extreme,
     "clamp": clamp,
-    "select_n": select_n,
     "is_finite": is_finite,
     "convert_element_type": convert,
     "reduce_precision": reduce_precision,

@@ -22,11 +22,12 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.core.thresholds.rounding import ELEMENTARY_ETA, LITERAL_BITS
-from backprove.harness.numbers.base import System
+from backprove.harness.numbers.base import System, has_floats
 from backprove.harness.numbers.bounds import arithmetic, reductions, truth
 from backprove.harness.numbers.bounds.charges import Format
-from backprove.harness.numbers.bounds.functions import EXACT, FUNCTIONS
 from backprove.harness.numbers.bounds.truth import Bounded, Doubtful
+from backprove.harness.numbers.elementary.row import REALS, Elementary
+from backprove.harness.numbers.elementary.table import having
 from backprove.harness.programs.evaluate import evaluate, schedule
 from backprove.harness.programs.program import Equation, Program, Var
 
@@ -66,6 +67,7 @@ class Running(System):
     """
 
     name = "running error bounds"
+    functions = having("growth")
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Running(System):
 
     @classmethod
     def primitives(cls) -> frozenset[str]:
-        return super().primitives() | ({*RULES, *FUNCTIONS} - {"round_even"})  # `round`, ties to even
+        return super().primitives() | RULES.keys()
 
     def lift(self, array: Array) -> Bounded:
         """Inputs of the format under test as `Bounded`: exact, but -0 is 0 and subnormal numbers may be flushed."""
@@ -191,25 +193,24 @@ class Running(System):
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         points = [i.points for i in inputs if isinstance(i, Doubtful)]
         if not points:
-            return self._apply(equation, inputs)
-        outputs = self._apply(equation, [i.values if isinstance(i, Doubtful) else i for i in inputs])
+            return super().apply(equation, inputs)
+        outputs = super().apply(equation, [i.values if isinstance(i, Doubtful) else i for i in inputs])
         flags = _union(points)
         return [truth.doubt(o, flags, v.dtype == "bool") for o, v in zip(outputs, equation.outputs, strict=True)]
 
-    def _apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
-        name = equation.primitive
-        if inputs and name != "select_n" and equation.inputs[0].dtype == "bool":
-            result = truth.logic(name, inputs, equation.params.get("axes", ()))
-            if result is not None:
-                return [result]
-        if name == "round":
-            name = "round" if int(equation.params["rounding_method"]) == 0 else "round_even"
-        if name in FUNCTIONS:
-            return [self.elementary(name, equation, inputs[0])]
-        if name == "convert_element_type" or (name in RULES and _has_floats(equation)):
-            result = RULES[name](self, equation, inputs)
-            return result if isinstance(result, list) else [result]
-        return super().apply(equation, inputs)
+    def logic(self, equation: Equation, inputs: Sequence[Any]) -> Any | None:
+        return truth.logic(equation.primitive, inputs, equation.params.get("axes", ()))
+
+    def whole(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        if equation.primitive == "convert_element_type":
+            return [arithmetic.convert(self, equation, inputs)]
+        return super().whole(equation, inputs)
+
+    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+        rule = RULES.get(equation.primitive)
+        if rule is None or not has_floats(equation):
+            return super().own(equation, inputs)
+        return rule(self, equation, inputs)
 
     def format(self, dtype: str) -> Format:
         """What an equation with results of format `dtype` is charged."""
@@ -270,23 +271,23 @@ class Running(System):
             total[~(np.broadcast_to(largest, total.shape) < fmt.max)] = np.inf
         return out.within(total)
 
-    def elementary(self, name: str, equation: Equation, x: Bounded) -> Bounded:
-        """A function of `functions.py`."""
-        function, fmt = FUNCTIONS[name], self.format(equation.outputs[0].dtype)
-        v = function.value(x.v)
-        k, kappa = fmt.constant(name)
+    def elementary(self, row: Elementary, equation: Equation, x: Bounded) -> Bounded:
+        assert row.growth is not None
+        fmt = self.format(equation.outputs[0].dtype)
+        v = row.in_wide(x.v)
+        k, kappa = fmt.constant(row.name)
         e: Array | float = 0.0
         if not (x.exact and kappa == 0):
             # kappa: an implementation that rounds its argument evaluates f at a point within kappa u |x|
             slack = x.e + kappa * fmt.u * (x.size + x.e) if kappa else x.e
-            e = function.growth(x.v, slack)
+            e = row.growth(x.v, slack)
             none = slack == 0
             e = np.where(none, 0.0, e) if none.any() else e
             known = np.isfinite(x.e)
-            if function.inside is not None:
-                known &= (x.e == 0) | function.inside(x.v, x.e)
+            if row.domain is not REALS:
+                known &= (x.e == 0) | row.domain.inside(x.v, x.e)
             e = e if known.all() else np.where(known, e, np.inf)
-        if name in EXACT:
+        if row.exact:
             return Bounded(v, np.where(np.isfinite(v) & ~np.isnan(e), e, np.inf))
         return self.rounded(fmt, v, e, k=k, eta=ELEMENTARY_ETA)
 
@@ -300,7 +301,3 @@ def _union(points: Sequence[truth.Flags]) -> truth.Flags:
     for p in points[1:]:
         out = out | p
     return out
-
-
-def _has_floats(equation: Equation) -> bool:
-    return any(is_float(v.dtype) for v in (*equation.inputs, *equation.outputs))

@@ -9,15 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.numbers.bounds.constants import rounding_constant, wide_constant
-from backprove.harness.numbers.bounds.functions import FUNCTIONS
+from backprove.harness.core.thresholds.rounding import WIDE_K
+from backprove.harness.numbers.bounds.constants import rounding_constant
 from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.numbers.elementary.table import having
 
 COMPOSED = frozenset({"pow", "atan2", "rem"})
 """Functions of two arguments whose rounding constants are measured."""
 
-COMPUTED = COMPOSED | FUNCTIONS.keys()
-"""Primitives whose value in the wide format is itself computed by a library, with an error of its own."""
+WIDE = {name: row.wide_k for name, row in having("growth").items()} | dict.fromkeys(COMPOSED, WIDE_K)
+"""`k` of the wide evaluation itself where that is not correctly rounded arithmetic, for which it is 1."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class Format:
 
 @cache
 def _constant(form: Format, primitive: str) -> tuple[float, float]:
-    own = wide_constant(primitive, arithmetic=primitive not in COMPUTED)
+    own = WIDE.get(primitive, 1.0)
     if form.name is None:
-        return own.k, own.kappa
+        return own, 0.0
     tested = rounding_constant(form.name, primitive)
-    return tested.k + own.k * form.wide, tested.kappa
+    return tested.k + own * form.wide, tested.kappa
 
 
 class Charging(Protocol):

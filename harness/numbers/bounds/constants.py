@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.thresholds.rounding import CORRECTLY_ROUNDED, DOUBLE_ROUNDING_K, WIDE_DEFAULT_K, WIDE_K
+from backprove.harness.core.thresholds.rounding import CORRECTLY_ROUNDED, DOUBLE_ROUNDING_K
 
 DATA = Path(__file__).with_name("rounding_constants.json")
 
@@ -72,8 +72,3 @@ def rounding_constant(dtype: str, primitive: str) -> RoundingConstant:
     bfloat16 and float16 are computed in float32 and rounded again, hence the head-room there.
     """
     return constants(dtype).get(primitive, RoundingConstant(1.0 if dtype in BASIC else DOUBLE_ROUNDING_K))
-
-
-def wide_constant(primitive: str, arithmetic: bool) -> RoundingConstant:
-    """The constants of the wide evaluation: 1 for correctly rounded arithmetic, else a small number."""
-    return RoundingConstant(1.0 if arithmetic else WIDE_K.get(primitive, WIDE_DEFAULT_K))

@@ -19,8 +19,8 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.bounds import truth
 from backprove.harness.numbers.bounds.charges import Charging, Format
-from backprove.harness.numbers.bounds.functions import float64
 from backprove.harness.numbers.bounds.truth import Bounded, Flags, reach
+from backprove.harness.numbers.elementary.row import float64
 from backprove.harness.programs.program import Equation
 
 Errors = NDArray[np.float64]

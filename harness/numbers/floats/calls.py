@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.numbers.elementary.row import Chain, SciPy
+from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.numbers.floats import floats
 from backprove.harness.numbers.integers import contract
 from backprove.harness.programs.program import Equation
@@ -32,23 +34,25 @@ def rounds(equation: Equation) -> bool:
     """Whether the result of the calls is still to be rounded to bfloat16."""
     if equation.outputs[0].dtype != "bfloat16":
         return False
-    moves = equation.primitive in ("select_n", "reduce_max", "reduce_min") or equation.primitive in floats.EXACT
-    return not moves
+    row = floats.Floats.functions.get(equation.primitive)
+    exact = equation.primitive in floats.EXACT or (row is not None and row.exact)
+    return not exact and equation.primitive not in ("select_n", "reduce_max", "reduce_min")
 
 
 def _ufunc(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
-    function = floats.ELEMENTWISE.get(e.primitive) or floats.EXACT.get(e.primitive) or floats.COMPARISONS[e.primitive]
-    function = getattr(function, "ufunc", function)
-    if not isinstance(function, np.ufunc) or e.params.get("out_dtype") is not None:
+    row = floats.Floats.functions.get(function_of(e))
+    function = row.numpy if row is not None else _OF_SEVERAL[e.primitive]
+    if isinstance(function, SciPy):
+        function = function.ufunc
+    if e.params.get("out_dtype") is not None or len({a.dtype for a in given}) != 1:
         return None
-    if len({a.dtype for a in given}) != 1:
-        return None
-    return [(function, (*given, out))]
+    if isinstance(function, Chain):
+        return list(function.calls(given[0], out))
+    return [(function, (*given, out))] if isinstance(function, np.ufunc) else None
 
 
 def _logical(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
-    function = {"and": np.logical_and, "or": np.logical_or, "not": np.logical_not}[e.primitive]
-    return [(function, (*given, out))] if e.outputs[0].dtype == "bool" else None
+    return [(floats.LOGIC[e.primitive], (*given, out))] if e.outputs[0].dtype == "bool" else None
 
 
 def _extreme(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call]:
@@ -79,19 +83,6 @@ def _sign(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list
 
 def _copy_where(out: Array, x: Array, where: Array) -> None:
     np.copyto(out, x, where=where)
-
-
-def _logistic(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call]:
-    return [
-        (np.negative, (given[0], out)),
-        (np.exp, (out, out)),
-        (np.add, (1, out, out)),
-        (np.divide, (1, out, out)),
-    ]
-
-
-def _rsqrt(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call]:
-    return [(np.sqrt, (given[0], out)), (np.divide, (1, out, out))]
 
 
 def _integer_pow(e: Equation, given: Sequence[Array], out: Array, extra: Extra) -> list[Call] | None:
@@ -190,14 +181,14 @@ def _contract(lhs: Array, rhs: Array, dimension_numbers: Any, out: Array) -> Non
     np.copyto(out, contract(lhs, rhs, dimension_numbers))
 
 
+_OF_SEVERAL: dict[str, Callable[..., Array]] = {**floats.ARITHMETIC, **floats.EXACT, **floats.COMPARISONS}
+
 CALLS: dict[str, Maker] = {
-    **dict.fromkeys((*floats.ELEMENTWISE, *floats.EXACT, *floats.COMPARISONS), _ufunc),
-    **dict.fromkeys(("and", "or", "not"), _logical),
+    **dict.fromkeys((*floats.Floats.functions, *_OF_SEVERAL), _ufunc),
+    **dict.fromkeys(floats.LOGIC, _logical),
     "max": _extreme,
     "min": _extreme,
     "sign": _sign,
-    "logistic": _logistic,
-    "rsqrt": _rsqrt,
     "integer_pow": _integer_pow,
     "select_n": _select,
     "convert_element_type": _convert,

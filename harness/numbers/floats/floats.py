@@ -8,15 +8,17 @@ are kept (XLA on CPUs flushes them to zero).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.numbers import control, indexing, integers, movement
+from backprove.harness.numbers import indexing
 from backprove.harness.numbers.base import System
+from backprove.harness.numbers.elementary.gamma import float_digamma
+from backprove.harness.numbers.elementary.row import Elementary, SciPy
+from backprove.harness.numbers.elementary.table import having
 from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
 from backprove.harness.numbers.integers import accumulate, contract, scatter_combining, sort_by_keys
 from backprove.harness.programs.evaluate import evaluate, schedule
@@ -35,10 +37,11 @@ class Floats(System):
     name = "floats"
     key = "floats"
     """Constants are the same every time."""
+    functions = having("numpy")
 
     @classmethod
     def primitives(cls) -> frozenset[str]:
-        return super().primitives() | {*ELEMENTWISE, *EXACT, *COMPARISONS}
+        return super().primitives() | {*ARITHMETIC, *EXACT, *COMPARISONS}
 
     def constant(self, value: Array, var: Var) -> Array:
         return self._stored(np.asarray(value)[..., None], var.dtype)
@@ -88,33 +91,33 @@ class Floats(System):
                 chunks.append([np.broadcast_to(self.lower(x, v), (*v.shape, stop - start)) for v, x in outputs])
         return [np.concatenate(parts, axis=-1) for parts in zip(*chunks, strict=True)]
 
-    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
-        """Evaluate one equation; returns one array per output.
+    def elementary(self, row: Elementary, equation: Equation, x: Array) -> Array:
+        """Computed in the storage dtype and rounded."""
+        assert row.numpy is not None
+        return row.numpy(x) if row.exact else _rounded(row.numpy(x), equation.outputs[0].dtype)
+
+    def logic(self, equation: Equation, inputs: Sequence[Array]) -> Array | None:
+        ufunc = LOGIC.get(equation.primitive)
+        return None if ufunc is None else np.asarray(ufunc(*inputs))
+
+    def own(self, equation: Equation, inputs: Sequence[Array]) -> Any:
+        """Evaluate what is no elementary function: entry by entry by a table, else by a method.
 
         Raises:
             UnsupportedPrimitive: if there is no rule for the primitive.
         """
-        name = equation.primitive
-        if name in movement.PRIMITIVES or name in control.PRIMITIVES or name == "select_n":
-            return super().apply(equation, inputs)
-        dtype = equation.outputs[0].dtype
+        name, dtype = equation.primitive, equation.outputs[0].dtype
         if dtype in FORMATS:
-            elementwise = ELEMENTWISE.get(name)
-            if elementwise is not None:
+            arithmetic = ARITHMETIC.get(name)
+            if arithmetic is not None:
                 if equation.params.get("out_dtype") is not None:
                     inputs = [x.astype(STORAGE[dtype], copy=False) for x in inputs]
-                return [_rounded(elementwise(*inputs), dtype)]
+                return _rounded(arithmetic(*inputs), dtype)
             if name in EXACT:
-                return [EXACT[name](*inputs)]
+                return EXACT[name](*inputs)
         elif name in COMPARISONS and equation.inputs[0].dtype in FORMATS:
-            return [COMPARISONS[name](*inputs)]
-        method = getattr(self, "p_" + name.replace("-", "_"), None)
-        if method is None:
-            return super().apply(equation, inputs)
-        if name in integers.PRIMITIVES and all(v.dtype not in FORMATS for v in (*equation.inputs, *equation.outputs)):
-            return integers.apply(equation, inputs)
-        result = method(equation, inputs)
-        return result if isinstance(result, list) else [result]
+            return COMPARISONS[name](*inputs)
+        return super().own(equation, inputs)
 
     @staticmethod
     def _stored(array: Array, dtype: str) -> Array:
@@ -122,25 +125,7 @@ class Floats(System):
             return to_format(array, dtype)
         return array.astype(np.dtype(dtype), copy=False)
 
-    # -- truth values ----------------------------------------------------------------------------------------------
-
-    def p_and(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return _logical(e, np.logical_and, np.bitwise_and, inputs)
-
-    def p_or(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return _logical(e, np.logical_or, np.bitwise_or, inputs)
-
-    def p_not(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        return _logical(e, np.logical_not, np.invert, inputs)
-
     # -- arithmetic with parameters --------------------------------------------------------------------------------
-
-    def p_round(self, e: Equation, inputs: Sequence[Array]) -> Array:
-        x = inputs[0]
-        if str(getattr(e.params["rounding_method"], "name", e.params["rounding_method"])) == "TO_NEAREST_EVEN":
-            return np.rint(x)
-        whole = np.trunc(x)
-        return np.where(np.abs(x - whole) >= 0.5, whole + np.copysign(x.dtype.type(1), x), whole)
 
     def p_integer_pow(self, e: Equation, inputs: Sequence[Array]) -> Array:
         """Repeated squaring, as JAX lowers it, rounded at every step."""
@@ -244,10 +229,6 @@ def _accumulated(ufunc: np.ufunc, e: Equation, inputs: Sequence[Array]) -> Array
     return _rounded(x, e.outputs[0].dtype)
 
 
-def _logical(e: Equation, truth: np.ufunc, bits: np.ufunc, inputs: Sequence[Array]) -> Array:
-    return np.asarray((truth if e.outputs[0].dtype == "bool" else bits)(*inputs))
-
-
 def _maximum(a: Array, b: Array) -> Array:
     """Maximum with +0 above -0; NaN wins."""
     out, tie = np.maximum(a, b), a == b
@@ -264,50 +245,16 @@ def _clamp(low: Array, x: Array, high: Array) -> Array:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _sign(x: Array) -> Array:
-    return np.where(x == 0, x, np.sign(x))
-
-
-def _logistic(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-def _rsqrt(x: Array) -> Array:
-    return 1 / np.sqrt(x)
-
-
 def _power(x: Array, y: Array) -> Array:
     return np.asarray(np.power(x, y.astype(x.dtype, copy=False)))
 
 
-@dataclass(frozen=True)
-class SciPy:
-    """A function of `scipy.special`, imported when it is called: a fifth of all imports, and few programs need it."""
-
-    name: str
-
-    @property
-    def ufunc(self) -> np.ufunc:
-        from scipy import special
-
-        found: np.ufunc = getattr(special, self.name)
-        return found
-
-    def __call__(self, *x: Array) -> Array:
-        return np.asarray(self.ufunc(*x))
-
-
-def _digamma(x: Array) -> Array:
-    """NaN at the poles, as in JAX."""
-    return np.asarray(np.where((x <= 0) & (x == np.floor(x)), x.dtype.type(np.nan), SciPy("psi")(x)))
-
-
 def _polygamma(m: Array, x: Array) -> Array:
     """(-1)**(m + 1) * m! * zeta(m + 1, x)."""
-    return np.where(m == 0, _digamma(x), np.where(m % 2, 1, -1) * SciPy("gamma")(m + 1) * SciPy("zeta")(m + 1, x))
+    return np.where(m == 0, float_digamma(x), np.where(m % 2, 1, -1) * SciPy("gamma")(m + 1) * SciPy("zeta")(m + 1, x))
 
 
-ELEMENTWISE: dict[str, Callable[..., Array]] = {
+ARITHMETIC: dict[str, Callable[..., Array]] = {
     "add": np.add,
     "add_any": np.add,
     "sub": np.subtract,
@@ -316,49 +263,19 @@ ELEMENTWISE: dict[str, Callable[..., Array]] = {
     "rem": np.fmod,
     "pow": _power,
     "atan2": np.arctan2,
-    "exp": np.exp,
-    "exp2": np.exp2,
-    "expm1": np.expm1,
-    "log": np.log,
-    "log1p": np.log1p,
-    "logistic": _logistic,
-    "tanh": np.tanh,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "asinh": np.arcsinh,
-    "acosh": np.arccosh,
-    "atanh": np.arctanh,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
-    "sqrt": np.sqrt,
-    "rsqrt": _rsqrt,
-    "cbrt": np.cbrt,
-    "square": np.square,
-    "erf": SciPy("erf"),
-    "erfc": SciPy("erfc"),
-    "erf_inv": SciPy("erfinv"),
-    "lgamma": SciPy("gammaln"),
-    "digamma": _digamma,
     "polygamma": _polygamma,
 }
-"""Computed in the storage dtype and rounded."""
+"""Functions of two variables, computed in the storage dtype and rounded."""
 
 EXACT: dict[str, Callable[..., Array]] = {
-    "neg": np.negative,
-    "abs": np.abs,
-    "sign": _sign,
-    "floor": np.floor,
-    "ceil": np.ceil,
     "max": _maximum,
     "min": _minimum,
     "clamp": _clamp,
     "stop_gradient": np.asarray,
 }
 """Results that are in the format by themselves."""
+
+LOGIC: dict[str, np.ufunc] = {"and": np.logical_and, "or": np.logical_or, "not": np.logical_not}
 
 COMPARISONS: dict[str, Callable[..., Array]] = {
     "eq": np.equal,

@@ -14,6 +14,11 @@ from jax import lax
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers import indexing, integers
+from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.balls.balls import Balls
+from backprove.harness.numbers.balls.duals import DualBalls
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation, Var
@@ -217,7 +222,10 @@ def test_undecided_truth_values_are_refused() -> None:
         integers.apply(equation("xor", ["bool", "bool"], "bool"), [truth, truth])
     decided = integers.apply(equation("xor", ["bool", "bool"], "bool"), [truth % 2, np.array([[True], [True]])])
     assert decided[0].dtype == np.int8 and decided[0].tolist() == [[0], [1]]
-    assert not {"and", "or", "not"} & integers.PRIMITIVES
+    with pytest.raises(UnsupportedPrimitive, match="'and'"):
+        integers.apply(equation("and", ["bool", "bool"], "bool"), [truth, truth])
+    bits = integers.apply(equation("and", ["int64", "int64"], "int64"), [np.array([[300]]), np.array([[260]])])
+    assert bits[0].tolist() == [[300 & 260]]
 
 
 def test_an_undecided_integer_is_no_number() -> None:
@@ -231,3 +239,19 @@ def test_an_undecided_integer_is_no_number() -> None:
     code_seven_is_a_number = np.array([[7], [2]], np.int8)
     out = integers.apply(equation("convert_element_type", ["int8"], "int32"), [code_seven_is_a_number])[0]
     assert out.tolist() == [[7], [2]]
+
+
+@pytest.mark.parametrize("system", [Floats(), Balls(), DualBalls(1), Running("float64")], ids=lambda s: s.name)
+def test_bits_of_integers_are_those_of_numpy_in_every_system(system: Any) -> None:
+    program = trace(lambda i, j: [i & j, i | j, ~i], ((), I), ((), I))
+    i, j = np.array([300]), np.array([260])
+    assert [int(v[0]) for v in evaluate(program, system, i, j)] == [300 & 260, 300 | 260, ~300]
+
+
+def test_a_sort_by_undecided_truth_values_is_refused() -> None:
+    program = trace(lambda m, x: lax.sort((m, x), num_keys=1)[1], ((2,), "bool"), ((2,), F))
+    x = lift(np.array([[1.0], [2.0]]))
+    (out,) = evaluate(program, Balls(), np.array([[1], [0]], np.int8), x)
+    assert [float(v) for v in out[:, 0]] == [2.0, 1.0]
+    with pytest.raises(Undecided):
+        evaluate(program, Balls(), np.array([[1], [2]], np.int8), x)
