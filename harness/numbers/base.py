@@ -24,6 +24,9 @@ from backprove.harness.programs.program import Equation, Var
 TRUTH = frozenset({"and", "or", "not", "xor", "reduce_and", "reduce_or"})
 """Primitives of truth values: every system has them, each for truth values of its own kind."""
 
+NOT_OF_JAX = frozenset({"round_even", "trunc"})
+"""Elementary functions that are no primitives: `round` with ties to even, and a function of NumPy alone."""
+
 _AS_JAX_SPELLS = {name.replace("-", "_"): name for name in integers.SCATTERS}
 
 
@@ -52,7 +55,7 @@ class System(ABC):
         """
         methods = (name.removeprefix("p_") for name in dir(cls) if name.startswith("p_"))
         shared = {"select_n", *TRUTH, *control.PRIMITIVES, *movement.PRIMITIVES}
-        functions = cls.functions.keys() - {"round_even"}  # JAX's `round`, ties to even
+        functions = cls.functions.keys() - NOT_OF_JAX
         return frozenset(shared | functions | {_AS_JAX_SPELLS.get(name, name) for name in methods})
 
     @abstractmethod

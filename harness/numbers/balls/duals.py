@@ -100,6 +100,10 @@ class DualBalls(Balls):
         self.still = still
         self.touched = np.zeros(points, dtype=bool)
 
+    @classmethod
+    def primitives(cls) -> frozenset[str]:
+        return super().primitives() - {name for name, row in cls.functions.items() if not _has_slope(row)}
+
     def real_constant(self, value: Array, bits: int) -> Any:
         return Dual(super().real_constant(value, bits))
 
@@ -197,12 +201,12 @@ class DualBalls(Balls):
             return Dual(y)
         if row.kink is not None:
             self.touch_where(_may_kink(row.kink, x.v), lambda t, _: not t.is_zero(), x.t, x.t)
+        if not _has_slope(row):
+            raise UnsupportedPrimitive(row.name, self.name)
         if row.name == "neg":
             return Dual(y, pointwise(np.negative, x.t))
         if row.slope is not None:
             return Dual(y, _scaled(pointwise(row.slope, x.v, y), x.t))
-        if row.kink is None:
-            raise UnsupportedPrimitive(row.name, self.name)
         return Dual(y)
 
     def combine(self, name: str, a: Dual, b: Dual) -> Dual:
@@ -314,6 +318,11 @@ def _may_kink(kink: Callable[[arb], bool], x: Array) -> Array:
     if kink is at_zero:  # two comparisons of whole arrays, without a Python frame per entry
         return np.asarray(~(np.greater(x, _NOTHING) | np.less(x, _NOTHING)))
     return predicate(kink, x)
+
+
+def _has_slope(row: Elementary) -> bool:
+    """Whether the derivative is known: by the column, or since the function is piecewise constant."""
+    return row.slope is not None or row.kink is not None or row.name == "neg"
 
 
 def _scaled(slope: Array, t: Array) -> Array:

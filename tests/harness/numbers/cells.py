@@ -26,9 +26,9 @@ from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.numbers.floats.linked import run_linked
 from backprove.harness.programs.program import Program
 from tests.harness.numbers.cases import CASES, POINTS, Case, at
+from tests.harness.numbers.floats.linked_run import run_linked
 from tests.harness.numbers.primitives import Row
 
 PRECISION = 160

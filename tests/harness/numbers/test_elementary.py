@@ -27,7 +27,7 @@ from backprove.harness.numbers.elementary.row import FLAT, NOT_IN_NUMPY, Chain, 
 from backprove.harness.numbers.elementary.steps import at_halves
 from backprove.harness.numbers.elementary.table import BY_NUMPY_NAME, ROWS, having, matrix
 from backprove.harness.numbers.floats.floats import Floats
-from backprove.harness.numbers.floats.linked import run_linked
+from tests.harness.numbers.floats.linked_run import run_linked
 
 SPANS = {"tan": (-1.5, 1.5), "digamma": (0.05, 9.0)}
 """Where a function is looked at, if not from -4 to 4 or in its domain: between poles."""

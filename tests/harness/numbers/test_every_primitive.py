@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from backprove.harness.frontends.objects.bounds import BoundedScalar
+from backprove.harness.frontends.objects.scalar import ExactScalar
 from backprove.harness.numbers import integers
-from backprove.harness.numbers.balls import functions as ball_functions
 from backprove.harness.numbers.balls.balls import Balls
 from backprove.harness.numbers.balls.duals import DualBalls
 from backprove.harness.numbers.base import System
-from backprove.harness.numbers.bounds import functions as bound_functions
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.numbers.floats import floats
+from backprove.harness.numbers.elementary import table as elementary
+from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.programs.program import Equation, Program, inner_programs
 from scripts.primitives import page
@@ -122,6 +122,21 @@ def test_the_page_is_up_to_date(root: Any) -> None:
 # -- the table itself ------------------------------------------------------------------------------------------------
 
 
+TANH = elementary.ROWS["tanh"]
+
+
+def slope_of_tanh(x: Any, y: Any) -> Any:
+    assert TANH.slope is not None
+    return TANH.slope(x, y)
+
+
+def put(row: Elementary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every number system use this row."""
+    for functions in (Floats.functions, Balls.functions, DualBalls.functions, Running.functions):
+        monkeypatch.setitem(functions, row.name, row)
+    monkeypatch.setattr(ExactScalar, str(row.numpy_name), lambda self: self.elementary(row))
+
+
 class TestWhatTheTableRefuses:
     def test_a_primitive_without_a_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Floats, "p_sinc", lambda self, equation, inputs: inputs[0], raising=False)
@@ -141,30 +156,25 @@ class TestWhatTheTableRefuses:
 
     @pytest.mark.parametrize("system", ["dual balls", "object duals"])
     def test_a_wrong_slope(self, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        tanh = ball_functions.SMOOTH["tanh"]
-        wrong = replace(tanh, slope=lambda x, y: tanh.slope(x, y) * (1 + 2.0**-30))
-        monkeypatch.setitem(ball_functions.SMOOTH, "tanh", wrong)
+        put(replace(TANH, slope=lambda x, y: slope_of_tanh(x, y) * (1 + 2.0**-30)), monkeypatch)
         assert_cell("tanh", "balls")
         with pytest.raises(AssertionError, match="tangent: "):
             assert_cell("tanh", system)
 
     @pytest.mark.parametrize("system", ["balls", "dual balls", "object balls", "object duals"])
     def test_a_wrong_enclosure(self, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        tanh = ball_functions.SMOOTH["tanh"]
-        monkeypatch.setitem(ball_functions.SMOOTH, "tanh", replace(tanh, value=lambda x: tanh.value(x) + 2.0**-30))
+        put(replace(TANH, ball=lambda x: TANH.enclosure(x) + 2.0**-30), monkeypatch)
         with pytest.raises(AssertionError, match="value: "):
             assert_cell("tanh", system)
 
     @pytest.mark.parametrize("system", ["balls", "dual balls"])
     def test_an_enclosure_that_says_nothing(self, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        tanh = ball_functions.SMOOTH["tanh"]
-        wide = replace(tanh, value=lambda x: tanh.value(x).union(tanh.value(x) + 1))
-        monkeypatch.setitem(ball_functions.SMOOTH, "tanh", wide)
+        put(replace(TANH, ball=lambda x: TANH.enclosure(x).union(TANH.enclosure(x) + 1)), monkeypatch)
         with pytest.raises(AssertionError, match="value: "):
             assert_cell("tanh", system)
 
     def test_a_wrong_float(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(floats.ELEMENTWISE, "tanh", lambda x: np.tanh(x) * (1 + 2.0**-30))
+        put(replace(TANH, numpy=lambda x: np.tanh(x) * (1 + 2.0**-30)), monkeypatch)
         with pytest.raises(AssertionError, match="Not equal to tolerance"):
             assert_cell("tanh", "floats")
 
@@ -178,6 +188,6 @@ class TestWhatTheTableRefuses:
 
     @pytest.mark.parametrize("system", ["error bounds", "object bounds"])
     def test_a_bound_on_another_function(self, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(bound_functions.FUNCTIONS, "tanh", bound_functions.FUNCTIONS["atan"])
+        put(replace(elementary.ROWS["atan"], name="tanh", numpy_name="tanh"), monkeypatch)
         with pytest.raises(AssertionError, match="is not"):
             assert_cell("tanh", system)

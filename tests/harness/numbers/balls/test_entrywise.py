@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from flint import ctx
 
+from backprove.harness.frontends.function import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.balls import works_entrywise
-from backprove.harness.oracles import vectors
 from backprove.harness.oracles.vectors import vector
 from tests.harness.oracles.problems import vjp_problem
 
@@ -66,7 +66,7 @@ def test_all_entries_at_once_give_the_same_vector(inputs: int, monkeypatch: pyte
     x = [lift(rng.normal(size=(3, 5))) for _ in range(inputs)]
     d = [lift(rng.normal(size=(3, 5))) for _ in range(inputs)]
     at_once = vector(problem, x, d)
-    monkeypatch.setattr(vectors, "is_entrywise", lambda problem: False)
+    monkeypatch.setattr(ProgramOnBalls, "is_entrywise", False)
     one_by_one = vector(problem, x, d)
     assert len(at_once) == len(one_by_one) == inputs
     for a, b in zip(at_once, one_by_one, strict=True):

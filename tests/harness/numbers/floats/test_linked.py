@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.linked import Linked, _evaluate
 from backprove.harness.programs.program import Program
+from tests.harness.numbers.floats.linked_run import run_linked
 from tests.mutants.rules import PROBLEMS, RIGHT
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-310, 3e38, 1e300, 0.5, -2.5)
@@ -61,24 +60,6 @@ def same(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     if a.dtype.kind != "f":
         return bool(np.array_equal(a, b))
     return bool(np.array_equal(a, b, equal_nan=True) and np.array_equal(np.signbit(a), np.signbit(b)))
-
-
-def run_linked(program: Program, arrays: Sequence[Array], chunk: int) -> list[Array]:
-    """As `Floats.run`, in chunks of so many points."""
-    floats, total = Floats(), np.broadcast_shapes(*(a.shape[-1:] for a in arrays))[0]
-    flat = Linked(program, min(chunk, total))
-    outs = [np.empty((*v.shape, total), np.float64 if v.dtype in FORMATS else v.dtype) for v in program.outputs]
-    with np.errstate(all="ignore"):
-        for start in range(0, total, flat.points):
-            n = min(flat.points, total - start)
-            for to, v, a in zip(flat.inputs, program.inputs, arrays, strict=True):
-                part = floats.lift(a if a.shape[-1] == 1 else a[..., start : start + n], v.dtype)
-                to[..., :n] = part
-                to[..., n:] = part[..., :1]
-            flat.run()
-            for to, v, got in zip(outs, program.outputs, flat.outputs, strict=True):
-                to[..., start : start + n] = floats.lower(got[..., :n], v)
-    return outs
 
 
 def drawn(program: Program, points: int) -> list[np.ndarray[Any, Any]]:
