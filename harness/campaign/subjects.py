@@ -10,7 +10,7 @@ import numpy as np
 
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
-from backprove.harness.core.results import PropertyResult, SubjectResult
+from backprove.harness.core.results import PropertyResult, Source, Spot, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
 from backprove.harness.explaining.jacobians import spot_values
@@ -42,7 +42,7 @@ def run_rule(
 
 
 def _subject_of_rule(rule: Rule) -> SubjectResult:
-    source = {"file": rule.source[0], "line": rule.source[1]}
+    source: Source = {"file": rule.source[0], "line": rule.source[1]}
     return SubjectResult("rule", rule.name, module=rule.source[0], source=source, code=rule.code)
 
 
@@ -191,7 +191,7 @@ def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:
             subject.front_end.update(claim_at.front_ends)
 
 
-def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, Any]]:
+def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[Spot]:
     """Values of refused derivative rules at 1, 2, 3, ... with a direction of ones: numbers to check by hand."""
     refused = {p.name for p in subject.properties if p.verdict is Verdict.FALSIFIED}
     out = []

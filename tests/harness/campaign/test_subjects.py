@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import backprove as bp
 from backprove.harness.campaign.subjects import run_rule, run_theorem
@@ -26,7 +27,7 @@ import json
 import numpy as np
 import backprove as bp
 from backprove.harness.campaign.subjects import run_rule
-from backprove.harness.core.results import to_plain
+from backprove.harness.core.records import to_plain
 
 def plain(vjp):
     rule = bp.Rule("tanh", forward=np.tanh, vjp=vjp, inputs={"x": bp.array("*batch n")})
@@ -147,7 +148,7 @@ def test_a_failing_point_fails_again_by_its_id(tmp_path: Path) -> None:
     text = replay(payload)
     assert "falsified" in text
     assert "x = [1.0]" in text
-    assert replay({**payload, "name": "right"}) == ""
+    assert replay(replace(payload, name="right")) == ""
     for name, words in (("missing", "no rule named"), ("wrong", "no property")):
         with pytest.raises(UsageError, match=words):
             replay({**payload, "name": name, "property": "vpj"})

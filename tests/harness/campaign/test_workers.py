@@ -14,6 +14,7 @@ import pytest
 from backprove.harness.campaign import workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
+from backprove.harness.campaign.messages import EngineOptions, Found, Load
 from backprove.harness.campaign.work import Job
 from backprove.harness.campaign.workers import InternalError, Worker, WorkerLost, Workers, find_jobs
 from backprove.harness.core.errors import UsageError
@@ -21,7 +22,7 @@ from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 
 DATA = Path(__file__).parents[2] / "data"
-OPTIONS: dict[str, Any] = {"points": 10, "dtypes": ("float64",), "seed": 0, "accuracy": None}
+OPTIONS: EngineOptions = {"points": 10, "dtypes": ["float64"], "seed": 0, "accuracy": None}
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,7 @@ def test_a_stopped_worker_starts_no_process() -> None:
     worker = Worker()
     worker.stop()
     with pytest.raises(WorkerLost, match="the run has ended"):
-        worker.request({"do": "load", "target": "x.py"})
+        worker.request(Load("x.py"), Found)
 
 
 def test_a_file_that_cannot_be_read_is_the_users_to_mend(tmp_path: Path) -> None:

@@ -65,7 +65,9 @@ def test_differences_can_be_left_out(factor: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize(("roundings", "further_dtype", "named"), [(2**-3, True, 1), (2**-9, True, 0), (2**-9, False, 1)])
+@pytest.mark.parametrize(
+    ("roundings", "further_dtype", "named"), [(2**-3, True, 1), (2**-9, True, 0), (2**-9, False, 1)]
+)
 def test_at_further_formats_a_formula_may_be_off_by_a_64th_of_a_rounding(
     dtype: str, roundings: float, further_dtype: bool, named: int
 ) -> None:
