@@ -13,21 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backprove.harness.campaign.messages import (
-    Answer,
-    Do,
-    EngineOptions,
-    Found,
-    FoundRule,
-    Judged,
-    JudgedPart,
-    Load,
-    Ready,
-    Request,
-    State,
-    Stated,
-    Work,
-)
+from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.records import from_plain, to_plain
@@ -71,17 +57,21 @@ class Item:
     """
 
     job: Job
-    do: Do = "run"
+    do: messages.Do = "run"
     dtype: str = ""
     part: int = 0
 
     def request(
-        self, engine: str, options: EngineOptions, fingerprint: str = "", properties: Sequence[PropertyResult] = ()
-    ) -> Work:
+        self,
+        engine: str,
+        options: messages.EngineOptions,
+        fingerprint: str = "",
+        properties: Sequence[PropertyResult] = (),
+    ) -> messages.Work:
         """What to ask of a worker; `properties` are merged results to conclude from, the others as in `Work`."""
         job = self.job
         place = (job.kind, job.name, job.target, job.place)
-        return Work(self.do, *place, engine, fingerprint, options, self.dtype, self.part, list(properties))
+        return messages.Work(self.do, *place, engine, fingerprint, options, self.dtype, self.part, list(properties))
 
 
 class Server:
@@ -96,39 +86,41 @@ class Server:
         self._files: dict[str, list[Any]] = {}
         self._checked: set[tuple[str, str]] = set()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: messages.Request) -> messages.Answer:
         """What is asked for.
 
         Raises:
             UsageError: when the user's file or rule is at fault, or this machine has other code than the main process.
         """
-        if isinstance(request, Load):
+        if isinstance(request, messages.Load):
             return self._found(request.target)
-        if isinstance(request, State):
-            return Stated(list(stated(request.target).values()))
+        if isinstance(request, messages.State):
+            return messages.Stated(list(stated(request.target).values()))
         self._check_code(request)
         engine = importlib.import_module(request.engine)
         subject = self._subject(request)
         if request.do == "prepare":
-            return Ready()
+            return messages.Ready()
         with few_collections():
             return self._result(engine, subject, request)
 
-    def _result(self, engine: Any, subject: Any, request: Work) -> Answer:
+    def _result(self, engine: Any, subject: Any, request: messages.Work) -> messages.Answer:
         options = request.options
         if request.do == "part":
             part = engine.judge_part(subject, dtype=request.dtype, part=request.part, **options, progress=self._step)
-            return JudgedPart(part)
+            return messages.JudgedPart(part)
         if request.do == "conclude":
-            return Judged(engine.conclude(subject, request.properties))
+            return messages.Judged(engine.conclude(subject, request.properties))
         run = engine.run_rule if request.kind == "rule" else engine.run_theorem
-        return Judged(run(subject, **options, progress=self._step))
+        return messages.Judged(run(subject, **options, progress=self._step))
 
-    def _found(self, target: str) -> Found:
+    def _found(self, target: str) -> messages.Found:
         from backprove.harness.statements.rule import to_claims
 
         rules = self._rules(target)
-        return Found([FoundRule(r.name, tuple(n for n, _ in to_claims(r)), r.source, r.code) for r in rules])
+        return messages.Found(
+            [messages.FoundRule(r.name, tuple(n for n, _ in to_claims(r)), r.source, r.code) for r in rules]
+        )
 
     def _rules(self, target: str) -> list[Any]:
         from backprove.harness.statements.loading import load_rules
@@ -137,7 +129,7 @@ class Server:
             self._files[target] = [f.rule for f in load_rules(target)]
         return self._files[target]
 
-    def _subject(self, request: Work) -> Any:
+    def _subject(self, request: messages.Work) -> Any:
         if request.kind == "rule":
             return self._rules(request.target)[request.place]
         return importlib.import_module(request.target).load()[request.name]
@@ -145,7 +137,7 @@ class Server:
     def _step(self, name: str, done: int, total: int) -> None:
         self._progress(name, int(done), int(total))
 
-    def _check_code(self, request: Work) -> None:
+    def _check_code(self, request: messages.Work) -> None:
         """Results of different code must not be merged, nor those of different versions of what it rests on."""
         from backprove.harness.core.files import fingerprint
         from backprove.harness.statements.loading import split_target
@@ -170,7 +162,7 @@ def stated(target: str) -> dict[str, Statement]:
     return statements(importlib.import_module(target).load())
 
 
-def run_here(request: Request, progress: Callable[[str, int, int], None] | None = None) -> Answer:
+def run_here(request: messages.Request, progress: Callable[[str, int, int], None] | None = None) -> messages.Answer:
     """Answer one request in this process, as a worker would; exceptions are those of the engine."""
     answer = Server(progress or (lambda *_: None)).answer(request)
     return from_plain(to_plain(answer), type(answer))

@@ -22,23 +22,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from backprove.harness.campaign.messages import (
-    Answer,
-    EngineFailed,
-    Found,
-    Judged,
-    JudgedPart,
-    Line,
-    Load,
-    Lost,
-    Ready,
-    Request,
-    State,
-    Stated,
-    Step,
-    Work,
-    WrongUse,
-)
+from backprove.harness.campaign import messages
 from backprove.harness.campaign.work import Job, Server, stated
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import BackproveError, UsageError
@@ -95,7 +79,7 @@ class Worker:
 
     def request(
         self,
-        message: Request,
+        message: messages.Request,
         answer: type[A],
         *,
         timeout: float | None = None,
@@ -122,7 +106,7 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):  # the wait below tells how it ended
             process.stdin.write(to_json(message) + "\n")
             process.stdin.flush()
-        expected: Any = answer | Step | WrongUse | EngineFailed
+        expected: Any = answer | messages.Step | messages.WrongUse | messages.EngineFailed
         while True:
             try:
                 line = self._answers.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0))
@@ -135,15 +119,15 @@ class Worker:
                 killed = status == -getattr(signal, "SIGKILL", 9)
                 raise WorkerLost(f"ended the Python process: {_how_it_ended(status)}", killed=killed)
             try:
-                found: A | Step | WrongUse | EngineFailed = from_json(line, expected)
+                found: A | messages.Step | messages.WrongUse | messages.EngineFailed = from_json(line, expected)
             except Malformed as e:
                 self.close()
                 raise WorkerLost(f"gave an answer that cannot be read ({e}) and was stopped") from None
-            if isinstance(found, WrongUse):
+            if isinstance(found, messages.WrongUse):
                 raise UsageError(found.message)
-            if isinstance(found, EngineFailed):
+            if isinstance(found, messages.EngineFailed):
                 raise InternalError(found.message, found.traceback)
-            if not isinstance(found, Step):
+            if not isinstance(found, messages.Step):
                 return found
             if progress is not None:
                 progress(found.name, found.done, found.total)
@@ -261,7 +245,7 @@ def find_jobs(worker: Worker, target: str, *, timeout: float | None = None) -> l
     """
     try:
         limit = None if timeout is None else timeout + START_UP
-        answer = worker.request(Load(target), Found, timeout=limit)
+        answer = worker.request(messages.Load(target), messages.Found, timeout=limit)
     except WorkerLost as e:
         raise UsageError(f"{target}: importing the file {e}") from None
     return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(answer.rules)]
@@ -274,18 +258,18 @@ def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
         InternalError: when they cannot be imported.
     """
     try:
-        answer = worker.request(State(target), Stated, timeout=START_UP)
+        answer = worker.request(messages.State(target), messages.Stated, timeout=START_UP)
     except WorkerLost:
         return stated(target)
     return {s.name: s for s in answer.theorems}
 
 
 def run_isolated(
-    request: Work,
+    request: messages.Work,
     timeout: float | None = None,
     progress: ProgressCallback | None = None,
     workers: Workers | None = None,
-) -> Answer:
+) -> messages.Answer:
     """Answer one request (`items.Server`) in a worker of this process, wherever an executor calls this.
 
     Args:
@@ -301,17 +285,17 @@ def run_isolated(
         UsageError, InternalError: as `Worker.request`.
     """
     start_up = None if timeout is None else timeout + START_UP
-    kind: type[Judged | JudgedPart] = JudgedPart if request.do == "part" else Judged
+    kind: type[messages.Judged | messages.JudgedPart] = messages.JudgedPart if request.do == "part" else messages.Judged
     for last in (False, True):
         with (workers or HERE).one() as worker:
             try:
                 worker.request(
-                    replace(request, do="prepare"), Ready, timeout=start_up
+                    replace(request, do="prepare"), messages.Ready, timeout=start_up
                 )  # imports are not the rule's time
                 return worker.request(request, kind, timeout=timeout, progress=progress)
             except WorkerLost as e:
                 if last or not e.killed:
-                    return Lost(str(e))
+                    return messages.Lost(str(e))
     raise AssertionError("not reached")
 
 
@@ -330,7 +314,7 @@ def serve(imports: Sequence[str] = ()) -> None:
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
 
-    def send(message: Line) -> None:
+    def send(message: messages.Line) -> None:
         line = to_json(message) + "\n"
         try:
             out.write(line)
@@ -339,7 +323,7 @@ def serve(imports: Sequence[str] = ()) -> None:
             os._exit(0)
 
     def progress(name: str, done: int, total: int) -> None:
-        send(Step(name, done, total))
+        send(messages.Step(name, done, total))
 
     for module in imports:
         with contextlib.suppress(Exception):  # the request that needs it says so
@@ -350,18 +334,18 @@ def serve(imports: Sequence[str] = ()) -> None:
         _answer_all(requests, server, send)
 
 
-def _answer_all(requests: queue.SimpleQueue[str], server: Server, send: Callable[[Line], None]) -> None:
-    expected: Any = Request
+def _answer_all(requests: queue.SimpleQueue[str], server: Server, send: Callable[[messages.Line], None]) -> None:
+    expected: Any = messages.Request
     while True:
         line = requests.get()
         try:
-            request: Request = from_json(line, expected)
+            request: messages.Request = from_json(line, expected)
             send(server.answer(request))
         except UsageError as e:
-            send(WrongUse(str(e)))
+            send(messages.WrongUse(str(e)))
         except Exception as e:  # the parent says it in one line and keeps the traceback
             what = f"{type(e).__name__}: {e}"
-            send(EngineFailed(what, traceback.format_exc()))
+            send(messages.EngineFailed(what, traceback.format_exc()))
 
 
 def _read_requests(requests: queue.SimpleQueue[str]) -> None:

@@ -125,6 +125,36 @@ def test_workers_that_start_early_import_and_take_the_first_items() -> None:
         assert worker is not early
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no JSON",
+        "[]",
+        '{"type":"found"}',
+        '{"type":"ready"}',
+        '{"type":"step","name":"a","done":"1","total":2}',
+        "[" * 200_000,
+    ],
+)
+def test_a_worker_that_answers_something_else_is_lost(line: str) -> None:
+    worker = Worker()
+    worker.start()
+    worker._answers.put(line)
+    with pytest.raises(WorkerLost, match="gave an answer that cannot be read"):
+        worker.request(Load("x.py"), Found)
+    assert worker._process is None
+
+
+def test_steps_are_reported_until_the_answer_comes() -> None:
+    worker, steps = Worker(), list[tuple[str, int, int]]()
+    worker.start()
+    for line in ('{"type":"step","name":"a","done":1,"total":2}', '{"type":"found","rules":[]}'):
+        worker._answers.put(line)
+    assert worker.request(Load("x.py"), Found, progress=lambda *s: steps.append(s)) == Found([])
+    assert steps == [("a", 1, 2)]
+    worker.close()
+
+
 def test_a_stopped_worker_starts_no_process() -> None:
     worker = Worker()
     worker.stop()
