@@ -101,7 +101,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         __tracebackhide__ = True
         report = check(rule, **{**options, **from_marker, **from_command_line})
         if reporting:
-            from backprove.harness.core.results import to_plain
+            from backprove.harness.core.records import to_plain
 
             results.append({"subject": to_plain(report.subject), "options": to_plain(report.options)})
         return report
@@ -191,12 +191,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if directory is None or hasattr(config, "workerinput") or not results:
         return
     from backprove.harness.core.environment import describe
-    from backprove.harness.core.results import RunResult, subject_from_plain
+    from backprove.harness.core.records import from_plain
+    from backprove.harness.core.results import RunResult, SubjectResult
     from backprove.harness.core.verdicts import exit_status
     from backprove.harness.core.version import __version__
     from backprove.reports.write import write_reports
 
-    subjects = [subject_from_plain(r["subject"]) for r in results]
+    subjects = [from_plain(r["subject"], SubjectResult) for r in results]
     options = results[0]["options"]
     status = int(exit_status(p.verdict for s in subjects for p in s.properties))
     run = RunResult("check", __version__, int(options["seed"]), subjects, describe(), options, exit=status)

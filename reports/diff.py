@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backprove.harness.core.results import RunResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import total_points
@@ -61,11 +63,12 @@ def _holds(subject: SubjectResult) -> bool:
 
 def _coverage(old: RunResult, new: RunResult) -> list[str]:
     out = []
-    for catalogue, now in (new.coverage or {}).items():
-        was = (old.coverage or {}).get(catalogue, {})
+    for catalogue, counts in (new.coverage or {}).items():
+        now: Mapping[str, object] = counts
+        was: Mapping[str, object] = (old.coverage or {}).get(catalogue) or {}
         for key, words in (("declared", "declared"), ("covered", "covered"), ("holds", "that hold")):
-            if key in was and was[key] != now.get(key):
-                out.append(f"{catalogue} entries {words}: {was[key]} before, {now.get(key)} now")
+            if key in was and was[key] != now[key]:
+                out.append(f"{catalogue} entries {words}: {was[key]} before, {now[key]} now")
     return out
 
 

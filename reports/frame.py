@@ -6,7 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult, to_plain
+from backprove.harness.core.records import to_plain
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
 from backprove.reports.text import decimal, entry_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import RunResult
+from backprove.harness.core.results import Gate, RunResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import coverage_percent, inconclusive_share, load_run
 from backprove.reports.text import percent
@@ -15,7 +15,7 @@ from backprove.reports.text import percent
 KEYS = ("fail_under", "inconclusive_limit", "fail_on", "baseline")
 
 
-def evaluate_gate(run: RunResult, config: Mapping[str, Any], baseline: RunResult | None = None) -> dict[str, Any]:
+def evaluate_gate(run: RunResult, config: Mapping[str, Any], baseline: RunResult | None = None) -> Gate:
     """Judge a run by the configured gate.
 
     Args:
@@ -104,10 +104,10 @@ def _regressions(run: RunResult, baseline: RunResult) -> list[str]:
             out.append(f"{s.name} held in the baseline and is no longer covered")
         elif now[s.name] is not Verdict.HOLDS:
             out.append(f"{s.name} held in the baseline and is now {now[s.name]}")
-    reached = {str(e["name"]) for e in run.not_covered if e.get("covered_by")}
+    reached = {e["name"] for e in run.not_covered if e["covered_by"]}
     for entry in baseline.not_covered:
-        name = str(entry["name"])
-        if entry.get("covered_by") and name not in reached and name not in now and _asked_for(name, run):
+        name = entry["name"]
+        if entry["covered_by"] and name not in reached and name not in now and _asked_for(name, run):
             out.append(f"{name} was reached in the baseline and is no longer covered")
     return out
 
@@ -115,5 +115,4 @@ def _regressions(run: RunResult, baseline: RunResult) -> list[str]:
 def _asked_for(name: str, run: RunResult) -> bool:
     """Whether the run was meant to judge `name`: a run with `--only` answers for what its pattern matches."""
     only = run.options.get("only")
-    patterns = [only] if isinstance(only, str) else list(only or [])
-    return not patterns or any(fnmatchcase(n, p) for p in patterns for n in (name, name.rsplit(".", 1)[-1]))
+    return not isinstance(only, str) or any(fnmatchcase(n, only) for n in (name, name.rsplit(".", 1)[-1]))

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backprove.harness.core.records import to_json
 from backprove.harness.core.results import SCHEMA, RunResult
-from backprove.reports.summary import inconclusive_share, strict_json, total_points, verdict_counts
+from backprove.reports.summary import inconclusive_share, total_points, verdict_counts
 
 HISTORY = "history.jsonl"
 
@@ -56,7 +57,7 @@ def with_run(text: str, run: RunResult) -> str:
     Lines that stand already are kept as they are. A run that is the last line already (the same report written
     again) is not added a second time.
     """
-    line = strict_json(history_record(run))
+    line = to_json(history_record(run)) + "\n"
     if text and not text.endswith("\n"):
         text += "\n"
     if text.splitlines()[-1:] == [line.rstrip("\n")]:

@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from backprove.harness.core.results import RunResult, SubjectResult
+from backprove.harness.core.results import CoverageCounts, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.reports import graph, graph_svg, svg, text
 from backprove.reports.history import trend
@@ -97,7 +97,7 @@ def to_html(
         "headline": headline(run),
         "sentence": sentence(run),
         "verdicts": [(v, n, MEANINGS[Verdict(v)]) for v, n in reversed(verdict_counts(run).items())],
-        "coverage": [(k, c, _segments(c)) for k, c in (run.coverage or {}).items() if c.get("declared")],
+        "coverage": [(k, c, _segments(c)) for k, c in (run.coverage or {}).items() if c["declared"]],
         "facts": [(f, [page.link(n) for n in f.names]) for f in facts(run)],
         "subjects": subjects,
         "failing": sorted((s for s in subjects if s.fails), key=lambda s: s.verdict.rank),
@@ -155,9 +155,9 @@ def _environment() -> jinja2.Environment:
     return env
 
 
-def _segments(numbers: Mapping[str, int]) -> list[tuple[str, int, str]]:
+def _segments(numbers: CoverageCounts) -> list[tuple[str, int, str]]:
     """A coverage bar: (class, entries, words) for what holds, what is covered only, and the rest."""
-    declared, covered, holds = (numbers.get(k, 0) for k in ("declared", "covered", "holds"))
+    declared, covered, holds = numbers["declared"], numbers["covered"], numbers["holds"]
     parts = [
         ("holds-all", holds, "hold"),
         ("inconclusive", covered - holds, "covered, not holding"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import SCHEMA, Counterexample, PropertyResult, RunResult, run_from_plain, to_plain
+from backprove.harness.core.records import Malformed, from_json, to_json
+from backprove.harness.core.results import SCHEMA, Counterexample, PropertyResult, RunResult
 from backprove.harness.core.verdicts import Verdict
 
 RESULTS = "results.json"
@@ -22,15 +23,14 @@ def property_json(result: PropertyResult) -> dict[str, Any]:
         "verdict": result.verdict.value,
         "dtype": result.dtype,
         "points": result.points,
-        "max_ulp": to_plain(result.max_ulp),
+        "max_ulp": result.max_ulp,
         "counterexample": counterexample_json(result.counterexample) if result.counterexample else None,
     }
 
 
 def counterexample_json(counterexample: Counterexample) -> dict[str, Any]:
     """A counterexample without what only the HTML report shows."""
-    plain: dict[str, Any] = to_plain(counterexample)
-    return {k: v for k, v in plain.items() if k not in ("message", "jacobians")}
+    return {k: v for k, v in asdict(counterexample).items() if k not in ("message", "jacobians")}
 
 
 def verify_json(run: RunResult) -> dict[str, Any]:
@@ -40,14 +40,14 @@ def verify_json(run: RunResult) -> dict[str, Any]:
         "exit": int(run.exit),
         "version": run.version,
         "seed": run.seed,
-        "coverage": to_plain(run.coverage),
+        "coverage": run.coverage,
         "theorems": [
             {
                 "name": s.name,
                 "module": s.module,
                 "verdict": s.verdict.value,
                 "points": s.points,
-                "max_ulp": to_plain(s.max_ulp),
+                "max_ulp": s.max_ulp,
                 "properties": [property_json(p) for p in s.properties],
             }
             for s in run.subjects
@@ -96,9 +96,9 @@ def inconclusive_share(run: RunResult) -> float:
 def coverage_percent(run: RunResult, catalogue: str = "documented") -> float | None:
     """Covered entries in percent of the declared ones of one catalogue; None where the run has no coverage."""
     numbers = (run.coverage or {}).get(catalogue)
-    if not numbers or not numbers.get("declared"):
+    if not numbers or not numbers["declared"]:
         return None
-    return 100 * numbers.get("covered", 0) / numbers["declared"]
+    return 100 * numbers["covered"] / numbers["declared"]
 
 
 def summary_json(run: RunResult) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def summary_json(run: RunResult) -> dict[str, Any]:
         "version": run.version,
         "seed": run.seed,
         "started": run.started,
-        "seconds": to_plain(run.seconds),
+        "seconds": run.seconds,
         "ok": run.ok,
         "exit": int(run.exit),
         "partial": run.partial,
@@ -130,34 +130,17 @@ def summary_json(run: RunResult) -> dict[str, Any]:
         "verdicts": verdict_counts(run),
         "points": total_points(run),
         "inconclusive_share": inconclusive_share(run),
-        "coverage": to_plain(run.coverage),
+        "coverage": run.coverage,
         "coverage_percent": coverage_percent(run),
         "failing": failing,
         "findings": {s.name: s.findings for s in run.subjects if s.findings},
-        "gate": to_plain(run.gate),
+        "gate": run.gate,
     }
-
-
-def strict_json(value: Any, *, indent: int | None = None) -> str:
-    """Strict JSON text with a final newline, from records or plain data; numbers that are not finite become null."""
-    separators = (",", ":") if indent is None else None
-    try:
-        text = json.dumps(value, allow_nan=False, indent=indent, separators=separators, default=_fields)
-    except (TypeError, ValueError):
-        # Some number is not finite or some key no text; the slow way sorts that out.
-        text = json.dumps(to_plain(value), allow_nan=False, indent=indent, separators=separators)
-    return text + "\n"
-
-
-def _fields(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def results_json(run: RunResult) -> str:
     """The whole run as stored in `results.json`."""
-    return strict_json({"schema": SCHEMA, **_fields(run)})
+    return to_json(run) + "\n"
 
 
 def load_run(directory: Path | str) -> RunResult:
@@ -173,29 +156,12 @@ def load_run(directory: Path | str) -> RunResult:
     if path.is_dir():
         path = path / RESULTS
     try:
-        text = path.read_text(encoding="utf-8")
+        return from_json(path.read_bytes(), RunResult)
     except FileNotFoundError:
         raise UsageError(
             f"no stored results at {path}: give a directory that `backprove verify` or `backprove check --out` wrote"
         ) from None
-    except (OSError, UnicodeDecodeError) as e:
+    except OSError as e:
         raise UsageError(f"cannot read {path}: {e}") from None
-    try:
-        data = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as e:
-        raise UsageError(f"{path} is not strict JSON ({e}): run `backprove verify` again to write it anew") from None
-    found = data.get("schema") if isinstance(data, dict) else None
-    if found != SCHEMA:
-        raise UsageError(
-            f"{path} has schema {found!r}, this version reads schema {SCHEMA}: run `backprove verify` again"
-        )
-    try:
-        return run_from_plain(data)
-    except (AttributeError, KeyError, TypeError, ValueError) as e:
-        raise UsageError(
-            f"{path} is not a stored run ({type(e).__name__}: {e}): run `backprove verify` again"
-        ) from None
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of strict JSON")
+    except Malformed as e:
+        raise UsageError(f"{path} is no stored run of this version ({e}): run `backprove verify` again") from None

@@ -89,7 +89,8 @@ def _discarded(run: RunResult) -> Fact:
 
 def _dtypes(run: RunResult) -> Fact:
     seen = list(dict.fromkeys(p.dtype for _, p in _results(run)))
-    asked = list(dict.fromkeys([*(str(d) for d in run.options.get("dtypes") or []), *seen]))
+    given = run.options.get("dtypes")
+    asked = list(dict.fromkeys([*(given if isinstance(given, list) else ()), *seen]))
     lacking: dict[str, list[str]] = {}
     for s in run.subjects:
         for d in asked:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
 
+from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import (
     Counterexample,
     LayerTally,
+    Mutation,
     PropertyResult,
     RunResult,
+    Source,
+    Spot,
     SubjectResult,
-    to_plain,
 )
 from backprove.harness.core.verdicts import Verdict
 from backprove.reports import svg
@@ -187,7 +190,7 @@ class Page:
             mutants=_mutants(s.mutation),
             source=_source(s.source),
             code=numbered(s.code, _line(s.source), colour=s.kind == "rule") if s.code else Markup(""),
-            spots=_spots(s.source.get("spots")),
+            spots=_spots(s.source.get("spots", [])),
             rests_on=[self.link(n) for n in dict.fromkeys(s.rests_on)],
             used_by=[self.link(n) for n in self.users.get(s.name, [])],
             covers=[self.link(n) for n in s.covers],
@@ -246,34 +249,30 @@ def _scaled(items: list[tuple[str, int]]) -> list[tuple[str, int, int]]:
     return [(k, n, max(1, round(100 * n / top))) for k, n in items]
 
 
-def _mutants(mutation: Mapping[str, Any] | None) -> tuple[int, int] | None:
+def _mutants(mutation: Mutation | None) -> tuple[int, int] | None:
     """(killed, those that could be killed) of the last mutation run."""
     if not mutation:
         return None
-    return int(mutation.get("killed", 0)), int(mutation.get("mutants", 0)) - int(mutation.get("equivalent", 0))
+    return mutation["killed"], mutation["mutants"] - mutation["equivalent"]
 
 
-def _line(source: Mapping[str, Any]) -> int:
-    line = source.get("line")
-    return line if isinstance(line, int) and line > 0 else 1
+def _line(source: Source) -> int:
+    return source.get("line") or 1
 
 
-def _source(source: Mapping[str, Any]) -> str:
-    file = str(source.get("file") or "")
+def _source(source: Source) -> str:
+    file = source.get("file", "")
     return f"{relative(file)}:{_line(source)}" if file else ""
 
 
-def _spots(spots: Any) -> list[Mapping[str, Any]]:
+def _spots(spots: Sequence[Spot]) -> list[Mapping[str, Any]]:
     """Spot values as rows: where in words, got and expected with four decimals, whether they differ."""
     out: list[Mapping[str, Any]] = []
-    for spot in spots if isinstance(spots, list) else []:
-        where = []
-        for key in ("inputs", "tangents", "tangent", "cotangents", "cotangent"):
-            values = spot.get(key) or {}
-            named = values if isinstance(values, Mapping) else {key: values}
-            where += [f"{k} = {plain_vector(to_plain(v))}" for k, v in named.items()]
-        got, expected = vector(to_plain(spot.get("got"))), vector(to_plain(spot.get("expected")))
-        out.append({"where": ", ".join(where), "got": got, "expected": expected, "differs": got != expected})
+    for spot in map(to_plain, spots):
+        along = {k: spot[k] for k in ("tangent", "cotangent") if k in spot}
+        where = ", ".join(f"{k} = {plain_vector(v)}" for k, v in {**spot["inputs"], **along}.items())
+        got, expected = vector(spot["got"]), vector(spot["expected"])
+        out.append({"where": where, "got": got, "expected": expected, "differs": got != expected})
     return out
 
 

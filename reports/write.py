@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import write_whole
+from backprove.harness.core.records import to_json
 from backprove.harness.core.results import RunResult
 from backprove.reports.badge import to_badge
 from backprove.reports.diff import diff
@@ -16,7 +17,7 @@ from backprove.reports.history import HISTORY, read_history, with_run
 from backprove.reports.html import to_html
 from backprove.reports.junit import to_junit
 from backprove.reports.markdown import to_markdown
-from backprove.reports.summary import RESULTS, load_run, results_json, strict_json, summary_json
+from backprove.reports.summary import RESULTS, load_run, results_json, summary_json
 
 PREVIOUS = "previous.json"
 """The stored run before the present one, in the format of `results.json`."""
@@ -61,7 +62,7 @@ def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:
     texts = {
         "index.html": to_html(run, previous=previous, history=read_history(out), changes=changes),
         RESULTS: stored,
-        "summary.json": strict_json(summary_json(run), indent=2),
+        "summary.json": to_json(summary_json(run), indent=2) + "\n",
         "results.csv": to_csv(run),
         "junit.xml": to_junit(run),
         "summary.md": to_markdown(run, changes),

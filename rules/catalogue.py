@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Annotated, Literal, Protocol, TypeAlias
+
+import msgspec
+from msgspec import Meta
 
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.records import FrozenRecord
+from backprove.harness.core.results import CoverageCounts, NotCovered
 from backprove.harness.core.verdicts import Verdict
 
 NAMES = ("documented", "library")
-KINDS = ("def", "theorem", "open")
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(FrozenRecord, frozen=True):
     """One declaration of the catalogue.
 
     Attributes:
@@ -41,21 +46,29 @@ class Entry:
         also_named: another name it went by, perhaps with a remark in parentheses.
     """
 
-    name: str
-    module: str
-    kind: str
-    property: str
-    family: str
+    name: Text
+    module: Text
+    kind: Literal["def", "theorem", "open"]
+    property: Text
+    family: Text
     executable: bool
-    statement: str
-    hypotheses: str
+    statement: Text
+    hypotheses: Text
     why_not: str = ""
     test: str = ""
     also_named: str = ""
 
+    def __post_init__(self) -> None:
+        if self.executable == bool(self.why_not):
+            need = "an executable entry has no why_not" if self.executable else "executable = false needs why_not"
+            raise ValueError(f"{self.name}: {need}")
 
-_REQUIRED = {f.name for f in fields(Entry) if f.default is MISSING}
-_KNOWN = {f.name for f in fields(Entry)}
+
+class _File(FrozenRecord, frozen=True):
+    """What a list says: a table `conventions` and an array `entry`."""
+
+    conventions: dict[str, str] = msgspec.field(default_factory=dict)
+    entry: list[Entry] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -91,46 +104,22 @@ class Catalogue:
             UsageError: on text that is not TOML, on a missing, unknown or mistyped key, or a name that stands twice.
         """
         try:
-            data = tomllib.loads(text)
+            file = msgspec.convert(tomllib.loads(text), _File)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"catalogue {name}: not readable as TOML: {error}") from None
-        unknown = set(data) - {"conventions", "entry"}
-        if unknown:
-            raise UsageError(f"catalogue {name}: unknown {_listed(unknown)}; expected [conventions] and [[entry]]")
-        entries: dict[str, Entry] = {}
-        for number, raw in enumerate(data.get("entry", []), start=1):
-            entry = _entry(f"catalogue {name}, entry {number}", raw)
-            if entry.name in entries:
-                raise UsageError(f"catalogue {name}: {entry.name} stands twice; remove one of the two entries")
-            entries[entry.name] = entry
-        return cls(name, MappingProxyType(entries), MappingProxyType(data.get("conventions", {})))
+        except msgspec.ValidationError as error:
+            raise UsageError(f"catalogue {name}: {error}") from None
+        entries = {e.name: e for e in file.entry}
+        if len(entries) < len(file.entry):
+            twice = next(n for n, count in Counter(e.name for e in file.entry).items() if count > 1)
+            raise UsageError(f"catalogue {name}: {twice} stands twice; remove one of the two entries")
+        return cls(name, MappingProxyType(entries), MappingProxyType(file.conventions))
 
 
 @cache
 def _load(name: str) -> Catalogue:
     file = resources.files("backprove.rules") / "catalogue" / f"{name}.toml"
     return Catalogue.parse(name, file.read_text(encoding="utf-8"))
-
-
-def _entry(place: str, raw: Mapping[str, Any]) -> Entry:
-    if isinstance(raw.get("name"), str):
-        place = f"{place} ({raw['name']})"
-    missing, unknown = _REQUIRED - set(raw), set(raw) - _KNOWN
-    if missing:
-        raise UsageError(f"{place}: {_listed(missing)} missing")
-    if unknown:
-        raise UsageError(f"{place}: unknown {_listed(unknown)}; known are {', '.join(sorted(_KNOWN))}")
-    for key, value in raw.items():
-        kind = bool if key == "executable" else str
-        if not isinstance(value, kind) or value == "":
-            raise UsageError(f"{place}: {key} must be a {'boolean' if kind is bool else 'text'}, got {value!r}")
-    entry = Entry(**raw)
-    if entry.kind not in KINDS:
-        raise UsageError(f"{place}: kind must be one of {', '.join(KINDS)}, got {entry.kind!r}")
-    if entry.executable == bool(entry.why_not):
-        need = "an executable entry has no why_not" if entry.executable else "executable = false needs why_not"
-        raise UsageError(f"{place}: {need}")
-    return entry
 
 
 class Stated(Protocol):
@@ -158,11 +147,8 @@ class Coverage:
     reached_by: Mapping[str, tuple[str, ...]]
 
     @property
-    def not_covered(self) -> list[dict[str, Any]]:
-        """Executable entries without a property, and all others with the reason and what reaches them.
-
-        Each is {"name", "module", "executable", "why_not", "covered_by": [names]}, in catalogue order.
-        """
+    def not_covered(self) -> list[NotCovered]:
+        """Executable entries without a property, and all others with the reason and what reaches them, in order."""
         return [
             {
                 "name": entry.name,
@@ -210,8 +196,8 @@ def coverage(catalogues: Iterable[Catalogue], theorems: Mapping[str, Stated]) ->
     return Coverage(lists, MappingProxyType({n: tuple(by) for n, by in reached.items()}))
 
 
-def coverage_counts(found: Coverage, verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, int]]:
-    """Counts per catalogue: {"documented": {"declared", "executable", "covered", "holds"}, ...}.
+def coverage_counts(found: Coverage, verdicts: Mapping[str, Verdict]) -> dict[str, CoverageCounts]:
+    """Counts per catalogue, by its name.
 
     Args:
         found: what `coverage` returned.
@@ -222,7 +208,7 @@ def coverage_counts(found: Coverage, verdicts: Mapping[str, Verdict]) -> dict[st
     def holds(name: str) -> bool:
         return all(verdicts.get(by) is Verdict.HOLDS for by in found.reached_by[name])
 
-    counts = {}
+    counts: dict[str, CoverageCounts] = {}
     for catalogue in found.catalogues:
         covered = [n for n in catalogue.entries if n in found.reached_by]
         counts[catalogue.name] = {
@@ -248,8 +234,3 @@ def _find(entries: Mapping[str, Entry], name: str, where: str) -> Entry:
 def _place(theorem: Stated) -> str:
     file, line = theorem.source
     return f"{file}:{line}" if file else "place unknown"
-
-
-def _listed(keys: Iterable[str]) -> str:
-    found = sorted(keys)
-    return f"{'key' if len(found) == 1 else 'keys'} {', '.join(found)}"

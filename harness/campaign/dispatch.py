@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any
 
 from backprove.harness.campaign import parts, workers
 from backprove.harness.campaign.executors import ExecutorSpec, open_executor
+from backprove.harness.campaign.messages import Answer, EngineOptions, Judged, JudgedPart, Lost
 from backprove.harness.campaign.store import PartKey
-from backprove.harness.campaign.work import CONCLUDE, PART, Item, Job, lost, run_here
+from backprove.harness.campaign.work import Item, Job, lost, run_here
 from backprove.harness.campaign.workers import ProgressCallback, Workers, run_isolated
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import PropertyResult, SubjectResult, property_from_plain, subject_from_plain
+from backprove.harness.core.results import PropertyResult, SubjectResult
 
-Answer = dict[str, Any]
 Keep = Callable[[PartKey, list[PropertyResult]], None]
 
 
@@ -61,7 +60,7 @@ class Dispatch:
         lost: names of the jobs whose worker was lost: their results say so, and a resumed run should try them again.
     """
 
-    options: dict[str, Any]
+    options: EngineOptions
     spec: ExecutorSpec
     isolated: bool = True
     timeout: float | None = None
@@ -121,12 +120,12 @@ class Dispatch:
     def _items(self, of: _Large) -> list[Item]:
         if of.done():
             of.concluding = True
-            return [Item(of.job, CONCLUDE)]
-        items = [Item(of.job, PART, dtype, part) for dtype in of.found for part in range(of.number)]
+            return [Item(of.job, "conclude")]
+        items = [Item(of.job, "part", dtype, part) for dtype in of.found for part in range(of.number)]
         return [i for i in items if of.needs(i)]
 
     def _submit(self, executor: Executor, item: Item, large: Mapping[Job, _Large]) -> Future[Answer]:
-        merged = large[item.job].merged() if item.do == CONCLUDE else ()
+        merged = large[item.job].merged() if item.do == "conclude" else ()
         request = item.request(workers.ENGINE, self.options, self.fingerprint if self.spec.remote else "", merged)
         if self.spec.remote:  # the arguments travel
             return executor.submit(run_isolated, request, self.timeout)
@@ -136,7 +135,7 @@ class Dispatch:
 
     def _step(self, item: Item) -> ProgressCallback:
         def step(_: str, done: int, total: int) -> None:
-            if self.progress is not None and item.do != CONCLUDE and total <= parts.PART_POINTS:
+            if self.progress is not None and item.do != "conclude" and total <= parts.PART_POINTS:
                 self.progress(item.job.name, done, total)
 
         return step
@@ -153,17 +152,18 @@ class Dispatch:
         answer, job = self._answer(future), item.job
         if not _counts(item, large):
             return
-        if answer["type"] == "lost":
+        if isinstance(answer, Lost):
             large.pop(job, None)
             self.lost.add(job.name)
             _call_off(under_way, large)
-            yield lost(job, self.options["dtypes"], answer["reason"])
-        elif item.do != PART:
-            yield subject_from_plain(answer["subject"])
+            yield lost(job, self.options["dtypes"], answer.reason)
+        elif isinstance(answer, Judged):
+            yield answer.subject
         else:
+            assert isinstance(answer, JudgedPart)
             of = large[job]
             found = of.found[item.dtype]
-            properties = found[item.part] = [property_from_plain(p) for p in answer["properties"]]
+            properties = found[item.part] = answer.properties
             self.keep((job.name, item.dtype, item.part), properties)
             if parts.refused(properties):
                 _call_off(under_way, large)
@@ -171,7 +171,7 @@ class Dispatch:
                 self.progress(job.name, sum(map(len, of.found.values())), of.number * len(of.found))
             if of.done() and not of.concluding:
                 of.concluding = True
-                queue.appendleft(Item(job, CONCLUDE))
+                queue.appendleft(Item(job, "conclude"))
 
     def _answer(self, future: Future[Answer]) -> Answer:
         try:
@@ -188,12 +188,12 @@ class Dispatch:
         except Exception as e:
             if type(e).__name__ != "KilledWorker":  # Dask tried several workers, and each died
                 raise
-            return {"type": "lost", "reason": "was under way on several Dask workers, each of which died"}
+            return Lost("was under way on several Dask workers, each of which died")
 
 
 def _counts(item: Item, large: Mapping[Job, _Large]) -> bool:
     """Whether the item still matters: parts do not once their job is lost, or an earlier part is refused."""
-    return item.do != PART or (item.job in large and large[item.job].needs(item))
+    return item.do != "part" or (item.job in large and large[item.job].needs(item))
 
 
 def _call_off(under_way: dict[Future[Answer], Item], large: Mapping[Job, _Large]) -> None:

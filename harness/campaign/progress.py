@@ -6,39 +6,16 @@ import contextlib
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Self, TextIO
 
 
-class Progress(Protocol):
-    """What the commands report to; usable from several threads."""
-
-    def update(self, name: str, done: int, total: int) -> None:
-        """`done` of `total` steps of the subject `name` are through."""
-
-    def finished(self, name: str, verdict: str) -> None:
-        """The subject `name` has its verdict."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-def make_progress(what: str, subjects: int, stream: TextIO | None = None) -> Progress:
-    """A bar where `stream` (stderr) is a terminal, else plain lines.
+class Progress:
+    """What the commands report to, from any thread: finished subjects, and the fractions of those under way.
 
     Args:
         what: plural noun of what is counted: "theorems", "rules".
         subjects: how many there are.
     """
-    stream = sys.stderr if stream is None else stream
-    return Bar(what, subjects, stream) if stream.isatty() else Lines(what, subjects, stream)
-
-
-class _Counter:
-    """Finished subjects and the fractions of those under way."""
 
     def __init__(self, what: str, subjects: int) -> None:
         self.what = what
@@ -49,48 +26,30 @@ class _Counter:
         self.lock = threading.Lock()
 
     def update(self, name: str, done: int, total: int) -> None:
+        """`done` of `total` steps of the subject `name` are through."""
         with self.lock:
             self.current[name] = min(done / total, 1.0) if total > 0 else 0.0
+            self.show(name)
 
     def finished(self, name: str, verdict: str) -> None:
+        """The subject `name` has its verdict."""
         with self.lock:
             self.current.pop(name, None)
             self.done += 1
             self.failures += verdict not in ("holds", "inconclusive")
+            self.show(name)
+
+    def show(self, name: str) -> None:
+        """Tell where the run is, at the subject `name`."""
 
     @property
     def completed(self) -> float:
         return min(self.done + sum(self.current.values()), float(self.subjects))
 
-
-class Lines(_Counter):
-    """One plain line every `interval` seconds and at the end; no control characters."""
-
-    def __init__(self, what: str, subjects: int, stream: TextIO, interval: float = 5.0) -> None:
-        super().__init__(what, subjects)
-        self.stream = stream
-        self.interval = interval
-        self.started = self.last = time.monotonic()
-
-    def update(self, name: str, done: int, total: int) -> None:
-        super().update(name, done, total)
-        self._line(name)
-
-    def finished(self, name: str, verdict: str) -> None:
-        super().finished(name, verdict)
-        self._line(name, last=self.done == self.subjects)
-
-    def _line(self, name: str, last: bool = False) -> None:
-        with self.lock:
-            now = time.monotonic()
-            if not last and now - self.last < self.interval:
-                return
-            self.last = now
-            bad = f", {self.failures} refused" if self.failures else ""
-            at = "" if last else f", at {name}"
-            with contextlib.suppress(OSError):  # a log on a full disk must not end the run
-                self.stream.write(f"{self.done}/{self.subjects} {self.what}{bad}, {now - self.started:.0f} s{at}\n")
-                self.stream.flush()
+    @property
+    def count(self) -> str:
+        bad = f", {self.failures} refused" if self.failures else ""
+        return f"{self.done}/{self.subjects} {self.what}{bad}"
 
     def __enter__(self) -> Self:
         return self
@@ -99,32 +58,59 @@ class Lines(_Counter):
         return None
 
 
-class Bar(_Counter):
+def make_progress(what: str, subjects: int, stream: TextIO | None = None) -> Progress:
+    """A bar where `stream` (stderr) is a terminal, else plain lines."""
+    stream = sys.stderr if stream is None else stream
+    return Bar(what, subjects, stream) if stream.isatty() else Lines(what, subjects, stream)
+
+
+def printable(name: str) -> str:
+    """`name` in one line: what is no letter, sign or blank (a control character, a lone surrogate) as its escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+class Lines(Progress):
+    """One plain line every `interval` seconds and at the end; no control characters."""
+
+    def __init__(self, what: str, subjects: int, stream: TextIO, interval: float = 5.0) -> None:
+        super().__init__(what, subjects)
+        self.stream = stream
+        self.interval = interval
+        self.started = self.last = time.monotonic()
+
+    def show(self, name: str) -> None:
+        now, last = time.monotonic(), self.done == self.subjects
+        if not last and now - self.last < self.interval:
+            return
+        self.last = now
+        at = "" if last else f", at {printable(name)}"
+        with contextlib.suppress(OSError):  # a log on a full disk must not end the run
+            self.stream.write(f"{self.count}, {now - self.started:.0f} s{at}\n")
+            self.stream.flush()
+
+
+class Bar(Progress):
     """A rich progress bar that goes away when the run ends."""
 
     def __init__(self, what: str, subjects: int, stream: TextIO) -> None:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
 
         super().__init__(what, subjects)
-        columns: list[Any] = [TextColumn("{task.fields[count]}"), BarColumn(), TimeElapsedColumn()]
-        columns += [TimeRemainingColumn(), TextColumn("{task.fields[name]}", style="dim", markup=False)]
-        self.bar = RichProgress(*columns, console=Console(file=stream), transient=True, redirect_stdout=False)
-        self.task = self.bar.add_task(what, total=max(subjects, 1), name="", count="")
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[name]}", style="dim", markup=False),
+            console=Console(file=stream),
+            transient=True,
+            redirect_stdout=False,
+        )
+        self.task = self.bar.add_task(self.count, total=max(subjects, 1), name="")
 
-    def update(self, name: str, done: int, total: int) -> None:
-        super().update(name, done, total)
-        self._show(name)
-
-    def finished(self, name: str, verdict: str) -> None:
-        super().finished(name, verdict)
-        self._show(name)
-
-    def _show(self, name: str) -> None:
-        bad = f", {self.failures} refused" if self.failures else ""
-        count = f"{self.done}/{self.subjects} {self.what}{bad}"
-        self.bar.update(self.task, completed=self.completed, name=name, count=count)
+    def show(self, name: str) -> None:
+        self.bar.update(self.task, completed=self.completed, description=self.count, name=printable(name))
 
     def __enter__(self) -> Self:
         self.bar.start()

@@ -7,23 +7,17 @@ folder; its name is a hash of everything that decides its results, so that a run
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backprove.harness.core.environment import versions
 from backprove.harness.core.files import remove_left_behind, short_hash, write_whole
-from backprove.harness.core.results import (
-    PropertyResult,
-    SubjectResult,
-    property_from_plain,
-    subject_from_plain,
-    to_plain,
-)
+from backprove.harness.core.records import Malformed, Record, from_json, to_json
+from backprove.harness.core.results import PropertyResult, SubjectResult
 
 SCHEMA = 1
 
@@ -32,6 +26,31 @@ KEPT_RUNS = 20
 
 PartKey = tuple[str, str, int]
 """Name of the rule or theorem, dtype, and which part of the points."""
+
+
+class Stored(Record, tag_field="schema", tag=SCHEMA):
+    """What every file of a run says beside the result."""
+
+    name: str
+    seed: int
+    versions: dict[str, str]
+
+
+class StoredSubject(Stored, tag=SCHEMA):
+    """A finished rule or theorem."""
+
+    result: SubjectResult
+
+
+class StoredPart(Stored, tag=SCHEMA):
+    """A finished part of one that is not finished."""
+
+    dtype: str
+    part: int
+    result: list[PropertyResult]
+
+
+T = TypeVar("T")
 
 
 class Store:
@@ -52,47 +71,39 @@ class Store:
 
     def begin(self, run: str, *, resume: bool) -> dict[str, SubjectResult]:
         """Open the folder of `run`; returns what an earlier one finished (name -> record) when it is resumed."""
-        finished = {s.name: s for s in self._subjects(self._folder(run))} if resume else {}
+        finished = {s.name: s for s in _subjects(self._folder(run))} if resume else {}
         self._guard(lambda: self._start(run, resume))
         return finished
 
     def parts(self, run: str) -> dict[PartKey, list[PropertyResult]]:
         """Finished parts of rules and theorems that are not finished."""
-        found = {}
-        for record in self._records(self._folder(run), "part"):
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                key = (str(record["name"]), str(record["dtype"]), int(record["part"]))
-                found[key] = [property_from_plain(p) for p in record["result"]]
-        return found
+        stored = _read_all(self._folder(run).glob("parts-*/*.json"), StoredPart)
+        return {(s.name, s.dtype, s.part): s.result for s in stored}
 
     def add(self, run: str, subject: SubjectResult, *, seed: int = 0) -> None:
         """Keep one finished rule or theorem; its parts are no longer needed."""
-        if self._keep(run, ("subject", subject.name), {"result": to_plain(subject)}, seed):
+        path = self._folder(run) / f"{short_hash(subject.name)}.json"
+        if self._keep(path, StoredSubject(subject.name, seed, versions(), subject)):
             self._guard(lambda: shutil.rmtree(self._parts_folder(run, subject.name), ignore_errors=True))
 
     def add_part(self, run: str, key: PartKey, properties: Sequence[PropertyResult], *, seed: int = 0) -> None:
         """Keep one finished part."""
         name, dtype, part = key
-        record = {"dtype": dtype, "part": part, "result": to_plain(properties)}
-        self._keep(run, ("part", name, dtype, str(part)), record, seed)
+        path = self._parts_folder(run, name) / f"{dtype}-{part}.json"
+        self._keep(path, StoredPart(name, seed, versions(), dtype, part, list(properties)))
 
     def subjects(self) -> Iterator[SubjectResult]:
         """Everything finished, newest run first."""
         for folder in self._runs():
-            yield from self._subjects(folder)
+            yield from _subjects(folder)
 
     def costs(self) -> dict[str, float]:
         """Seconds that each rule or theorem took when it last ran to its end."""
-        try:
-            found = json.loads((self.home / "costs.json").read_text(encoding="utf-8"))
-            return {str(name): float(seconds) for name, seconds in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
-            return {}
+        return next(_read_all([self.home / "costs.json"], dict[str, float]), {})
 
     def add_costs(self, seconds: Mapping[str, float]) -> None:
         """Remember what took how long."""
-        text = json.dumps(self.costs() | dict(seconds), sort_keys=True)
-        self._guard(lambda: _replace(self.home / "costs.json", text))
+        self._keep(self.home / "costs.json", self.costs() | dict(seconds))
 
     def crash(self, text: str) -> Path | None:
         """Keep the traceback of an internal error; None where the store cannot be written."""
@@ -124,27 +135,8 @@ class Store:
         for old in self._runs()[KEPT_RUNS:]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def _keep(self, run: str, key: tuple[str, ...], record: dict[str, Any], seed: int) -> bool:
-        kind, name, *more = key
-        file = f"{short_hash(name)}.json" if kind == "subject" else f"{'-'.join(more)}.json"
-        folder = self._folder(run) if kind == "subject" else self._parts_folder(run, name)
-        head = {"schema": SCHEMA, "kind": kind, "name": name, "seed": seed, "versions": versions()}
-        text = json.dumps(head | record, allow_nan=False, separators=(",", ":"))
-        return self._guard(lambda: _replace(folder / file, text))
-
-    def _records(self, folder: Path, kind: str) -> Iterator[dict[str, Any]]:
-        for path in sorted(folder.glob("*.json" if kind == "subject" else "parts-*/*.json")):
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            if isinstance(record, dict) and (record.get("schema"), record.get("kind")) == (SCHEMA, kind):
-                yield record
-
-    def _subjects(self, folder: Path) -> Iterator[SubjectResult]:
-        for record in self._records(folder, "subject"):
-            with contextlib.suppress(ValueError, TypeError, KeyError):  # of another version
-                yield subject_from_plain(record["result"])
+    def _keep(self, path: Path, record: Stored | dict[str, float]) -> bool:
+        return self._guard(lambda: _replace(path, to_json(record, sort_keys=isinstance(record, dict))))
 
     def _guard(self, action: Callable[[], object]) -> bool:
         try:
@@ -167,6 +159,17 @@ def _replace(path: Path, text: str) -> None:
     write_whole(path, text.encode())
 
 
+def _read_all(paths: Iterable[Path], kind: type[T]) -> Iterator[T]:
+    """What the files hold; one that is damaged, or of another version, is passed over."""
+    for path in sorted(paths):
+        with contextlib.suppress(OSError, Malformed):
+            yield from_json(path.read_bytes(), kind)
+
+
+def _subjects(folder: Path) -> Iterator[SubjectResult]:
+    return (s.result for s in _read_all(folder.glob("*.json"), StoredSubject))
+
+
 def run_name(**decides: Any) -> str:
     """Name of a run from everything that decides its results."""
-    return short_hash(json.dumps(decides, sort_keys=True, default=str))
+    return short_hash(to_json(decides, sort_keys=True))

@@ -12,7 +12,7 @@ import numpy as np
 
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
-from backprove.harness.core.results import PropertyResult, SubjectResult
+from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
@@ -176,7 +176,7 @@ def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:
             subject.front_end.update(claim_at.front_ends)
 
 
-def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[dict[str, Any]]:
+def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[Spot]:
     """Values of refused derivative rules at 1, 2, 3, ... with a direction of ones: numbers to check by hand."""
     refused = {p.name for p in subject.properties if p.verdict is Verdict.FALSIFIED}
     out = []

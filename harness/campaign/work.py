@@ -1,7 +1,7 @@
-"""A work item is what one call of an executor does, as plain data; this module holds it and the code that does it.
+"""A work item is what one call of an executor does; this module holds it and the code that does it.
 
 A small run has one item per rule or theorem. A large one (`parts`) has one per dtype and part of the points, and one
-that concludes from their results. A request and its answer are JSON data, the same for every executor.
+that concludes from their results. A request and its answer are records (`messages`), the same for every executor.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import PropertyResult, SubjectResult, property_from_plain, to_plain
+from backprove.harness.core.records import from_plain, to_plain
+from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.statements.statement import Statement, statements
-
-WHOLE, PART, CONCLUDE = "run", "part", "conclude"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Job:
     """One rule of a file, or one theorem.
 
     Attributes:
-        kind: "rule" or "theorem".
         name: the rule's or theorem's name.
         target: `FILE[::NAME]` of the user (rules), or the module whose `load()` gives the theorems by name.
         place: position among the rules of the file.
@@ -37,7 +36,7 @@ class Job:
         weight: expected cost beside that of others; what is expected to take longest starts first.
     """
 
-    kind: str
+    kind: Kind
     name: str
     target: str = ""
     place: int = 0
@@ -52,35 +51,27 @@ class Item:
     """One piece of work of a job.
 
     Attributes:
-        do: WHOLE; PART, of which `dtype` and `part` say which; or CONCLUDE, from the parts' merged results.
+        do: "run"; "part", of which `dtype` and `part` say which; or "conclude", from the parts' merged results.
         dtype: format of a part.
         part: which part of the points.
     """
 
     job: Job
-    do: str = WHOLE
+    do: messages.Do = "run"
     dtype: str = ""
     part: int = 0
 
     def request(
-        self, engine: str, options: dict[str, Any], fingerprint: str = "", properties: Sequence[PropertyResult] = ()
-    ) -> dict[str, Any]:
-        """The item as JSON data for `Server.answer`.
-
-        Args:
-            engine: module whose functions do the work.
-            options: points, dtypes, seed and accuracy for the engine.
-            fingerprint: of the code that the worker must have, see `fingerprint`; "" where it is this process's own.
-            properties: merged results to conclude from.
-        """
+        self,
+        engine: str,
+        options: messages.EngineOptions,
+        fingerprint: str = "",
+        properties: Sequence[PropertyResult] = (),
+    ) -> messages.Work:
+        """What to ask of a worker; `properties` are merged results to conclude from, the others as in `Work`."""
         job = self.job
-        request = {"do": self.do, "kind": job.kind, "name": job.name, "target": job.target, "place": job.place}
-        request |= {"engine": engine, "fingerprint": fingerprint, "options": options}
-        if self.do == PART:
-            request |= {"dtype": self.dtype, "part": self.part}
-        if self.do == CONCLUDE:
-            request["properties"] = to_plain(properties)
-        return request
+        place = (job.kind, job.name, job.target, job.place)
+        return messages.Work(self.do, *place, engine, fingerprint, options, self.dtype, self.part, list(properties))
 
 
 class Server:
@@ -95,42 +86,38 @@ class Server:
         self._files: dict[str, list[Any]] = {}
         self._checked: set[tuple[str, str]] = set()
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What is asked for, as JSON data with a "type".
+    def answer(self, request: messages.Request) -> messages.Answer:
+        """What is asked for.
 
         Raises:
             UsageError: when the user's file or rule is at fault, or this machine has other code than the main process.
         """
-        if request["do"] == "load":
-            return self._found(request["target"])
-        if request["do"] == "state":
-            return {"type": "stated", "theorems": [s.to_plain() for s in stated(request["target"]).values()]}
+        if isinstance(request, messages.Load):
+            return self._found(request.target)
+        if isinstance(request, messages.State):
+            return messages.Stated(list(stated(request.target).values()))
         self._check_code(request)
-        engine = importlib.import_module(request["engine"])
+        engine = importlib.import_module(request.engine)
         subject = self._subject(request)
-        if request["do"] == "prepare":
-            return {"type": "ready"}
+        if request.do == "prepare":
+            return messages.Ready()
         with few_collections():
             return self._result(engine, subject, request)
 
-    def _result(self, engine: Any, subject: Any, request: dict[str, Any]) -> dict[str, Any]:
-        options = request["options"]
-        if request["do"] == PART:
-            place = {"dtype": request["dtype"], "part": request["part"]}
-            properties = engine.judge_part(subject, **place, **options, progress=self._step)
-            return {"type": "result", "properties": to_plain(properties)}
-        if request["do"] == CONCLUDE:
-            merged = [property_from_plain(p) for p in request["properties"]]
-            result = engine.conclude(subject, merged)
-        else:
-            result = engine.run(subject, **options, progress=self._step)
-        return {"type": "result", "subject": to_plain(result)}
+    def _result(self, engine: Any, subject: Any, request: messages.Work) -> messages.Answer:
+        options = request.options
+        if request.do == "part":
+            part = engine.judge_part(subject, dtype=request.dtype, part=request.part, **options, progress=self._step)
+            return messages.JudgedPart(part)
+        if request.do == "conclude":
+            return messages.Judged(engine.conclude(subject, request.properties))
+        return messages.Judged(engine.run(subject, **options, progress=self._step))
 
-    def _found(self, target: str) -> dict[str, Any]:
+    def _found(self, target: str) -> messages.Found:
         rules = self._rules(target)
-        keys = [(r, [name for name, _ in r.named_claims()]) for r in rules]
-        found = [{"name": r.name, "claims": c, "source": r.source, "code": r.code} for r, c in keys]
-        return {"type": "found", "rules": found}
+        return messages.Found(
+            [messages.FoundRule(r.name, tuple(n for n, _ in r.named_claims()), r.source, r.code) for r in rules]
+        )
 
     def _rules(self, target: str) -> list[Any]:
         from backprove.harness.statements.loading import load_rules
@@ -139,23 +126,23 @@ class Server:
             self._files[target] = [f.rule for f in load_rules(target)]
         return self._files[target]
 
-    def _subject(self, request: dict[str, Any]) -> Any:
-        if request["kind"] == "rule":
-            return self._rules(request["target"])[request["place"]]
-        return importlib.import_module(request["target"]).load()[request["name"]]
+    def _subject(self, request: messages.Work) -> Any:
+        if request.kind == "rule":
+            return self._rules(request.target)[request.place]
+        return importlib.import_module(request.target).load()[request.name]
 
     def _step(self, name: str, done: int, total: int) -> None:
         self._progress(name, int(done), int(total))
 
-    def _check_code(self, request: dict[str, Any]) -> None:
+    def _check_code(self, request: messages.Work) -> None:
         """Results of different code must not be merged, nor those of different versions of what it rests on."""
         from backprove.harness.core.files import fingerprint
         from backprove.harness.statements.loading import split_target
 
-        wanted, target = request["fingerprint"], request["target"]
+        wanted, target = request.fingerprint, request.target
         if not wanted or (wanted, target) in self._checked:
             return
-        file = split_target(target)[0] if request["kind"] == "rule" else None
+        file = split_target(target)[0] if request.kind == "rule" else None
         what = f"backprove{f', {file}' if file else ''} or a package it rests on"
         here = f"on the worker {platform.node()}"
         if file is not None and not Path(file).is_file():
@@ -172,9 +159,10 @@ def stated(target: str) -> dict[str, Statement]:
     return statements(importlib.import_module(target).load())
 
 
-def run_here(request: dict[str, Any], progress: Callable[[str, int, int], None] | None = None) -> dict[str, Any]:
-    """Answer one request in this process; exceptions are those of the engine."""
-    return Server(progress or (lambda *_: None)).answer(request)
+def run_here(request: messages.Request, progress: Callable[[str, int, int], None] | None = None) -> messages.Answer:
+    """Answer one request in this process, as a worker would; exceptions are those of the engine."""
+    answer = Server(progress or (lambda *_: None)).answer(request)
+    return from_plain(to_plain(answer), type(answer))
 
 
 def lost(job: Job, dtypes: Sequence[str], reason: str) -> SubjectResult:
@@ -182,5 +170,5 @@ def lost(job: Job, dtypes: Sequence[str], reason: str) -> SubjectResult:
     text = f"the {job.kind} {reason}"
     names = job.claims or ("run",)
     properties = [PropertyResult(n, d, verdict=Verdict.ERROR, reason=text) for n in names for d in dtypes]
-    source = {"file": job.source[0], "line": job.source[1]}
+    source: Source = {"file": job.source[0], "line": job.source[1]}
     return SubjectResult(job.kind, job.name, job.target.partition("::")[0], properties, source=source, code=job.code)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
 import os
 import queue
 import signal
@@ -20,11 +19,15 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
+from backprove.harness.campaign import messages
 from backprove.harness.campaign.work import Job, Server, stated
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import BackproveError, UsageError
+from backprove.harness.core.records import Malformed, Record, from_json, to_json
 from backprove.harness.statements.statement import Statement
 
 ENGINE = "backprove.harness.campaign.subjects"
@@ -32,6 +35,8 @@ ENGINE = "backprove.harness.campaign.subjects"
 
 START_UP = 120.0
 """Seconds that imports may take beyond the time of a rule before a worker counts as hanging."""
+
+A = TypeVar("A", bound=Record)
 
 ProgressCallback = Callable[[str, int, int], None]
 
@@ -74,16 +79,23 @@ class Worker:
         self._stopped = False
 
     def request(
-        self, message: dict[str, Any], *, timeout: float | None = None, progress: ProgressCallback | None = None
-    ) -> dict[str, Any]:
+        self,
+        message: messages.Request,
+        answer: type[A],
+        *,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> A:
         """Send one request and wait for its answer.
 
         Args:
+            answer: the record that answers it.
             timeout: seconds from now until the worker is stopped; None waits for ever.
             progress: called with every step that the worker reports.
 
         Raises:
-            WorkerLost: when the process ends or overruns its time; the next request starts a new one.
+            WorkerLost: when the process ends, overruns its time or answers something else; the next request starts a
+                new one.
             UsageError: when the user's file or rule is at fault.
             InternalError: when the engine is.
         """
@@ -93,8 +105,9 @@ class Worker:
         assert process is not None and process.stdin is not None
         deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.suppress(BrokenPipeError):  # the wait below tells how it ended
-            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.write(to_json(message) + "\n")
             process.stdin.flush()
+        expected: Any = answer | messages.Step | messages.WrongUse | messages.EngineFailed
         while True:
             try:
                 line = self._answers.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0))
@@ -106,16 +119,19 @@ class Worker:
                 self.close()
                 killed = status == -getattr(signal, "SIGKILL", 9)
                 raise WorkerLost(f"ended the Python process: {_how_it_ended(status)}", killed=killed)
-            answer = json.loads(line)
-            if answer["type"] == "progress":
-                if progress is not None:
-                    progress(answer["name"], answer["done"], answer["total"])
-            elif answer["type"] == "usage":
-                raise UsageError(answer["message"])
-            elif answer["type"] == "internal":
-                raise InternalError(answer["message"], answer["traceback"])
-            else:
-                return answer  # type: ignore[no-any-return]
+            try:
+                found: A | messages.Step | messages.WrongUse | messages.EngineFailed = from_json(line, expected)
+            except Malformed as e:
+                self.close()
+                raise WorkerLost(f"gave an answer that cannot be read ({e}) and was stopped") from None
+            if isinstance(found, messages.WrongUse):
+                raise UsageError(found.message)
+            if isinstance(found, messages.EngineFailed):
+                raise InternalError(found.message, found.traceback)
+            if not isinstance(found, messages.Step):
+                return found
+            if progress is not None:
+                progress(found.name, found.done, found.total)
 
     def start(self) -> None:
         """Start the process, which imports while this one does something else."""
@@ -152,7 +168,7 @@ class Worker:
             if self._stopped:
                 raise WorkerLost("was not started: the run has ended")
             self._process = subprocess.Popen(
-                [sys.executable, "-c", f"{start}; workers.serve({self._imports!r})", json.dumps(sys.path)],
+                [sys.executable, "-c", f"{start}; workers.serve({self._imports!r})", to_json(sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -230,13 +246,10 @@ def find_jobs(worker: Worker, target: str, *, timeout: float | None = None) -> l
     """
     try:
         limit = None if timeout is None else timeout + START_UP
-        answer = worker.request({"do": "load", "target": target}, timeout=limit)
+        answer = worker.request(messages.Load(target), messages.Found, timeout=limit)
     except WorkerLost as e:
         raise UsageError(f"{target}: importing the file {e}") from None
-    return [
-        Job("rule", r["name"], target, i, tuple(r["claims"]), (r["source"][0], r["source"][1]), r["code"])
-        for i, r in enumerate(answer["rules"])
-    ]
+    return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(answer.rules)]
 
 
 def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
@@ -246,18 +259,18 @@ def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
         InternalError: when they cannot be imported.
     """
     try:
-        answer = worker.request({"do": "state", "target": target}, timeout=START_UP)
+        answer = worker.request(messages.State(target), messages.Stated, timeout=START_UP)
     except WorkerLost:
         return stated(target)
-    return {s["name"]: Statement.from_plain(s) for s in answer["theorems"]}
+    return {s.name: s for s in answer.theorems}
 
 
 def run_isolated(
-    request: dict[str, Any],
+    request: messages.Work,
     timeout: float | None = None,
     progress: ProgressCallback | None = None,
     workers: Workers | None = None,
-) -> dict[str, Any]:
+) -> messages.Answer:
     """Answer one request (`work.Server`) in a worker of this process, wherever an executor calls this.
 
     Args:
@@ -266,21 +279,24 @@ def run_isolated(
         workers: where the worker comes from; those of this process if left out.
 
     Returns:
-        The answer; {"type": "lost", "reason"} when the item ended the process or overran its time. A worker that
+        The answer; `Lost` when the item ended the process or overran its time. A worker that
         somebody else killed is replaced once.
 
     Raises:
         UsageError, InternalError: as `Worker.request`.
     """
     start_up = None if timeout is None else timeout + START_UP
+    kind: type[messages.Judged | messages.JudgedPart] = messages.JudgedPart if request.do == "part" else messages.Judged
     for last in (False, True):
         with (workers or HERE).one() as worker:
             try:
-                worker.request(request | {"do": "prepare"}, timeout=start_up)  # imports are not the rule's time
-                return worker.request(request, timeout=timeout, progress=progress)
+                worker.request(
+                    replace(request, do="prepare"), messages.Ready, timeout=start_up
+                )  # imports are not the rule's time
+                return worker.request(request, kind, timeout=timeout, progress=progress)
             except WorkerLost as e:
                 if last or not e.killed:
-                    return {"type": "lost", "reason": str(e)}
+                    return messages.Lost(str(e))
     raise AssertionError("not reached")
 
 
@@ -299,8 +315,8 @@ def serve(imports: Sequence[str] = ()) -> None:
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
 
-    def send(message: dict[str, Any]) -> None:
-        line = json.dumps(message, allow_nan=False) + "\n"
+    def send(message: messages.Line) -> None:
+        line = to_json(message) + "\n"
         try:
             out.write(line)
             out.flush()
@@ -308,7 +324,7 @@ def serve(imports: Sequence[str] = ()) -> None:
             os._exit(0)
 
     def progress(name: str, done: int, total: int) -> None:
-        send({"type": "progress", "name": name, "done": done, "total": total})
+        send(messages.Step(name, done, total))
 
     for module in imports:
         with contextlib.suppress(Exception):  # the request that needs it says so
@@ -319,16 +335,18 @@ def serve(imports: Sequence[str] = ()) -> None:
         _answer_all(requests, server, send)
 
 
-def _answer_all(requests: queue.SimpleQueue[str], server: Server, send: Callable[[dict[str, Any]], None]) -> None:
+def _answer_all(requests: queue.SimpleQueue[str], server: Server, send: Callable[[messages.Line], None]) -> None:
+    expected: Any = messages.Request
     while True:
-        request = json.loads(requests.get())
+        line = requests.get()
         try:
+            request: messages.Request = from_json(line, expected)
             send(server.answer(request))
         except UsageError as e:
-            send({"type": "usage", "message": str(e)})
+            send(messages.WrongUse(str(e)))
         except Exception as e:  # the parent says it in one line and keeps the traceback
             what = f"{type(e).__name__}: {e}"
-            send({"type": "internal", "message": what, "traceback": traceback.format_exc()})
+            send(messages.EngineFailed(what, traceback.format_exc()))
 
 
 def _read_requests(requests: queue.SimpleQueue[str]) -> None:

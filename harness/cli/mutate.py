@@ -23,14 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     from backprove.harness.cli.options import probe_file
     from backprove.harness.cli.session import write_text
+    from backprove.harness.core.records import to_json
 
     if args.json is not None:
         probe_file(args.json)
     result: dict[str, Any] = importlib.import_module(MUTATE).run(only=args.only, catalogue=THEOREMS)
     if args.json is not None:
-        from backprove.reports.summary import strict_json
-
-        write_text(args.json, strict_json(result, indent=2))
+        write_text(args.json, to_json(result, indent=2) + "\n")
     if not result["rules"]:
         print(f"no theorem matches --only {args.only!r}" if args.only else "no theorem is stated", file=sys.stderr)
         return Exit.NOTHING_RAN

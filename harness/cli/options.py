@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backprove.harness.api import DTYPES
 from backprove.harness.campaign.executors import ExecutorSpec, parse_executor
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import probe, remove_left_behind
+
+if TYPE_CHECKING:
+    from backprove.harness.campaign.messages import EngineOptions
 
 PROFILES = {"dev": 10_000, "ci": 10_000, "nightly": 1_000_000}
 """Points of each claim and dtype, by profile."""
@@ -48,14 +51,14 @@ class RunOptions:
     json: Path | None
 
     @property
-    def engine(self) -> dict[str, Any]:
+    def engine(self) -> EngineOptions:
         """Keyword arguments for the engine."""
-        return {"points": self.points, "dtypes": self.dtypes, "seed": self.seed, "accuracy": self.accuracy}
+        return {"points": self.points, "dtypes": list(self.dtypes), "seed": self.seed, "accuracy": self.accuracy}
 
     @property
     def shown(self) -> dict[str, Any]:
         """What the report shows of the options."""
-        return self.engine | {"dtypes": list(self.dtypes), "profile": self.profile, "only": self.only}
+        return {**self.engine, "profile": self.profile, "only": self.only}
 
     def selects(self, *names: str) -> bool:
         """Whether `--only` lets one of `names` through."""

@@ -24,10 +24,10 @@ def run(args: argparse.Namespace) -> Exit:
 
     store = Store()
     payload = decode_id(args.id, store.subjects(), str(store.home))
-    if payload.get("kind") == "theorem":
+    if payload.kind == "theorem":
         importlib.import_module(THEOREMS).load()
     # The answer is the failure in words, and empty where the point passes now.
     text = importlib.import_module(EVALUATE).replay(payload)
-    where = f"{payload['name']}, {payload['property']}, {payload['dtype']}"
+    where = f"{payload.name}, {payload.property}, {payload.dtype}"
     print(text or f"{where}: this point passes now")
     return Exit.FAILED if text else Exit.OK

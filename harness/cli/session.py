@@ -24,6 +24,7 @@ from backprove.harness.cli.options import RunOptions
 from backprove.harness.core.environment import describe
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import write_whole
+from backprove.harness.core.records import to_json
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Exit, exit_status
 from backprove.harness.core.version import __version__
@@ -169,15 +170,13 @@ class Session:
 
     def _write(self, as_json: Callable[[RunResult], dict[str, Any]]) -> UsageError | None:
         """Write the files that were asked for; returns what is to be said where that fails."""
-        from backprove.reports.summary import strict_json
-
         try:
             if self.options.out is not None:
                 from backprove.reports.write import write_reports
 
                 write_reports(self.run, self.options.out)
             if self.options.json is not None:
-                write_text(self.options.json, strict_json(as_json(self.run), indent=2))
+                write_text(self.options.json, to_json(as_json(self.run), indent=2) + "\n")
         except OSError as e:
             return UsageError(f"{e.filename or self.options.json} cannot be written ({e.strerror}){self._kept()}")
         except UsageError as e:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backprove.harness.campaign.progress import Progress
     from backprove.harness.campaign.workers import Workers
     from backprove.harness.cli.session import Session
-    from backprove.harness.core.results import RunResult, SubjectResult
+    from backprove.harness.core.results import Gate, Mutation, RunResult, SubjectResult
     from backprove.harness.statements.statement import Statement
 
 HELP = "check every property of the catalogue"
@@ -70,7 +70,7 @@ def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
         fill_coverage(result, theorems)
         if config:
             result.gate = _gate(result, config)
-        return result.gate is None or bool(result.gate["passed"])
+        return result.gate is None or result.gate["passed"]
 
     return session.finish(cut, complete=complete, as_json=verify_json, summary=summary)
 
@@ -101,7 +101,7 @@ def _subjects(
         yield subject
 
 
-def describe(subject: SubjectResult, theorem: Statement, mutations: Mapping[str, dict[str, Any]]) -> None:
+def describe(subject: SubjectResult, theorem: Statement, mutations: Mapping[str, Mutation]) -> None:
     """Fill in what the theorem's entry and the catalogue say of it, and what the last `mutate` found, if there was one.
 
     Args:
@@ -151,7 +151,7 @@ def gate_config(pyproject: Path) -> dict[str, Any]:
     return table
 
 
-def _gate(run: RunResult, config: dict[str, Any]) -> dict[str, Any]:
+def _gate(run: RunResult, config: dict[str, Any]) -> Gate:
     from backprove.reports.gate import evaluate_gate
     from backprove.reports.summary import load_run
 

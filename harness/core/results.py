@@ -6,12 +6,11 @@ any order gives the same result.
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict
 
+from msgspec import Meta, field
+
+from backprove.harness.core.records import FrozenRecord, Record, nested
 from backprove.harness.core.verdicts import Verdict, worst
 
 SCHEMA = 1
@@ -19,9 +18,83 @@ SCHEMA = 1
 HISTOGRAM_EDGES = tuple(range(-4, 20))
 """log10 of the error in ulps at the edges of the histogram bins; the first bin holds exact results, too."""
 
+BINS = len(HISTOGRAM_EDGES) + 1
 
-@dataclass(frozen=True)
-class Counterexample:
+
+Kind: TypeAlias = Literal["rule", "theorem"]
+Number: TypeAlias = float | int | bool | None
+"""A number of any dtype; None: not finite."""
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+Histogram: TypeAlias = Annotated[list[Count], Meta(min_length=BINS, max_length=BINS)]
+
+if TYPE_CHECKING:  # what `tolist` gives
+    Numbers: TypeAlias = Any
+    HexNumbers: TypeAlias = Any
+else:
+    Numbers = nested(Number)
+    HexNumbers = nested(str | int | bool)
+
+
+class NotCovered(TypedDict):
+    """A catalogue entry without a property of its own, and the theorems through which it is reached all the same."""
+
+    name: str
+    module: str
+    executable: bool
+    why_not: str
+    covered_by: list[str]
+
+
+class CoverageCounts(TypedDict):
+    """How many entries a catalogue has, and how far they are covered."""
+
+    declared: Count
+    executable: Count
+    covered: Count
+    holds: Count
+
+
+class Gate(TypedDict):
+    """Whether a run passes the configured gate, and why not."""
+
+    passed: bool
+    reasons: list[str]
+
+
+class Mutation(TypedDict):
+    """How many broken variants of a theorem's rules there were, were equal to the rule and were refused."""
+
+    mutants: Count
+    equivalent: Count
+    killed: Count
+    survivors: list[str]
+
+
+class Direction(TypedDict, total=False):
+    """The one of the two that the rule takes."""
+
+    tangent: Numbers
+    cotangent: Numbers
+
+
+class Spot(Direction):
+    """Values of rule and truth at a point that is easy to check by hand, along ones."""
+
+    inputs: dict[str, Numbers]
+    got: list[Number]
+    expected: list[Number]
+
+
+class Source(TypedDict, total=False):
+    """Where a rule or an entry stands; spot values of a refused rule."""
+
+    file: str
+    line: Count
+    spots: list[Spot]
+
+
+class Counterexample(FrozenRecord, frozen=True):
     """A minimal failing input.
 
     Attributes:
@@ -46,35 +119,34 @@ class Counterexample:
     id: str
     property: str
     dtype: str
-    inputs: dict[str, Any]
-    inputs_hex: dict[str, Any]
-    tangents: dict[str, Any]
-    cotangents: dict[str, Any]
+    inputs: dict[str, Numbers]
+    inputs_hex: dict[str, HexNumbers]
+    tangents: dict[str, Numbers]
+    cotangents: dict[str, Numbers]
     argument: str
     entry: list[int]
-    got: Any
-    expected: Any
+    got: Number
+    expected: Number | list[Number]
     oracle: str
     region: str
     test: str = ""
     message: str = ""
-    jacobians: dict[str, Any] | None = None
+    jacobians: dict[str, list[list[Number]]] | None = None
 
 
-@dataclass
-class LayerTally:
+class LayerTally(Record):
     """What one layer (exact, autodiff, differences, rounding, wide, compiled, ...) saw of a property.
 
     `checked = agreed + cleared + refuted + undecided`; `suspicious` counts what it sent on to the exact layer.
     `worst` is its worst disagreement (ulps for float layers; bits of the gap for the exact layer), None if it has none.
     """
 
-    checked: int = 0
-    agreed: int = 0
-    suspicious: int = 0
-    cleared: int = 0
-    refuted: int = 0
-    undecided: int = 0
+    checked: Count = 0
+    agreed: Count = 0
+    suspicious: Count = 0
+    cleared: Count = 0
+    refuted: Count = 0
+    undecided: Count = 0
     worst: float | None = None
     note: str = ""
 
@@ -86,8 +158,7 @@ class LayerTally:
         self.note = self.note or other.note
 
 
-@dataclass
-class PropertyResult:
+class PropertyResult(Record):
     """One property of one rule or theorem at one dtype.
 
     Attributes:
@@ -109,18 +180,18 @@ class PropertyResult:
     name: str
     dtype: str
     verdict: Verdict = Verdict.INCONCLUSIVE
-    points: int = 0
+    points: Count = 0
     max_ulp: float | None = None
     counterexample: Counterexample | None = None
     reason: str = ""
-    grade: str | None = None
+    grade: Literal["stable", "lossy", "lost"] | None = None
     grade_factor: float | None = None
     grade_region: str | None = None
     layers: dict[str, LayerTally] = field(default_factory=dict)
-    histogram: list[int] = field(default_factory=lambda: [0] * (len(HISTOGRAM_EDGES) + 1))
-    counts: dict[str, int] = field(default_factory=dict)
-    shapes: dict[str, int] = field(default_factory=dict)
-    regions: dict[str, int] = field(default_factory=dict)
+    histogram: Histogram = field(default_factory=lambda: [0] * BINS)
+    counts: dict[str, Count] = field(default_factory=dict)
+    shapes: dict[str, Count] = field(default_factory=dict)
+    regions: dict[str, Count] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     finding_keys: list[str] = field(default_factory=list)
@@ -140,24 +211,22 @@ class PropertyResult:
             self.counts[what] = self.counts.get(what, 0) + int(n)
 
 
-@dataclass
-class SubjectResult:
+class SubjectResult(Record):
     """One theorem or one rule of a user, with all its properties.
 
     Attributes:
-        kind: "theorem" or "rule".
         name: full name (`Proofs.Autograd.logSoftmaxVjp`, or the rule's name).
         module: module in the catalogue; for a rule the file it came from.
         statement, hypotheses, kind_of_claim, latex: from the catalogue and the theorem's entry.
         property_words: the property in one sentence.
         rests_on: names of the theorems that this one uses.
         covers: names of non-executable catalogue entries reached through this one.
-        source: {"file": ..., "line": ...} of the rule or entry; `code` is its text.
+        source: of the rule or entry; `code` is its text.
         diagnosis: the mistake in words where one explains the refusal.
-        mutation: {"mutants", "equivalent", "killed", "survivors"} of the last `backprove mutate`, if any.
+        mutation: of the last `backprove mutate`, if any.
     """
 
-    kind: str
+    kind: Kind
     name: str
     module: str = ""
     properties: list[PropertyResult] = field(default_factory=list)
@@ -168,10 +237,10 @@ class SubjectResult:
     property_words: str = ""
     rests_on: list[str] = field(default_factory=list)
     covers: list[str] = field(default_factory=list)
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
     code: str = ""
     diagnosis: str | None = None
-    mutation: dict[str, Any] | None = None
+    mutation: Mutation | None = None
     front_end: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -202,8 +271,7 @@ class SubjectResult:
         return list(dict.fromkeys(f for p in self.properties for f in p.findings))
 
 
-@dataclass
-class RunResult:
+class RunResult(Record, tag_field="schema", tag=SCHEMA):
     """A whole run of `verify` or `check`.
 
     Attributes:
@@ -211,10 +279,9 @@ class RunResult:
         environment: versions and machine class (name -> text).
         options: the resolved options of the run.
         coverage: as in `verify --json`, computed from the catalogue; None for `check`.
-        not_covered: executable catalogue entries without a property, and the non-executable ones with `why_not`:
-            a list of {"name", "module", "executable", "why_not", "covered_by": [names]}.
+        not_covered: executable catalogue entries without a property, and the non-executable ones with `why_not`.
         partial: whether the run was cut short.
-        gate: {"passed": bool, "reasons": [..]} where a gate is configured.
+        gate: where one is configured.
     """
 
     command: str
@@ -222,52 +289,15 @@ class RunResult:
     seed: int
     subjects: list[SubjectResult] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    coverage: dict[str, dict[str, int]] | None = None
-    not_covered: list[dict[str, Any]] = field(default_factory=list)
+    options: dict[str, Number | str | list[str]] = field(default_factory=dict)
+    coverage: dict[str, CoverageCounts] | None = None
+    not_covered: list[NotCovered] = field(default_factory=list)
     started: str = ""
     seconds: float = 0.0
     partial: bool = False
-    gate: dict[str, Any] | None = None
+    gate: Gate | None = None
     exit: int = 0
 
     @property
     def ok(self) -> bool:
         return bool(self.subjects) and all(s.verdict is Verdict.HOLDS for s in self.subjects)
-
-
-def to_plain(value: Any) -> Any:
-    """Records, verdicts and numbers as strict JSON data (not finite becomes null)."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Verdict):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(k): to_plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return to_plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-def property_from_plain(data: Mapping[str, Any]) -> PropertyResult:
-    d = dict(data)
-    d["verdict"] = Verdict(d["verdict"])
-    d["layers"] = {k: LayerTally(**v) for k, v in d["layers"].items()}
-    d["counterexample"] = Counterexample(**d["counterexample"]) if d["counterexample"] else None
-    return PropertyResult(**d)
-
-
-def subject_from_plain(data: Mapping[str, Any]) -> SubjectResult:
-    d = dict(data)
-    d["properties"] = [property_from_plain(p) for p in d["properties"]]
-    return SubjectResult(**d)
-
-
-def run_from_plain(data: Mapping[str, Any]) -> RunResult:
-    d = {k: v for k, v in data.items() if k != "schema"}
-    d["subjects"] = [subject_from_plain(s) for s in d["subjects"]]
-    return RunResult(**d)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.results import Counterexample
+from backprove.harness.core.results import Counterexample, Kind
 from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
 from backprove.harness.explaining.replay import encode_id, payload_of
@@ -28,12 +29,11 @@ def hexadecimal(a: Array) -> Any:
     return np.vectorize(float.hex, otypes=[object])(a).tolist() if a.size else a.tolist()
 
 
-def build(judge: Judge, *, kind: str, name: str, file: str = "", reference: str = "") -> Counterexample:
+def build(judge: Judge, *, kind: Kind, name: str, file: str = "", reference: str = "") -> Counterexample:
     """The counterexample of a judge that found a failure.
 
     Args:
-        kind: "rule" or "theorem".
-        name, file: of the rule or theorem, for replay.
+        kind, name, file: of the rule or theorem, for replay.
         reference: Python code that imports the rule as `rule`, for the test to paste.
     """
     failure = judge.failure
@@ -70,7 +70,7 @@ def build(judge: Judge, *, kind: str, name: str, file: str = "", reference: str 
         jacobians=jacobians(claim_at, point.arrays) if isinstance(claim_at, DerivativeAt) else None,
     )
     identifier = encode_id(payload_of(None, draft, kind=kind, name=name, file=file))
-    return Counterexample(**{**draft.__dict__, "id": identifier})
+    return replace(draft, id=identifier)
 
 
 def number(value: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.results import Direction, Number, Spot
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -55,13 +56,13 @@ def _units(shapes: Sequence[tuple[int, ...]]) -> list[list[Array]]:
     return out
 
 
-def _flat(values: Sequence[Array]) -> list[float]:
+def _flat(values: Sequence[Array]) -> list[Number]:
     """All entries as floats, NaN where one is not finite; code may return integers where balls are expected."""
     flat = [v for a in values for v in a.ravel()]
     return [float(v) if not isinstance(v, arb) else float(v.mid()) if v.is_finite() else np.nan for v in flat]
 
 
-def spot_values(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, Any] | None:
+def spot_values(claim_at: DerivativeAt, arrays: Sequence[Array]) -> Spot | None:
     """Rule and truth at a point with all-ones direction, for the report's table of spot values."""
     if claim_at.problem is None or claim_at.unit:
         return None
@@ -74,11 +75,12 @@ def spot_values(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, An
             expected = vector(claim_at.problem, balls, given)
     except Undecided:
         return None
-    return {
+    along = ones[0].tolist() if len(ones) == 1 else [o.tolist() for o in ones]
+    direction: Direction = {"cotangent": along} if claim_at.mode == "vjp" else {"tangent": along}
+    found: Spot = {
         "inputs": {n: a.tolist() for n, a in zip(claim_at.input_names, arrays, strict=True)},
-        "cotangent" if claim_at.mode == "vjp" else "tangent": ones[0].tolist()
-        if len(ones) == 1
-        else [o.tolist() for o in ones],
+        **direction,
         "got": _flat(got),
         "expected": _flat(expected),
     }
+    return found

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import Counterexample, SubjectResult, to_plain
+from backprove.harness.core.records import FrozenRecord, Malformed, from_json, to_json, to_plain
+from backprove.harness.core.results import Counterexample, HexNumbers, Kind, Numbers, SubjectResult
 
 LONGEST = 320
 """Longest self-contained id in characters; what is longer cannot be copied from a terminal in comfort."""
@@ -24,47 +23,50 @@ LONGEST = 320
 LARGEST = 1 << 20
 """Most bytes that an id may unpack to; a guard against ids that were made to exhaust memory."""
 
-KEYS = ("name", "property", "dtype", "inputs", "tangents", "cotangents")
-"""Keys that the payload of an id must have."""
-
 _HASH = re.compile(r"x[0-9a-f]{16}")
 
 
+class Payload(FrozenRecord, frozen=True):
+    """What it takes to evaluate a point again.
+
+    Attributes:
+        file: where a rule stands, "" for a theorem.
+        inputs: nested lists of hexadecimal floats; directions are of numbers.
+    """
+
+    kind: Kind
+    name: str
+    file: str
+    property: str
+    dtype: str
+    inputs: dict[str, HexNumbers]
+    tangents: dict[str, Numbers]
+    cotangents: dict[str, Numbers]
+
+
 def payload_of(
-    subject: SubjectResult | None, point: Counterexample, *, kind: str = "", name: str = "", file: str = ""
-) -> dict[str, Any]:
+    subject: SubjectResult | None, point: Counterexample, *, kind: Kind = "rule", name: str = "", file: str = ""
+) -> Payload:
     """What it takes to evaluate `point` again.
 
     Args:
         subject: the rule or theorem; None where `kind`, `name` and `file` say it.
         point: its `id` is not used.
-
-    Returns:
-        {"kind": "rule" or "theorem", "name", "file" (of a rule), "property", "dtype", "inputs", "tangents",
-        "cotangents"}; inputs are nested lists of hexadecimal floats, directions of numbers.
     """
     if subject is not None:
         kind, name, file = subject.kind, subject.name, subject.file
-    return {
-        "kind": kind,
-        "name": name,
-        "file": file,
-        "property": point.property,
-        "dtype": point.dtype,
-        "inputs": to_plain(point.inputs_hex),
-        "tangents": to_plain(point.tangents),
-        "cotangents": to_plain(point.cotangents),
-    }
+    directions = (point.tangents, point.cotangents)
+    return Payload(kind, name, file, point.property, point.dtype, point.inputs_hex, *directions)
 
 
-def encode_id(payload: Mapping[str, Any]) -> str:
+def encode_id(payload: Payload) -> str:
     """The id of a payload: self-contained up to `LONGEST` characters, else `x` and 16 digits of its SHA-256."""
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    text = to_json(to_plain(payload), sort_keys=True).encode()
     packed = base64.urlsafe_b64encode(zlib.compress(text, 9)).decode().rstrip("=")
     return packed if len(packed) <= LONGEST else "x" + hashlib.sha256(text).hexdigest()[:16]
 
 
-def decode_id(identifier: str, finished: Iterable[SubjectResult] = (), kept_in: str = "") -> dict[str, Any]:
+def decode_id(identifier: str, finished: Iterable[SubjectResult] = (), kept_in: str = "") -> Payload:
     """The payload of an id.
 
     Args:
@@ -89,19 +91,17 @@ def decode_id(identifier: str, finished: Iterable[SubjectResult] = (), kept_in: 
         text = unpacker.decompress(packed, LARGEST)
         if not unpacker.eof:
             raise ValueError("cut short")
-        payload = json.loads(text)
-    except (binascii.Error, zlib.error, ValueError, RecursionError):
+        return from_json(text, Payload)
+    except (binascii.Error, zlib.error, ValueError):
         raise UsageError(
             f"replay: {identifier!r} is not an id, or part of it is missing; "
             "copy the whole word after 'backprove replay' from a counterexample"
         ) from None
-    missing = [k for k in KEYS if not isinstance(payload, dict) or k not in payload]
-    if missing:
-        raise UsageError(f"replay: {identifier!r} names no point: {', '.join(missing)} is missing from it")
-    return payload  # type: ignore[no-any-return]
+    except Malformed as e:
+        raise UsageError(f"replay: {identifier!r} names no point ({e})") from None
 
 
-def find(finished: Iterable[SubjectResult], identifier: str) -> dict[str, Any] | None:
+def find(finished: Iterable[SubjectResult], identifier: str) -> Payload | None:
     """The payload of the first counterexample with that id."""
     for subject in finished:
         for p in subject.properties:

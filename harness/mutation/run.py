@@ -22,6 +22,7 @@ from backprove.harness.campaign.progress import Progress, make_progress
 from backprove.harness.mutation import record
 from backprove.harness.mutation.claims import Property, defined, equivalent, overflows, properties
 from backprove.harness.mutation.edits import Mutant, mutants
+from backprove.harness.mutation.record import MutationResult, OfRule, OfTheorem, Weak
 from backprove.harness.mutation.splice import Match, find, rest, substitute
 from backprove.harness.programs.equality import fingerprint
 from backprove.harness.programs.program import Program
@@ -92,7 +93,7 @@ class MutatedRule:
 
 def run(
     only: str | None = None, *, catalogue: str = "", theorems: Mapping[str, Theorem] | None = None
-) -> dict[str, Any]:
+) -> MutationResult:
     """Judge the variants of all rules that the chosen theorems state; the result is also stored for the reports.
 
     Args:
@@ -101,12 +102,8 @@ def run(
         theorems: what to take the rules from instead, in this process.
 
     Returns:
-        {"rules": [{"name", "mutants", "equivalent", "killed", "survivors", "float_only", "theorems",
-        "killed_by"}],
-        "theorems": [{"name", "mutants", "equivalent", "killed", "survivors"}], "weak": [{"name", "reason"}],
-        "seconds"}.
-        `float_only` are those of the equivalent that overflow where the rule does not: an identity over the reals says
-        nothing of that. A theorem's `killed` counts what its own claims refuse of the rules that it states.
+        What `mutate --json` writes. An identity over the reals says nothing of overflow, see `float_only`. A theorem's
+        `killed` counts what its own claims refuse of the rules that it states.
     """
     started = perf_counter()
     stated = _load(catalogue) if theorems is None else dict(theorems)
@@ -117,7 +114,7 @@ def run(
     with progress:
         rows = _rows(rules, todo, progress, catalogue if theorems is None else "")
     found = [rows[k] for k in todo]
-    result = {
+    result: MutationResult = {
         "rules": found,
         "theorems": [_of_theorem(n, found) for n in chosen if any(n in r["theorems"] for r in found)],
         "weak": _weak(chosen, found, rules),
@@ -194,7 +191,7 @@ def _rests_on(name: str, theorems: Mapping[str, Theorem]) -> set[str]:
     return found
 
 
-def judge(rule: MutatedRule, variants: Sequence[Mutant] | None = None) -> dict[str, Any]:
+def judge(rule: MutatedRule, variants: Sequence[Mutant] | None = None) -> OfRule:
     """What the claims say of the variants of one rule; see `run` for the result."""
     variants = mutants(rule.program) if variants is None else variants
     killed_by: dict[str, int] = dict.fromkeys(rule.theorems, 0)
@@ -239,14 +236,12 @@ def _killers(rule: MutatedRule, variant: Program) -> Iterator[str]:
             yield name
 
 
-def _rows(
-    rules: Sequence[MutatedRule], todo: Sequence[int], progress: Progress, catalogue: str
-) -> dict[int, dict[str, Any]]:
+def _rows(rules: Sequence[MutatedRule], todo: Sequence[int], progress: Progress, catalogue: str) -> dict[int, OfRule]:
     """The row of each rule in `todo`, by its number."""
     counts = {k: len(mutants(rules[k].program)) for k in todo}
     jobs = [(k, start) for k in todo for start in range(0, counts[k], CHUNK)]
-    parts: dict[tuple[int, int], dict[str, Any]] = {}
-    rows: dict[int, dict[str, Any]] = {}
+    parts: dict[tuple[int, int], OfRule] = {}
+    rows: dict[int, OfRule] = {}
     for k, start, part in _parts(rules, jobs, catalogue):
         parts[k, start] = part
         mine = [parts[job] for job in jobs if job[0] == k and job in parts]
@@ -263,7 +258,7 @@ def _rows(
 
 def _parts(
     rules: Sequence[MutatedRule], jobs: Sequence[tuple[int, int]], catalogue: str
-) -> Iterator[tuple[int, int, dict[str, Any]]]:
+) -> Iterator[tuple[int, int, OfRule]]:
     """Judge the chunks here, or in worker processes that load the catalogue for themselves ("": here)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, len(jobs))
@@ -281,23 +276,26 @@ _RULES: list[MutatedRule] = []
 """The catalogue's rules in a worker process."""
 
 
-def _job(catalogue: str, index: int, start: int) -> tuple[int, int, dict[str, Any]]:
+def _job(catalogue: str, index: int, start: int) -> tuple[int, int, OfRule]:
     if not _RULES:
         _RULES.extend(collect(_load(catalogue)))
     rule = _RULES[index]
     return index, start, judge(rule, mutants(rule.program)[start : start + CHUNK])
 
 
-def _merged(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _merged(parts: Sequence[OfRule]) -> OfRule:
     """One row from those of the chunks: counts are added, lists joined."""
-    row = dict(parts[0])
-    for key in ("mutants", "equivalent", "killed"):
-        row[key] = sum(p[key] for p in parts)
-    for key in ("survivors", "float_only"):
-        row[key] = [label for p in parts for label in p[key]]
     names = dict.fromkeys(n for p in parts for n in p["killed_by"])
-    row["killed_by"] = {n: sum(p["killed_by"].get(n, 0) for p in parts) for n in names}
-    return row
+    return {
+        "name": parts[0]["name"],
+        "mutants": sum(p["mutants"] for p in parts),
+        "equivalent": sum(p["equivalent"] for p in parts),
+        "killed": sum(p["killed"] for p in parts),
+        "survivors": [label for p in parts for label in p["survivors"]],
+        "float_only": [label for p in parts for label in p["float_only"]],
+        "theorems": parts[0]["theorems"],
+        "killed_by": {n: sum(p["killed_by"].get(n, 0) for p in parts) for n in names},
+    }
 
 
 def _load(catalogue: str) -> dict[str, Theorem]:
@@ -305,7 +303,7 @@ def _load(catalogue: str) -> dict[str, Theorem]:
     return found
 
 
-def _of_theorem(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _of_theorem(name: str, rows: Sequence[OfRule]) -> OfTheorem:
     mine = [r for r in rows if name in r["theorems"]]
     return {
         "name": name,
@@ -316,11 +314,9 @@ def _of_theorem(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _weak(
-    chosen: Sequence[str], rows: Sequence[Mapping[str, Any]], rules: Sequence[MutatedRule]
-) -> list[dict[str, str]]:
+def _weak(chosen: Sequence[str], rows: Sequence[OfRule], rules: Sequence[MutatedRule]) -> list[Weak]:
     """Theorems whose own claims refuse none of their rules' variants, with the reason."""
-    found = []
+    found: list[Weak] = []
     for name in chosen:
         own = _of_theorem(name, rows)
         if own["mutants"] > own["equivalent"] and not own["killed"]:

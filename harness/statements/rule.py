@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import SubjectResult
+from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
@@ -48,7 +48,7 @@ class Rule:
         UsageError: when an argument is missing, has the wrong type or takes the wrong number of parameters.
     """
 
-    kind: ClassVar[str] = "rule"
+    kind: ClassVar[Kind] = "rule"
     is_user_code: ClassVar[bool] = True
 
     name: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from backprove.harness.core.records import FrozenRecord
 
 if TYPE_CHECKING:
     from backprove.harness.statements.theorem import Theorem
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(FrozenRecord, frozen=True):
     """The descriptive part of a `Theorem`; see there.
 
     Attributes:
@@ -31,16 +31,6 @@ class Statement:
         axes = sum(len(spec.dims) for spec in theorem.inputs.values())
         t = theorem
         return Statement(t.name, t.latex, t.words, t.rests_on, t.covers, t.source, len(t.claims) * (1.0 + axes))
-
-    @staticmethod
-    def from_plain(data: Mapping[str, Any]) -> Statement:
-        """Back from the JSON form of `to_plain`, where tuples are lists."""
-        tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return Statement(**tuples)
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON data."""
-        return asdict(self)
 
 
 def statements(theorems: Mapping[str, Theorem]) -> dict[str, Statement]:

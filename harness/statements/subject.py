@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
-from backprove.harness.core.results import SubjectResult
+from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.claims import Claim
 from backprove.strategies.array import ArraySpec
 
@@ -17,7 +17,7 @@ from backprove.strategies.array import ArraySpec
 class Subject(Protocol):
     """What the campaign and the judge need of a subject."""
 
-    kind: ClassVar[str]
+    kind: ClassVar[Kind]
     """How records and ids call it: "rule" or "theorem"."""
     is_user_code: ClassVar[bool]
     """Whether its functions are a user's.

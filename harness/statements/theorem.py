@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import SubjectResult
+from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.claims import Claim
 from backprove.strategies.array import ArraySpec
 
@@ -32,7 +32,7 @@ class Theorem:
         source: file and line of the entry.
     """
 
-    kind: ClassVar[str] = "theorem"
+    kind: ClassVar[Kind] = "theorem"
     is_user_code: ClassVar[bool] = False
     batched: ClassVar[bool] = False
 

@@ -121,7 +121,7 @@ def conclude(of, properties):
 
 
 def replay(payload):
-    return "still 3.0, expected 2.0" if payload["property"] == "vjp" else ""
+    return "still 3.0, expected 2.0" if payload.property == "vjp" else ""
 
 
 def load(words=None):

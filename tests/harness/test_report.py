@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict, replace
+
 from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.report import Report
@@ -62,7 +64,7 @@ def test_a_refusal_says_all_that_is_known() -> None:
 def test_values_that_are_not_finite_and_ranges_are_said_in_words() -> None:
     report = refused()
     point = report.counterexamples[0]
-    fields = vars(point) | {"got": None, "expected": [-1.0, 1.0], "region": "kink"}
+    fields = asdict(point) | {"got": None, "expected": [-1.0, 1.0], "region": "kink"}
     report.properties[0].counterexample = Counterexample(**fields)
     text = str(report)
     assert "not a finite number" in text
@@ -73,7 +75,7 @@ def test_nothing_is_said_twice() -> None:
     report = refused()
     point = report.counterexamples[0]
     report.properties[0].reason = "is wrong."
-    report.properties[0].counterexample = Counterexample(**vars(point) | {"expected": [0.5, 0.5], "cotangents": {}})
+    report.properties[0].counterexample = replace(point, expected=[0.5, 0.5], cotangents={})
     text = str(report)
     assert text.count("is wrong.") == 1 and "any value" not in text and "0.5 (0x1" in text
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from backprove.harness.core.results import (
     HISTOGRAM_EDGES,
@@ -232,9 +233,9 @@ def make_user_run() -> RunResult:
     spots = [
         {
             "inputs": {"z": [[1.0, 2.0, 3.0]]},
-            "cotangent": {"g": [[1.0, 1.0, 1.0]]},
-            "got": [[0.90996943, 0.75527153, 0.33475904]],
-            "expected": [[0.72990829, 0.26581459, -0.99572288]],
+            "cotangent": [[1.0, 1.0, 1.0]],
+            "got": [0.90996943, 0.75527153, 0.33475904],
+            "expected": [0.72990829, 0.26581459, -0.99572288],
         }
     ]
     wrong = SubjectResult(
@@ -328,27 +329,25 @@ def make_hostile_run() -> RunResult:
         p.findings, p.notes, p.shapes, p.regions = [text], [text], {text: 3}, {text: 4}
         p.layers[text] = LayerTally(1, 1, note=text)
         c = make_counterexample(text)
-        p.counterexample = Counterexample(
-            **{
-                **vars(c),
-                "id": text,
-                "inputs": {text: [1.0, None], "s": text},
-                "inputs_hex": {text: text},
-                "argument": text,
-                "oracle": text,
-                "region": text,
-                "message": text,
-                "test": text,
-                "got": None,
-                "expected": [-1.0, 1.0],
-                "jacobians": {"rule": [[text, None], [1.0, 2.0]], "true": [[1.0, 2.0], [3.0, 4.0]]},
-            }
+        p.counterexample = replace(
+            c,
+            id=text,
+            inputs={text: [1.0, None]},
+            inputs_hex={text: text},
+            argument=text,
+            oracle=text,
+            region=text,
+            message=text,
+            test=text,
+            got=None,
+            expected=[-1.0, 1.0],
+            jacobians={"rule": [[None, None], [1.0, 2.0]], "true": [[1.0, 2.0], [3.0, 4.0]]},
         )
         subjects.append(
             SubjectResult(
                 "rule", text, text, [p], text, text, text, text, text, [text, EVIL[0]], [text],
-                {"file": text, "line": 1, "spots": [{"inputs": {text: [text]}, "got": text, "expected": [1.0]}]},
-                text, text, {"mutants": 1, "killed": 0, "survivors": [text]}, {text: text},
+                {"file": text, "line": 1, "spots": [{"inputs": {text: [1.0]}, "got": [None], "expected": [1.0]}]},
+                text, text, {"mutants": 1, "equivalent": 0, "killed": 0, "survivors": [text]}, {text: text},
             )
         )  # fmt: skip
     not_covered = [{"name": t, "module": t, "executable": False, "why_not": t, "covered_by": [t]} for t in EVIL]

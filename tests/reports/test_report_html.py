@@ -105,7 +105,7 @@ def test_a_refused_rule_leads_with_what_is_wrong(user_run: RunResult) -> None:
     places = [section.index(part) for part in order]
     assert places == sorted(places)
     assert section.count('class="heat"') == 6, "three maps for each of the two counterexamples"
-    assert "z = (1, 2, 3), g = (1, 1, 1)" in section
+    assert "z = (1, 2, 3), cotangent = (1, 1, 1)" in section
     assert ">Statement<" not in html, "rules have no statement"
 
 

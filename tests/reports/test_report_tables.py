@@ -9,6 +9,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pandas as pd
+from msgspec.structs import replace
 
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
@@ -42,9 +43,9 @@ def test_csv_agrees_with_the_frame(holding_run: RunResult) -> None:
 
 
 def test_no_text_cell_is_a_formula_and_numbers_stay_numbers(hostile_run: RunResult) -> None:
-    c = hostile_run.subjects[1].properties[0].counterexample
-    assert c is not None
-    object.__setattr__(c, "got", -0.5)
+    p = hostile_run.subjects[1].properties[0]
+    assert p.counterexample is not None
+    p.counterexample = replace(p.counterexample, got=-0.5)
     rows = list(csv.DictReader(io.StringIO(to_csv(hostile_run))))
     names = [r["name"] for r in rows]
     assert '\'=HYPERLINK("http://example.invalid")' in names and "'-2+3" in names and "'@SUM(1)" in names

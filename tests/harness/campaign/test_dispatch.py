@@ -13,14 +13,16 @@ import pytest
 from backprove.harness.campaign import dispatch, parts, workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
+from backprove.harness.campaign.messages import Answer, EngineOptions, Judged, Work
 from backprove.harness.campaign.store import PartKey
 from backprove.harness.campaign.work import Item, Job, Server, run_here
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import fingerprint
-from backprove.harness.core.results import PropertyResult, SubjectResult, to_plain
+from backprove.harness.core.records import to_plain
+from backprove.harness.core.results import PropertyResult, SubjectResult
 
 DATA = Path(__file__).parents[2] / "data"
-OPTIONS: dict[str, Any] = {"points": 1000, "dtypes": ("float64", "float32"), "seed": 0, "accuracy": None}
+OPTIONS: EngineOptions = {"points": 1000, "dtypes": ["float64", "float32"], "seed": 0, "accuracy": None}
 NAMES = ("sumExp_pos", "sumExp_ne_zero", "logSoftmaxVec")
 
 
@@ -115,13 +117,13 @@ def test_a_part_that_hangs_is_stopped_and_the_others_go_on(monkeypatch: pytest.M
 def test_the_dearest_starts_first_where_several_work(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def answer(request: dict[str, Any], *_: Any) -> dict[str, Any]:
-        asked.append(request["name"])
-        return {"type": "result", "subject": to_plain(SubjectResult("theorem", request["name"]))}
+    def answer(request: Work, *_: Any) -> Answer:
+        asked.append(request.name)
+        return Judged(SubjectResult("theorem", request.name))
 
     monkeypatch.setattr(dispatch, "run_isolated", answer)
     monkeypatch.setattr(dispatch, "open_executor", lambda _: nullcontext((ThreadPoolExecutor(1), 2)))
-    few = OPTIONS | {"points": 10}
+    few: EngineOptions = {**OPTIONS, "points": 10}
     list(Dispatch(few, ExecutorSpec("process", 2)).run(jobs()))
     assert asked == [f"Proofs.Autograd.{n}" for n in reversed(NAMES)]
 
@@ -142,7 +144,7 @@ def test_a_worker_with_other_code_refuses(tmp_path: Path) -> None:
     file = tmp_path / "rules.py"
     file.write_text((DATA / "several_rules.py").read_text())
     request = Item(Job("rule", "double", str(file))).request("fake_engine", OPTIONS, fingerprint(file))
-    assert run_here(request)["type"] == "result"
+    assert isinstance(run_here(request), Judged)
     file.write_text(file.read_text() + "\n")
     with pytest.raises(UsageError, match=r"rules\.py or a package it rests on differs on the worker"):
         run_here(request)

@@ -11,7 +11,8 @@ import pytest
 import backprove as bp
 from backprove.harness.campaign import parts, subjects
 from backprove.harness.campaign.subjects import conclude, judge_part
-from backprove.harness.core.results import Counterexample, LayerTally, PropertyResult, to_plain
+from backprove.harness.core.records import to_plain
+from backprove.harness.core.results import Counterexample, LayerTally, PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.sampling import points_of_part
 from backprove.harness.statements.claims import Derivative

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from backprove.harness.campaign.progress import Bar, Lines, make_progress
+from backprove.harness.campaign.progress import Bar, Lines, make_progress, printable
 
 
 class Terminal(io.StringIO):
@@ -36,12 +36,28 @@ def test_a_terminal_gets_a_bar_that_moves_within_a_rule() -> None:
     progress = make_progress("rules", 2, terminal)
     assert isinstance(progress, Bar)
     with progress:
-        progress.update("[red]a", 1, 2)
+        progress.update("a", 1, 2)
         assert progress.bar.tasks[0].completed == 0.5
-        progress.finished("[red]a", "holds")
+        progress.finished("a", "holds")
         progress.finished("b", "error")
         assert progress.bar.tasks[0].completed == 2
     assert "2/2 rules, 1 refused" in terminal.getvalue()
+
+
+HOSTILE = "[red]a[/red]\x1b[31m\r\n\u202e\ud800 é"
+SHOWN = r"[red]a[/red]\x1b[31m\r\n\u202e\ud800 é"
+
+
+def test_a_name_is_shown_in_one_line_whatever_it_holds() -> None:
+    log, terminal = io.StringIO(), Terminal()
+    Lines("rules", 2, log, interval=0.0).update(HOSTILE, 1, 2)
+    assert log.getvalue() == f"0/2 rules, 0 s, at {SHOWN}\n"
+    bar = Bar("rules", 2, terminal)
+    bar.bar.console.width = 200
+    with bar:
+        bar.update(HOSTILE, 1, 2)
+    assert SHOWN in terminal.getvalue() and "\x1b[31m" not in terminal.getvalue()
+    assert printable("two words, é") == "two words, é"
 
 
 def test_steps_without_a_total_count_nothing() -> None:

@@ -62,8 +62,36 @@ def test_what_is_damaged_or_left_behind_is_ignored(tmp_path: Path) -> None:
     first.write_text(first.read_text()[:-20])  # a power cut
     (tmp_path / "runs" / "run" / ".b.json.1.tmp").write_text("{")
     (tmp_path / "runs" / "run" / "c.json").write_text("[1, 2]")
+    (tmp_path / "runs" / "run" / "d.json").write_text("[" * 200_000)
+    (tmp_path / "runs" / "run" / "e.json").write_bytes(b"\xff")
     assert len(Store(tmp_path).begin("run", resume=True)) == 1
     assert not list((tmp_path / "runs").rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"schema":1', '"schema":2'),
+        ('"schema":1,', ""),
+        ('"points":10', '"points":"10"'),
+        ('"points":10', '"points":-1'),
+        ('"points":10,', ""),
+        ('"points":10', '"points":10,"further":0'),
+        ('"max_ulp":1.0', '"max_ulp":NaN'),
+        ('"max_ulp":1.0', '"max_ulp":1e999'),
+        ('"verdict":"holds"', '"verdict":"true"'),
+        ('"histogram":[0,', '"histogram":['),
+    ],
+)
+def test_a_record_that_is_not_as_it_was_written_is_set_aside(tmp_path: Path, old: str, new: str) -> None:
+    store = Store(tmp_path)
+    store.begin("run", resume=False)
+    store.add("run", subject("a"))
+    (file,) = files(tmp_path)
+    text = file.read_text()
+    assert store.begin("run", resume=True) == {"a": subject("a")} and old in text
+    file.write_text(text.replace(old, new))
+    assert store.begin("run", resume=True) == {}
 
 
 def test_a_full_disk_leaves_whole_files_and_one_warning(
@@ -113,8 +141,9 @@ def test_costs_are_remembered(tmp_path: Path) -> None:
     store.add_costs({"a": 1.0, "b": 2.0})
     store.add_costs({"b": 3.0})
     assert Store(tmp_path).costs() == {"a": 1.0, "b": 3.0}
-    (tmp_path / "costs.json").write_text("[]")
-    assert store.costs() == {}
+    for broken in ("[]", '{"a": "1.0"}', '{"a": NaN}', "[" * 200_000):
+        (tmp_path / "costs.json").write_text(broken)
+        assert store.costs() == {}
 
 
 def test_the_home_of_the_store_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

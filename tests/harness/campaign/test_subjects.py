@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import backprove as bp
 from backprove.harness.campaign import subjects
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.evaluate_again import replay
-from backprove.harness.explaining.replay import decode_id, payload_of
+from backprove.harness.explaining.replay import Payload, decode_id, payload_of
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.statements.claims import Adjointness, Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
@@ -26,7 +27,7 @@ import json
 import numpy as np
 import backprove as bp
 from backprove.harness.campaign import subjects
-from backprove.harness.core.results import to_plain
+from backprove.harness.core.records import to_plain
 
 def plain(vjp):
     rule = bp.Rule("tanh", forward=np.tanh, vjp=vjp, inputs={"x": bp.array("*batch n")})
@@ -147,10 +148,29 @@ def test_a_failing_point_fails_again_by_its_id(tmp_path: Path) -> None:
     text = replay(payload)
     assert "falsified" in text
     assert "x = [1.0]" in text
-    assert replay({**payload, "name": "right"}) == ""
+    assert replay(replace(payload, name="right")) == ""
     for name, words in (("missing", "no rule named"), ("wrong", "no property")):
         with pytest.raises(UsageError, match=words):
-            replay({**payload, "name": name, "property": "vpj"})
+            replay(replace(payload, name=name, property="vpj"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dtype": "float8"}, "there is no dtype 'float8'"),
+        ({"inputs": {}}, "does not fit the inputs of wrong"),
+        ({"inputs": {"x": ["no number"]}}, "does not fit the inputs of wrong"),
+        ({"inputs": {"x": ["0x1p+9999"]}}, "does not fit the inputs of wrong"),
+        ({"inputs": {"x": [["0x1p+0"], []]}}, "does not fit the inputs of wrong"),
+    ],
+)
+def test_an_id_of_a_point_that_does_not_fit_is_wrong_use(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    file = tmp_path / "squares_of_other_sizes.py"
+    file.write_text(SQUARES, encoding="utf-8")
+    right = Payload("rule", "wrong", str(file), "vjp", "float64", {"x": ["0x1p+0"]}, {}, {"out": [1.0]})
+    assert "falsified" in replay(right)
+    with pytest.raises(UsageError, match=words):
+        replay(replace(right, **changes))
 
 
 def test_binders_follow_the_rule() -> None:

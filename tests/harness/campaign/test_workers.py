@@ -14,6 +14,7 @@ import pytest
 from backprove.harness.campaign import workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
+from backprove.harness.campaign.messages import EngineOptions, Found, Load
 from backprove.harness.campaign.work import Job
 from backprove.harness.campaign.workers import InternalError, Worker, WorkerLost, Workers, find_jobs
 from backprove.harness.core.errors import UsageError
@@ -21,7 +22,7 @@ from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 
 DATA = Path(__file__).parents[2] / "data"
-OPTIONS: dict[str, Any] = {"points": 10, "dtypes": ("float64",), "seed": 0, "accuracy": None}
+OPTIONS: EngineOptions = {"points": 10, "dtypes": ["float64"], "seed": 0, "accuracy": None}
 
 
 @pytest.fixture(autouse=True)
@@ -124,11 +125,41 @@ def test_workers_that_start_early_import_and_take_the_first_items() -> None:
         assert worker is not early
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no JSON",
+        "[]",
+        '{"type":"found"}',
+        '{"type":"ready"}',
+        '{"type":"step","name":"a","done":"1","total":2}',
+        "[" * 200_000,
+    ],
+)
+def test_a_worker_that_answers_something_else_is_lost(line: str) -> None:
+    worker = Worker()
+    worker.start()
+    worker._answers.put(line)
+    with pytest.raises(WorkerLost, match="gave an answer that cannot be read"):
+        worker.request(Load("x.py"), Found)
+    assert worker._process is None
+
+
+def test_steps_are_reported_until_the_answer_comes() -> None:
+    worker, steps = Worker(), list[tuple[str, int, int]]()
+    worker.start()
+    for line in ('{"type":"step","name":"a","done":1,"total":2}', '{"type":"found","rules":[]}'):
+        worker._answers.put(line)
+    assert worker.request(Load("x.py"), Found, progress=lambda *s: steps.append(s)) == Found([])
+    assert steps == [("a", 1, 2)]
+    worker.close()
+
+
 def test_a_stopped_worker_starts_no_process() -> None:
     worker = Worker()
     worker.stop()
     with pytest.raises(WorkerLost, match="the run has ended"):
-        worker.request({"do": "load", "target": "x.py"})
+        worker.request(Load("x.py"), Found)
 
 
 def test_a_file_that_cannot_be_read_is_the_users_to_mend(tmp_path: Path) -> None:

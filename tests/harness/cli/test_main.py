@@ -11,12 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backprove.harness.campaign import workers
 from backprove.harness.cli import mutate, options, replay, verify
 from backprove.harness.cli.main import main
 from backprove.harness.core.results import RunResult
-from backprove.harness.explaining.replay import encode_id
+from backprove.harness.explaining.replay import Payload, encode_id
 
 DATA = Path(__file__).parents[2] / "data"
 WRONG, RIGHT = DATA / "logsoftmax_wrong.py", DATA / "logsoftmax_right.py"
@@ -236,11 +237,10 @@ def test_profiles() -> None:
 
 
 def test_replay_says_whether_the_point_still_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    point: dict[str, Any] = {"kind": "rule", "name": "twice", "property": "vjp", "dtype": "float64"}
-    point |= {"inputs": {"x": ["0x1.0p+0"]}, "tangents": {}, "cotangents": {"out": [1.0]}}
+    point = Payload("rule", "twice", "twice.py", "vjp", "float64", {"x": ["0x1.0p+0"]}, {}, {"out": [1.0]})
     assert main(["replay", encode_id(point)]) == 1
     assert "still 3.0, expected 2.0" in capsys.readouterr().out
-    assert main(["replay", encode_id(point | {"property": "jvp"})]) == 0
+    assert main(["replay", encode_id(replace(point, property="jvp"))]) == 0
     assert "twice, jvp, float64: this point passes now" in capsys.readouterr().out
 
 

@@ -10,7 +10,8 @@ import pytest
 from backprove.harness.campaign import subjects
 from backprove.harness.core import cache as module
 from backprove.harness.core.cache import Cache, cache_of
-from backprove.harness.core.results import SubjectResult, to_plain
+from backprove.harness.core.records import to_plain
+from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.statements.claims import Derivative

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 
 from backprove.harness.campaign.store import Store
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.explaining.replay import LONGEST, decode_id, encode_id, payload_of
+from backprove.harness.explaining.replay import LONGEST, Payload, decode_id, encode_id, payload_of
 
 
 def failing(name: str, values: list[float], identifier: str = "") -> SubjectResult:
@@ -40,7 +42,7 @@ def failing(name: str, values: list[float], identifier: str = "") -> SubjectResu
     return SubjectResult("rule", name, "rules.py", properties)
 
 
-def payload(subject: SubjectResult) -> dict[str, Any]:
+def payload(subject: SubjectResult) -> Payload:
     point = subject.properties[0].counterexample
     assert point is not None
     return payload_of(subject, point)
@@ -79,7 +81,33 @@ def test_what_is_no_id_is_refused(damaged: str) -> None:
         decode_id(damaged)
 
 
-@pytest.mark.parametrize("value", [{}, [], 3, {"name": "a", "property": "vjp", "dtype": "float64"}])
-def test_an_id_without_a_point_is_refused(value: Any) -> None:
-    with pytest.raises(UsageError, match="inputs, tangents, cotangents is missing"):
+POINT = to_plain(payload(failing("a", [1.0])))
+
+
+def test_an_id_that_somebody_else_made_is_as_good() -> None:
+    assert to_plain(decode_id(forged(POINT))) == POINT
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({}, "missing required field `kind`"),
+        ([], "Expected `object`, got `array`"),
+        ({**POINT, "kind": "lemma"}, "Invalid enum value 'lemma'"),
+        ({**POINT, "inputs": None}, "Expected `object`, got `null`"),
+        ({**POINT, "inputs": {"x": [1.5]}}, "got `float`"),
+        ({**POINT, "inputs": {"x": {}}}, "got `object`"),
+        ({**POINT, "cotangents": {"out": ["1.0"]}}, "got `str`"),
+        ({**POINT, "cotangents": {"out": [math.nan]}}, "NaN"),
+        ({**POINT, "further": 0}, "unknown field `further`"),
+    ],
+)
+def test_an_id_without_a_point_is_refused(value: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=f"names no point .*{said}"):
         decode_id(forged(value))
+
+
+def test_an_id_of_deep_nesting_is_refused() -> None:
+    deep = base64.urlsafe_b64encode(zlib.compress(b"[" * 200_000)).decode().rstrip("=")
+    with pytest.raises(UsageError, match="names no point"):
+        decode_id(deep)

@@ -11,7 +11,8 @@ import pytest
 
 import backprove as bp
 from backprove.harness.campaign.subjects import judge_part
-from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult, to_plain
+from backprove.harness.core.records import to_plain
+from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging import judge as judge_module
 from backprove.harness.judging.binders import binders_of

@@ -12,7 +12,7 @@ from flint import ctx
 from jax.scipy.special import i0e
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import to_plain
 from backprove.harness.core.verdicts import Verdict
 
@@ -40,7 +40,7 @@ def precision() -> Iterator[None]:
 
 
 def judged(rule: bp.Rule) -> dict[str, Any]:
-    found: dict[str, Any] = to_plain(run_rule(rule, points=60, dtypes=["float64"]))
+    found: dict[str, Any] = to_plain(subjects.run(rule, points=60, dtypes=["float64"]))
     for p in found["properties"]:
         del p["seconds"]
     return found

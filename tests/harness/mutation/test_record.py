@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backprove.harness.mutation.record import FILE, store, stored
+from backprove.harness.mutation.record import FILE, MutationResult, OfRule, OfTheorem, store, stored
 
 
 def test_results_are_kept_for_the_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKPROVE_HOME", str(tmp_path / "home"))
     assert stored() == {}
 
-    def result(name: str, killed: int) -> dict[str, Any]:
-        record = {"mutants": 3, "equivalent": 1, "killed": killed, "survivors": []}
-        return {"rules": [{"name": name, **record}], "theorems": [{"name": name, **record}], "weak": []}
+    def result(name: str, killed: int) -> MutationResult:
+        record: OfTheorem = {"name": name, "mutants": 3, "equivalent": 1, "killed": killed, "survivors": []}
+        of_rule: OfRule = {**record, "float_only": [], "theorems": [name], "killed_by": {name: killed}}
+        return {"rules": [of_rule], "theorems": [record], "weak": [], "seconds": 1.0}
 
     store(result("a", 2), partial=False)
     store(result("b", 1), partial=True)
@@ -26,3 +26,5 @@ def test_results_are_kept_for_the_reports(tmp_path: Path, monkeypatch: pytest.Mo
     assert set(stored()) == {"c"}
     (tmp_path / "home" / FILE).write_text("{")
     assert stored() == {}
+    store(result("d", 1), partial=True)
+    assert stored() == {"d": {"mutants": 3, "equivalent": 1, "killed": 1, "survivors": []}}

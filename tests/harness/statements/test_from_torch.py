@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import backprove as bp
-from backprove.harness.campaign.subjects import run_rule
+from backprove.harness.campaign import subjects
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
@@ -252,7 +252,7 @@ def test_a_broken_contract_is_an_error_in_words(backward: Any, message: str) -> 
 
 def test_what_only_the_contract_shows_is_pasted_as_a_whole_check() -> None:
     """A backward that raises for a subset of the inputs does not raise when the rule is called."""
-    (result, *_) = run_rule(product(raises_when_alone), points=30, dtypes=["float64"]).properties
+    (result, *_) = subjects.run(product(raises_when_alone), points=30, dtypes=["float64"]).properties
     assert result.counterexample is not None and " raised " in result.reason
     assert "bp.assert_rule(" in result.counterexample.test and "rule.vjp(" not in result.counterexample.test
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from backprove.harness.campaign.messages import State, Stated
 from backprove.harness.campaign.work import run_here
 from backprove.harness.campaign.workers import Worker, WorkerLost, find_statements
+from backprove.harness.core.records import from_json, to_json
 from backprove.harness.statements.statement import Statement, statements
 from backprove.rules.all import load
 
@@ -20,7 +21,7 @@ def test_a_statement_survives_json() -> None:
     assert len(found) == len(load())
     for name, statement in found.items():
         assert statement.name == name and statement.weight > 0
-        assert Statement.from_plain(json.loads(json.dumps(statement.to_plain()))) == statement
+        assert from_json(to_json(statement), Statement) == statement
 
 
 def test_a_worker_states_what_this_process_would() -> None:
@@ -29,8 +30,7 @@ def test_a_worker_states_what_this_process_would() -> None:
         assert find_statements(worker, TARGET) == statements(load())
     finally:
         worker.stop()
-    answer = run_here({"do": "state", "target": TARGET})
-    assert [s["name"] for s in answer["theorems"]] == list(load())
+    assert run_here(State(TARGET)) == Stated(list(statements(load()).values()))
 
 
 def test_where_the_worker_is_lost_this_process_imports_them(monkeypatch: pytest.MonkeyPatch) -> None:

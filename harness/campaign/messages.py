@@ -1,0 +1,136 @@
+"""What a run asks of a worker and what it answers: one record a message, one line of JSON each.
+
+{"do":"load","target":"rules.py"}
+{"type":"found","rules":[{"name":"softplus","claims":["vjp"],"source":["rules.py",12],"code":"..."}]}
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, TypedDict
+
+from msgspec import field
+
+from backprove.harness.core.records import Record
+from backprove.harness.core.results import Kind, PropertyResult, SubjectResult
+from backprove.harness.statements.statement import Statement
+
+Do: TypeAlias = Literal["prepare", "run", "part", "conclude"]
+
+
+class EngineOptions(TypedDict):
+    """Keyword arguments for the engine."""
+
+    points: int
+    dtypes: list[str]
+    seed: int
+    accuracy: float | None
+
+
+class Load(Record, tag_field="ask", tag="load"):
+    """Which rules stand in `FILE[::NAME]`?"""
+
+    target: str
+
+
+class State(Record, tag_field="ask", tag="state"):
+    """Which theorems does the module `target` give?"""
+
+    target: str
+
+
+class Work(Record, tag_field="ask", tag="work"):
+    """One work item.
+
+    Attributes:
+        do: "prepare": load what it needs; "run": judge all of it; "part": judge the part `part` at `dtype`; "conclude"
+            from the parts' merged results `properties`.
+        kind, name, target, place: of the job, see `work.Job`.
+        engine: module whose functions do the work.
+        fingerprint: of the code that the worker must have, see `files.fingerprint`; "" where it is this process's own.
+    """
+
+    do: Do
+    kind: Kind
+    name: str
+    target: str
+    place: int
+    engine: str
+    fingerprint: str
+    options: EngineOptions
+    dtype: str = ""
+    part: int = 0
+    properties: list[PropertyResult] = field(default_factory=list)
+
+
+Request: TypeAlias = Load | State | Work
+
+
+class FoundRule(Record):
+    """A rule of a file; see `work.Job`."""
+
+    name: str
+    claims: tuple[str, ...]
+    source: tuple[str, int]
+    code: str
+
+
+class Found(Record, tag_field="type", tag="found"):
+    """The rules of a file, in its order."""
+
+    rules: list[FoundRule]
+
+
+class Stated(Record, tag_field="type", tag="stated"):
+    """The theorems of a module."""
+
+    theorems: list[Statement]
+
+
+class Ready(Record, tag_field="type", tag="ready"):
+    """What an item needs is loaded."""
+
+
+class Judged(Record, tag_field="type", tag="judged"):
+    """The result of a whole rule or theorem."""
+
+    subject: SubjectResult
+
+
+class JudgedPart(Record, tag_field="type", tag="part"):
+    """The results of one part."""
+
+    properties: list[PropertyResult]
+
+
+class Lost(Record, tag_field="type", tag="lost"):
+    """The item ended its process, or overran its time."""
+
+    reason: str
+
+
+Answer: TypeAlias = Found | Stated | Ready | Judged | JudgedPart | Lost
+
+
+class Step(Record, tag_field="type", tag="step"):
+    """`done` of `total` steps of what is under way are through; the answer is still to come."""
+
+    name: str
+    done: int
+    total: int
+
+
+class WrongUse(Record, tag_field="type", tag="usage"):
+    """The user's file or rule is at fault."""
+
+    message: str
+
+
+class EngineFailed(Record, tag_field="type", tag="internal"):
+    """The engine is."""
+
+    message: str
+    traceback: str
+
+
+Line: TypeAlias = Answer | Step | WrongUse | EngineFailed
+"""What a worker writes."""
