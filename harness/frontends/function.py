@@ -104,15 +104,6 @@ class Function:
                 return STAND_IN, trace(self.stand_in, *signature)
         return (BLACK_BOX if self.only == BLACK_BOX else OBJECTS), None
 
-    def traceable(self, signature: Signature) -> Callable[..., Any] | None:
-        """A function of the same map that JAX can trace and differentiate, or None."""
-        from backprove.harness.frontends.numpy_trace.trace import as_jax
-
-        end = self.front_end(signature)
-        if end == STAND_IN:
-            return self.stand_in
-        return self.call if end == JAX else as_jax(self.call) if end == NUMPY else None
-
     def exact(self, signature: Signature) -> ExactFunction | None:
         """The function for the exact layer, or None for a black box."""
         end, program = self._resolve(signature)

@@ -48,13 +48,12 @@ class DerivativeFunctions:
     stopped: int = 0
     """Points at which the exact layer could, and could not, run the code on exact scalars."""
 
-    def derivatives(
-        self, forward: Callable[..., Any], mode: str, wrt: tuple[int, ...], inputs: int
-    ) -> FormatGenericTrace:
-        """JAX's derivatives of a function of `inputs` inputs, by the signature of the rule."""
+    def derivatives(self, mode: str, wrt: tuple[int, ...], inputs: int) -> FormatGenericTrace:
+        """JAX's derivatives of the forward map, a function of `inputs` inputs, by the signature of the rule."""
 
         def at(signature: Signature) -> Program | None:
-            return derivative_program(forward, mode, wrt, signature, inputs)
+            program = self.forward.program(signature[:inputs])
+            return None if program is None else derivative_program(program, mode, wrt)
 
         if self.is_user_code:
             return FormatGenericTrace(at)
@@ -176,14 +175,13 @@ class DerivativeShell:
     @cached_property
     def autodiff(self) -> Program | None:
         """JAX's derivative of the forward map, as a program of the rule's arguments; None where it has none."""
-        traceable = self.functions.forward.traceable(self.signature)
-        if traceable is None:
+        if self.forward_program is None:
             return None
         forward, n = self.functions.forward, len(self.signature)
         key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
         kept = forward.cache.get(key) if forward.cache is not None else None
         if kept is None:
-            kept = (self.functions.derivatives(traceable, self.mode, self.wrt, n)(self.rule_signature),)
+            kept = (self.functions.derivatives(self.mode, self.wrt, n)(self.rule_signature),)
             if forward.cache is not None:
                 forward.cache.put(key, kept)
         found: Program | None = kept[0]

@@ -45,7 +45,6 @@ def test_the_first_front_end_that_can(call: Callable[..., Any], end: str) -> Non
     function = Function(call, "forward")
     assert function.front_end(VECTOR) == end
     assert (function.program(VECTOR) is not None) == (end in (JAX, NUMPY))
-    assert (function.traceable(VECTOR) is not None) == (end in (JAX, NUMPY))
     assert function.exact(VECTOR) is not None
 
 
