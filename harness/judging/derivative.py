@@ -15,7 +15,8 @@ from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import Called, call_points
-from backprove.harness.frontends.function import JAX, Function
+from backprove.harness.frontends.front_end import FrontEnd
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.trust import distrust
 from backprove.harness.judging.contract import Watch
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
@@ -67,7 +68,7 @@ class DerivativeAt(DerivativeShell):
         self._code: CodeLayers | None = None
         self._contract = Watch()
 
-    def _front(self) -> tuple[str, str]:
+    def _front(self) -> tuple[FrontEnd, FrontEnd]:
         return self.functions.forward.only, self.functions.rule.only
 
     @property
@@ -165,7 +166,7 @@ class DerivativeAt(DerivativeShell):
         pairs = ((f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d]))
         names, results = (*self.input_names, *self.direction_names), dict.fromkeys(self.result_names, self.format.numpy)
         # JAX code is slow to call at every new shape, and does the same at all of them
-        once = f"contract {self.dtype}" if all(g.front_end(s) == JAX for g, s, _ in pairs) else ""
+        once = f"contract {self.dtype}" if all(g.front_end(s).is_its_program for g, s, _ in pairs) else ""
         self._contract.kept |= once in f.compared
         bad = self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, f.compared, seen)
         f.compared |= {once} if once and self._contract.kept else set()
@@ -173,7 +174,7 @@ class DerivativeAt(DerivativeShell):
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
         program = self.forward_program
-        if program is not None and self.functions.forward.front_end(self.signature) == JAX:
+        if program is not None and self.functions.forward.front_end(self.signature).is_its_program:
             out = self._run(self.functions.forward, self.signature, program, x, seen)
             if out is not None:
                 return [o for o, v in zip(out, program.outputs, strict=True) if v.dtype in FORMATS]
@@ -191,7 +192,7 @@ class DerivativeAt(DerivativeShell):
             for i in np.flatnonzero(~seen.outside).tolist():
                 seen.violations[i] = self._violations.wrong_dtype(whole)
             return None
-        if program is not None and self.functions.rule.front_end(self.rule_signature) == JAX:
+        if program is not None and self.functions.rule.front_end(self.rule_signature).is_its_program:
             shapes = tuple(v.shape for v in program.outputs)
             if shapes != self.result_shapes:
                 for i in np.flatnonzero(~seen.outside).tolist():
@@ -208,7 +209,7 @@ class DerivativeAt(DerivativeShell):
     def _run(
         self, function: Function, signature: Signature, program: Program, arrays: list[Array], seen: Examination
     ) -> list[Array] | None:
-        """Float results of a JAX function: its program in NumPy, or compiled where NumPy lacks a primitive.
+        """Float results of code that computes what its program does: in NumPy, or compiled where that cannot.
 
         None where it cannot be compiled either (a kernel at size 0): calls then tell what each point raises.
         """
@@ -372,7 +373,7 @@ class DerivativeAt(DerivativeShell):
     def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """The rule compiled by XLA, once per dtype."""
         function = self.functions.rule
-        if self.rule_program is None or function.front_end(self.rule_signature) != JAX:
+        if self.rule_program is None or not function.front_end(self.rule_signature).is_jax_code:
             return
         arguments = [*x, *d]
         spot = self.functions.spot

@@ -11,7 +11,7 @@ import numpy as np
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, shapes_of
+from backprove.harness.frontends.function import Function, shapes_of
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.spot_check import SpotCheck
@@ -52,8 +52,11 @@ class DerivativeFunctions:
         """JAX's derivatives of the forward map, a function of `inputs` inputs, by the signature of the rule."""
 
         def at(signature: Signature) -> Program | None:
-            program = self.forward.program(signature[:inputs])
-            return None if program is None else derivative_program(program, mode, wrt)
+            given = signature[:inputs]
+            program = self.forward.program(given)
+            if program is None:
+                return None
+            return derivative_program(program, mode, wrt, self.forward.library_rules(given))
 
         if self.is_user_code:
             return FormatGenericTrace(at)
@@ -66,8 +69,7 @@ class DerivativeFunctions:
         if self.stopped < ENOUGH_STOPPED or self.stopped < ENOUGH_STOPPED * self.ran:
             return
         for function, given in ((self.forward, signature), (self.rule, rule_signature)):
-            if function.front_end(given) == OBJECTS:
-                function.restrict(BLACK_BOX)
+            function.give_up_exact(given)
 
     @staticmethod
     def of(claim: Derivative, is_user_code: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
@@ -190,8 +192,8 @@ class DerivativeShell:
     @property
     def front_ends(self) -> dict[str, str]:
         return {
-            "forward": self.functions.forward.front_end(self.signature),
-            self.mode: self.functions.rule.front_end(self.rule_signature),
+            "forward": self.functions.forward.front_end(self.signature).name,
+            self.mode: self.functions.rule.front_end(self.rule_signature).name,
         }
 
     @property

@@ -14,7 +14,6 @@ from flint import arb, ctx
 from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import BLACK_BOX, JAX, OBJECTS
 from backprove.harness.judging.derivative_shape import ENOUGH_STOPPED
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
@@ -86,7 +85,7 @@ class EqualityAt(SidesAt):
         """Both sides compiled by XLA, once per dtype."""
         for side in self.sides:
             function, program = side.function, side.program
-            if self.spot is not None and program is not None and function.front_end(self.signature) == JAX:
+            if self.spot is not None and program is not None and function.front_end(self.signature).is_jax_code:
                 names = [function.label] * len(program.outputs)
                 self.spot.enter(function.call, self.signature, program, x, self.dtype, seen, names, function.label)
 
@@ -162,10 +161,8 @@ class EqualityAt(SidesAt):
             return index
         stopped = [o.status is Status.UNDECIDED and o.note.startswith(NOT_RUNNABLE) for o in outcomes]
         if len(stopped) >= ENOUGH_STOPPED and all(stopped):
-            # trying again at every point is slow
             for side in self.sides:
-                if side.function.front_end(self.signature) == OBJECTS:
-                    side.function.restrict(BLACK_BOX)
+                side.function.give_up_exact(self.signature)
             self.__dict__.pop("exact_sides", None)
         ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
         self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")

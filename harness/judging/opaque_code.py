@@ -18,7 +18,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at, call_points, plain_values
-from backprove.harness.frontends.function import JAX, Function
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Violation
@@ -67,7 +67,7 @@ class CalledValues:
     _compiled: CompiledFunction | None = None
 
     def __call__(self, arrays: list[Array]) -> list[Array]:
-        if self.function.front_end(self.signature) != JAX:
+        if not self.function.front_end(self.signature).is_its_program:
             if not self.batched:
                 return plain_values(self.function, self.signature, arrays, self.shapes, self.floats_only)
             return call_points(
@@ -198,7 +198,7 @@ class CodeLayers:
     def complex_steps(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> Array:
         """Points where the complex step of forward and the rule are apart."""
         suspicious = np.zeros(seen.outside.size, dtype=bool)
-        if self.forward.front_end(self.signature) == JAX:
+        if self.forward.front_end(self.signature).is_jax_code:
             return suspicious
         tally = seen.layer("complex step")
         rng = np.random.Generator(np.random.Philox(key=[41, 43]))

@@ -14,7 +14,8 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import call_points
-from backprove.harness.frontends.function import JAX, ExactFunction, Function, ProgramOnBalls, shapes_of
+from backprove.harness.frontends.front_end import ExactFunction, ProgramOnBalls
+from backprove.harness.frontends.function import Function, shapes_of
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
@@ -47,7 +48,7 @@ class FunctionAt:
     def floats(self, inputs: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> list[Array]:
         """Float results; NaN where the code raises."""
         program = self.program
-        if program is not None and self.function.front_end(self.signature) == JAX:
+        if program is not None and self.function.front_end(self.signature).is_its_program:
             try:
                 return [np.asarray(o, dtype=np.float64) for o in run_floats(program, inputs)]
             except UnsupportedPrimitive:
@@ -88,7 +89,7 @@ class SidesAt:
 
     @property
     def front_ends(self) -> dict[str, str]:
-        return {s.function.label: s.function.front_end(self.signature) for s in self.sides}
+        return {s.function.label: s.function.front_end(self.signature).name for s in self.sides}
 
     @property
     def specials(self) -> list[float]:

@@ -1,7 +1,9 @@
 """JAX's own derivative of a forward map, as a program that every number system can run.
 
 The derivative is that of the forward map's `Program`, whatever front end traced it. No custom rule is left in a
-program, so that the derivative of a function decorated with a wrong one is still that of its primal code.
+program, so that the derivative of a function decorated with a wrong one is still that of its primal code. Rules that
+JAX's library brings along are kept: its primal code has kinks (`jax.nn.relu` at 0, `jnp.logaddexp` at ties) or works on
+bits (`jnp.ldexp`) where the map has none and is smooth.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.to_jax import as_jax_function
 
 
-def derivative_program(forward: Program, mode: str, wrt: Sequence[int]) -> Program | None:
+def derivative_program(
+    forward: Program, mode: str, wrt: Sequence[int], library_rules: Callable[..., Any] | None = None
+) -> Program | None:
     """JAX's JVP or VJP of a program.
 
     Args:
         mode: "jvp" or "vjp".
         wrt: positions of the differentiated inputs.
+        library_rules: a JAX function of the same map with derivative rules that are to be used; its results may be a
+            pytree, flattened in the order of the program's outputs.
 
     Returns:
         A program of the inputs of `forward`, then of one tangent per differentiated input ("jvp") or one cotangent per
@@ -43,7 +49,7 @@ def derivative_program(forward: Program, mode: str, wrt: Sequence[int]) -> Progr
             full = list(x)
             for i, m in zip(wrt, moved, strict=True):
                 full[i] = m
-            outputs = function(*full)
+            outputs = jax.tree.leaves(function(*full))
             return [outputs[k] for k in floats]
 
         return partial
@@ -57,6 +63,6 @@ def derivative_program(forward: Program, mode: str, wrt: Sequence[int]) -> Progr
         return jax.vjp(restricted(x), *(x[i] for i in wrt))[1](list(cotangents))
 
     with contextlib.suppress(Exception):
-        function = as_jax_function(forward)
+        function = as_jax_function(forward) if library_rules is None else library_rules
         return trace(jvp if mode == "jvp" else vjp, *signature)
     return None

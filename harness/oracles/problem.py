@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.frontends.function import ExactFunction
+from backprove.harness.frontends.front_end import ExactFunction
 
 AGREEMENT_BITS = 70
 HUGE, MINUTE = 1e15, 1e-100

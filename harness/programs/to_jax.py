@@ -47,16 +47,11 @@ def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[.
 @cache
 def _primitives() -> Mapping[str, Callable[..., Any]]:
     """How JAX applies each of its primitives, by name."""
-    from jax import lax
     from jax.extend.core import primitives
+    from jax.interpreters import ad
 
-    found = {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
-    # those that JAX offers as functions only
-    functions = {
-        "split": lambda x, sizes, axis: list(lax.split(x, sizes, axis)),
-        "optimization_barrier": lambda *x: list(lax.optimization_barrier(x)),
-    }
-    return found | functions
+    differentiable = {p.name: p.bind for p in ad.primitive_jvps}
+    return differentiable | {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
 
 
 def _params(e: Equation, all_digits: bool) -> dict[str, Any]:

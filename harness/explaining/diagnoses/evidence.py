@@ -14,7 +14,7 @@ import numpy as np
 from flint import ctx
 
 from backprove.harness.core.arrays import Array, cast
-from backprove.harness.frontends.function import JAX, ExactFunction
+from backprove.harness.frontends.front_end import ExactFunction
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
@@ -92,7 +92,8 @@ class Case:
         at = list(self.x if x is None else x)
         program = self.claim_at.rule_program
         try:
-            if program is not None and self.claim_at.functions.rule.front_end(self.claim_at.rule_signature) == JAX:
+            end = self.claim_at.functions.rule.front_end(self.claim_at.rule_signature)
+            if program is not None and end.is_its_program:
                 n = len(directions)
                 given = [np.stack([d[k] for d in directions], axis=-1) for k in range(len(directions[0]))]
                 many = [np.repeat(a[..., None], n, axis=-1) for a in at]
@@ -138,9 +139,9 @@ class Case:
 
 
 def forward_floats(claim_at: DerivativeAt, x: Sequence[Array]) -> list[Array]:
-    """The float outputs of forward at one point; JAX code as a traced program, much faster than call by call."""
+    """The float outputs of forward at one point; those of its program where it computes that."""
     program = claim_at.forward_program
-    if program is not None and claim_at.functions.forward.front_end(claim_at.signature) == JAX:
+    if program is not None and claim_at.functions.forward.front_end(claim_at.signature).is_its_program:
         out = [o[..., 0] for o in run_floats(program, [a[..., None] for a in x])]
     else:
         out = claim_at.functions.forward.at(*_copies(x))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from jax import lax
 
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.numpy_trace.trace import trace_numpy
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.oracles.autodiff import derivative_program
+from backprove.harness.programs.to_jax import as_jax_function
 
 VECTOR = ((3,), "float64")
 SCALAR = ((), "float64")
@@ -91,3 +93,17 @@ def test_a_while_has_it_in_forward_mode_alone(mode: str) -> None:
     assert (program is None) == (mode == "vjp")
     if program is not None:
         assert run_floats(program, [np.array([6.0, 0.5]), np.array([1.0, 3.0])])[0].tolist() == [0.125, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "slope"),
+    [(jax.nn.relu, 0.0, 0.0), (jax.nn.softplus, 0.0, 0.5), (lambda x: jnp.ldexp(x, 2), 0.3, 4.0)],
+    ids=["a convention", "a tie in a smooth map", "bits"],
+)
+def test_rules_of_the_library_are_kept(function: Any, x: float, slope: float) -> None:
+    program, rules = trace(function, SCALAR), Function(function, "forward").library_rules((SCALAR,))
+    with_rules, without = (derivative_program(program, "vjp", (0,), r) for r in (rules, None))
+    assert with_rules is not None and without is not None
+    with jax.enable_x64(True):
+        assert float(as_jax_function(with_rules)(x, 1.0)[0]) == slope
+        assert float(as_jax_function(without)(x, 1.0)[0]) != slope

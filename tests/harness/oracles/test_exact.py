@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from jax import nn as jnn
 
-from backprove.harness.frontends.function import CodeOnBalls, ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.frontends.objects.front_end import CodeOnBalls
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
