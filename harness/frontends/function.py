@@ -15,6 +15,7 @@ from backprove.harness.frontends.jax_trace import uses_library_rules
 from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, named
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.programs.program import Program, Signature
+from backprove.harness.programs.to_jax import as_jax_function
 
 
 def shapes_of(signature: Signature) -> str:
@@ -101,6 +102,21 @@ class Function:
             if call is not None and uses_library_rules(call, *signature):
                 return call
         return None
+
+    def in_jax(self, *arguments: Any) -> list[Any]:
+        """The traced code at arrays or tracers of JAX, in the form whose derivative is to be trusted; a flat list.
+
+        Raises:
+            TypeError: where no front end can follow the code at their shapes and dtypes.
+        """
+        import jax
+
+        signature = tuple((tuple(a.shape), str(a.dtype)) for a in arguments)
+        program = self.program(signature)
+        if program is None:
+            raise TypeError(f"{self.label}: the code has no program at these arguments")
+        call = self.library_rules(signature) or as_jax_function(program)
+        return list(jax.tree.leaves(call(*arguments)))
 
     def exact(self, signature: Signature) -> ExactFunction | None:
         """The function for the exact layer, or None for a black box."""

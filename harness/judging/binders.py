@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backprove.harness.core.cache import Cache
@@ -23,17 +24,17 @@ def rule_binders(rule: Rule) -> list[Binder]:
 
     rule = rule.flat
     binders = [Binder(name, claim, rule.inputs, rule.batched, is_user_code=True) for name, claim in to_claims(rule)]
-    ends: dict[str, str] = {}
+    in_jax: dict[str, Callable[..., Any]] = {}
     shapes = None
     for binder in binders:
         claim_at = small_claim(binder, "float64")
         if isinstance(claim_at, DerivativeAt):
-            ends.update(claim_at.front_ends)
+            in_jax |= claim_at.in_jax
             shapes = claim_at.output_shapes
     if shapes is None:
         return binders
     return binders + [
-        Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, ends, shapes)
+        Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, in_jax, shapes)
     ]
 
 

@@ -197,6 +197,12 @@ class DerivativeShell:
         }
 
     @property
+    def in_jax(self) -> dict[str, Callable[..., Any]]:
+        """The functions of the claim that have a program, as JAX functions."""
+        pairs = ((self.functions.forward, self.forward_program), (self.functions.rule, self.rule_program))
+        return {f.label: f.in_jax for f, program in pairs if program is not None}
+
+    @property
     def specials(self) -> list[float]:
         found = []
         for p in (self.forward_program, self.rule_program):
