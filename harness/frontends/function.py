@@ -1,44 +1,26 @@
-"""A `Function` is one callable of a claim with its front ends and the ways in which it can be evaluated.
-
-Front ends, tried in this order: `jax` (traced as it is), `numpy` (NumPy code traced through duck arrays), `objects`
-(NumPy code run as it is on arrays of exact scalars) and `black box` (called on ordinary arrays only).
-"""
+"""A `Function` is one callable of a claim, evaluated by the first front end that can follow it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Protocol
-
-import numpy as np
+from functools import partial
+from typing import Any
 
 from backprove.harness.core.arrays import Array, flatten, quiet
 from backprove.harness.core.cache import Cache
-from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
+from backprove.harness.frontends.jax_trace import uses_library_rules
+from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, named
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
-from backprove.harness.numbers.balls.balls import Balls, works_entrywise
-from backprove.harness.numbers.balls.duals import Dual, DualBalls
-from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Program, Signature
-
-
-class CodeStopped(Undecided):
-    """Code on arrays of exact scalars cannot be followed at a point, at whatever precision."""
-
-    def __init__(self, why: Exception) -> None:
-        super().__init__(f"the code does not run on exact scalars: {why}")
+from backprove.harness.programs.to_jax import as_jax_function
 
 
 def shapes_of(signature: Signature) -> str:
     """Shapes of the arguments, for messages."""
     return ", ".join(str(list(shape)) for shape, _ in signature)
-
-
-JAX, NUMPY, OBJECTS, BLACK_BOX, STAND_IN = "jax", "numpy", "objects", "black box", "reference"
 
 
 @dataclass
@@ -50,82 +32,96 @@ class Function:
         label: how messages name it ("forward", "vjp", ...).
         only: restrict to this front end and the ones after it (a trace that was found untrue).
         stand_in: JAX-traceable function of the same map, for code that cannot be traced.
+        cache, key: where traces are kept from run to run, and the name of this function there.
+        generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
 
     call: Callable[..., Any]
     label: str
-    only: str = JAX
+    only: FrontEnd = FRONT_ENDS[0]
     stand_in: Callable[..., Any] | None = None
     cache: Cache | None = None
     key: str = ""
-    """Where traces are kept from run to run, and the name of this function there."""
     generic: bool = False
-    """Whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`)."""
-    _cache: dict[Signature, tuple[str, Program | None]] = field(default_factory=dict)
+    _cache: dict[Signature, tuple[FrontEnd, Program | None]] = field(default_factory=dict)
+    _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._traces = FormatGenericTrace(lambda signature: trace(self.call, *signature))
-
     def program(self, signature: Signature) -> Program | None:
-        """The traced program, or None where neither JAX nor the NumPy tracer can follow the code."""
+        """The traced program, or None where no front end can follow the code."""
         return self._resolve(signature)[1]
 
-    def front_end(self, signature: Signature) -> str:
+    def front_end(self, signature: Signature) -> FrontEnd:
+        """The first front end that takes the code."""
         return self._resolve(signature)[0]
 
     def every_step_short(self, signature: Signature, dtype: str) -> bool:
-        """Whether the code rounds every step to `dtype`, whatever its trace says.
+        """Whether the code rounds every step to `dtype`, whatever its trace says."""
+        return dtype in self.front_end(signature).rounds_every_step
 
-        NumPy sums bfloat16 in bfloat16; JAX, through which its code is traced, does so in float32.
-        """
-        return dtype == "bfloat16" and self.front_end(signature) == NUMPY
-
-    def _resolve(self, signature: Signature) -> tuple[str, Program | None]:
+    def _resolve(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
         if signature not in self._cache:
-            kept = self.cache if self.only == JAX else None
+            kept = self.cache if self.only is FRONT_ENDS[0] else None
             found = kept.get((self.key, signature)) if kept is not None else None
             if found is None:
-                found = self._trace(signature)
+                end, program = self._trace(signature)
                 if kept is not None:
-                    kept.put((self.key, signature), found)
-            self._cache[signature] = found
+                    kept.put((self.key, signature), (end.name, program))
+            else:
+                end, program = named(found[0]), found[1]
+            self._cache[signature] = end, program
         return self._cache[signature]
 
-    def restrict(self, only: str) -> None:
+    def restrict(self, only: FrontEnd) -> None:
         """Use this front end and the ones after it from now on."""
         self.only = only
         self._cache.clear()
 
-    def _trace(self, signature: Signature) -> tuple[str, Program | None]:
-        from backprove.harness.frontends.numpy_trace.trace import trace_numpy
+    def give_up_exact(self, signature: Signature) -> None:
+        """Leave the exact layer where the code has no program for it; trying again at every point is slow."""
+        end, program = self._resolve(signature)
+        if program is None and end.exact(self, program) is not None:
+            self.restrict(after(end))
 
-        if self.only == JAX:
+    def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
+        for end in from_on(self.only):
             with contextlib.suppress(Exception), quiet():
-                return JAX, self._traces(signature) if self.generic else trace(self.call, *signature)
-        if self.only in (JAX, NUMPY):
-            with contextlib.suppress(Exception), quiet():
-                return NUMPY, trace_numpy(self.call, *signature)
-        if self.stand_in is not None:
-            with contextlib.suppress(Exception), quiet():
-                return STAND_IN, trace(self.stand_in, *signature)
-        return (BLACK_BOX if self.only == BLACK_BOX else OBJECTS), None
+                return end, self._trace_by(end, signature)
+        raise TypeError(f"{self.label}: no front end takes the code, nor its calls")
 
-    def traceable(self, signature: Signature) -> Callable[..., Any] | None:
-        """A function of the same map that JAX can trace and differentiate, or None."""
-        from backprove.harness.frontends.numpy_trace.trace import as_jax
+    def _trace_by(self, end: FrontEnd, signature: Signature) -> Program | None:
+        trace = partial(end.trace, self)
+        if not (self.generic and end.same_in_all_formats):
+            return trace(signature)
+        return self._traces.setdefault(end.name, FormatGenericTrace(trace))(signature)
 
-        end = self.front_end(signature)
-        if end == STAND_IN:
-            return self.stand_in
-        return self.call if end == JAX else as_jax(self.call) if end == NUMPY else None
+    def library_rules(self, signature: Signature) -> Callable[..., Any] | None:
+        """A JAX function of the same map where all custom derivatives that it meets are those of JAX's library."""
+        call = self.front_end(signature).as_jax(self)
+        with contextlib.suppress(Exception), quiet():
+            if call is not None and uses_library_rules(call, *signature):
+                return call
+        return None
+
+    def in_jax(self, *arguments: Any) -> list[Any]:
+        """The traced code at arrays or tracers of JAX, in the form whose derivative is to be trusted; a flat list.
+
+        Raises:
+            TypeError: where no front end can follow the code at their shapes and dtypes.
+        """
+        import jax
+
+        signature = tuple((tuple(a.shape), str(a.dtype)) for a in arguments)
+        program = self.program(signature)
+        if program is None:
+            raise TypeError(f"{self.label}: the code has no program at these arguments")
+        call = self.library_rules(signature) or as_jax_function(program)
+        return list(jax.tree.leaves(call(*arguments)))
 
     def exact(self, signature: Signature) -> ExactFunction | None:
         """The function for the exact layer, or None for a black box."""
         end, program = self._resolve(signature)
-        if program is not None:
-            return ProgramOnBalls(program)
-        return None if end == BLACK_BOX else CodeOnBalls(self.call)
+        return end.exact(self, program)
 
     def at(self, *arguments: Array) -> list[Array]:
         """Call the code as it is at one point (arrays of the real dtype, no points axis); flat list of arrays.
@@ -137,112 +133,3 @@ class Function:
 
         with jax.enable_x64(True), quiet():
             return flatten(self.call(*arguments))
-
-
-@dataclass(frozen=True)
-class ProgramOnBalls:
-    """A traced program as an `ExactFunction`."""
-
-    program: Program
-
-    @cached_property
-    def still(self) -> frozenset[int]:
-        """Equations whose tangent reaches no output (behind stop_gradient or a comparison), by identity."""
-        live = {v.slot for v in self.program.outputs}
-        found = set()
-        for e in reversed(self.program.equations):
-            if not any(v.slot in live for v in e.outputs):
-                found.add(id(e))
-            elif e.primitive != "stop_gradient":
-                live |= {v.slot for v in e.inputs if v.dtype in FORMATS}
-        return frozenset(found)
-
-    @cached_property
-    def is_entrywise(self) -> bool:
-        return works_entrywise(self.program)
-
-    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
-        return evaluate(self.program, Balls(widen), *map(_ball_input, inputs))
-
-    def duals(
-        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
-    ) -> tuple[list[Array], list[Array], Array]:
-        points = max((a.shape[-1] for a in inputs), default=1)
-        system = DualBalls(points, widen, self.still)
-        ins = [Dual(a, t) if a.dtype == object else _ball_input(a) for a, t in zip(inputs, tangents, strict=True)]
-        outs = evaluate(self.program, system, *ins)
-        pairs = [o if isinstance(o, Dual) else Dual(o) for o in outs]
-        return [p.v for p in pairs], [p.tangent for p in pairs], system.touched
-
-
-def _ball_input(a: Array) -> Array:
-    """Masks are truth values of the ball systems (int8)."""
-    return a.astype(np.int8) if a.dtype == bool else a
-
-
-@dataclass(frozen=True)
-class CodeOnBalls:
-    """NumPy code on object arrays of exact scalars, point by point, as an `ExactFunction`."""
-
-    call: Callable[..., Any]
-    is_entrywise: bool = field(init=False, default=False)  # not known of code
-
-    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
-        from backprove.harness.frontends.objects.run import run_on_balls
-        from backprove.harness.frontends.objects.scalar import NotRunnable
-
-        points = max((a.shape[-1] for a in inputs), default=1)
-        results = []
-        for p in range(points):
-            try:
-                results.append(run_on_balls(self.call, [_at(a, p) for a in inputs]))
-            except NotRunnable as why:
-                raise CodeStopped(why) from why
-        return [np.stack(column, axis=-1) for column in zip(*results, strict=True)]
-
-    def duals(
-        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
-    ) -> tuple[list[Array], list[Array], Array]:
-        from backprove.harness.frontends.objects.run import run_on_duals
-        from backprove.harness.frontends.objects.scalar import NotRunnable
-
-        points = max((a.shape[-1] for a in [*inputs, *(t for t in tangents if t is not None)]), default=1)
-        values, moved, touched = [], [], np.zeros(points, dtype=bool)
-        for p in range(points):
-            here = [None if t is None else _at(t, p) for t in tangents]
-            try:
-                v, t, near = run_on_duals(self.call, [_at(a, p) for a in inputs], here)
-            except NotRunnable as why:
-                raise CodeStopped(why) from why
-            values.append(v)
-            moved.append(t)
-            touched[p] = near
-        return (
-            [np.stack(column, axis=-1) for column in zip(*values, strict=True)],
-            [np.stack(column, axis=-1) for column in zip(*moved, strict=True)],
-            touched,
-        )
-
-
-def _at(a: Array, p: int) -> Array:
-    return np.array(a[..., p % a.shape[-1]], dtype=a.dtype)
-
-
-class ExactFunction(Protocol):
-    """A function that runs in balls and dual balls; all arrays carry a trailing points axis."""
-
-    @property
-    def is_entrywise(self) -> bool:
-        """Whether it is known that each entry of the output depends on the same entry of the inputs alone."""
-
-    def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:
-        """Enclosures of the outputs.
-
-        Raises:
-            Undecided: where a choice is open at this precision; `CodeStopped`, where no precision would help.
-        """
-
-    def duals(
-        self, inputs: Sequence[Array], tangents: Sequence[Array | None], widen: float = 0.0
-    ) -> tuple[list[Array], list[Array], Array]:
-        """Values, tangents and per point whether a kink was touched; raises as `balls` does."""

@@ -19,7 +19,8 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import Called, call_points, plain_values
 from backprove.harness.frontends.compiled import CompiledFunction
-from backprove.harness.frontends.function import JAX, ExactFunction, Function
+from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
+from backprove.harness.frontends.function import Function
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
@@ -55,7 +56,8 @@ class FunctionAt:
         return self.function.label
 
     @property
-    def front_end(self) -> str:
+    def front_end(self) -> FrontEnd:
+        """What evaluates the code here."""
         return self.function.front_end(self.signature)
 
     @property
@@ -65,8 +67,8 @@ class FunctionAt:
 
     @property
     def is_its_program(self) -> bool:
-        """Whether the floats of the program are those of the code: JAX code has no others."""
-        return self.front_end == JAX
+        """Whether the floats of the program are those of the code, as they are for JAX code, which has no others."""
+        return self.front_end.is_its_program
 
     @cached_property
     def shapes(self) -> Shapes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,3 +110,33 @@ def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) ->
     with jax.enable_x64(True):
         avals = [jax.ShapeDtypeStruct(shape, numpy_dtype(dtype)) for shape, dtype in inputs]
         return from_jaxpr(jax.make_jaxpr(function)(*avals))
+
+
+def uses_library_rules(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> bool:
+    """Whether the function has derivative rules that JAX's library brings along, and no others.
+
+    `jax.nn.relu`, `jnp.logaddexp` or `jnp.ldexp` have rules where the primal code has a kink, cancels or looks at bits.
+
+    Args:
+        function: JAX-traceable.
+        inputs: one `(shape, dtype name)` per positional argument.
+    """
+    import jax
+
+    with jax.enable_x64(True):
+        avals = [jax.ShapeDtypeStruct(shape, numpy_dtype(dtype)) for shape, dtype in inputs]
+        found = set(_custom_rules(jax.make_jaxpr(function)(*avals).jaxpr, os.path.dirname(jax.__file__) + os.sep))
+    return found == {True}
+
+
+def _custom_rules(jaxpr: Any, library: str) -> Iterator[bool]:
+    """For each custom derivative in a jaxpr and in all jaxprs inside whether its code lies in `library`."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in ("custom_jvp_call", "custom_vjp_call"):
+            rule = eqn.params["jvp_jaxpr_fun" if "jvp_jaxpr_fun" in eqn.params else "bwd"]
+            files = [f.debug_info.func_filename or "" for f in (eqn.params["call_jaxpr"].jaxpr, rule)]
+            yield all(file.startswith(library) for file in files)
+        for value in eqn.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else (value,):
+                if hasattr(inner, "eqns"):
+                    yield from _custom_rules(inner, library)

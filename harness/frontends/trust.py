@@ -15,44 +15,45 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import NARROWED, WILD
 from backprove.harness.frontends.calls import arguments_at, call_points
-from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.objects.run import run_on_bounded
+from backprove.harness.frontends.registry import after
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.programs.program import Signature
 
-NEXT = {JAX: NUMPY, NUMPY: OBJECTS, OBJECTS: BLACK_BOX}
-HOW = {JAX: "jax trace", NUMPY: "numpy trace", OBJECTS: "run on exact scalars"}
-COMPARED = {JAX: 2, NUMPY: 16, OBJECTS: 8}
-"""Points that are compared: calls of JAX functions outside a program are slow."""
-
 
 def distrust(
-    function: Function, signature: Signature, arrays: Sequence[Array], dtype: str, compared: set[str], jax_too: bool
+    function: Function,
+    signature: Signature,
+    arrays: Sequence[Array],
+    dtype: str,
+    compared: set[str],
+    is_user_code: bool,
 ) -> None:
     """Compare the program of `function` with real calls; where it is untrue, move to the next front end and note it.
 
     Args:
         arrays: arguments at many points.
-        compared: what was compared before: NumPy traces once per signature, JAX traces once per dtype.
-        jax_too: whether JAX-traceable code is compared as well; it may be NumPy code that JAX happens to trace.
+        compared: what was compared before: once per signature, or once per dtype where calls are slow.
+        is_user_code: whether code with slow calls is compared as well; it may be NumPy code that JAX happens to trace.
     """
-    while (end := function.front_end(signature)) in COMPARED and (end != JAX or jax_too):
-        key = f"{function.label} {end} {dtype} {signature if end != JAX else ''}"
+    while (end := function.front_end(signature)).points_compared and (is_user_code or not end.compared_once):
+        key = f"{function.label} {end.name} {dtype} {'' if end.compared_once else signature}"
         points = max((a.shape[-1] for a in arrays), default=0)
         sizes = [int(np.prod(s)) for s, _ in signature]
-        if key in compared or not points or (end == JAX and 0 in sizes):
+        if key in compared or not points or (end.compared_once and 0 in sizes):
             return
         usual = np.flatnonzero(~_tied(arrays, points))
         if not usual.size:
             return  # another batch will have points where the code has no choice
         compared.add(key)
-        index = usual[np.unique(np.linspace(0, usual.size - 1, COMPARED[end]).astype(int))]
-        holds = on_objects_true if end == OBJECTS else true
+        index = usual[np.unique(np.linspace(0, usual.size - 1, end.points_compared).astype(int))]
+        holds = on_objects_true if function.program(signature) is None else true
         if holds(function, signature, [at_points(a, index) for a in arrays], dtype):
             return
-        function.notes.append(f"{function.label}: its {HOW[end]} differs from real calls and was not used")
-        function.restrict(NEXT[end])
+        function.notes.append(f"{function.label}: its {end.what} differs from real calls and was not used")
+        function.restrict(after(end))
 
 
 def _tied(arrays: Sequence[Array], points: int) -> Array:

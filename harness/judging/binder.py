@@ -12,7 +12,7 @@ from flint import ctx
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
-from backprove.harness.frontends.function import JAX, Function
+from backprove.harness.frontends.function import Function
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
@@ -110,7 +110,7 @@ class Binder:
             found = [(s.function, s.signature) for s in claim_at.sides]
         else:
             found = []
-        return [(f.call, signature) for f, signature in found if f.front_end(signature) == JAX]
+        return [(f.call, signature) for f, signature in found if f.front_end(signature).is_jax_code]
 
     def bind(self, shapes: Shapes, dtype: str) -> ClaimAt:
         """The claim at these shapes (one per input).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from backprove.harness.core.cache import Cache
@@ -36,17 +37,17 @@ def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
 
 def _laws(rule: Rule, claims: list[Binder]) -> list[Binder]:
     """Binders of the laws that can tell something beside the claims of a rule."""
-    ends: dict[str, str] = {}
+    in_jax: dict[str, Callable[..., Any]] = {}
     shapes = None
     for binder in claims:
         claim_at = small_claim(binder, "float64")
         if isinstance(claim_at, DerivativeAt):
-            ends.update(claim_at.front_ends)
+            in_jax |= claim_at.in_jax
             shapes = claim_at.output_shapes
     if shapes is None:
         return []
     return [
-        Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, ends, shapes)
+        Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, in_jax, shapes)
     ]
 
 

@@ -18,7 +18,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
 from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
 from backprove.harness.frontends.calls import Called
-from backprove.harness.frontends.function import JAX
+from backprove.harness.frontends.front_end import FrontEnd
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.trust import distrust
 from backprove.harness.judging.contract import Watch
@@ -61,7 +61,7 @@ class DerivativeAt(DerivativeShell):
         self._known = self._front()
         self._contract = Watch()
 
-    def _front(self) -> tuple[str, str]:
+    def _front(self) -> tuple[FrontEnd, FrontEnd]:
         return self.functions.forward.only, self.functions.rule.only
 
     @cached_property
@@ -144,7 +144,7 @@ class DerivativeAt(DerivativeShell):
         pairs = ((f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d]))
         names, results = (*self.input_names, *self.direction_names), dict.fromkeys(self.result_names, self.format.numpy)
         # JAX code is slow to call at every new shape, and does the same at all of them
-        once = f"contract {self.dtype}" if all(g.front_end(s) == JAX for g, s, _ in pairs) else ""
+        once = f"contract {self.dtype}" if all(g.front_end(s).is_its_program for g, s, _ in pairs) else ""
         self._contract.kept |= once in f.compared
         bad = self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, f.compared, seen)
         f.compared |= {once} if once and self._contract.kept else set()
@@ -315,6 +315,6 @@ class DerivativeAt(DerivativeShell):
     def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """The rule compiled by XLA, once per dtype."""
         rule, program = self.rule, self.rule_program
-        if program is not None and rule.is_its_program:
+        if program is not None and rule.front_end.is_jax_code:
             call, spot = rule.function.call, self.functions.spot
             spot.enter(call, rule.signature, program, [*x, *d], self.dtype, seen, self.result_names)

@@ -12,7 +12,7 @@ import numpy as np
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
-from backprove.harness.frontends.function import BLACK_BOX, OBJECTS, Function, shapes_of
+from backprove.harness.frontends.function import Function, shapes_of
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.examination import Unsupported
@@ -47,13 +47,15 @@ class DerivativeFunctions:
     stopped: int = 0
     """Points at which the exact layer could, and could not, run the code on exact scalars."""
 
-    def derivatives(
-        self, forward: Callable[..., Any], mode: str, wrt: tuple[int, ...], inputs: int
-    ) -> FormatGenericTrace:
-        """JAX's derivatives of a function of `inputs` inputs, by the signature of the rule."""
+    def derivatives(self, mode: str, wrt: tuple[int, ...], inputs: int) -> FormatGenericTrace:
+        """JAX's derivatives of the forward map, a function of `inputs` inputs, by the signature of the rule."""
 
         def at(signature: Signature) -> Program | None:
-            return derivative_program(forward, mode, wrt, signature, inputs)
+            given = signature[:inputs]
+            program = self.forward.program(given)
+            if program is None:
+                return None
+            return derivative_program(program, mode, wrt, self.forward.library_rules(given))
 
         if self.is_user_code:
             return FormatGenericTrace(at)
@@ -66,8 +68,7 @@ class DerivativeFunctions:
         if self.stopped < ENOUGH_STOPPED or self.stopped < ENOUGH_STOPPED * self.ran:
             return
         for function, given in ((self.forward, signature), (self.rule, rule_signature)):
-            if function.front_end(given) == OBJECTS:
-                function.restrict(BLACK_BOX)
+            function.give_up_exact(given)
 
     @staticmethod
     def of(claim: Derivative, is_user_code: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
@@ -124,13 +125,12 @@ class Derived:
     def autodiff(self) -> Program | None:
         """JAX's derivative of the forward map, as a program of the rule's arguments; None where it has none."""
         forward, n = self.functions.forward, len(self.signature)
-        traceable = forward.traceable(self.signature)
-        if traceable is None:
+        if forward.program(self.signature) is None:
             return None
         key = ("autodiff", forward.key, self.mode, self.wrt, self.rule_signature, n)
         kept = forward.cache.get(key) if forward.cache is not None else None
         if kept is None:
-            kept = (self.functions.derivatives(traceable, self.mode, self.wrt, n)(self.rule_signature),)
+            kept = (self.functions.derivatives(self.mode, self.wrt, n)(self.rule_signature),)
             if forward.cache is not None:
                 forward.cache.put(key, kept)
         found: Program | None = kept[0]
@@ -238,7 +238,12 @@ class DerivativeShell:
 
     @property
     def front_ends(self) -> dict[str, str]:
-        return {"forward": self.forward.front_end, self.mode: self.rule.front_end}
+        return {"forward": self.forward.front_end.name, self.mode: self.rule.front_end.name}
+
+    @property
+    def in_jax(self) -> dict[str, Callable[..., Any]]:
+        """The functions of the claim that have a program, as JAX functions."""
+        return {f.label: f.function.in_jax for f in (self.forward, self.rule) if f.program is not None}
 
     @property
     def specials(self) -> list[float]:

@@ -16,7 +16,6 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, CLEAR_BITS, PRECISIONS
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import BLACK_BOX, OBJECTS
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.judging.sides import SidesAt
@@ -87,7 +86,7 @@ class EqualityAt(SidesAt):
         """Both sides compiled by XLA, once per dtype."""
         for side in self.sides:
             program = side.program
-            if self.spot is not None and program is not None and side.is_its_program:
+            if self.spot is not None and program is not None and side.front_end.is_jax_code:
                 names = [side.label] * len(program.outputs)
                 self.spot.enter(side.function.call, self.signature, program, x, self.dtype, seen, names, side.label)
 
@@ -162,10 +161,8 @@ class EqualityAt(SidesAt):
             return index
         stopped = [o.stopped for o in outcomes]
         if len(stopped) >= ENOUGH_STOPPED and all(stopped):
-            # trying again at every point is slow
             for side in self.sides:
-                if side.function.front_end(self.signature) == OBJECTS:
-                    side.function.restrict(BLACK_BOX)
+                side.function.give_up_exact(self.signature)
             del self.exact_sides  # a black box has none
         ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
         self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")

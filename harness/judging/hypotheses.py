@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.frontends.function import BLACK_BOX, JAX, Function
+from backprove.harness.frontends.black_box import BLACK_BOX
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.numpy_trace.array import ASSUMED, Assumption
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.truth import Bounded
@@ -139,7 +140,8 @@ class _Path:
         if program is None or not _wide(program):
             return none, none
         try:
-            inputs = [_in_jax(a) for a in points.arrays] if self.function.front_end(signature) == JAX else points.arrays
+            in_jax = self.function.front_end(signature).is_jax_code
+            inputs = [_in_jax(a) for a in points.arrays] if in_jax else points.arrays
             *asked, result = _truths(program, inputs, points.count)
         except UnsupportedPrimitive:
             return none, none

@@ -22,7 +22,7 @@ from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
 from backprove.harness.judging.examples import Examples
 from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
-from backprove.harness.judging.screens.claims import ClaimScreen, all_traced_by_jax, screen_of
+from backprove.harness.judging.screens.claims import ClaimScreen, all_is_its_program, screen_of
 from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
 from backprove.harness.oracles.problem import Outcome
@@ -247,7 +247,7 @@ class Judge:
             result.count("beyond_range", int((passed & beyond).sum()))
         result.points += int((passed & ~beyond).sum())
         done = passed
-        if all_traced_by_jax(claim_at) and not on_device():  # the layers would find the same values of forward
+        if all_is_its_program(claim_at) and not on_device():  # the layers would find the same values of forward
             result.count("outside_domain", int(seen.outside.sum()))
             done = passed | seen.outside
         enter_places(points, done & ~beyond, result)

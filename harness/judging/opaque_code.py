@@ -149,7 +149,7 @@ class CodeLayers:
     def complex_steps(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> Array:
         """Points where the complex step of forward and the rule are apart."""
         suspicious = np.zeros(seen.outside.size, dtype=bool)
-        if self.forward.is_its_program:
+        if self.forward.front_end.is_jax_code:
             return suspicious
         tally = seen.layer("complex step")
         rng = np.random.Generator(np.random.Philox(key=[41, 43]))

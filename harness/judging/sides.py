@@ -11,7 +11,8 @@ from flint import ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.exact import PRECISIONS
-from backprove.harness.frontends.function import ExactFunction, Function, ProgramOnBalls, shapes_of
+from backprove.harness.frontends.front_end import ExactFunction, ProgramOnBalls
+from backprove.harness.frontends.function import Function, shapes_of
 from backprove.harness.frontends.function_at import FunctionAt, Shapes
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.numbers.balls.arrays import lift_floats
@@ -38,7 +39,7 @@ class SidesAt:
 
     @property
     def front_ends(self) -> dict[str, str]:
-        return {s.label: s.front_end for s in self.sides}
+        return {s.label: s.front_end.name for s in self.sides}
 
     @property
     def specials(self) -> list[float]:

@@ -10,7 +10,9 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry, quiet
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.function import JAX, Function
+from backprove.harness.frontends.front_end import FrontEnd
+from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
@@ -42,7 +44,7 @@ class ProgramFunction(Function):
         super().__init__(_no_call, label)
         self.fixed = program
 
-    def _trace(self, signature: Signature) -> tuple[str, Program | None]:
+    def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
         known = tuple((v.shape, v.dtype) for v in self.fixed.inputs)
         if signature != known:
             raise ValueError(f"{self.label}: this program takes {known}, not {signature}")

@@ -1,4 +1,10 @@
-"""JAX's own derivative of a forward map becomes a program that every number system can run."""
+"""JAX's own derivative of a forward map becomes a program that every number system can run.
+
+The derivative is that of the forward map's `Program`, whatever front end traced it. No custom rule is left in a
+program, so that the derivative of a function decorated with a wrong one is still that of its primal code. Rules that
+JAX's library brings along are kept: its primal code has kinks (`jax.nn.relu` at 0, `jnp.logaddexp` at ties) or works on
+bits (`jnp.ldexp`) where the map has none and is smooth.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +12,57 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.programs.program import Program, Signature
+from backprove.harness.programs.to_jax import as_jax_function
 
 
 def derivative_program(
-    forward: Callable[..., Any], mode: str, wrt: Sequence[int], signature: Signature, inputs: int
+    forward: Program, mode: str, wrt: Sequence[int], library_rules: Callable[..., Any] | None = None
 ) -> Program | None:
-    """Trace JAX's JVP or VJP of `forward`.
+    """JAX's JVP or VJP of a program.
 
     Args:
-        forward: JAX-traceable.
         mode: "jvp" or "vjp".
         wrt: positions of the differentiated inputs.
-        signature: of the inputs followed by the tangents or cotangents.
-        inputs: how many of `signature` are inputs.
+        library_rules: a JAX function of the same map with derivative rules that are to be used; its results may be a
+            pytree, flattened in the order of the program's outputs.
 
     Returns:
-        A program of inputs and directions whose outputs are the tangents of the floating-point outputs ("jvp") or the
-        cotangents of the differentiated inputs ("vjp"); None where JAX cannot differentiate the map so.
+        A program of the inputs of `forward`, then of one tangent per differentiated input ("jvp") or one cotangent per
+        floating-point output ("vjp"). Its outputs are the tangents of the floating-point outputs, or the cotangents of
+        the differentiated inputs. None where JAX cannot differentiate the program so: reverse mode through a `while`.
     """
     import jax
-    import jax.numpy as jnp
 
-    def split(arguments: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any], list[Any]]:
-        x, directions = list(arguments[:inputs]), list(arguments[inputs:])
+    floats = [k for k, v in enumerate(forward.outputs) if v.dtype in FORMATS]
+    n = len(forward.inputs)
+    moving = [forward.inputs[i] for i in wrt]
+    directions = moving if mode == "jvp" else [forward.outputs[k] for k in floats]
+    signature: Signature = tuple((v.shape, v.dtype) for v in (*forward.inputs, *directions))
 
-        def partial(*moving: Any) -> Any:
+    def restricted(x: Sequence[Any]) -> Callable[..., list[Any]]:
+        """The floating-point outputs as a function of the differentiated inputs."""
+
+        def partial(*moved: Any) -> list[Any]:
             full = list(x)
-            for i, m in zip(wrt, moving, strict=True):
+            for i, m in zip(wrt, moved, strict=True):
                 full[i] = m
-            leaves = jax.tree.leaves(forward(*full))
-            return [leaf for leaf in leaves if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating)]
+            outputs = jax.tree.leaves(function(*full))
+            return [outputs[k] for k in floats]
 
-        return partial, [x[i] for i in wrt], directions
+        return partial
 
     def jvp(*arguments: Any) -> Any:
-        partial, moving, directions = split(arguments)
-        return jax.jvp(partial, tuple(moving), tuple(directions))[1]
+        x, tangents = arguments[:n], arguments[n:]
+        return jax.jvp(restricted(x), tuple(x[i] for i in wrt), tuple(tangents))[1]
 
     def vjp(*arguments: Any) -> Any:
-        partial, moving, directions = split(arguments)
-        return jax.vjp(partial, *moving)[1](list(directions))
+        x, cotangents = arguments[:n], arguments[n:]
+        return jax.vjp(restricted(x), *(x[i] for i in wrt))[1](list(cotangents))
 
     with contextlib.suppress(Exception):
+        function = as_jax_function(forward) if library_rules is None else library_rules
         return trace(jvp if mode == "jvp" else vjp, *signature)
     return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.thresholds.exact import HUGE, MINUTE
-from backprove.harness.frontends.function import CodeStopped, ExactFunction
+from backprove.harness.frontends.front_end import CodeStopped, ExactFunction
 from backprove.harness.numbers.balls.truth import Undecided
 
 

@@ -6,7 +6,7 @@ functions of the inputs and of further tangents and cotangents, which are drawn 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +56,17 @@ def jvp_linearity(rule: Rule) -> tuple[str, Law]:
     return "jvp linearity", Law(rule.forward, left, right, n, m, tangents=2)
 
 
-def second_order(rule: Rule) -> tuple[str, Law]:
+def second_order(rule: Rule, vjp_in_jax: Function | None = None) -> tuple[str, Law]:
     """`<H u, v> = <u, H v>`, H the derivative of the vjp of a scalar map, by JAX.
 
     Left by forward mode over the rule, right by reverse mode over it: a rule that is the gradient of no function at all
     is refused. Claimed at smooth points only.
+
+    Args:
+        vjp_in_jax: a JAX function of the same map as `rule.vjp`; None for a rule that JAX can trace.
     """
     assert rule.vjp is not None
-    vjp = rule.vjp
+    vjp = rule.vjp if vjp_in_jax is None else vjp_in_jax
     n, m = len(rule.inputs), len(rule.differentiable)
     moving = [k for k, name in enumerate(rule.inputs) if name in rule.differentiable]
 
@@ -95,21 +98,20 @@ def second_order(rule: Rule) -> tuple[str, Law]:
     return "second order", Law(rule.forward, left, right, n, m, tangents=2, smooth=(rule.forward, gradient))
 
 
-def laws_of(rule: Rule, front_ends: dict[str, str], shapes: Sequence[tuple[int, ...]]) -> list[tuple[str, Law]]:
+def laws_of(rule: Rule, in_jax: Mapping[str, Function], shapes: Sequence[tuple[int, ...]]) -> list[tuple[str, Law]]:
     """The laws that are worth running beside the claims of `rule`.
 
     Args:
-        front_ends: by "forward", "jvp" and "vjp": how the functions can be evaluated.
+        in_jax: by "forward", "jvp" and "vjp": the functions that can be traced, as JAX functions.
         shapes: of forward's outputs.
     """
-    traced = ("jax", "numpy")
     out = []
-    if rule.vjp is not None and front_ends.get("vjp") not in traced:
+    if rule.vjp is not None and "vjp" not in in_jax:
         out.append(vjp_linearity(rule))
-    if rule.jvp is not None and front_ends.get("jvp") not in traced:
+    if rule.jvp is not None and "jvp" not in in_jax:
         out.append(jvp_linearity(rule))
-    if rule.vjp is not None and front_ends.get("vjp") == front_ends.get("forward") == "jax" and list(shapes) == [()]:
-        out.append(second_order(rule))
+    if rule.vjp is not None and {"vjp", "forward"} <= in_jax.keys() and list(shapes) == [()]:
+        out.append(second_order(rule, in_jax["vjp"]))
     return out
 
 

@@ -36,11 +36,12 @@ def programs(rule: BenchRule, dtype: str = "float64") -> ClaimPrograms:
     """What the screen needs, traced at the rule's sizes."""
     n = len(rule.shapes)
     x, g = tuple((s, dtype) for s in rule.shapes), ((rule.output, dtype),)
-    jax_jvp = derivative_program(rule.forward, "jvp", range(n), (*x, *x), n)
-    jax_vjp = derivative_program(rule.forward, "vjp", range(n), (*x, *g), n)
+    forward = trace(rule.forward, *x)
+    jax_jvp = derivative_program(forward, "jvp", range(n))
+    jax_vjp = derivative_program(forward, "vjp", range(n))
     assert jax_jvp is not None and jax_vjp is not None, rule.name
     jvp, vjp = trace(rule.jvp, *x, *x), trace(rule.vjp, *x, *g)
-    return ClaimPrograms(trace(rule.forward, *x), jvp, vjp, jax_jvp, jax_vjp, tuple(range(n)))
+    return ClaimPrograms(forward, jvp, vjp, jax_jvp, jax_vjp, tuple(range(n)))
 
 
 def points_last(rule: BenchRule, points: int) -> tuple[list[Array], list[Array], list[Array]]:

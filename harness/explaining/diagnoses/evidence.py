@@ -15,7 +15,7 @@ import numpy as np
 from flint import ctx
 
 from backprove.harness.core.arrays import Array, cast
-from backprove.harness.frontends.function import ExactFunction
+from backprove.harness.frontends.front_end import ExactFunction
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported

@@ -17,7 +17,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.screen import AGREEMENT, FORMULA_SHARE
-from backprove.harness.frontends.function import JAX
+from backprove.harness.frontends.registry import named
 from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt
@@ -44,9 +44,9 @@ class ClaimScreen(Protocol):
         """
 
 
-def all_traced_by_jax(claim_at: ClaimAt) -> bool:
+def all_is_its_program(claim_at: ClaimAt) -> bool:
     """Whether the code of the claim is what its programs say: NumPy code is called as it is by the layers alone."""
-    return all(end == JAX for end in claim_at.front_ends.values())
+    return all(named(end).is_its_program for end in claim_at.front_ends.values())
 
 
 def screen_of(claim_at: ClaimAt, *, further_dtype: bool = False) -> ClaimScreen | None:

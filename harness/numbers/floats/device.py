@@ -7,16 +7,15 @@ digits than a format has, since code that narrows its numbers is what screens lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.numbers.floats.narrow import STORAGE
-from backprove.harness.programs.program import Equation, Program, Var, inner_programs
-from backprove.harness.programs.sharing import SAME
+from backprove.harness.programs.program import Program, Var
+from backprove.harness.programs.to_jax import as_jax_function
 
 OPTIONS: dict[str, Any] = {"xla_allow_excess_precision": False}
 
@@ -33,7 +32,7 @@ class Jitted:
         outputs: for each program one array per output, shape + (points,), in the storage of its format.
 
     Raises:
-        UnsupportedPrimitive: for control flow, and where XLA cannot compile the programs for the device.
+        UnsupportedPrimitive: where XLA cannot compile the programs for the device.
     """
 
     def __init__(
@@ -44,15 +43,15 @@ class Jitted:
         self.points, self.inputs = points, list(inputs)
         self.outputs: list[list[Array]] = []
         variables: dict[int, Var] = {}
+        outputs = [p.outputs for p in programs]
         for program, places in zip(programs, arguments, strict=True):
             variables |= dict(zip(places, program.inputs, strict=True))
-            for e in program.equations:
-                if inner_programs(e) or e.primitive not in _primitives():
-                    raise UnsupportedPrimitive(e.primitive, "programs for a device")
+        functions = [as_jax_function(p, all_digits=True) for p in programs]
 
         def one_point(*given: Any) -> list[list[Any]]:
             values = {k: given[k].astype(numpy_dtype(v.dtype)) for k, v in variables.items()}
-            return [_evaluate(p, [values[k] for k in places]) for p, places in zip(programs, arguments, strict=True)]
+            found = [f(*(values[k] for k in places)) for f, places in zip(functions, arguments, strict=True)]
+            return [[_stored(o, v) for o, v in zip(*pair, strict=True)] for pair in zip(found, outputs, strict=True)]
 
         with jax.enable_x64(True):
             try:
@@ -70,32 +69,6 @@ class Jitted:
             self.outputs = jax.device_get(self._compiled(*self.inputs))
 
 
-def _evaluate(program: Program, inputs: Sequence[Any]) -> list[Any]:
-    """The program at one point, traced by JAX."""
-    import jax.numpy as jnp
-
-    env = {s: jnp.asarray(c) for s, c in program.constants.items()}
-    env |= {v.slot: x for v, x in zip(program.inputs, inputs, strict=True)}
-    for e in program.equations:
-        found = _primitives()[e.primitive](*(env[v.slot] for v in e.inputs), **_params(e))
-        env.update(zip((v.slot for v in e.outputs), found if isinstance(found, list) else [found], strict=True))
-    return [env[v.slot].astype(STORAGE.get(v.dtype, numpy_dtype(v.dtype))) for v in program.outputs]
-
-
-@cache
-def _primitives() -> Mapping[str, Callable[..., Any]]:
-    """How JAX applies each of its primitives, by name."""
-    from jax.extend.core import primitives
-
-    found = {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
-    return found | {name: lambda x, **_: x for name in SAME}
-
-
-def _params(e: Equation) -> dict[str, Any]:
-    """Parameters as JAX has them: dtypes for their names. Products have all their digits, also where that is slow."""
-    from jax.lax import Precision
-
-    params = {k: numpy_dtype(v) if isinstance(v, str) and k.endswith("type") else v for k, v in e.params.items()}
-    if "precision" in params and params["precision"] is None:
-        params["precision"] = (Precision.HIGHEST, Precision.HIGHEST)
-    return params
+def _stored(output: Any, var: Var) -> Any:
+    """An output in the storage of its format."""
+    return output.astype(STORAGE.get(var.dtype, numpy_dtype(var.dtype)))

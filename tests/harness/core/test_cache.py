@@ -14,6 +14,7 @@ from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.registry import NUMPY
 from backprove.harness.statements.claims import Derivative
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import array
@@ -59,7 +60,7 @@ def test_a_second_run_traces_draws_and_compiles_nothing(home: Path, monkeypatch:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("done again")
 
-    monkeypatch.setattr("backprove.harness.frontends.function.trace", never)
+    monkeypatch.setattr("backprove.harness.frontends.jax_code.trace", never)
     monkeypatch.setattr("backprove.harness.judging.derivative_shape.derivative_program", never)
     monkeypatch.setattr("backprove.harness.judging.examples.draw", never)
     monkeypatch.setattr("backprove.harness.frontends.compiled.CompiledFunction.__call__", never)
@@ -137,9 +138,9 @@ def test_only_the_latest_folders_stay(home: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_restricted_function_is_traced_anew() -> None:
     kept = Cache()
     f = Function(square, "forward", cache=kept, key="f")
-    assert f.front_end(SIGNATURE) == "jax"
-    f.restrict("numpy")
-    assert f.front_end(SIGNATURE) == "numpy"
+    assert f.front_end(SIGNATURE).name == "jax"
+    f.restrict(NUMPY)
+    assert f.front_end(SIGNATURE).name == "numpy"
     assert kept.get(("f", SIGNATURE))[0] == "jax"
 
 

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.frontends.function import BLACK_BOX, JAX, NUMPY, OBJECTS, Function
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.function_at import FunctionAt, in_float64
+from backprove.harness.frontends.registry import BLACK_BOX, JAX, NUMPY, OBJECTS
 from backprove.harness.numbers.balls.arrays import lift
 
 SIGNATURE = (((3,), "float64"), ((3,), "float64"))
@@ -33,7 +34,7 @@ def opaque(x: Any, y: Any) -> Any:
 @pytest.mark.parametrize(("call", "only"), [(in_jax, JAX), (in_numpy, NUMPY), (in_numpy, OBJECTS), (opaque, BLACK_BOX)])
 def test_floats_values_and_calls_agree(call: Any, only: str) -> None:
     at = FunctionAt(Function(call, "forward", only=only), SIGNATURE, "float64", floats_only=True)
-    assert at.front_end == only and at.is_its_program == (only == JAX)
+    assert at.front_end is only and at.is_its_program == (only is JAX)
     assert at.shapes == ((3,),)
     wanted = np.exp(X) * Y
     for got in (at.floats([X, Y]).values, at.values([X, Y]), at.calls([X, Y]).values):

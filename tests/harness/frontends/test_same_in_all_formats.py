@@ -136,9 +136,7 @@ def test_every_function_of_the_catalogue(name: str) -> None:
                 if isinstance(binder.claim, Derivative):
                     f = binder.derivative
                     used = [(f.forward, claim_at.signature), (f.rule, claim_at.rule_signature)]
-                    jax = derivative_program(
-                        f.forward.call, claim_at.mode, claim_at.wrt, claim_at.rule_signature, len(claim_at.signature)
-                    )
+                    jax = derivative_program(trace(f.forward.call, *claim_at.signature), claim_at.mode, claim_at.wrt)
                     assert (claim_at.autodiff is None) == (jax is None)
                     assert jax is None or same(claim_at.autodiff, jax), (binder.name, "autodiff", dtype, sizes)
                 else:

@@ -69,7 +69,7 @@ def test_differences_forgive_a_rounded_literal_and_no_more() -> None:
 
 
 def test_a_derivative_beyond_the_format_explains_a_result_that_is_not_finite() -> None:
-    program = derivative_program(lambda x: 1 / x, "vjp", (0,), (((), "float64"),) * 2, 1)
+    program = derivative_program(trace(lambda x: 1 / x, ((), "float64")), "vjp", (0,))
     assert program is not None
     x, g, inf = np.array([1e-200, 1e-200, 2.0]), np.array([1.0, 0.0, 0.0]), np.full(3, np.inf)
     assert overflows(program, [x, g], [inf], "float64").tolist() == [True, False, False]
@@ -77,7 +77,7 @@ def test_a_derivative_beyond_the_format_explains_a_result_that_is_not_finite() -
 
 
 def test_the_jacobian_is_looked_at_column_by_column() -> None:
-    program = derivative_program(lambda x: 1 / x, "vjp", (0,), (((2,), "float64"),) * 2, 1)
+    program = derivative_program(trace(lambda x: 1 / x, ((2,), "float64")), "vjp", (0,))
     assert program is not None
     x = np.array([[1e-200, 2.0, 2.0], [2.0, 2.0, 1e-160]])
     w = np.zeros((2, 3))

@@ -13,8 +13,9 @@ from jax.scipy import special
 
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.black_box import BLACK_BOX
 from backprove.harness.frontends.calls import call_points
-from backprove.harness.frontends.function import BLACK_BOX, Function
+from backprove.harness.frontends.function import Function
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan

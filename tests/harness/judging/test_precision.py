@@ -13,7 +13,7 @@ from jax.scipy.special import i0e
 
 import backprove as bp
 from backprove.harness.campaign import subjects
-from backprove.harness.core.results import to_plain
+from backprove.harness.core.records import to_plain
 from backprove.harness.core.verdicts import Verdict
 
 X = {"x": bp.array("n")}

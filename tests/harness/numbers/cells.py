@@ -19,7 +19,7 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.frontends.function import ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.objects.run import run_on_balls, run_on_bounded, run_on_duals
 from backprove.harness.frontends.objects.scalar import NotRunnable

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from backprove.harness.frontends.function import ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink

@@ -13,8 +13,9 @@ import pytest
 from jax import nn as jnn
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.frontends.function import CodeOnBalls, CodeStopped, ProgramOnBalls
+from backprove.harness.frontends.front_end import CodeStopped, ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.frontends.objects.front_end import CodeOnBalls
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.exact import ExactLayer

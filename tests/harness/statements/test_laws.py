@@ -85,6 +85,24 @@ def test_second_derivatives_are_symmetric() -> None:
     assert verdict(WRONG, laws.second_order(WRONG)) is Verdict.FALSIFIED
 
 
+def in_numpy(factor: float) -> Rule:
+    def vjp(x: Any, y: Any, g: Any) -> Any:
+        slope = np.empty_like(x)
+        slope[...] = 2 * x * np.tanh(y)
+        return g * slope, factor * g * x**2 * (1 - np.tanh(y) ** 2)
+
+    return Rule(
+        "in NumPy", forward=lambda x, y: np.sum(x**2 * np.tanh(y)), vjp=vjp, inputs={"x": array("n"), "y": array("n")}
+    )
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, Verdict.HOLDS), (2.0, Verdict.FALSIFIED)])
+def test_second_derivatives_of_numpy_code_are_symmetric(factor: float, expected: Verdict) -> None:
+    rule = in_numpy(factor)
+    law = next(b for b in binders_of(rule) if b.name == "second order")
+    assert Judge(law, rule.where, Plan("float64", 60)).run().verdict is expected
+
+
 def test_which_laws_run_beside_a_rule() -> None:
     assert [b.name for b in binders_of(RIGHT)] == ["vjp", "second order"]
     assert [b.name for b in binders_of(of(vjp=times_cos))] == ["vjp"]

@@ -29,13 +29,13 @@ def programs(
     moving: tuple[int, ...] | None = None,
 ) -> ClaimPrograms:
     moving = tuple(range(len(inputs))) if moving is None else moving
-    x, n = tuple(inputs), len(inputs)
+    x, traced = tuple(inputs), trace(forward, *inputs)
     v, g = tuple(inputs[i] for i in moving), ((output, inputs[moving[0]][1]),)
-    jax_jvp = derivative_program(forward, "jvp", moving, (*x, *v), n)
-    jax_vjp = derivative_program(forward, "vjp", moving, (*x, *g), n)
+    jax_jvp = derivative_program(traced, "jvp", moving)
+    jax_vjp = derivative_program(traced, "vjp", moving)
     assert jax_jvp is not None and jax_vjp is not None
     return ClaimPrograms(
-        trace(forward, *x),
+        traced,
         None if jvp is None else trace(jvp, *x, *v),
         None if vjp is None else trace(vjp, *x, *g),
         jax_jvp,

@@ -14,7 +14,7 @@ import backprove as bp
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.examination import ClaimAt
-from backprove.harness.judging.screens.claims import all_traced_by_jax, screen_of
+from backprove.harness.judging.screens.claims import all_is_its_program, screen_of
 from backprove.harness.judging.screens.screen import Screened
 from backprove.harness.statements.claims import Claim, Derivative, Equality, Positivity
 from backprove.strategies.cotangents import draw_directions
@@ -189,5 +189,5 @@ def test_where_there_is_no_screen(forward: Formula, rule: Formula) -> None:
 
 def test_numpy_code_is_told_from_jax_code() -> None:
     inputs = {"x": bp.array("n")}
-    assert all_traced_by_jax(claim_at_of(Derivative(jnp.tanh, lambda x, d: d, mode="vjp"), inputs))
-    assert not all_traced_by_jax(claim_at_of(Derivative(np.tanh, lambda x, d: np.multiply(d, x), mode="vjp"), inputs))
+    assert all_is_its_program(claim_at_of(Derivative(jnp.tanh, lambda x, d: d, mode="vjp"), inputs))
+    assert not all_is_its_program(claim_at_of(Derivative(np.tanh, lambda x, d: np.multiply(d, x), mode="vjp"), inputs))

@@ -11,7 +11,7 @@ import pytest
 from flint import arb
 from jax import lax
 
-from backprove.harness.frontends.function import ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.truth import (

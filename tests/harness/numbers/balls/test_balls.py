@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from backprove.harness.frontends.function import ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from tests.harness.numbers.cases import POINTS, REAL_CASES, at

@@ -12,7 +12,7 @@ import pytest
 from flint import arb, ctx
 from jax import lax
 
-from backprove.harness.frontends.function import ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
 from tests.harness.numbers.cases import POINTS, REAL_CASES, Case

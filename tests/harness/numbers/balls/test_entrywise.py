@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from backprove.harness.frontends.function import ProgramOnBalls
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.balls.arrays import lift
 from backprove.harness.numbers.balls.balls import works_entrywise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,8 +14,10 @@ from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.narrow import STORAGE
+from backprove.harness.programs.program import Equation, Program, Var
 from backprove.harness.programs.retype import widened
 from tests.harness.numbers.floats.test_linked import FUNCTIONS
+from tests.harness.numbers.test_control import CASES, draw
 
 DTYPES = ["float64", "float32", "bfloat16", "float16"]
 
@@ -82,10 +83,21 @@ def test_widened_programs_run_in_float64() -> None:
     np.testing.assert_allclose(jitted.outputs[0][0], np.tile(np.exp(x).sum(axis=0), (2, 1)), rtol=1e-14)
 
 
-def test_loops_and_what_xla_cannot_compile_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = trace(lambda x: jax.lax.fori_loop(0, 3, lambda _, y: y * 2, x), ((2,), "float64"))
-    with pytest.raises(UnsupportedPrimitive):
-        Jitted([program], [(0,)], 4, [np.ones((2, 4))])
+@pytest.mark.parametrize("name", ["gradient of a scan", "scan of nothing", "cond on arrays", "while that varies"])
+def test_control_flow_runs_on_the_device(name: str) -> None:
+    function, specs = CASES[name]
+    program = trace(function, *specs)
+    given = [draw(s, 9) for s in specs]
+    jitted = Jitted([program], [range(len(specs))], 9, given)
+    jitted.run()
+    for a, b in zip(jitted.outputs[0], Floats().run(program, given), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+def test_what_jax_lacks_and_xla_cannot_compile_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = Var(0, (2,), "float64"), Var(1, (2,), "float64")
+    with pytest.raises(UnsupportedPrimitive, match="no_such_thing"):
+        Jitted([Program((x,), (y,), {}, (Equation("no_such_thing", {}, (x,), (y,)),))], [(0,)], 4, [np.ones((2, 4))])
     monkeypatch.setattr("backprove.harness.numbers.floats.device.OPTIONS", {"no_such_option": 1})
     with pytest.raises(UnsupportedPrimitive, match="no_such_option"):
         Jitted([trace(lambda x: x * 2, ((2,), "float64"))], [(0,)], 4, [np.ones((2, 4))])

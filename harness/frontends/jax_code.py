@@ -1,0 +1,33 @@
+"""The front end of code that JAX traces as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from backprove.harness.frontends.front_end import Code, FrontEnd
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.programs.program import Program, Signature
+
+
+@dataclass(frozen=True)
+class JaxCode(FrontEnd):
+    """See the module's text; also NumPy code that JAX happens to trace, which is held against real calls."""
+
+    def trace(self, code: Code, signature: Signature) -> Program:
+        return trace(code.call, *signature)
+
+    def as_jax(self, code: Code) -> Callable[..., Any]:
+        return code.call
+
+
+JAX = JaxCode(
+    "jax",
+    "jax trace",
+    is_its_program=True,
+    is_jax_code=True,
+    same_in_all_formats=True,
+    points_compared=2,
+    compared_once=True,
+)

@@ -1,0 +1,27 @@
+"""The front end of code that names a function of the same map which JAX can trace in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from backprove.harness.frontends.front_end import Code, FrontEnd
+from backprove.harness.frontends.jax_trace import trace
+from backprove.harness.programs.program import Program, Signature
+
+
+@dataclass(frozen=True)
+class Reference(FrontEnd):
+    """The program is that of the stand-in. It is not held against calls: the layers call the code as it is."""
+
+    def trace(self, code: Code, signature: Signature) -> Program:
+        if code.stand_in is None:
+            raise TypeError("the code names no reference")
+        return trace(code.stand_in, *signature)
+
+    def as_jax(self, code: Code) -> Callable[..., Any] | None:
+        return code.stand_in
+
+
+REFERENCE = Reference("reference")

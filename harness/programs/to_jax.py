@@ -1,0 +1,80 @@
+"""Evaluate a `Program` with JAX's primitives, so that JAX can transform, differentiate and compile it.
+
+It is the way back from a traced program to a JAX function: `trace(as_jax_function(p), ...)` computes what `p` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import numpy_dtype
+from backprove.harness.programs.program import Equation, Program, inner_programs
+
+
+def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[..., list[Any]]:
+    """A function of one JAX array per input of `program` that returns the list of its outputs.
+
+    The bodies of `scan`, `cond` and `while` become jaxprs again. No custom derivative rule is left in a program, so
+    that the derivative of this function is that of the primal code.
+
+    Args:
+        all_digits: matrix products keep the digits of their format, also on devices that drop some for speed.
+
+    Raises:
+        UnsupportedPrimitive: where JAX offers no primitive of a name in `program`, inner programs included.
+    """
+    known = _primitives()
+    for name in sorted(program.primitives):
+        if name not in known:
+            raise UnsupportedPrimitive(name, "programs as JAX functions")
+
+    def function(*inputs: Any) -> list[Any]:
+        import jax.numpy as jnp
+
+        env = {slot: jnp.asarray(c) for slot, c in program.constants.items()}
+        env |= {v.slot: jnp.asarray(x) for v, x in zip(program.inputs, inputs, strict=True)}
+        for e in program.equations:
+            found = known[e.primitive](*(env[v.slot] for v in e.inputs), **_params(e, all_digits))
+            env.update(zip((v.slot for v in e.outputs), found if isinstance(found, list) else [found], strict=True))
+        return [env[v.slot] for v in program.outputs]
+
+    return function
+
+
+@cache
+def _primitives() -> Mapping[str, Callable[..., Any]]:
+    """How JAX applies each of its primitives, by name."""
+    from jax.extend.core import primitives
+    from jax.interpreters import ad
+
+    differentiable = {p.name: p.bind for p in ad.primitive_jvps}
+    return differentiable | {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
+
+
+def _params(e: Equation, all_digits: bool) -> dict[str, Any]:
+    """Parameters as JAX has them: jaxprs for Programs, dtypes for their names."""
+    from jax.lax import Precision
+
+    bodies = bool(inner_programs(e))
+    params = {k: _param(k, v, all_digits) if bodies or isinstance(v, str) else v for k, v in e.params.items()}
+    if all_digits and "precision" in params and params["precision"] is None:
+        params["precision"] = (Precision.HIGHEST, Precision.HIGHEST)
+    return params
+
+
+def _param(name: str, value: Any, all_digits: bool) -> Any:
+    if isinstance(value, Program):
+        return _closed_jaxpr(value, all_digits)
+    if isinstance(value, tuple) and any(isinstance(v, Program) for v in value):
+        return tuple(_closed_jaxpr(v, all_digits) for v in value)
+    return numpy_dtype(value) if isinstance(value, str) and name.endswith("type") else value
+
+
+def _closed_jaxpr(program: Program, all_digits: bool) -> Any:
+    import jax
+
+    avals = [jax.ShapeDtypeStruct(v.shape, numpy_dtype(v.dtype)) for v in program.inputs]
+    return jax.make_jaxpr(as_jax_function(program, all_digits=all_digits))(*avals)
