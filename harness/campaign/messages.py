@@ -1,4 +1,4 @@
-"""What a run asks of a worker and what it answers: one record a message, one line of JSON each.
+"""Messages are what a run asks of a worker and what it answers: one record a message, one line of JSON each.
 
 {"do":"load","target":"rules.py"}
 {"type":"found","rules":[{"name":"softplus","claims":["vjp"],"source":["rules.py",12],"code":"..."}]}

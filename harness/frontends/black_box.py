@@ -1,4 +1,4 @@
-"""The front end of code that can only be called."""
+"""This front end takes code that can only be called."""
 
 from __future__ import annotations
 

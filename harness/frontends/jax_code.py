@@ -1,4 +1,4 @@
-"""The front end of code that JAX traces as it is."""
+"""This front end takes code that JAX traces as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front end of code that names a function of the same map which JAX can trace in its place."""
+"""This front end traces a function of the same map that the user names in the place of code which JAX cannot follow."""
 
 from __future__ import annotations
 

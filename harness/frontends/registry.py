@@ -1,4 +1,4 @@
-"""All front ends, in the order in which they are tried.
+"""The registry lists all front ends, in the order in which they are tried.
 
 A new one is a module with a `FrontEnd` object, and a line here.
 """

@@ -1,4 +1,4 @@
-"""Evaluate a `Program` with JAX's primitives, so that JAX can transform, differentiate and compile it.
+"""A `Program` is evaluated with JAX's primitives, so that JAX can transform, differentiate and compile it.
 
 It is the way back from a traced program to a JAX function: `trace(as_jax_function(p), ...)` computes what `p` does.
 """

@@ -1,4 +1,4 @@
-"""The front end of NumPy code that runs on traced arrays."""
+"""This front end takes NumPy code that runs on traced arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front end of NumPy code that runs as it is on arrays of exact scalars."""
+"""This front end takes NumPy code that runs as it is on arrays of exact scalars."""
 
 from __future__ import annotations
 
