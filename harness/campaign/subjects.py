@@ -23,7 +23,6 @@ from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.judge import Judge, Progress
 from backprove.harness.judging.sampling import Plan
-from backprove.harness.statements.laws import Law
 from backprove.harness.statements.subject import Subject
 
 
@@ -129,7 +128,7 @@ def _judged(
 
 def _says_something(binder: Binder, result: PropertyResult) -> bool:
     """A law beside the claims that cannot be evaluated (JAX differentiates the map only once) is no verdict."""
-    return not isinstance(binder.claim, Law) or result.points > 0 or result.verdict.fails
+    return not binder.is_aside or result.points > 0 or result.verdict.fails
 
 
 def _judge(

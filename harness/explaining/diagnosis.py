@@ -25,7 +25,6 @@ from backprove.harness.explaining.diagnoses import (
 from backprove.harness.explaining.diagnoses.evidence import Evidence, gather
 from backprove.harness.explaining.diagnoses.state import frozen, stateful
 from backprove.harness.judging.binder import Binder
-from backprove.harness.statements.claims import Derivative
 
 Explanation = Callable[[Evidence], str | None]
 
@@ -67,7 +66,7 @@ def diagnose(binders: Sequence[Binder], subject: SubjectResult) -> str | None:
     """
     refused = {p.name for p in subject.properties if p.verdict.fails}
     for binder in binders:
-        if binder.name in refused and isinstance(binder.claim, Derivative):
+        if binder.name in refused and binder.kind == "derivative":
             try:
                 said = explain(binder, [p for p in subject.properties if p.name == binder.name and p.verdict.fails])
             except Exception:  # a diagnosis is a courtesy: it must never hide the refusal itself

@@ -11,6 +11,7 @@ from typing import Any
 from backprove.harness.core.arrays import Array, flatten, quiet
 from backprove.harness.core.cache import Cache
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
+from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.frontends.jax_trace import uses_library_rules
 from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, named
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
@@ -133,3 +134,21 @@ class Function:
 
         with jax.enable_x64(True), quiet():
             return flatten(self.call(*arguments))
+
+
+class ProgramFunction(Function):
+    """A program in the place of a user's function, at the one signature for which it was made."""
+
+    def __init__(self, program: Program, label: str) -> None:
+        super().__init__(_no_call, label)
+        self.fixed = program
+
+    def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
+        known = tuple((v.shape, v.dtype) for v in self.fixed.inputs)
+        if signature != known:
+            raise ValueError(f"{self.label}: this program takes {known}, not {signature}")
+        return JAX, self.fixed
+
+
+def _no_call(*arguments: Any) -> Any:
+    raise TypeError("a program has no Python code to call")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from flint import ctx
@@ -29,47 +31,51 @@ from backprove.harness.statements.laws import Law, arrays_of, pairing
 from backprove.strategies.array import ArraySpec
 
 Shapes = Sequence[tuple[int, ...]]
+Code = Callable[..., Any]
 
 
 @dataclass
-class Binder:
+class Binder(ABC):
     """Binds one claim to shapes and a dtype; the functions, and with them their traces, are shared.
+
+    There is a subclass for each kind of claim; `binder_of` chooses it.
 
     Attributes:
         name: the property's name in reports.
-        claim: what is claimed.
         specs: the inputs, in order.
         batched: the functions accept one extra leading axis of points.
-        users: the code is a user's; its traces are held against real calls.
+        is_user_code: the code is a user's; its traces are held against real calls.
         cache: keeps the traces from run to run.
         siblings: the binders of all claims of the theorem.
     """
 
     name: str
-    claim: Claim | Law
     specs: Mapping[str, ArraySpec]
     batched: bool = False
     is_user_code: bool = False
     cache: Cache | None = None
-    siblings: Sequence[Binder] = ()
+    siblings: Sequence[Binder] = field(default=(), kw_only=True)
+    kind: ClassVar[str]
+    """What sort of statement it is: "derivative", "equality", "positivity" or "law"."""
+    _specials: dict[tuple[Any, ...], tuple[float, ...]] = field(default_factory=dict, kw_only=True, repr=False)
 
-    def __post_init__(self) -> None:
-        self._specials: dict[tuple[Any, ...], tuple[float, ...]] = {}
-        claim = self.claim
-        if isinstance(claim, Derivative):
-            self.derivative = DerivativeFunctions.of(claim, self.is_user_code, self.cache)
-        elif isinstance(claim, Equality):
-            self.sides = [self._function(claim.left, "left"), self._function(claim.right, "right")]
-        elif isinstance(claim, Positivity):
-            self.sides = [self._function(claim.value, "value")]
-        else:
-            self.forward = self._function(claim.forward, "forward")
-            self._pairings: dict[int, list[Function]] = {}
-        self.spot = SpotCheck(self.cache, f"spot {self.name}")
+    @property
+    def is_aside(self) -> bool:
+        """Whether the claim is a law beside those of its subject, which may be impossible to evaluate."""
+        return False
 
-    def _function(self, call: Callable[..., Any], label: str) -> Function:
-        key = f"{self.cache.name(call)} " if self.cache is not None else ""
-        return Function(call, label, cache=self.cache, key=key, generic=not self.is_user_code)
+    @property
+    @abstractmethod
+    def spots(self) -> list[SpotCheck]:
+        """The compiled checks of this claim."""
+
+    @abstractmethod
+    def bind(self, shapes: Shapes, dtype: str) -> ClaimAt:
+        """The claim at these shapes (one per input).
+
+        Raises:
+            Unsupported: where forward raises at these shapes.
+        """
 
     def specials(self, shapes: Shapes, dtype: str) -> tuple[float, ...]:
         """Constants of the programs of all claims of the theorem at these shapes: they meet the same points."""
@@ -88,67 +94,130 @@ class Binder:
 
     def leave_out_compiled(self) -> None:
         """Run no compiled program: another part of the same points does."""
-        self.spot.left_out = True
-        if isinstance(self.claim, Derivative):
-            self.derivative.spot.left_out = True
+        for spot in self.spots:
+            spot.left_out = True
 
     def compile_with(self, joint: JointXla) -> None:
         """Compile the functions of this claim as part of one program of several claims."""
-        self.spot.joint = joint
-        if isinstance(self.claim, Derivative):
-            self.derivative.spot.joint = joint
+        for spot in self.spots:
+            spot.joint = joint
 
     def compiled(self, shapes: Shapes, dtype: str) -> list[Member]:
         """The functions that are compiled at these shapes, with their signatures."""
         try:
-            claim_at = self.bind(shapes, dtype)
+            functions = self.bind(shapes, dtype).compiled
         except Unsupported:
             return []
-        if isinstance(claim_at, DerivativeAt):
-            found = [(self.derivative.rule, claim_at.rule_signature)]
-        elif isinstance(claim_at, EqualityAt) and claim_at.spot is not None:
-            found = [(s.function, s.signature) for s in claim_at.sides]
-        else:
-            found = []
-        return [(f.call, signature) for f, signature in found if f.front_end(signature).is_jax_code]
+        return [(f.function.call, f.signature) for f in functions if f.front_end.is_jax_code]
 
-    def bind(self, shapes: Shapes, dtype: str) -> ClaimAt:
-        """The claim at these shapes (one per input).
+    def function(self, call: Code, label: str) -> Function:
+        """A function of the claim, with its traces in the cache."""
+        key = f"{self.cache.name(call)} " if self.cache is not None else ""
+        return Function(call, label, cache=self.cache, key=key, generic=not self.is_user_code)
 
-        Raises:
-            Unsupported: where forward raises at these shapes.
-        """
-        specs = dict(self.specs)
-        claim = self.claim
-        if isinstance(claim, Derivative):
-            return DerivativeAt(claim, self.derivative, specs, shapes, dtype, batched=self.batched)
-        signature: Signature = tuple(
-            (shape, dtype if s.dtype == "float" else s.dtype) for shape, s in zip(shapes, specs.values(), strict=True)
-        )
-        if isinstance(claim, Equality):
-            claim_at = EqualityAt(self.sides, tuple(specs), signature, dtype)
-            claim_at.spot = self.spot
-            return claim_at
-        if isinstance(claim, Positivity):
-            return PositivityAt(self.sides[0], claim.nonzero, tuple(specs), signature, dtype)
-        return self._law(claim, specs, signature, dtype)
+    def signature(self, shapes: Shapes, dtype: str) -> Signature:
+        """Shape and dtype of every input."""
+        specs = self.specs.values()
+        return tuple((shape, dtype if s.dtype == "float" else s.dtype) for shape, s in zip(shapes, specs, strict=True))
 
-    def _law(self, claim: Adjointness | Law, specs: dict[str, ArraySpec], signature: Signature, dtype: str) -> ClaimAt:
-        """An equality of inputs, tangents and cotangents."""
-        shell = DerivativeShell(
-            Derivative(claim.forward, claim.forward, "vjp"),
-            DerivativeFunctions(self.forward, self.forward, None),
-            specs,
-            [s for s, _ in signature],
-            dtype,
-        )
+
+@dataclass
+class DerivativeBinder(Binder):
+    """Binds a derivative claim."""
+
+    kind = "derivative"
+    claim: Derivative = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.functions = DerivativeFunctions.of(self.claim, self.is_user_code, self.cache)
+
+    @property
+    def spots(self) -> list[SpotCheck]:
+        return [self.functions.spot]
+
+    def bind(self, shapes: Shapes, dtype: str) -> DerivativeAt:
+        return DerivativeAt(self.claim, self.functions, dict(self.specs), shapes, dtype, batched=self.batched)
+
+
+@dataclass
+class EqualityBinder(Binder):
+    """Binds an identity."""
+
+    kind = "equality"
+    claim: Equality = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.sides = [self.function(self.claim.left, "left"), self.function(self.claim.right, "right")]
+        self.spot = SpotCheck(self.cache, f"spot {self.name}")
+
+    @property
+    def spots(self) -> list[SpotCheck]:
+        return [self.spot]
+
+    def bind(self, shapes: Shapes, dtype: str) -> EqualityAt:
+        claim_at = EqualityAt(self.sides, tuple(self.specs), self.signature(shapes, dtype), dtype)
+        claim_at.spot = self.spot
+        return claim_at
+
+
+@dataclass
+class PositivityBinder(Binder):
+    """Binds the positivity of a value."""
+
+    kind = "positivity"
+    claim: Positivity = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.value = self.function(self.claim.value, "value")
+
+    @property
+    def spots(self) -> list[SpotCheck]:
+        return []
+
+    def bind(self, shapes: Shapes, dtype: str) -> PositivityAt:
+        return PositivityAt(self.value, self.claim.nonzero, tuple(self.specs), self.signature(shapes, dtype), dtype)
+
+
+@dataclass
+class LawBinder(Binder):
+    """Binds a law, an equality of functions of inputs, tangents and cotangents.
+
+    Attributes:
+        law: from the numbers of inputs and of differentiable ones.
+        labels: how messages name its sides.
+        is_claimed: a subject claims it, so that the floats of both sides are judged too; else it must hold over the
+            reals, and what it computes in floats is nobody's code.
+    """
+
+    kind = "law"
+    forward: Code = field(kw_only=True)
+    law: Callable[[int, int], Law] = field(kw_only=True)
+    labels: tuple[str, str] = field(kw_only=True)
+    is_claimed: bool = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.map = self.function(self.forward, "forward")
+        self.spot = SpotCheck(self.cache, f"spot {self.name}")
+        self._sides: dict[int, list[Function]] = {}
+
+    @property
+    def is_aside(self) -> bool:
+        return not self.is_claimed
+
+    @property
+    def spots(self) -> list[SpotCheck]:
+        return [self.spot]
+
+    def bind(self, shapes: Shapes, dtype: str) -> EqualityAt:
+        signature, specs = self.signature(shapes, dtype), dict(self.specs)
+        functions = DerivativeFunctions(self.map, self.map, None)
+        shell = DerivativeShell(Derivative(self.forward, self.forward, "vjp"), functions, specs, shapes, dtype)
         n, m = len(signature), len(shell.wrt)
-        law = _adjointness(claim, n, m) if isinstance(claim, Adjointness) else claim
-        if m not in self._pairings:
-            labels = ("<jvp(dx), g>", "<dx, vjp(g)>") if isinstance(claim, Adjointness) else ("left", "right")
-            self._pairings[m] = [
+        law = self.law(n, m)
+        if m not in self._sides:
+            self._sides[m] = [
                 Function(f, label, cache=self.cache, key=f"{self.name} {label}", generic=not self.is_user_code)
-                for f, label in zip((law.left, law.right), labels, strict=True)
+                for f, label in zip((law.left, law.right), self.labels, strict=True)
             ]
         names, directions = [], []
         for k in range(law.tangents):
@@ -158,12 +227,12 @@ class Binder:
         for k in range(law.cotangents):
             names += [name if law.cotangents == 1 else f"{name} ({k + 1})" for name in shell.direction_names]
             directions += list(shell.direction_signature)
-        claim_at = EqualityAt(self._pairings[m], (*specs, *names), (*signature, *directions), dtype)
+        claim_at = EqualityAt(self._sides[m], (*specs, *names), (*signature, *directions), dtype)
         claim_at.mode, claim_at.tangents = "pairing", law.tangents * m
         claim_at.input_names = tuple(specs)
         claim_at.direction_names = tuple(names)
         claim_at.direction_shapes = tuple(s for s, _ in directions)
-        if isinstance(claim, Adjointness):
+        if self.is_claimed:
             claim_at.spot = self.spot
         else:
             claim_at.lenient = True
@@ -171,6 +240,38 @@ class Binder:
             if law.smooth:
                 claim_at.excused = _kinks_of([Function(f, "smooth") for f in law.smooth], signature)
         return claim_at
+
+
+def binder_of(
+    name: str,
+    claim: Claim | Law,
+    specs: Mapping[str, ArraySpec],
+    batched: bool = False,
+    *,
+    is_user_code: bool = False,
+    cache: Cache | None = None,
+) -> Binder:
+    """The binder of a claim: the one place that knows which kind is bound how.
+
+    Args:
+        name, specs, batched, is_user_code, cache: see `Binder`.
+    """
+    common = (name, specs, batched, is_user_code, cache)
+    match claim:
+        case Derivative():
+            return DerivativeBinder(*common, claim=claim)
+        case Equality():
+            return EqualityBinder(*common, claim=claim)
+        case Positivity():
+            return PositivityBinder(*common, claim=claim)
+        case Adjointness():
+            law = partial(_adjointness, claim)
+            labels = ("<jvp(dx), g>", "<dx, vjp(g)>")
+            return LawBinder(*common, forward=claim.forward, law=law, labels=labels, is_claimed=True)
+        case Law():
+            return LawBinder(
+                *common, forward=claim.forward, law=lambda n, m: claim, labels=("left", "right"), is_claimed=False
+            )
 
 
 def _adjointness(claim: Adjointness, n: int, m: int) -> Law:

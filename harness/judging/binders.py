@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backprove.harness.core.cache import Cache
-from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binder import Binder, binder_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.joint_xla import JointXla
@@ -23,7 +23,7 @@ def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
     """
     flat = subject.flat
     binders = [
-        Binder(name, claim, flat.inputs, flat.batched, is_user_code=flat.is_user_code, cache=cache)
+        binder_of(name, claim, flat.inputs, flat.batched, is_user_code=flat.is_user_code, cache=cache)
         for name, claim in flat.named_claims()
     ]
     if isinstance(flat, Rule):
@@ -47,7 +47,8 @@ def _laws(rule: Rule, claims: list[Binder]) -> list[Binder]:
     if shapes is None:
         return []
     return [
-        Binder(name, law, rule.inputs, rule.batched, is_user_code=True) for name, law in laws_of(rule, in_jax, shapes)
+        binder_of(name, law, rule.inputs, rule.batched, is_user_code=True)
+        for name, law in laws_of(rule, in_jax, shapes)
     ]
 
 

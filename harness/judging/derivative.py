@@ -7,7 +7,8 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,7 @@ from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
 from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
 from backprove.harness.frontends.calls import Called
 from backprove.harness.frontends.front_end import FrontEnd
+from backprove.harness.frontends.function import ProgramFunction
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.trust import distrust
 from backprove.harness.judging.contract import Watch
@@ -33,12 +35,14 @@ from backprove.harness.judging.float_layers import (
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
+from backprove.harness.judging.screens.claims import ClaimScreen, DerivativeScreen
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.vectors import dyadic
+from backprove.harness.programs.program import Program
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
 
@@ -311,6 +315,39 @@ class DerivativeAt(DerivativeShell):
     def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
         if self.problem is not None:
             grade(self.problem, x, d, result, index, self.format, seen)
+
+    # -- what the claim is to others -------------------------------------------------------------------------------
+
+    @property
+    def compiled(self) -> Sequence[FunctionAt]:
+        return [self.rule]
+
+    @property
+    def is_its_program(self) -> bool:
+        return self.forward.is_its_program and self.rule.is_its_program
+
+    @property
+    def programs(self) -> Sequence[Program | None]:
+        return [self.rule_program]
+
+    def with_programs(self, other: Mapping[int, Program]) -> DerivativeAt:
+        f = self.functions
+        functions = DerivativeFunctions(f.forward, ProgramFunction(other[0], self.mode), f.convention)
+        return type(self)(self.claim, functions, self.specs, self.shapes, self.dtype, batched=self.batched)
+
+    def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
+        with contextlib.suppress(UnsupportedPrimitive, ValueError):
+            return DerivativeScreen(
+                self.forward_program,
+                self.rule_program,
+                self.autodiff,
+                dtype=self.dtype,
+                mode=self.mode,
+                moving=self.wrt,
+                shapes=self.result_shapes,
+                further_dtype=further_dtype,
+            )
+        return None
 
     def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """The rule compiled by XLA, once per dtype."""

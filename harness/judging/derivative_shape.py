@@ -172,7 +172,7 @@ class DerivativeShell:
     ) -> None:
         self.claim, self.functions, self.dtype, self.mode = claim, functions, dtype, claim.mode
         self.format = FORMATS[dtype]
-        self.specs = specs
+        self.specs, self.shapes = specs, tuple(shapes)
         self.batched = batched
         self.unit = claim.unit_cotangent
         self.input_names = tuple(specs)

@@ -6,7 +6,8 @@ is no forward map: where a side is not finite in floats, only the balls judge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from flint import arb, ctx
@@ -16,8 +17,10 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, CLEAR_BITS, PRECISIONS
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
+from backprove.harness.judging.screens.claims import ClaimScreen, EqualityScreen
 from backprove.harness.judging.sides import SidesAt
 from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
@@ -26,6 +29,7 @@ from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
 from backprove.harness.oracles.vectors import full, take
+from backprove.harness.programs.program import Program
 
 
 class EqualityAt(SidesAt):
@@ -81,6 +85,19 @@ class EqualityAt(SidesAt):
                 seen.violations[i] = self._too_far(x, int(i), results)
         self._compiled(x, seen)
         return seen
+
+    @property
+    def compiled(self) -> Sequence[FunctionAt]:
+        return self.sides if self.spot is not None else []
+
+    def with_programs(self, other: Mapping[int, Program]) -> EqualityAt:
+        return EqualityAt(self._sides_with(other), self.input_names, self.signature, self.dtype)
+
+    def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
+        programs = [s.program for s in self.sides]
+        with contextlib.suppress(UnsupportedPrimitive, ValueError):
+            return EqualityScreen(programs, dtype=self.dtype, over_reals=self.lenient, further_dtype=further_dtype)
+        return None
 
     def _compiled(self, x: list[Array], seen: Examination) -> None:
         """Both sides compiled by XLA, once per dtype."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +11,10 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.results import LayerTally
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function_at import FunctionAt
+from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.oracles.problem import Outcome
+from backprove.harness.programs.program import Program
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,30 @@ class ClaimAt(Protocol):
     unit: bool
     """The claim is of a gradient: its cotangent is 1, whatever directions are drawn."""
 
+    kink_budget: int
+    """Kinks that may still be examined at these sizes; each costs as much as hundreds of smooth points."""
+
     @property
     def specials(self) -> list[float]:
         """Constants of the programs, around which points are planted."""
+
+    @property
+    def compiled(self) -> Sequence[FunctionAt]:
+        """The functions that XLA compiles for a spot check."""
+
+    @property
+    def is_its_program(self) -> bool:
+        """Whether the code is what its programs say: other code is called as it is, by the layers alone."""
+
+    @property
+    def programs(self) -> Sequence[Program | None]:
+        """What mutation may break, in the order of the claim's functions; empty for a law, whose code is of rules."""
+
+    def with_programs(self, other: Mapping[int, Program]) -> ClaimAt:
+        """The same claim with other programs in the places given."""
+
+    def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
+        """The screen of the claim; None where there is none."""
 
     @property
     def front_ends(self) -> dict[str, str]:

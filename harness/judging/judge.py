@@ -18,11 +18,10 @@ from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import EXACT_CAP
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
 from backprove.harness.judging.examples import Examples
 from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
-from backprove.harness.judging.screens.claims import ClaimScreen, all_is_its_program, screen_of
+from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
 from backprove.harness.oracles.problem import Outcome
@@ -223,8 +222,8 @@ class Judge:
         """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
         claim_at = batch.claim_at
         if id(claim_at) not in self._screens:
-            self._screens[id(claim_at)] = screen_of(
-                claim_at, further_dtype=self.plan.further_dtype and not self.binder.is_user_code
+            self._screens[id(claim_at)] = claim_at.screen(
+                further_dtype=self.plan.further_dtype and not self.binder.is_user_code
             )
         screen = self._screens[id(claim_at)]
         if screen is None or self.plan.accuracy is not None:
@@ -247,7 +246,7 @@ class Judge:
             result.count("beyond_range", int((passed & beyond).sum()))
         result.points += int((passed & ~beyond).sum())
         done = passed
-        if all_is_its_program(claim_at) and not on_device():  # the layers would find the same values of forward
+        if claim_at.is_its_program and not on_device():  # the layers would find the same values of forward
             result.count("outside_domain", int(seen.outside.sum()))
             done = passed | seen.outside
         enter_places(points, done & ~beyond, result)
@@ -291,8 +290,7 @@ class Judge:
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
         if claim_at.unit:
             directions = [np.ones_like(d) for d in directions]
-        if isinstance(claim_at, DerivativeAt):
-            claim_at.kink_budget = 1
+        claim_at.kink_budget = 1
         with quiet():
             seen = claim_at.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
         if self.plan.accuracy is not None:

@@ -4,18 +4,21 @@ failure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array, largest
+from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import ulps
+from backprove.harness.judging.screens.claims import ClaimScreen, PositivityScreen
 from backprove.harness.judging.sides import SidesAt
 from backprove.harness.oracles.problem import Outcome, Status
-from backprove.harness.programs.program import Signature
+from backprove.harness.programs.program import Program, Signature
 
 
 class PositivityAt(SidesAt):
@@ -78,6 +81,15 @@ class PositivityAt(SidesAt):
             lost = f"positive over the reals, but the {self.dtype} value is {float(flat[0, i])!r}"
             seen.remark(f"{lost} at {where}", lost)
         return seen
+
+    def with_programs(self, other: Mapping[int, Program]) -> PositivityAt:
+        (value,) = self._sides_with(other)
+        return PositivityAt(value, self.nonzero, self.input_names, self.signature, self.dtype)
+
+    def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
+        with contextlib.suppress(UnsupportedPrimitive, ValueError):
+            return PositivityScreen(self.sides[0].program, self.nonzero)
+        return None
 
     def _judge(self, value: Array, p: int) -> Outcome | None:
         verdict: Outcome | None = Outcome(Status.AGREES)

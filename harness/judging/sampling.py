@@ -36,7 +36,6 @@ from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.examination import ClaimAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.hypotheses import Hypotheses, hypotheses
-from backprove.harness.judging.screens.claims import all_is_its_program
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
@@ -270,7 +269,7 @@ class Batches:
     @staticmethod
     def _unscreened(claim_at: ClaimAt) -> int:
         """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
-        return FIRST_POINTS if all_is_its_program(claim_at) else CHUNK
+        return FIRST_POINTS if claim_at.is_its_program else CHUNK
 
     def _share(self, points: Points, claim_at: ClaimAt, item: object, exact: int, beyond: bool = False) -> _Share:
         """Points of one source."""

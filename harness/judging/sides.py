@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -12,14 +12,14 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.exact import PRECISIONS
 from backprove.harness.frontends.front_end import ExactFunction, ProgramOnBalls
-from backprove.harness.frontends.function import Function, shapes_of
+from backprove.harness.frontends.function import Function, ProgramFunction, shapes_of
 from backprove.harness.frontends.function_at import FunctionAt, Shapes
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import full, take
-from backprove.harness.programs.program import Signature
+from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.sharing import share_same_arguments
 
 
@@ -29,6 +29,7 @@ class SidesAt:
     mode = ""
     tangents = 0
     unit = False
+    kink_budget = 0  # identities hold at kinks too
     direction_names: tuple[str, ...] = ()
     direction_shapes: tuple[tuple[int, ...], ...] = ()
 
@@ -48,6 +49,22 @@ class SidesAt:
             if s.program is not None:
                 found.update(s.program.literals())
         return sorted(found)
+
+    @property
+    def is_its_program(self) -> bool:
+        return all(s.is_its_program for s in self.sides)
+
+    @property
+    def compiled(self) -> Sequence[FunctionAt]:
+        return []
+
+    @property
+    def programs(self) -> Sequence[Program | None]:
+        return [] if self.mode == "pairing" else [s.program for s in self.sides]
+
+    def _sides_with(self, other: Mapping[int, Program]) -> list[Function]:
+        """The sides, some with another program in their place."""
+        return [ProgramFunction(other[k], s.label) if k in other else s.function for k, s in enumerate(self.sides)]
 
     def shapes_of(self, side: FunctionAt) -> Shapes:
         """Shapes of what a side returns.

@@ -10,18 +10,13 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry, quiet
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.front_end import FrontEnd
-from backprove.harness.frontends.function import Function
-from backprove.harness.frontends.jax_code import JAX
+from backprove.harness.frontends.function import ProgramFunction
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
-from backprove.harness.judging.derivative_shape import DerivativeFunctions
 from backprove.harness.judging.equality import EqualityAt
-from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.positivity import PositivityAt
+from backprove.harness.judging.examination import ClaimAt, Examination
 from backprove.harness.programs.program import Program, Signature
-from backprove.harness.statements.claims import Derivative, Equality, Positivity
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
@@ -35,24 +30,6 @@ SPECIAL_POINTS = 32
 BATCHES = (3,)
 """Most broken variants fall at the first points: so many first, then all."""
 KINKS = 3
-
-
-class ProgramFunction(Function):
-    """A program in the place of a user's function, at the one signature for which it was made."""
-
-    def __init__(self, program: Program, label: str) -> None:
-        super().__init__(_no_call, label)
-        self.fixed = program
-
-    def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
-        known = tuple((v.shape, v.dtype) for v in self.fixed.inputs)
-        if signature != known:
-            raise ValueError(f"{self.label}: this program takes {known}, not {signature}")
-        return JAX, self.fixed
-
-
-def _no_call(*arguments: Any) -> Any:
-    raise TypeError("a program has no Python code to call")
 
 
 class ExactDerivative(DerivativeAt):
@@ -79,17 +56,10 @@ class ExactDerivative(DerivativeAt):
             self._arbitrate(x, d, result, index, broken, beyond, broken | beyond, seen)
         return seen
 
-    def with_rule(self, program: Program) -> ExactDerivative:
-        """A new claim with the same forward map, and `program` as the rule."""
-        f = self.functions
-        functions = DerivativeFunctions(f.forward, ProgramFunction(program, self.mode), f.convention)
-        shapes = [shape for shape, _ in self.signature]
-        other = ExactDerivative(self.claim, functions, self.specs, shapes, self.dtype, batched=self.batched)
-        other.kink_budget = KINKS
-        return other
-
-
-Claimed = ExactDerivative | EqualityAt | PositivityAt
+    def with_programs(self, other: Mapping[int, Program]) -> DerivativeAt:
+        made = super().with_programs(other)
+        made.kink_budget = KINKS
+        return made
 
 
 @dataclass
@@ -108,7 +78,7 @@ class Property:
     theorem: str
     name: str
     kind: str
-    claim_at: Claimed
+    claim_at: ClaimAt
     programs: tuple[Program, ...]
     inputs: tuple[Array, ...] = field(repr=False)
     directions: tuple[Array, ...] = field(repr=False)
@@ -124,7 +94,7 @@ class Property:
 
     def refuses(self, other: Mapping[int, Program]) -> Verdict | None:
         """The verdict with `other` programs in the places given, None where nothing is wrong."""
-        claim_at = self._with(other)
+        claim_at = self.claim_at.with_programs(other)
         start = 0
         with quiet():
             for stop in (*BATCHES, self.points):
@@ -141,18 +111,6 @@ class Property:
                         return min(verdicts, key=lambda v: v.rank)
                 start = max(start, batch.stop)
         return None
-
-    def _with(self, other: Mapping[int, Program]) -> Claimed:
-        claim_at = self.claim_at
-        if isinstance(claim_at, ExactDerivative):
-            return claim_at.with_rule(other[0])
-        sides = [
-            ProgramFunction(other[k], s.function.label) if k in other else s.function
-            for k, s in enumerate(claim_at.sides)
-        ]
-        if isinstance(claim_at, EqualityAt):
-            return EqualityAt(sides, claim_at.input_names, claim_at.signature, claim_at.dtype)
-        return PositivityAt(sides[0], claim_at.nonzero, claim_at.input_names, claim_at.signature, claim_at.dtype)
 
 
 def defined(program: Program, arguments: Sequence[Array]) -> Array:
@@ -211,22 +169,13 @@ def small_sizes(theorem: Theorem) -> Sizes:
 
 
 def _property(theorem: Theorem, binder: Binder) -> Property | None:
-    sizes, specs, claim = small_sizes(theorem), dict(theorem.inputs), binder.claim
+    sizes, specs = small_sizes(theorem), dict(theorem.inputs)
     shapes = [s.shape(sizes) for s in specs.values()]
-    claim_at: Claimed
-    if isinstance(claim, Derivative):
-        claim_at = ExactDerivative(claim, DerivativeFunctions.of(claim), specs, shapes, DTYPE)
-        traced, kind = [claim_at.rule_program], "derivative"
-    elif isinstance(claim, (Equality, Positivity)):
-        made = binder.bind(shapes, DTYPE)
-        assert isinstance(made, (EqualityAt, PositivityAt))
-        claim_at = made
-        traced = [s.program for s in claim_at.sides]
-        kind = "equality" if isinstance(claim, Equality) else "positivity"
-    else:
-        return None
-    programs = tuple(p for p in traced if p is not None)
-    if len(programs) != len(traced):
+    claim_at, kind = binder.bind(shapes, DTYPE), binder.kind
+    if isinstance(claim_at, DerivativeAt):
+        claim_at = ExactDerivative(claim_at.claim, claim_at.functions, specs, shapes, DTYPE)
+    programs = tuple(p for p in claim_at.programs if p is not None)
+    if not programs or len(programs) != len(claim_at.programs):
         return None
     if kind == "equality" and all(map(is_inner_product, programs)):
         kind = "pairing"

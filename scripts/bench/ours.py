@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import backprove as bp
 from backprove.harness.core.arrays import quiet
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binder import binder_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Examination
 from backprove.harness.judging.screens.screen import ClaimPrograms, Screen
@@ -124,7 +124,7 @@ def layers(rule: BenchRule) -> Callable[[int], int]:
     x, v, g = points_last(rule, points)
     bounds = []
     for mode, formula, directions in (("jvp", rule.jvp, v), ("vjp", rule.vjp, g)):
-        bound = Binder(mode, Derivative(rule.forward, formula, mode=mode), inputs).bind(list(rule.shapes), "float64")
+        bound = binder_of(mode, Derivative(rule.forward, formula, mode=mode), inputs).bind(list(rule.shapes), "float64")
         assert isinstance(bound, DerivativeAt)
         bounds.append((bound, directions))
 

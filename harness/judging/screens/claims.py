@@ -7,7 +7,6 @@ a shorter format is within a few roundings of float64. It gives no verdict: what
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -17,14 +16,8 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.screen import AGREEMENT, FORMULA_SHARE
-from backprove.harness.frontends.registry import named
-from backprove.harness.judging.derivative_shape import DerivativeShell
-from backprove.harness.judging.equality import EqualityAt
-from backprove.harness.judging.examination import ClaimAt
-from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.screens.screen import Beside, ClaimPrograms, Screen, Screened
 from backprove.harness.judging.screens.short_formats import Short
-from backprove.harness.judging.sides import SidesAt
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.floats.runs import DIRECT_RUNS, ManyRuns
 from backprove.harness.programs.program import Program
@@ -44,51 +37,44 @@ class ClaimScreen(Protocol):
         """
 
 
-def all_is_its_program(claim_at: ClaimAt) -> bool:
-    """Whether the code of the claim is what its programs say: NumPy code is called as it is by the layers alone."""
-    return all(named(end).is_its_program for end in claim_at.front_ends.values())
-
-
-def screen_of(claim_at: ClaimAt, *, further_dtype: bool = False) -> ClaimScreen | None:
-    """The screen of a claim; None where there is none.
-
-    There is none for code that cannot be traced, control flow, maps that JAX does not differentiate, outputs that are
-    no floats, and primitives whose results depend on the format itself.
-
-    Args:
-        further: an earlier format of the same run has judged the formula: differences are left out, and the formula may
-            be off by `FORMULA_SHARE` of a rounding of the format.
-    """
-    with contextlib.suppress(UnsupportedPrimitive, ValueError):
-        if isinstance(claim_at, DerivativeShell):
-            return DerivativeScreen(claim_at, further_dtype=further_dtype)
-        if isinstance(claim_at, EqualityAt):
-            return EqualityScreen(claim_at, further_dtype=further_dtype)
-        if isinstance(claim_at, PositivityAt):
-            return PositivityScreen(claim_at)
-    return None
-
-
 class DerivativeScreen:
     """Rule against JAX's derivative in its own mode and against differences.
 
     Args:
-        further: see `screen_of`.
+        forward, rule, autodiff: programs in the dtype under test, the last one JAX's derivative of the first; None
+            where there is none.
+        mode: of the rule, "vjp" or "jvp".
+        moving: positions of the differentiated inputs.
+        shapes: of the results that the rule must have.
+        further_dtype: an earlier format of the same run has judged the formula: differences are left out, and the
+            formula may be off by `FORMULA_SHARE` of a rounding of the format.
 
     Raises:
-        UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
+        UnsupportedPrimitive, ValueError: where there is no screen: code that cannot be traced, control flow, maps that
+            JAX does not differentiate, outputs that are no floats, and primitives whose results depend on the format
+            itself.
     """
 
-    def __init__(self, claim_at: DerivativeShell, *, further_dtype: bool = False) -> None:
-        forward, rule, autodiff = claim_at.forward_program, claim_at.rule_program, claim_at.autodiff
-        if forward is None or rule is None or autodiff is None or not claim_at.wrt:
+    def __init__(
+        self,
+        forward: Program | None,
+        rule: Program | None,
+        autodiff: Program | None,
+        *,
+        dtype: str,
+        mode: str,
+        moving: tuple[int, ...],
+        shapes: tuple[tuple[int, ...], ...],
+        further_dtype: bool = False,
+    ) -> None:
+        if forward is None or rule is None or autodiff is None or not moving:
             raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
         if any(v.dtype not in FORMATS for v in (*forward.outputs, *rule.outputs)):
             raise UnsupportedPrimitive("an output without floats", "the screen")
-        if tuple(v.shape for v in rule.outputs) != claim_at.result_shapes:
+        if tuple(v.shape for v in rule.outputs) != shapes:
             raise UnsupportedPrimitive("a result of the wrong shape", "the screen")
-        self.dtype, self.mode = claim_at.dtype, claim_at.mode
-        wide = claim_at.dtype == "float64"
+        self.dtype, self.mode = dtype, mode
+        wide = dtype == "float64"
         f, r, a = (p if wide else widened(p) for p in (forward, rule, autodiff))
         forth = self.mode == "jvp"
         self.programs = ClaimPrograms(
@@ -97,13 +83,13 @@ class DerivativeScreen:
             vjp=None if forth else r,
             jax_jvp=a if forth else None,
             jax_vjp=None if forth else a,
-            moving=claim_at.wrt,
+            moving=moving,
         )
-        n, m = len(claim_at.signature), len(claim_at.wrt)
-        self.shapes = [f.inputs[i].shape for i in claim_at.wrt] if self.mode == "vjp" else [v.shape for v in f.outputs]
+        n, m = len(forward.inputs), len(moving)
+        self.shapes = [f.inputs[i].shape for i in moving] if self.mode == "vjp" else [v.shape for v in f.outputs]
         given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
-        self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], claim_at.dtype)
-        self._further_dtype, self._agreement = further_dtype, _agreement(claim_at.dtype, further_dtype)
+        self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], dtype)
+        self._further_dtype, self._agreement = further_dtype, _agreement(dtype, further_dtype)
         self._runs = 0
         self._screen: Screen | None = None
 
@@ -139,22 +125,25 @@ class EqualityScreen:
     """Both sides of an identity in float64; in a shorter format each side against its float64 results.
 
     Args:
-        further: see `screen_of`.
+        sides: programs in the dtype under test; None where there is none.
+        over_reals: nothing is claimed of floats, since what a law computes there is nobody's code.
+        further_dtype: see `DerivativeScreen`.
 
     Raises:
-        UnsupportedPrimitive, ValueError: where there is no screen, see `screen_of`.
+        UnsupportedPrimitive, ValueError: where there is no screen, see `DerivativeScreen`.
     """
 
-    def __init__(self, claim_at: EqualityAt, *, further_dtype: bool = False) -> None:
-        programs = _programs(claim_at)
+    def __init__(
+        self, sides: Sequence[Program | None], *, dtype: str, over_reals: bool = False, further_dtype: bool = False
+    ) -> None:
+        programs = _programs(sides)
         if tuple(v.shape for v in programs[0].outputs) != tuple(v.shape for v in programs[1].outputs):
             raise UnsupportedPrimitive("sides of different shapes", "the screen")
         places = [range(len(p.inputs)) for p in programs]
-        # what a law computes in floats is nobody's code
-        wide = claim_at.dtype == "float64" or claim_at.lenient
+        wide = dtype == "float64" or over_reals
         self.wide = ManyRuns([widened(p) for p in programs], places)
-        self.short = None if wide else Short(programs, places, claim_at.dtype)
-        self.limit = _agreement(claim_at.dtype, further_dtype)
+        self.short = None if wide else Short(programs, places, dtype)
+        self.limit = _agreement(dtype, further_dtype)
 
     def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
         """See `ClaimScreen`."""
@@ -177,11 +166,11 @@ class PositivityScreen:
     """The value in its own format: what is positive there is positive.
 
     Raises:
-        UnsupportedPrimitive: where there is no screen, see `screen_of`.
+        UnsupportedPrimitive: where there is no screen, see `DerivativeScreen`.
     """
 
-    def __init__(self, claim_at: PositivityAt) -> None:
-        (self.program,), self.nonzero = _programs(claim_at), claim_at.nonzero
+    def __init__(self, value: Program | None, nonzero: bool) -> None:
+        (self.program,), self.nonzero = _programs([value]), nonzero
 
     def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
         """See `ClaimScreen`."""
@@ -200,12 +189,11 @@ def _agreement(dtype: str, further_dtype: bool) -> float:
     return max(strict, FORMULA_SHARE * FORMATS[dtype].u) if further_dtype else strict
 
 
-def _programs(claim_at: SidesAt) -> list[Program]:
-    found = [s.program for s in claim_at.sides]
-    programs = [p for p in found if p is not None]
-    if len(programs) < len(found) or any(v.dtype not in FORMATS for p in programs for v in p.outputs):
+def _programs(sides: Sequence[Program | None]) -> list[Program]:
+    programs = [p for p in sides if p is not None]
+    if len(programs) < len(sides) or any(v.dtype not in FORMATS for p in programs for v in p.outputs):
         raise UnsupportedPrimitive("code that cannot be traced, or outputs without floats", "the screen")
-    if not claim_at.signature:
+    if not programs[0].inputs:
         raise UnsupportedPrimitive("an identity of no inputs", "the screen")
     return programs
 

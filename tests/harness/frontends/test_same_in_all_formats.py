@@ -11,13 +11,13 @@ import pytest
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
+from backprove.harness.judging.binder import DerivativeBinder
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.autodiff import derivative_program
 from backprove.harness.programs.equality import same
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.retype import BASE, renamed
-from backprove.harness.statements.claims import Derivative
 from backprove.rules.all import load
 from backprove.strategies.shapes import shape_buckets
 
@@ -133,8 +133,8 @@ def test_every_function_of_the_catalogue(name: str) -> None:
                     claim_at: Any = binder.bind([s.shape(sizes) for s in theorem.inputs.values()], dtype)
                 except Unsupported:
                     continue
-                if isinstance(binder.claim, Derivative):
-                    f = binder.derivative
+                if isinstance(binder, DerivativeBinder):
+                    f = binder.functions
                     used = [(f.forward, claim_at.signature), (f.rule, claim_at.rule_signature)]
                     jax = derivative_program(trace(f.forward.call, *claim_at.signature), claim_at.mode, claim_at.wrt)
                     assert (claim_at.autodiff is None) == (jax is None)

@@ -16,6 +16,8 @@ from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging import judge as judge_module
 from backprove.harness.judging.binders import binders_of
+from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.numbers.floats import runs
@@ -329,7 +331,8 @@ def test_the_screen_counts_points_outside_the_domain_as_the_layers_do(
 ) -> None:
     of = rule(forward=jnp.log, vjp=lambda x, g: g / x)
     with_screen = judged(of, points=30_000, dtype=dtype)
-    monkeypatch.setattr(judge_module, "screen_of", lambda claim_at, **_: None)
+    for kind in (DerivativeAt, EqualityAt):
+        monkeypatch.setattr(kind, "screen", lambda self, **_: None)
     without = judged(of, points=30_000, dtype=dtype)
     assert with_screen.layers["screen"].agreed and "screen" not in without.layers
     assert with_screen.counts["outside_domain"] == without.counts["outside_domain"] > 1000

@@ -165,7 +165,7 @@ class TestUntrueTraces:
         rule = Rule("rule", forward=erf, vjp=erf_vjp, inputs=VECTOR)
         binder = binders_of(rule)[0]
         Judge(binder, None, Plan("float64", 40, further_dtype=True)).run()
-        assert (binder.derivative.forward.only, binder.derivative.rule.only) == (BLACK_BOX, BLACK_BOX)
+        assert (binder.functions.forward.only, binder.functions.rule.only) == (BLACK_BOX, BLACK_BOX)
 
 
 def test_lacking_primitive() -> None:

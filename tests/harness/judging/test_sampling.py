@@ -10,7 +10,7 @@ import pytest
 import backprove as bp
 from backprove.harness.core.thresholds.coverage import FIRST_SIZES
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binder import binder_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan, sizes_with_special_points
 from backprove.harness.statements.claims import Derivative
@@ -30,7 +30,7 @@ def test_a_further_dtype_of_the_catalogue_looks_at_every_size(dtype: str, wrong_
         slope = g * jnp.cos(x)
         return slope * (1 + 2.0**-6) if wrong_at is not None and x.shape == shapes[wrong_at] else slope
 
-    binder = Binder("vjp", Derivative(jnp.sin, vjp, mode="vjp"), specs)
+    binder = binder_of("vjp", Derivative(jnp.sin, vjp, mode="vjp"), specs)
     judge_ = Judge(binder, None, Plan(dtype, 5_000, further_dtype=True))
     result = judge_.run()
     if wrong_at is None:

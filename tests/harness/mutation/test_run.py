@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function import ProgramFunction
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.mutation import run as module
 from backprove.harness.mutation.claims import (
     ExactDerivative,
-    ProgramFunction,
     defined,
     equivalent,
     is_inner_product,
@@ -79,7 +79,7 @@ def test_what_was_read_of_a_claim_before_does_not_change_the_verdict_on_another_
     wrong = trace(lambda x, d: vjp(x, d) * (1 + 1e-12), V, V)
     assert p.refuses({0: wrong}) is Verdict.FALSIFIED
     assert p.refuses({0: trace(vjp, V, V)}) is None
-    other = p.claim_at.with_rule(wrong)
+    other = p.claim_at.with_programs({0: wrong})
     assert other.problem is not p.claim_at.problem and other.code.rule.function is other.functions.rule
 
 

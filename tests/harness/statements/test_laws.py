@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binder import binder_of
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
@@ -24,7 +24,9 @@ Named = tuple[str, Any]
 
 
 def verdict(rule: Rule, law: Named) -> Verdict:
-    return Judge(Binder(law[0], law[1], rule.inputs, is_user_code=True), rule.where, Plan("float64", 60)).run().verdict
+    return (
+        Judge(binder_of(law[0], law[1], rule.inputs, is_user_code=True), rule.where, Plan("float64", 60)).run().verdict
+    )
 
 
 def of(vjp: Any = None, jvp: Any = None, forward: Any = jnp.sin) -> Rule:

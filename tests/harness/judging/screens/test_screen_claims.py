@@ -12,9 +12,8 @@ import pytest
 
 import backprove as bp
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.binder import binder_of
 from backprove.harness.judging.examination import ClaimAt
-from backprove.harness.judging.screens.claims import all_is_its_program, screen_of
 from backprove.harness.judging.screens.screen import Screened
 from backprove.harness.statements.claims import Claim, Derivative, Equality, Positivity
 from backprove.strategies.cotangents import draw_directions
@@ -27,11 +26,11 @@ EVERY = list(FORMATS)
 
 
 def claim_at_of(claim: Claim, inputs: dict[str, Any], dtype: str = "float64") -> ClaimAt:
-    return Binder("claim", claim, inputs).bind([s.shape(SIZES) for s in inputs.values()], dtype)
+    return binder_of("claim", claim, inputs).bind([s.shape(SIZES) for s in inputs.values()], dtype)
 
 
 def screened(claim_at: ClaimAt, arrays: list[Any], directions: list[Any]) -> Screened:
-    screen = screen_of(claim_at)
+    screen = claim_at.screen()
     assert screen is not None
     return screen.look(arrays, directions, np.random.default_rng(0))
 
@@ -57,7 +56,7 @@ def test_few_drawn_points_of_right_rules_are_suspicious(name: str, dtype: str) -
 def test_differences_can_be_left_out(factor: float) -> None:
     """As at further formats; JAX's derivative is still there."""
     claim = Derivative(jnp.sin, lambda x, g: factor * g * jnp.cos(x), mode="vjp")
-    screen = screen_of(claim_at_of(claim, {"x": bp.array("n")}), further_dtype=True)
+    screen = claim_at_of(claim, {"x": bp.array("n")}).screen(further_dtype=True)
     assert screen is not None
     seen = screen.look([ordinary("float64", 3, 300)], [ordinary("float64", 3, 300)], np.random.default_rng(0))
     assert not seen.told.any() and not seen.differences
@@ -76,7 +75,7 @@ def test_at_further_formats_a_formula_may_be_off_by_a_64th_of_a_rounding(
     rule = Derivative(jnp.sin, lambda x, g: g * jnp.cos(x) + off * (g * jnp.cos(x)), mode="vjp")
     identity = Equality(lambda x, y: x * y, lambda x, y: x * y + off * (x * y))
     for claim, inputs, given in ((rule, ("x",), ([x], [y])), (identity, ("x", "y"), ([x, y], []))):
-        screen = screen_of(claim_at_of(claim, {k: bp.array("n") for k in inputs}, dtype), further_dtype=further_dtype)
+        screen = claim_at_of(claim, {k: bp.array("n") for k in inputs}, dtype).screen(further_dtype=further_dtype)
         assert screen is not None
         assert screen.look(*given, np.random.default_rng(0)).formula.mean() == named
 
@@ -158,7 +157,7 @@ def test_more_runs_give_the_same_bits_as_the_first() -> None:
         claim_at = claim_at_of(Derivative(problem.forward, problem.forms["stable"], mode="vjp"), inputs, dtype)
         points = draw_points(inputs, SIZES, dtype, 600, 0, "screen", claim_at.specials, False)
         directions = draw_directions(claim_at.direction_shapes, 600, 0, "screen", dtype)
-        screen = screen_of(claim_at)
+        screen = claim_at.screen()
         assert screen is not None
         found = [screen.look(points.arrays, directions, np.random.default_rng(0)) for _ in range(6)]
         assert all(np.array_equal(f.suspicious, found[0].suspicious) for f in found)
@@ -184,10 +183,10 @@ def _untraceable(x: Any) -> Any:
 )
 def test_where_there_is_no_screen(forward: Formula, rule: Formula) -> None:
     dtype = "float32"
-    assert screen_of(claim_at_of(Derivative(forward, rule, mode="vjp"), {"x": bp.array("n")}, dtype)) is None
+    assert claim_at_of(Derivative(forward, rule, mode="vjp"), {"x": bp.array("n")}, dtype).screen() is None
 
 
 def test_numpy_code_is_told_from_jax_code() -> None:
     inputs = {"x": bp.array("n")}
-    assert all_is_its_program(claim_at_of(Derivative(jnp.tanh, lambda x, d: d, mode="vjp"), inputs))
-    assert not all_is_its_program(claim_at_of(Derivative(np.tanh, lambda x, d: np.multiply(d, x), mode="vjp"), inputs))
+    assert claim_at_of(Derivative(jnp.tanh, lambda x, d: d, mode="vjp"), inputs).is_its_program
+    assert not claim_at_of(Derivative(np.tanh, lambda x, d: np.multiply(d, x), mode="vjp"), inputs).is_its_program
