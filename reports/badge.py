@@ -16,13 +16,11 @@ COLOURS = {
 }
 """Background of the right half by the worst verdict; white text on each has a contrast of at least 4.5."""
 
-_LABEL = "theorems"
-
 
 def badge_words(run: RunResult) -> tuple[str, str, Verdict]:
     """Label, message and the verdict that gives the colour."""
     verdict = worst(s.verdict for s in run.subjects)
-    if run.command == "verify" and run.coverage and "documented" in run.coverage:
+    if run.coverage and "documented" in run.coverage:
         numbers = run.coverage["documented"]
         message = f"{numbers.get('holds', 0)}/{numbers.get('declared', 0)} hold"
         if verdict is Verdict.HOLDS and (run.partial or numbers.get("holds", 0) < numbers.get("declared", 0)):
@@ -33,7 +31,7 @@ def badge_words(run: RunResult) -> tuple[str, str, Verdict]:
     failing = sum(s.verdict.fails for s in run.subjects)
     if failing:
         message = f"{failing} refused, {message}"
-    return ("rules" if run.command == "check" else _LABEL), message, verdict
+    return f"{run.noun}s", message, verdict
 
 
 def to_badge(run: RunResult) -> str:

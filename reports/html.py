@@ -79,7 +79,7 @@ def to_html(
         history: records of `history.jsonl`, oldest first, this run's last.
         changes: sentences on what changed since the previous run.
     """
-    prefix = text.common_prefix(s.name for s in run.subjects if s.kind == "theorem")
+    prefix = text.common_prefix(s.name for s in run.subjects if not s.is_user_code)
     names = [s.name for s in run.subjects]
     page = Page(
         run,
@@ -115,7 +115,7 @@ def to_html(
         "axis": page.axis.symbol(),
         "ulp_range": page.axis.words,
         "statements": any(s.raw.latex or s.raw.statement for s in subjects),
-        "noun": "rule" if run.command == "check" else "theorem",
+        "noun": run.noun,
         "meanings": {v.value: m for v, m in MEANINGS.items()},
         "states": {k: v for k, v in graph.STATES.items() if any(s == k for s in page.states.values())},
     }

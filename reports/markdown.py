@@ -54,7 +54,7 @@ def to_markdown(run: RunResult, changes: list[str] | None = None) -> str:
 def headline(run: RunResult) -> str:
     """The answer in one line."""
     n = len(run.subjects)
-    noun = "rule" if run.command == "check" else "theorem"
+    noun = run.noun
     failing = [s for s in run.subjects if s.verdict.fails]
     open_ones = [s for s in run.subjects if s.verdict is Verdict.INCONCLUSIVE]
     if n == 0:

@@ -46,10 +46,6 @@ def _results(run: RunResult) -> list[tuple[SubjectResult, PropertyResult]]:
     return [(s, p) for s in run.subjects for p in s.properties]
 
 
-def _noun(run: RunResult) -> str:
-    return "rule" if run.command == "check" else "theorem"
-
-
 def _complete(run: RunResult) -> Fact:
     if run.partial:
         return Fact(
@@ -83,7 +79,7 @@ def _discarded(run: RunResult) -> Fact:
     names = list(dict.fromkeys(s.name for s, d, n in lost if d > DISCARD_LIMIT * (d + n)))
     detail = "Drawn inputs that met no hypothesis and were thrown away."
     if names:
-        detail = f"{plural(len(names), _noun(run))} threw away more than {percent(DISCARD_LIMIT)} of the inputs drawn."
+        detail = f"{plural(len(names), run.noun)} threw away more than {percent(DISCARD_LIMIT)} of the inputs drawn."
     return Fact("Discarded inputs", percent(share), detail, "warn" if names else "good", names)
 
 
@@ -97,7 +93,7 @@ def _dtypes(run: RunResult) -> Fact:
             if d not in {p.dtype for p in s.properties if p.points}:
                 lacking.setdefault(d, []).append(s.name)
     if lacking:
-        words = listing([f"{d} in {plural(len(names), _noun(run))}" for d, names in lacking.items()])
+        words = listing([f"{d} in {plural(len(names), run.noun)}" for d, names in lacking.items()])
         names = list(dict.fromkeys(n for group in lacking.values() for n in group))
         return Fact("Untested number formats", count(len(lacking)), f"Not tried: {words}.", "warn", names)
     return Fact(
@@ -137,7 +133,7 @@ def _strength(run: RunResult) -> Fact:
     weak = [s.name for s, m in measured if m.get("survivors")]
     if not measured:
         return Fact(
-            f"Weak {_noun(run)}s",
+            f"Weak {run.noun}s",
             "not measured",
             "Run backprove mutate to count the broken variants that slip through.",
             "note",
@@ -146,5 +142,5 @@ def _strength(run: RunResult) -> Fact:
     alive = sum(int(m.get("mutants", 0)) - int(m.get("equivalent", 0)) for _, m in measured)
     detail = f"{count(killed)} of {plural(alive, 'broken variant')} refused, each theorem on its own."
     if len(measured) < len(run.subjects):
-        detail += f" Not measured: {plural(len(run.subjects) - len(measured), _noun(run))}."
-    return Fact(f"Weak {_noun(run)}s", count(len(weak)), detail, "warn" if weak else "good", weak)
+        detail += f" Not measured: {plural(len(run.subjects) - len(measured), run.noun)}."
+    return Fact(f"Weak {run.noun}s", count(len(weak)), detail, "warn" if weak else "good", weak)

@@ -299,5 +299,15 @@ class RunResult(Record, tag_field="schema", tag=SCHEMA):
     exit: int = 0
 
     @property
+    def noun(self) -> str:
+        """What its subjects are called: those of the catalogue are theorems, those of a file rules."""
+        return "theorem" if self.is_of_catalogue else "rule"
+
+    @property
+    def is_of_catalogue(self) -> bool:
+        """Whether this is a run of the catalogue, which has a coverage and a map."""
+        return self.command == "verify"
+
+    @property
     def ok(self) -> bool:
         return bool(self.subjects) and all(s.verdict is Verdict.HOLDS for s in self.subjects)
