@@ -22,7 +22,7 @@ from backprove.harness.numbers.base import System
 from backprove.harness.programs.program import Equation
 
 
-class Reductions(System):
+class Reductions(System[Any]):
     """The part of the ball systems that reduces, accumulates and orders along axes."""
 
     @abstractmethod

@@ -6,10 +6,11 @@ is arbitrarily near.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 from flint import arb
+from numpy.typing import ArrayLike
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.numbers import integers
@@ -26,10 +27,10 @@ class Undecided(Exception):
 class UndecidedChoice(integers.UndecidedInteger):
     """An integer made from truth values of which some are undecided: `cond` takes both branches, all else gives up."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         raise Undecided("an integer depends on a comparison that is not decided")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Array:
+    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         raise Undecided("an integer depends on a comparison that is not decided")
 
 
@@ -68,12 +69,12 @@ def compare_all(name: str, a: Array, b: Array) -> Array:
     return told
 
 
-def truth(values: Any) -> Array:
-    """Any truth value (bool arrays included) as int8."""
+def truth(values: ArrayLike) -> Array:
+    """A truth value of whatever kind (bool arrays included) as int8."""
     return np.asarray(values).astype(np.int8, copy=False)
 
 
-def undecided(values: Any) -> bool:
+def undecided(values: ArrayLike) -> bool:
     """Whether some entry is undecided."""
     return bool((np.asarray(values) & 3 == UNDECIDED).any())
 
