@@ -14,7 +14,7 @@ from backprove.harness.core.formats import FORMATS
 Array = NDArray[Any]
 """An array of any dtype; where the points of a batch have an axis of their own, it is the last one."""
 
-Code = Callable[..., Any]
+AnyFunction = Callable[..., Any]
 """A function of the user's, or of NumPy or JAX: its arguments and its results are its own affair."""
 
 
