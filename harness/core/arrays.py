@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from backprove.harness.core.formats import FORMATS
 
 Array = NDArray[Any]
 """An array of any dtype; where the points of a batch have an axis of their own, it is the last one."""
+
+AnyFunction = Callable[..., Any]
+"""A function of the user's, or of NumPy or JAX: its arguments and its results are its own affair."""
 
 
 def at_points(array: Array, index: Array | slice | list[int]) -> Array:

@@ -6,11 +6,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
+
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+"""Name of a format under test: a key of `FORMATS`."""
+
+Mode = Literal["jvp", "vjp", "pairing", ""]
+"""What kind of derivative a rule states; empty for what states none."""
 
 
 @dataclass(frozen=True)

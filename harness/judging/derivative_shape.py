@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.cache import Cache
-from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.frontends.function import Function, shapes_of
 from backprove.harness.frontends.function_at import FunctionAt
@@ -47,7 +47,7 @@ class DerivativeFunctions:
     stopped: int = 0
     """Points at which the exact layer could, and could not, run the code on exact scalars."""
 
-    def derivatives(self, mode: str, wrt: tuple[int, ...], inputs: int) -> FormatGenericTrace:
+    def derivatives(self, mode: Mode, wrt: tuple[int, ...], inputs: int) -> FormatGenericTrace:
         """JAX's derivatives of the forward map, a function of `inputs` inputs, by the signature of the rule."""
 
         def at(signature: Signature) -> Program | None:
@@ -117,7 +117,7 @@ class Derived:
     functions: DerivativeFunctions
     signature: Signature
     rule_signature: Signature
-    mode: str
+    mode: Mode
     wrt: tuple[int, ...]
     unit: float
 

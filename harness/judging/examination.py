@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import Mode
 from backprove.harness.core.results import LayerTally
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function_at import FunctionAt
@@ -105,7 +106,7 @@ class ClaimAt(Protocol):
     input_names: tuple[str, ...]
     direction_names: tuple[str, ...]
     direction_shapes: tuple[tuple[int, ...], ...]
-    mode: str
+    mode: Mode
     """"vjp" (directions are cotangents), "jvp" (tangents), "pairing" (tangents, then cotangents), or "" (none)."""
     tangents: int
     """How many of the directions are tangents: the first ones. The others are cotangents."""

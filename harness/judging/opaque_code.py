@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry, at_point, largest
-from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.core.thresholds.called_code import (
     ASSUMED_ULPS,
     COMPLEX_AGREES,
@@ -56,7 +56,7 @@ class CodeLayers:
     rule: FunctionAt
     result_names: tuple[str, ...]
     wrt: tuple[int, ...]
-    mode: str
+    mode: Mode
     bulk_bounded: int = field(default=BULK_BOUNDED)
 
     @property

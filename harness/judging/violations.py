@@ -10,7 +10,7 @@ from flint import ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import FloatFormat
+from backprove.harness.core.formats import FloatFormat, Mode
 from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
@@ -43,7 +43,7 @@ class DerivativeViolations:
         format: the format under test.
     """
 
-    mode: str
+    mode: Mode
     names: tuple[str, ...]
     result_names: tuple[str, ...]
     result_shapes: tuple[tuple[int, ...], ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, Generic
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import control, integers, movement
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.table import function_of
+from backprove.harness.programs.evaluate import V
 from backprove.harness.programs.program import Equation, Var
 
 TRUTH = frozenset({"and", "or", "not", "xor", "reduce_and", "reduce_or"})
@@ -30,7 +31,7 @@ NOT_OF_JAX = frozenset({"round_even", "trunc"})
 _AS_JAX_SPELLS = {name.replace("-", "_"): name for name in integers.SCATTERS}
 
 
-class System(ABC):
+class System(ABC, Generic[V]):
     """Base class of the number systems.
 
     A subclass gives `name`, `constant`, `map`, `select`, `functions` with `elementary`, and one method
@@ -59,11 +60,11 @@ class System(ABC):
         return frozenset(shared | functions | {_AS_JAX_SPELLS.get(name, name) for name in methods})
 
     @abstractmethod
-    def constant(self, value: Array, var: Var) -> Any:
+    def constant(self, value: Array, var: Var) -> V:
         """A constant of the program, with a trailing points axis of size 1."""
 
     @abstractmethod
-    def map(self, function: Callable[..., Array], *values: Any) -> Any:
+    def map(self, function: Callable[..., Array], *values: V) -> V:
         """Apply a function that moves or copies entries to every component of the values.
 
         `function` takes one array per value and returns one array; values that are not of this system (integers,
@@ -71,14 +72,14 @@ class System(ABC):
         """
 
     @abstractmethod
-    def select(self, which: Any, cases: Sequence[Any]) -> Any:
+    def select(self, which: V | Array, cases: Sequence[V]) -> V:
         """`select_n`: entry by entry `cases[which]`; `which` is a truth value or an integer array."""
 
     @abstractmethod
-    def elementary(self, row: Elementary, equation: Equation, x: Any) -> Any:
+    def elementary(self, row: Elementary, equation: Equation, x: V) -> V:
         """A function of one variable, which is among `functions`."""
 
-    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def apply(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """Evaluate one equation; returns one value per output.
 
         In this order: selection, control flow, movement; then logic and integers where no float comes out, elementary
@@ -108,7 +109,7 @@ class System(ABC):
         result = self.own(equation, inputs)
         return result if isinstance(result, list) else [result]
 
-    def move(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def move(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """Entries moved or copied, each output by `map`."""
         data = movement.data_operands(equation)
         rest = [np.asarray(v) for i, v in enumerate(inputs) if i not in data]
@@ -117,15 +118,15 @@ class System(ABC):
             for k in range(len(equation.outputs))
         ]
 
-    def logic(self, equation: Equation, inputs: Sequence[Any]) -> Any | None:
+    def logic(self, equation: Equation, inputs: Sequence[V]) -> V | None:
         """A function of truth values (the first operand is one, the result is no float); None if it is no logic."""
         return None
 
-    def whole(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def whole(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """A primitive of `integers` on integers and truth values alone."""
         return integers.apply(equation, inputs)
 
-    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+    def own(self, equation: Equation, inputs: Sequence[V]) -> V | list[V]:
         """What the system evaluates in its own way: one value, or a list with one per output.
 
         Raises:
@@ -134,7 +135,8 @@ class System(ABC):
         method = getattr(self, "p_" + equation.primitive.replace("-", "_"), None)
         if method is None:
             raise UnsupportedPrimitive(equation.primitive, self.name)
-        return method(equation, inputs)
+        found: V | list[V] = method(equation, inputs)
+        return found
 
 
 def has_floats(equation: Equation) -> bool:

@@ -7,16 +7,16 @@ sides and selected; so is one that the system cannot decide, where its `select` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.integers import UndecidedInteger, undecided
-from backprove.harness.programs.evaluate import NumberSystem, evaluate
+from backprove.harness.programs.evaluate import NumberSystem, V, evaluate
 from backprove.harness.programs.program import Equation
 
 PRIMITIVES = frozenset({"scan", "cond", "while", "empty2"})
@@ -25,7 +25,7 @@ MAX_TURNS = 10_000
 """A `while` that runs longer than this is given up."""
 
 
-def apply(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
+def apply(equation: Equation, inputs: Sequence[V], system: NumberSystem[V]) -> list[V]:
     """Evaluate one control-flow equation; returns one value of the system per output.
 
     Raises:
@@ -35,13 +35,13 @@ def apply(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> li
     return _RULES[equation.primitive](equation, inputs, system)
 
 
-def _scan(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
+def _scan(equation: Equation, inputs: Sequence[V], system: NumberSystem[V]) -> list[V]:
     p = equation.params
     body, length = p["jaxpr"], int(p["length"])
     consts = inputs[: p["num_consts"]]
     first_x = p["num_consts"] + p["num_carry"]
     carry, xs = list(inputs[p["num_consts"] : first_x]), inputs[first_x:]
-    turns: list[list[Any]] = []
+    turns: list[list[V]] = []
     for i in reversed(range(length)) if p["reverse"] else range(length):
         slices = [system.map(lambda a, i=i: a[i], x) for x in xs]
         results = evaluate(body, system, *consts, *carry, *slices)
@@ -55,29 +55,29 @@ def _scan(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> li
     return carry + [system.map(_stack, *ys) for ys in zip(*turns, strict=True)]
 
 
-def _empty(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
+def _empty(equation: Equation, inputs: Sequence[V], system: NumberSystem[V]) -> list[V]:
     """`empty2`: what JAX starts a transposed loop from; zeros in XLA."""
     return [system.constant(np.zeros(v.shape, _storage(v.dtype)), v) for v in equation.outputs]
 
 
-def _storage(dtype: str) -> np.dtype[Any]:
+def _storage(dtype: str) -> np.dtype[np.generic]:
     return FORMATS[dtype].numpy if dtype in FORMATS else np.dtype(dtype)
 
 
-def _stack(*entries: NDArray[Any]) -> NDArray[Any]:
+def _stack(*entries: Array) -> Array:
     """Entries one above the other on a new first axis; their points axes may mix 1 and P."""
     return np.stack(np.broadcast_arrays(*entries))
 
 
-def _cond(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
+def _cond(equation: Equation, inputs: Sequence[V], system: NumberSystem[V]) -> list[V]:
     branches, operands = equation.params["branches"], inputs[1:]
-    which = inputs[0]
+    which: V | Array = inputs[0]
     if isinstance(which, UndecidedInteger):
         which = which.codes
     elif equation.inputs[0].dtype != "bool" or not undecided(np.asarray(which)):
         index = np.clip(np.asarray(which).astype(np.int64), 0, len(branches) - 1)
-        taken, which = np.unique(index, return_inverse=True)
-        which = which.reshape(index.shape)
+        taken, place = np.unique(index, return_inverse=True)
+        which = place.reshape(index.shape)
         branches = [branches[i] for i in taken] or [branches[0]]
     cases = [evaluate(b, system, *operands) for b in branches]
     if len(cases) == 1:
@@ -85,7 +85,7 @@ def _cond(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> li
     return [system.select(which, outputs) for outputs in zip(*cases, strict=True)]
 
 
-def _while(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> list[Any]:
+def _while(equation: Equation, inputs: Sequence[V], system: NumberSystem[V]) -> list[V]:
     p = equation.params
     n_cond, n_body = int(p["cond_nconsts"]), int(p["body_nconsts"])
     cond_consts, body_consts = inputs[:n_cond], inputs[n_cond : n_cond + n_body]
@@ -102,7 +102,11 @@ def _while(equation: Equation, inputs: Sequence[Any], system: NumberSystem) -> l
     raise UnsupportedPrimitive(f"while of more than {MAX_TURNS} turns", system.name)
 
 
-_RULES: dict[str, Callable[[Equation, Sequence[Any], NumberSystem], list[Any]]] = {
+class _Rule(Protocol):
+    def __call__(self, equation: Equation, inputs: Sequence[V], system: NumberSystem[V], /) -> list[V]: ...
+
+
+_RULES: dict[str, _Rule] = {
     "scan": _scan,
     "cond": _cond,
     "while": _while,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.programs.program import Equation
+
+if TYPE_CHECKING:
+    from jax.lax import GatherDimensionNumbers
+
+Entry = Any
+"""One entry of an array: a number of its dtype, in object arrays whatever they hold; None where that is not known."""
 
 DROP = "FILL_OR_DROP"
 """The mode of gathers and scatters in which windows that leave the operand count as out of bounds."""
@@ -30,7 +36,7 @@ def iota(equation: Equation) -> Array:
     return np.broadcast_to(_along(counts, axis, len(out.shape)), (*out.shape, 1))
 
 
-def mode_name(mode: Any) -> str:
+def mode_name(mode: object) -> str:
     """Name of a `GatherScatterMode`; also takes the strings that JAX accepts in its place."""
     name = str(getattr(mode, "name", mode)).upper()
     return DROP if name in ("FILL", "DROP") else name
@@ -90,7 +96,11 @@ def _along(values: Array, axis: int, rank: int) -> Array:
 
 
 def gather_positions(
-    operand_shape: Sequence[int], indices: Array, dimension_numbers: Any, slice_sizes: Sequence[int], mode: Any
+    operand_shape: Sequence[int],
+    indices: Array,
+    dimension_numbers: GatherDimensionNumbers,
+    slice_sizes: Sequence[int],
+    mode: object,
 ) -> NDArray[np.int64]:
     """Flat positions in the operand of every entry of a gather (output shape + points), -1 = out of bounds.
 
@@ -142,7 +152,7 @@ def scatter_positions(equation: Equation, indices: Array) -> NDArray[np.int64]:
     )
 
 
-def take_positions(operand: Array, positions: NDArray[np.int64], fill: Any = None) -> Array:
+def take_positions(operand: Array, positions: NDArray[np.int64], fill: Entry = None) -> Array:
     """The operand's entries at flat `positions`; -1 takes `fill`.
 
     Args:
@@ -164,7 +174,7 @@ def take_positions(operand: Array, positions: NDArray[np.int64], fill: Any = Non
     return out
 
 
-def default_fill(operand: Array, value: float | None = None) -> Any:
+def default_fill(operand: Array, value: float | None = None) -> Entry:
     """What JAX puts where a gather leaves the operand, in the type of the operand's entries.
 
     `value`, or where it is None: NaN, the lowest integer, the highest unsigned one, True. On object arrays the number
@@ -205,7 +215,7 @@ def put_positions(
     rows = np.where(rows < 0, n, rows)
     new = updates.reshape(m, updates.shape[-1])
     if rows.shape[1] == 1 and (combine is None or len(np.unique(rows)) == m):
-        index: Any = rows[:, 0]
+        index: Array | tuple[Array, Array] = rows[:, 0]
         out[index] = new if combine is None else combine(out[index], new)
     else:
         index = (np.broadcast_to(rows, (m, points)), np.broadcast_to(np.arange(points), (m, points)))

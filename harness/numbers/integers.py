@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import AnyFunction, Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.indexing import iota, put_positions, scatter_positions
-from backprove.harness.programs.program import Equation
+from backprove.harness.programs.program import ContractedAxes, Equation
 
 
 class UndecidedInteger:
@@ -28,10 +28,10 @@ class UndecidedInteger:
     def __init__(self, codes: Array) -> None:
         self.codes = codes
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         raise UnsupportedPrimitive("convert_element_type", "integers")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Array:
+    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         raise UnsupportedPrimitive("convert_element_type", "integers")
 
 
@@ -84,7 +84,7 @@ def accumulate(ufunc: np.ufunc, x: Array, axis: int, reverse: bool) -> Array:
     return np.flip(ufunc.accumulate(np.flip(x, axis), axis=axis), axis)
 
 
-def contract(lhs: Array, rhs: Array, dimension_numbers: Any) -> Array:
+def contract(lhs: Array, rhs: Array, dimension_numbers: ContractedAxes) -> Array:
     """`dot_general` on arrays with points: batch axes, free axes of `lhs`, free axes of `rhs`, points."""
     out: Array
     (lhs_sum, rhs_sum), (lhs_batch, rhs_batch) = dimension_numbers
@@ -173,7 +173,7 @@ def _shift_in_zeros(a: Array, b: Array) -> Array:
     return np.asarray(bits >> b.astype(bits.dtype)).view(a.dtype)
 
 
-def _argument(function: Callable[..., Any]) -> Callable[..., Array]:
+def _argument(function: AnyFunction) -> Callable[..., Array]:
     return lambda e, x: np.asarray(function(x, axis=_axes(e)[0]))
 
 
@@ -191,7 +191,7 @@ def _extreme(ufunc: np.ufunc, lowest: bool) -> Callable[..., Array]:
     return rule
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+def _plain(function: AnyFunction) -> AnyFunction:
     return lambda e, *inputs: function(*inputs)
 
 
@@ -221,7 +221,7 @@ def _platform(e: Equation) -> Array:
     return np.array([found[0]])
 
 
-_RULES: dict[str, Callable[..., Any]] = {
+_RULES: dict[str, AnyFunction] = {
     "add": _plain(np.add),
     "add_any": _plain(np.add),
     "sub": _plain(np.subtract),

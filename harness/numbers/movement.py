@@ -7,13 +7,13 @@ the two. Nothing here looks at a value, so arrays of any dtype will do, objects 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.indexing import (
+    Entry,
     default_fill,
     gather_positions,
     put_positions,
@@ -23,7 +23,7 @@ from backprove.harness.numbers.indexing import (
 )
 from backprove.harness.programs.program import Equation
 
-Move = Callable[[Equation, Sequence[Array], Sequence[Array], Any], list[Array]]
+Move = Callable[[Equation, Sequence[Array], Sequence[Array], Entry], list[Array]]
 
 _DATA = {
     "gather": (0,),
@@ -39,7 +39,7 @@ def data_operands(equation: Equation) -> tuple[int, ...]:
     return _DATA.get(equation.primitive, tuple(range(len(equation.inputs))))
 
 
-def rearrange(equation: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any = None) -> list[Array]:
+def rearrange(equation: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry = None) -> list[Array]:
     """Move entries as one equation of `PRIMITIVES` does.
 
     Args:
@@ -55,11 +55,11 @@ def rearrange(equation: Equation, data: Sequence[Array], indices: Sequence[Array
     return _MOVES[equation.primitive](equation, data, indices, fill)
 
 
-def _copy(equation: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _copy(equation: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     return list(data)
 
 
-def _broadcast_in_dim(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _broadcast_in_dim(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     x, shape = data[0], tuple(int(n) for n in e.params["shape"])
     expanded = [1] * len(shape)
     for d, n in zip(e.params["broadcast_dimensions"], x.shape[:-1], strict=True):
@@ -67,22 +67,22 @@ def _broadcast_in_dim(e: Equation, data: Sequence[Array], indices: Sequence[Arra
     return [np.broadcast_to(x.reshape((*expanded, x.shape[-1])), (*shape, x.shape[-1]))]
 
 
-def _reshape(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _reshape(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     return [data[0].reshape((*e.outputs[0].shape, data[0].shape[-1]))]
 
 
-def _transpose(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _transpose(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     return [data[0].transpose((*e.params["permutation"], data[0].ndim - 1))]
 
 
-def _slice(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _slice(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     p = e.params
     strides = p["strides"] or [1] * len(p["start_indices"])
     cut = zip(p["start_indices"], p["limit_indices"], strides, strict=True)
     return [data[0][tuple(slice(*bounds) for bounds in cut)]]
 
 
-def _rev(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _rev(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     return [np.flip(data[0], tuple(e.params["dimensions"]))]
 
 
@@ -92,16 +92,16 @@ def _same_points(arrays: Sequence[Array]) -> list[Array]:
     return [a if a.shape[-1] == points else np.broadcast_to(a, (*a.shape[:-1], points)) for a in arrays]
 
 
-def _concatenate(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _concatenate(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     return [np.concatenate(_same_points(data), axis=int(e.params["dimension"]))]
 
 
-def _split(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _split(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     bounds = np.cumsum([int(n) for n in e.params["sizes"]])[:-1]
     return list(np.split(data[0], bounds, axis=int(e.params["axis"])))
 
 
-def _pad(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _pad(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     """Edge and interior padding; negative edges crop."""
     x, value = _same_points(data)
     out = np.empty((*e.outputs[0].shape, x.shape[-1]), np.result_type(x, value))
@@ -119,13 +119,13 @@ def _pad(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any
     return [out]
 
 
-def _gather(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _gather(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     p = e.params
     positions = gather_positions(e.inputs[0].shape, indices[0], p["dimension_numbers"], p["slice_sizes"], p["mode"])
     return [take_positions(data[0], positions, default_fill(data[0], p.get("fill_value")) if fill is None else fill)]
 
 
-def _scatter(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _scatter(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     return [put_positions(data[0], scatter_positions(e, indices[0]), data[1])]
 
 
@@ -144,7 +144,7 @@ def _fixed_window(shape: Sequence[int], sizes: Sequence[int], starts: Sequence[A
     return tuple(slice(i, i + k) for i, k in zip(first, sizes, strict=True))
 
 
-def _dynamic_slice(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _dynamic_slice(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     shape, sizes = e.inputs[0].shape, e.params["slice_sizes"]
     window = _fixed_window(shape, sizes, indices)
     if window is not None:
@@ -152,7 +152,7 @@ def _dynamic_slice(e: Equation, data: Sequence[Array], indices: Sequence[Array],
     return [take_positions(data[0], _dynamic_positions(shape, sizes, indices))]
 
 
-def _dynamic_update_slice(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _dynamic_update_slice(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     shape, sizes = e.inputs[0].shape, e.inputs[1].shape
     window = _fixed_window(shape, sizes, indices)
     if window is None:
@@ -163,12 +163,12 @@ def _dynamic_update_slice(e: Equation, data: Sequence[Array], indices: Sequence[
     return [out]
 
 
-def _stack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _stack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     points = max(x.shape[-1] for x in data)
     return [np.stack([np.broadcast_to(x, (*x.shape[:-1], points)) for x in data], axis=int(e.params["axis"]))]
 
 
-def _unstack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Any) -> list[Array]:
+def _unstack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
     axis = int(e.params["axis"])
     return [np.take(data[0], i, axis=axis) for i in range(data[0].shape[axis])]
 

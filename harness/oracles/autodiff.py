@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.arrays import AnyFunction
+from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.to_jax import as_jax_function
 
 
 def derivative_program(
-    forward: Program, mode: str, wrt: Sequence[int], library_rules: Callable[..., Any] | None = None
+    forward: Program, mode: Mode, wrt: Sequence[int], library_rules: AnyFunction | None = None
 ) -> Program | None:
     """JAX's JVP or VJP of a program.
 
@@ -42,10 +42,12 @@ def derivative_program(
     directions = moving if mode == "jvp" else [forward.outputs[k] for k in floats]
     signature: Signature = tuple((v.shape, v.dtype) for v in (*forward.inputs, *directions))
 
-    def restricted(x: Sequence[Any]) -> Callable[..., list[Any]]:
+    function: AnyFunction  # of the inputs
+
+    def restricted(x: Sequence[jax.Array]) -> Callable[..., list[jax.Array]]:
         """The floating-point outputs as a function of the differentiated inputs."""
 
-        def partial(*moved: Any) -> list[Any]:
+        def partial(*moved: jax.Array) -> list[jax.Array]:
             full = list(x)
             for i, m in zip(wrt, moved, strict=True):
                 full[i] = m
@@ -54,13 +56,17 @@ def derivative_program(
 
         return partial
 
-    def jvp(*arguments: Any) -> Any:
+    def jvp(*arguments: jax.Array) -> list[jax.Array]:
         x, tangents = arguments[:n], arguments[n:]
-        return jax.jvp(restricted(x), tuple(x[i] for i in wrt), tuple(tangents))[1]
+        moved: list[jax.Array]
+        _, moved = jax.jvp(restricted(x), tuple(x[i] for i in wrt), tuple(tangents))
+        return moved
 
-    def vjp(*arguments: Any) -> Any:
+    def vjp(*arguments: jax.Array) -> tuple[jax.Array, ...]:
         x, cotangents = arguments[:n], arguments[n:]
-        return jax.vjp(restricted(x), *(x[i] for i in wrt))[1](list(cotangents))
+        _, pull = jax.vjp(restricted(x), *(x[i] for i in wrt))
+        found: tuple[jax.Array, ...] = pull(list(cotangents))
+        return found
 
     with contextlib.suppress(Exception):
         function = as_jax_function(forward) if library_rules is None else library_rules

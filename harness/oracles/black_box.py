@@ -18,6 +18,7 @@ from math import factorial
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.called_code import (
     BLACK_BOX_MARGIN,
     BLACK_BOX_STEPS,
@@ -55,7 +56,7 @@ def judge(
     inputs: Sequence[Array],
     directions: Sequence[Array],
     result: Sequence[Array],
-    mode: str,
+    mode: Mode,
     wrt: Sequence[int],
     *,
     noise: Sequence[Array] | None = None,
@@ -99,7 +100,7 @@ def judge(
 
 
 def _tests(
-    bench: _Bench, directions: Sequence[Array], result: Sequence[Array], mode: str, rng: np.random.Generator
+    bench: _Bench, directions: Sequence[Array], result: Sequence[Array], mode: Mode, rng: np.random.Generator
 ) -> list[_Test]:
     n = bench.points
     given = [np.broadcast_to(d, (*d.shape[:-1], n)) for d in directions]
@@ -267,7 +268,7 @@ def entries(
     inputs: Sequence[Array],
     directions: Sequence[Array],
     shapes: Sequence[tuple[int, ...]],
-    mode: str,
+    mode: Mode,
     wrt: Sequence[int],
 ) -> tuple[Array, Array]:
     """The derivative at one point (points axis of size 1), entry by entry of the result, with errors.
@@ -316,7 +317,7 @@ def place(k: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, tuple[int, ..
     return a, tuple(int(i) for i in np.unravel_index(at, shapes[a])) if shapes[a] else ()
 
 
-def _localise(bench: _Bench, p: int, directions: Sequence[Array], result: Sequence[Array], mode: str) -> Outcome:
+def _localise(bench: _Bench, p: int, directions: Sequence[Array], result: Sequence[Array], mode: Mode) -> Outcome:
     """The worst entry of a refused point, by differences along single entries."""
     shapes = [r.shape[:-1] for r in result]
     here = [a[..., p : p + 1] for a in bench.inputs]

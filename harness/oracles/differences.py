@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -54,7 +53,7 @@ def one_by_one(along: Callable[[Array], tuple[Array, Array]]) -> Sampled:
     return lambda places: [along(t) for t in places]
 
 
-def central(sampled: Sampled, step: Array, wide: type[np.floating[Any]] = np.longdouble) -> Difference:
+def central(sampled: Sampled, step: Array, wide: type[np.floating] = np.longdouble) -> Difference:
     """Central differences with Richardson extrapolation, one-sided where only one side is finite.
 
     Args:

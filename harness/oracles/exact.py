@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from flint import arb, ctx
@@ -20,7 +19,7 @@ from flint import arb, ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, NEGLIGIBLE_BITS, PRECISIONS
-from backprove.harness.numbers.balls.arrays import lift, lift_floats
+from backprove.harness.numbers.balls.arrays import BallArray, lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status, within_reach
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
@@ -223,7 +222,7 @@ class ExactLayer:
         return [_localise([take(arrays, slice(p, p + 1)) for arrays in every], gaps[p]) for p in range(points)]
 
 
-def _localise(every: Sequence[list[Any]], gap: arb) -> Outcome:
+def _localise(every: Sequence[list[BallArray]], gap: arb) -> Outcome:
     """The entry of one point (points axis of size 1) whose widened enclosures separate; agreement where none do.
 
     Args:
@@ -234,7 +233,7 @@ def _localise(every: Sequence[list[Any]], gap: arb) -> Outcome:
     worst: tuple[float, int, tuple[int, ...]] | None = None
     for a, (r, t, wr, wt) in enumerate(zip(rule, exact, wide_rule, wide, strict=True)):
         for entry in np.ndindex(t.shape):
-            p, q = wr[entry], wt[entry]
+            p, q = wr.item(entry), wt.item(entry)
             if p.is_finite() and q.is_finite() and not p.overlaps(q):
                 g, e = r[entry], t[entry]
                 rel = float((abs(g - e) / (abs(g) + abs(e))).mid())

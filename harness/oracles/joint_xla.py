@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import AnyFunction, Array
 from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.programs.program import Signature
 
-Member = tuple[Callable[..., Any], Signature]
+if TYPE_CHECKING:
+    import jax
+
+Member = tuple[AnyFunction, Signature]
 """A JAX-traceable function and its arguments: the inputs, then directions."""
 
 
@@ -33,7 +37,9 @@ class JointXla:
     members: Callable[[Sequence[tuple[int, ...]], str], list[Member]]
     _programs: dict[str, _Joint | None] = field(default_factory=dict)
 
-    def __call__(self, call: Callable[..., Any], signature: Signature, arrays: Sequence[Array], dtype: str) -> Any:
+    def __call__(
+        self, call: AnyFunction, signature: Signature, arrays: Sequence[Array], dtype: str
+    ) -> list[Array] | None:
         """Results of `call` as of a `CompiledFunction`; None where it is not part of the program of this dtype.
 
         One program for each dtype: of the shapes that come first, at which all claims are examined first.
@@ -69,20 +75,20 @@ class _Joint:
             self._directions[id(f), s] = slice(start, len(signature))
         self._compiled = CompiledFunction(self._call, tuple(signature))
 
-    def holds(self, call: Callable[..., Any], signature: Signature) -> bool:
+    def holds(self, call: AnyFunction, signature: Signature) -> bool:
         return (id(call), signature) in self._directions
 
-    def _call(self, *arguments: Any) -> list[Any]:
+    def _call(self, *arguments: jax.Array) -> list[jax.Array]:
         import jax
 
-        leaves: list[Any] = []
+        leaves: list[jax.Array] = []
         for f, s in self._members:
             found = jax.tree.leaves(f(*arguments[: self._inputs], *arguments[self._directions[id(f), s]]))
             self._results[id(f), s] = slice(len(leaves), len(leaves) + len(found))
             leaves += found
         return leaves
 
-    def __call__(self, call: Callable[..., Any], signature: Signature, arrays: Sequence[Array]) -> list[Array]:
+    def __call__(self, call: AnyFunction, signature: Signature, arrays: Sequence[Array]) -> list[Array]:
         key = (id(call), signature)
         full = [np.ones((*shape, 1), _carrier(dtype)) for shape, dtype in self._compiled.signature]
         full[: self._inputs] = arrays[: self._inputs]
@@ -90,5 +96,5 @@ class _Joint:
         return self._compiled(full)[self._results[key]]
 
 
-def _carrier(dtype: str) -> Any:
+def _carrier(dtype: str) -> DTypeLike:
     return np.dtype(dtype) if np.dtype(dtype).kind in "iub" else np.float64

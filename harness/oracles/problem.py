@@ -8,6 +8,7 @@ from enum import Enum
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.exact import HUGE, MINUTE
 from backprove.harness.frontends.front_end import CodeStopped, ExactFunction
 from backprove.harness.numbers.balls.truth import Undecided
@@ -87,7 +88,7 @@ class DerivativeProblem:
 
     forward: ExactFunction
     rule: ExactFunction
-    mode: str
+    mode: Mode
     wrt: tuple[int, ...]
     unit: float
     convention: ExactFunction | None = None

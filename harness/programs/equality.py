@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-
-from backprove.harness.programs.program import Equation, Program, Var
+from backprove.harness.core.arrays import Array
+from backprove.harness.programs.program import Equation, Params, Program, Var
 
 
 def same(a: Program, b: Program) -> bool:
@@ -27,7 +23,7 @@ def _same_equation(a: Equation, b: Equation) -> bool:
     return all(_same_parameter(v, b.params[k]) for k, v in a.params.items())
 
 
-def _same_parameter(a: Any, b: Any) -> bool:
+def _same_parameter(a: object, b: object) -> bool:
     if isinstance(a, Program) and isinstance(b, Program):
         return same(a, b)
     if type(a) is tuple and type(b) is tuple:
@@ -55,15 +51,15 @@ def fingerprint(program: Program) -> str:
     return "\n".join(lines)
 
 
-def constant_text(value: np.ndarray[Any, Any]) -> str:
+def constant_text(value: Array) -> str:
     """A constant as text, to the last bit."""
     return f"{value.dtype}{value.shape}{value.tobytes().hex()}"
 
 
-def params_text(params: Mapping[str, Any]) -> str:
+def params_text(params: Params) -> str:
     """Parameters of an equation as text; inner programs by their fingerprints."""
 
-    def text(value: Any) -> str:
+    def text(value: object) -> str:
         if isinstance(value, Program):
             return fingerprint(value)
         return f"({', '.join(map(text, value))})" if type(value) is tuple else repr(value)

@@ -12,14 +12,18 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.programs.program import Equation, Program, Var
 
+V = TypeVar("V")
+"""The values of a number system: real numbers in its own way, integers and truth values among them."""
 
-class NumberSystem(Protocol):
+
+class NumberSystem(Protocol[V]):
     """What the interpreter needs of a number system."""
 
     name: str
@@ -28,23 +32,23 @@ class NumberSystem(Protocol):
     def key(self) -> Hashable | None:
         """What the values of constants depend on; None where they are made anew in each run."""
 
-    def constant(self, value: np.ndarray[Any, Any], var: Var) -> Any:
+    def constant(self, value: Array, var: Var) -> V:
         """A constant of the program; the result has a trailing points axis of size 1."""
 
-    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def apply(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """One equation. Raises UnsupportedPrimitive where the system has no rule for it."""
 
-    def map(self, function: Callable[..., Any], *values: Any) -> Any:
+    def map(self, function: Callable[..., Array], *values: V) -> V:
         """The values with a function that moves or copies entries applied to their arrays."""
 
-    def select(self, which: Any, cases: Sequence[Any]) -> Any:
+    def select(self, which: V | Array, cases: Sequence[V]) -> V:
         """Entry by entry `cases[which]`."""
 
 
-def evaluate(program: Program, system: NumberSystem, *inputs: Any) -> list[Any]:
+def evaluate(program: Program, system: NumberSystem[V], *inputs: V) -> list[V]:
     """The program's outputs at `inputs`, one value of the system per input (shape + points axis)."""
     steps = schedule(program)
-    env: dict[int, Any] = dict(steps.constants(program, system))
+    env = dict(steps.constants(program, system))
     env.update(zip((v.slot for v in program.inputs), inputs, strict=True))
     apply = system.apply
     for equation, sources, targets, unneeded in steps.steps:
@@ -73,7 +77,7 @@ class Schedule:
     largest: int
     _constants: dict[Hashable, dict[int, Any]] = field(default_factory=dict)
 
-    def constants(self, program: Program, system: NumberSystem) -> dict[int, Any]:
+    def constants(self, program: Program, system: NumberSystem[V]) -> dict[int, V]:
         """The constants by slot; kept where the system has a `key` that says what they depend on."""
         key = system.key
         found = None if key is None else self._constants.get(key)
@@ -123,5 +127,5 @@ def _var_of(program: Program, slot: int) -> Var:
 
 
 @cache
-def _name_of(dtype: np.dtype[Any]) -> str:
+def _name_of(dtype: np.dtype[np.generic]) -> str:
     return dtype.name

@@ -7,14 +7,22 @@ constants, so that a `Program` can be interpreted, mutated, pickled and compared
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import Array
+
 Signature = tuple[tuple[tuple[int, ...], str], ...]
 """Shape and dtype name of every argument: `(((2, 3), "float64"), ((), "int64"))`."""
+
+Params = Mapping[str, Any]
+"""Parameters of an equation by name: whatever the JAX primitive has, and `Program`s for its inner jaxprs."""
+
+ContractedAxes = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]
+"""`dimension_numbers` of a `dot_general`: the axes summed over and the batch axes, of the left and right operand."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Equation:
     """
 
     primitive: str
-    params: Mapping[str, Any]
+    params: Params
     inputs: tuple[Var, ...]
     outputs: tuple[Var, ...]
 
@@ -53,7 +61,7 @@ class Program:
 
     inputs: tuple[Var, ...]
     outputs: tuple[Var, ...]
-    constants: Mapping[int, np.ndarray[Any, Any]]
+    constants: Mapping[int, Array]
     equations: tuple[Equation, ...]
 
     @property

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
@@ -23,14 +23,14 @@ def renamed(program: Program, dtype: str) -> Program:
     def var(v: Var) -> Var:
         return dataclasses.replace(v, dtype=dtype) if v.dtype == BASE else v
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, Program):
             return renamed(value, dtype)
         if type(value) is tuple:
             return tuple(map(plain, value))
         return dtype if isinstance(value, str) and value == BASE else value
 
-    def constant(c: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def constant(c: Array) -> Array:
         if c.dtype != np.float64:
             return c
         with np.errstate(all="ignore"):
@@ -85,5 +85,5 @@ def widened(program: Program) -> Program:
     return Program(tuple(map(wide, program.inputs)), tuple(map(wide, program.outputs)), constants, tuple(equations))
 
 
-def _constant(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _constant(value: Array) -> Array:
     return value.astype(np.float64) if value.dtype.name in FORMATS else value

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
+from backprove.harness.core.arrays import Array
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 
 SAME = frozenset({"stop_gradient", "copy", "optimization_barrier"})
@@ -75,16 +73,16 @@ class _Slots:
 
     def __init__(self) -> None:
         self.count = 0
-        self.constants: dict[int, np.ndarray[Any, Any]] = {}
+        self.constants: dict[int, Array] = {}
         self.equations: list[Equation] = []
-        self._of_constant: dict[tuple[Any, ...], Var] = {}
-        self._of_equation: dict[tuple[Any, ...], tuple[Var, ...]] = {}
+        self._of_constant: dict[tuple[object, ...], Var] = {}
+        self._of_equation: dict[tuple[object, ...], tuple[Var, ...]] = {}
 
     def new(self, like: Var) -> Var:
         self.count += 1
         return Var(self.count - 1, like.shape, like.dtype)
 
-    def constant(self, value: np.ndarray[Any, Any], like: Var) -> Var:
+    def constant(self, value: Array, like: Var) -> Var:
         key = (like.dtype, value.dtype.str, value.shape, value.tobytes())
         if key not in self._of_constant:
             self._of_constant[key] = self.new(like)

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
+from backprove.harness.core.arrays import AnyFunction
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.programs.program import Equation, Program, inner_programs
 
+if TYPE_CHECKING:
+    import jax
+    from jax.typing import ArrayLike
 
-def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[..., list[Any]]:
+
+def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[..., list[jax.Array]]:
     """A function of one JAX array per input of `program` that returns the list of its outputs.
 
     The bodies of `scan`, `cond` and `while` become jaxprs again. No custom derivative rule is left in a program, so
@@ -31,7 +36,7 @@ def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[.
         if name not in known:
             raise UnsupportedPrimitive(name, "programs as JAX functions")
 
-    def function(*inputs: Any) -> list[Any]:
+    def function(*inputs: ArrayLike) -> list[jax.Array]:
         import jax.numpy as jnp
 
         env = {slot: jnp.asarray(c) for slot, c in program.constants.items()}
@@ -45,7 +50,7 @@ def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[.
 
 
 @cache
-def _primitives() -> Mapping[str, Callable[..., Any]]:
+def _primitives() -> Mapping[str, AnyFunction]:
     """How JAX applies each of its primitives, by name."""
     from jax.extend.core import primitives
     from jax.interpreters import ad
@@ -54,7 +59,7 @@ def _primitives() -> Mapping[str, Callable[..., Any]]:
     return differentiable | {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
 
 
-def _params(e: Equation, all_digits: bool) -> dict[str, Any]:
+def _params(e: Equation, all_digits: bool) -> dict[str, object]:
     """Parameters as JAX has them: jaxprs for Programs, dtypes for their names."""
     from jax.lax import Precision
 
@@ -65,7 +70,7 @@ def _params(e: Equation, all_digits: bool) -> dict[str, Any]:
     return params
 
 
-def _param(name: str, value: Any, all_digits: bool) -> Any:
+def _param(name: str, value: object, all_digits: bool) -> object:
     if isinstance(value, Program):
         return _closed_jaxpr(value, all_digits)
     if isinstance(value, tuple) and any(isinstance(v, Program) for v in value):
@@ -73,7 +78,7 @@ def _param(name: str, value: Any, all_digits: bool) -> Any:
     return numpy_dtype(value) if isinstance(value, str) and name.endswith("type") else value
 
 
-def _closed_jaxpr(program: Program, all_digits: bool) -> Any:
+def _closed_jaxpr(program: Program, all_digits: bool) -> object:
     import jax
 
     avals = [jax.ShapeDtypeStruct(v.shape, numpy_dtype(v.dtype)) for v in program.inputs]

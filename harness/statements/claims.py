@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from backprove.harness.core.formats import Mode
+
 
 @dataclass(frozen=True)
 class Derivative:
@@ -29,7 +31,7 @@ class Derivative:
 
     forward: Callable[..., Any]
     rule: Callable[..., Any]
-    mode: str
+    mode: Mode
     wrt: tuple[str, ...] | None = None
     convention: Callable[..., Any] | None = None
     reference: Callable[..., Any] | None = None

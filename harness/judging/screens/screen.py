@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.core.thresholds.differences import SAFETY, TOLD
 from backprove.harness.core.thresholds.screen import (
     AGREEMENT,
@@ -281,7 +281,7 @@ class _Chunk:
             self.close &= ~self.outside
             self.outside = ~finite
 
-    def _side(self, mode: str) -> Beside | None:
+    def _side(self, mode: Mode) -> Beside | None:
         names = [n for n in (mode, f"jax_{mode}") if n in self.place]
         return Beside(self.results(names[0]), self.results(names[-1])) if names else None
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from flint import arb
+from numpy.typing import NDArray
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import AnyFunction, Array
 from backprove.harness.numbers.balls.functions import ZERO
 from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.programs.program import ContractedAxes
+
+BallArray = NDArray[np.object_]
+"""An object array of balls (`arb`)."""
 
 
-def lift(values: Array) -> Array:
+def lift(values: Array) -> BallArray:
     """Floats or integers as exact balls, same shape."""
     values = np.asarray(values)
     if values.dtype.kind not in "iu":
@@ -34,13 +38,13 @@ def lift_floats(arrays: Sequence[Array]) -> list[Array]:
     return [lift(a) if a.dtype.kind == "f" else a for a in arrays]
 
 
-def zeros(shape: tuple[int, ...]) -> Array:
+def zeros(shape: tuple[int, ...]) -> BallArray:
     out = np.empty(shape, dtype=object)
     out.fill(ZERO)
     return out
 
 
-def pointwise(function: Callable[..., Any], *arrays: Array) -> Array:
+def pointwise(function: AnyFunction, *arrays: Array) -> BallArray:
     """`function` entry by entry with broadcasting; always an object array.
 
     A NumPy ufunc (`np.add`, ...) calls the balls' own operators, without a Python frame per entry.
@@ -50,9 +54,9 @@ def pointwise(function: Callable[..., Any], *arrays: Array) -> Array:
 
 
 @lru_cache(maxsize=512)
-def entrywise(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+def entrywise(function: AnyFunction, arity: int) -> AnyFunction:
     """`function` as a ufunc on object arrays, made once."""
-    made: Callable[..., Any] = np.frompyfunc(function, arity, 1)
+    made: AnyFunction = np.frompyfunc(function, arity, 1)
     return made
 
 
@@ -61,7 +65,7 @@ def widened(a: Array, points: int) -> Array:
     return a if a.shape[-1] == points else np.broadcast_to(a, (*a.shape[:-1], points))
 
 
-def predicate(function: Callable[..., Any], *arrays: Array) -> Array:
+def predicate(function: AnyFunction, *arrays: BallArray) -> NDArray[np.bool_]:
     """`pointwise` for a function that answers yes or no; a bool array."""
     return pointwise(function, *arrays).astype(bool)
 
@@ -75,7 +79,7 @@ def spread(a: Array, width: int) -> Array:
     return a if points in (1, width) or width == 1 else np.concatenate([a] * (width // points), axis=-1)
 
 
-def total(x: Array, axes: tuple[int, ...]) -> Array:
+def total(x: BallArray, axes: tuple[int, ...]) -> BallArray:
     """Sum over axes, none of them the points axis."""
     if x.size == 0:
         return zeros(tuple(n for i, n in enumerate(x.shape) if i not in axes))
@@ -83,7 +87,7 @@ def total(x: Array, axes: tuple[int, ...]) -> Array:
     return out if isinstance(out, np.ndarray) else np.asarray(out, dtype=object)
 
 
-def dot_general(a: Array, b: Array, dimension_numbers: Any) -> Array:
+def dot_general(a: BallArray, b: BallArray, dimension_numbers: ContractedAxes) -> BallArray:
     """`dot_general` on object arrays with a trailing points axis."""
     (ca, cb), (ba, bb) = dimension_numbers
     free_a = [i for i in range(a.ndim - 1) if i not in (*ca, *ba)]
@@ -103,7 +107,7 @@ def dot_general(a: Array, b: Array, dimension_numbers: Any) -> Array:
     return np.asarray(out, dtype=object).reshape((*shape, width))
 
 
-def scatter_add(operand: Array, updates: Array, positions: Array) -> Array:
+def scatter_add(operand: BallArray, updates: BallArray, positions: Array) -> BallArray:
     """`operand` with `updates` added at flat `positions` (-1: dropped), point by point."""
     points = max(operand.shape[-1], updates.shape[-1], positions.shape[-1])
     out = np.array(np.broadcast_to(operand, (*operand.shape[:-1], points))).reshape(-1, points)
@@ -125,7 +129,7 @@ def along(a: Array, order: Array, axis: int) -> Array:
     return np.take_along_axis(widened(a, points), widened(order, points), axis)
 
 
-def stable_order(keys: Sequence[Array], axis: int, *, descending: bool = False) -> Array:
+def stable_order(keys: Sequence[Array], axis: int, *, descending: bool = False) -> NDArray[np.int64]:
     """Indices that sort along `axis` by the first key, then the second, ...; equal entries keep their order.
 
     Args:
@@ -142,7 +146,7 @@ def stable_order(keys: Sequence[Array], axis: int, *, descending: bool = False) 
     return np.moveaxis(order, -1, axis)
 
 
-def _order(keys: list[list[Any]], descending: bool) -> list[int]:
+def _order(keys: list[list[arb | int]], descending: bool) -> list[int]:
     rows = list(zip(*keys, strict=True))
     ranks = [_Rank(row) for row in rows]
     order = sorted(range(len(rows)), key=ranks.__getitem__, reverse=descending)
@@ -163,7 +167,7 @@ class _Rank:
 
     __slots__ = ("mids",)
 
-    def __init__(self, row: Sequence[Any]) -> None:
+    def __init__(self, row: Sequence[arb | int]) -> None:
         self.mids = [x.mid() if isinstance(x, arb) else x for x in row]
 
     def __lt__(self, other: _Rank) -> bool:

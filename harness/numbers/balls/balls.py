@@ -6,9 +6,10 @@ value returns the hull of both branches.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import cast
 
 import numpy as np
 from flint import arb, ctx
@@ -17,12 +18,13 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
-from backprove.harness.numbers.balls.arrays import dot_general, lift, pointwise, scatter_add
+from backprove.harness.numbers.balls.arrays import BallArray, dot_general, lift, pointwise, scatter_add
 from backprove.harness.numbers.balls.reductions import Reductions
 from backprove.harness.numbers.balls.truth import (
     COMPARISONS,
     TOUCH,
     UNDECIDED,
+    Codes,
     Undecided,
     UndecidedChoice,
     compare_all,
@@ -36,6 +38,7 @@ from backprove.harness.numbers.balls.truth import (
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.steps import trunc
 from backprove.harness.numbers.elementary.table import ROWS
+from backprove.harness.programs.evaluate import V
 from backprove.harness.programs.program import Equation, Program, Var
 
 
@@ -52,8 +55,8 @@ def exact_bits(dtype: str) -> int:
     return min(12, FORMATS[dtype].digits // 2)
 
 
-class Balls(Reductions):
-    """Interpreter of a program over balls.
+class BallSystem(Reductions[V]):
+    """What balls and dual balls share.
 
     Args:
         widen: relative radius given to literals that are not short dyadics (0: literals are exact). A refusal that
@@ -62,7 +65,6 @@ class Balls(Reductions):
     Conversions between float formats are the identity over the reals.
     """
 
-    name = "balls"
     functions = ROWS
     watches_kinks = False
     """Whether comparisons of equal quantities are marked; a rule's own value at a point does not need it."""
@@ -79,13 +81,14 @@ class Balls(Reductions):
     def primitives(cls) -> frozenset[str]:
         return super().primitives() | {*bf.BINARY, *COMPARISONS}
 
-    def constant(self, value: Array, var: Var) -> Any:
+    def constant(self, value: Array, var: Var) -> V | Array:
         value = np.asarray(value)[..., None]
         if is_float(var.dtype):
-            return self.real_constant(value.astype(np.float64), exact_bits(var.dtype))
+            return self.lifted(self.real_constant(value.astype(np.float64), exact_bits(var.dtype)))
         return value.astype(np.int8) if value.dtype == bool else value
 
-    def real_constant(self, value: Array, bits: int) -> Any:
+    def real_constant(self, value: Array, bits: int) -> BallArray:
+        """The enclosure of a constant; see `widen`."""
         if value.size == 1 and not self.widen:
             out = np.empty(value.shape, dtype=object)
             out.fill(_exact(value.item()))
@@ -100,23 +103,21 @@ class Balls(Reductions):
         out.setflags(write=False)
         return out
 
-    def map(self, function: Callable[..., Array], *values: Any) -> Any:
-        return function(*values)
-
-    def primal(self, x: Any) -> Any:
-        """The enclosure in a value of the system."""
-        return x
-
-    def select(self, which: Any, cases: Sequence[Any]) -> Any:
+    def select(self, which: V | Array, cases: Sequence[V | Array]) -> V | Array:
         which = np.asarray(which)
         if which.dtype in (np.int8, bool):
-            return self._select_truth(truth(which), cases[0], cases[1])
+            return self.choose(truth(which), cases[0], cases[1])
         out = cases[0]
         for k, case in enumerate(cases[1:], start=1):
             out = self.map(partial(_replace, k), which, out, case)
         return out
 
-    def _select_truth(self, which: Array, no: Array, yes: Array) -> Array:
+    @abstractmethod
+    def choose(self, which: Codes, no: V | Array, yes: V | Array) -> V | Array:
+        """`yes` where a truth value is True, `no` where it is False, what holds both where it is undecided."""
+
+    def chosen(self, which: Codes, no: Array, yes: Array) -> Array:
+        """`choose` of enclosures, integers or truth values."""
         w = expand(which, no)
         if no.dtype != object:
             if np.any(w >= UNDECIDED) and self._are_truths(no, yes):
@@ -140,103 +141,129 @@ class Balls(Reductions):
 
     # -- arithmetic ------------------------------------------------------------------------------------------------
 
-    def elementary(self, row: Elementary, equation: Equation, x: Any) -> Any:
-        return pointwise(row.enclosure, x)
-
-    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+    def own(self, equation: Equation, inputs: Sequence[V | Array]) -> V | Array | list[V | Array]:
         name = equation.primitive
         if name in bf.BINARY and is_float(equation.outputs[0].dtype):
-            a, b = (x if x.dtype == object else lift(x) for x in inputs)
-            return self.combine(name, a, b)
+            return self.combine(name, self.real(inputs[0]), self.real(inputs[1]))
         if name in COMPARISONS and is_float(equation.inputs[0].dtype):
             same = equation.inputs[0].slot == equation.inputs[1].slot
             return self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)
         return super().own(equation, inputs)
 
-    def logic(self, equation: Equation, inputs: Sequence[Any]) -> Any | None:
+    def logic(self, equation: Equation, inputs: Sequence[V | Array]) -> V | Array | None:
         """Logic of three values; integers made of undecided ones are for `cond` alone."""
+        operands = [self.primal(x) for x in inputs]
         match equation.primitive:
             case "and":
-                return truth_and(truth(inputs[0]), truth(inputs[1]))
+                return truth_and(truth(operands[0]), truth(operands[1]))
             case "or":
-                return truth_or(truth(inputs[0]), truth(inputs[1]))
+                return truth_or(truth(operands[0]), truth(operands[1]))
             case "not":
-                return truth_not(truth(inputs[0]))
+                return truth_not(truth(operands[0]))
             case "xor" | "ne":
-                return truth_xor(truth(inputs[0]), truth(inputs[1]))
+                return truth_xor(truth(operands[0]), truth(operands[1]))
             case "eq":
-                return truth_not(truth_xor(truth(inputs[0]), truth(inputs[1])))
+                return truth_not(truth_xor(truth(operands[0]), truth(operands[1])))
             case "reduce_and":
-                return self.p_reduce_and(equation, inputs)
+                return self.p_reduce_and(equation, operands)
             case "reduce_or":
-                return self.p_reduce_or(equation, inputs)
-            case "convert_element_type" if equation.outputs[0].dtype != "bool" and undecided(inputs[0]):
-                return UndecidedChoice(inputs[0])
+                return self.p_reduce_or(equation, operands)
+            case "convert_element_type" if equation.outputs[0].dtype != "bool" and undecided(operands[0]):
+                return cast("Array", UndecidedChoice(operands[0]))  # which says so wherever it is used as one
         return None
 
-    def whole(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def whole(self, equation: Equation, inputs: Sequence[V | Array]) -> list[V | Array]:
         pairs = zip(inputs, equation.inputs, strict=True)
-        return super().whole(equation, [self.certain(i) if v.dtype == "bool" else i for i, v in pairs])
+        return super().whole(equation, [self.certain(self.primal(i)) if v.dtype == "bool" else i for i, v in pairs])
 
-    def certain(self, values: Any) -> Any:
+    def certain(self, values: Array) -> Array:
         """Truth values on their way to integers: they must be decided."""
         if undecided(values):
             raise Undecided("an integer depends on a comparison that is not decided")
         return values
 
-    def compare(self, name: str, a: Array, b: Array, *, same: bool = False) -> Array:
+    def compare(self, name: str, a: Array, b: Array, *, same: bool = False) -> Codes:
         """Truth value of a comparison of enclosures; `same`: both are one quantity."""
         if same:
             return np.full(a.shape, name in ("eq", "le", "ge", "le_to"), dtype=np.int8)
         told = compare_all(name, a, b)
         return told if self.watches_kinks else np.where(told & TOUCH, told & 1, told)
 
-    def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return pointwise(bf.power_of(e.params["y"]), ins[0])
+    def p_clamp(self, e: Equation, ins: Sequence[V]) -> V:
+        return self.combine("min", self.combine("max", ins[1], ins[0]), ins[2])
 
-    def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return pointwise(bf.minimum, pointwise(bf.maximum, ins[1], ins[0]), ins[2])
-
-    def p_stop_gradient(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_reduce_precision(self, e: Equation, ins: Sequence[V]) -> V:
         return ins[0]
 
-    def p_reduce_precision(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return ins[0]
+    def p_is_finite(self, e: Equation, ins: Sequence[V]) -> Codes:
+        return np.ones(np.shape(self.primal(ins[0])), dtype=np.int8)
 
-    def p_is_finite(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return np.ones(np.shape(ins[0]), dtype=np.int8)
-
-    def p_iota(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_iota(self, e: Equation, ins: Sequence[V]) -> V | Array:
         out = indexing.iota(e)
-        return lift(out) if is_float(e.outputs[0].dtype) else out
+        return self.lifted(lift(out)) if is_float(e.outputs[0].dtype) else out
 
-    def p_convert_element_type(self, e: Equation, ins: Sequence[Any]) -> Any:
-        x = np.asarray(ins[0])
+    def p_convert_element_type(self, e: Equation, ins: Sequence[V | Array]) -> V | Array:
+        x = np.asarray(self.primal(ins[0]))
         if is_float(e.inputs[0].dtype):
             if is_float(e.outputs[0].dtype):
-                return x
+                return ins[0]
             if e.outputs[0].dtype == "bool":
                 return self.compare("ne", x, lift(np.zeros((1,))), same=False)
             whole = pointwise(trunc, x)
             if not all(v.is_exact() for v in whole.ravel()):
                 raise Undecided("a conversion to an integer is not decided")
-            return np.vectorize(lambda v: int(v.unique_fmpz()), otypes=[np.int64])(whole)
+            return np.asarray(np.vectorize(lambda v: int(v.unique_fmpz()), otypes=[np.int64])(whole))
         if x.dtype == np.int8 and e.inputs[0].dtype == "bool":
-            return self.from_truth(x)
-        return lift(x)
+            return self.lifted(self.from_truth(x))
+        return self.lifted(lift(x))
 
-    def from_truth(self, x: Array) -> Any:
-        return _OF_TRUTH[x & 3]
+    def from_truth(self, x: Codes) -> BallArray:
+        """0, 1 or, where a truth value is undecided, the ball from 0 to 1."""
+        out: BallArray = _OF_TRUTH[x & 3]
+        return out
 
-    def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
+
+class Balls(BallSystem[Array]):
+    """Interpreter of a program over balls: every value is an array."""
+
+    name = "balls"
+
+    def map(self, function: Callable[..., Array], *values: Array) -> Array:
+        return function(*values)
+
+    def primal(self, x: Array) -> Array:
+        return x
+
+    def lifted(self, enclosure: BallArray) -> Array:
+        return enclosure
+
+    def real(self, x: Array) -> Array:
+        return x if x.dtype == object else lift(x)
+
+    def choose(self, which: Codes, no: Array, yes: Array) -> Array:
+        return self.chosen(which, no, yes)
+
+    def combine(self, name: str, a: Array, b: Array) -> Array:
+        return self.joined(name, a, b)
+
+    def elementary(self, row: Elementary, equation: Equation, x: Array) -> Array:
+        return pointwise(row.enclosure, x)
+
+    def p_integer_pow(self, e: Equation, ins: Sequence[Array]) -> BallArray:
+        return pointwise(bf.power_of(e.params["y"]), ins[0])
+
+    def p_stop_gradient(self, e: Equation, ins: Sequence[Array]) -> Array:
+        return ins[0]
+
+    def p_dot_general(self, e: Equation, ins: Sequence[BallArray]) -> BallArray:
         return dot_general(ins[0], ins[1], e.params["dimension_numbers"])
 
-    def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_scatter_add(self, e: Equation, ins: Sequence[Array]) -> BallArray:
         operand, indices, updates = ins
         return scatter_add(operand, updates, indexing.scatter_positions(e, np.asarray(indices)))
 
 
-_OF_TRUTH = np.array([bf.ZERO, bf.ONE, arb(0.5, 0.5)], dtype=object)
+_OF_TRUTH: BallArray = np.array([bf.ZERO, bf.ONE, arb(0.5, 0.5)], dtype=object)
 """False, True and undecided as balls."""
 
 

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from flint import arb
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import is_float
 from backprove.harness.core.thresholds.exact import ONE_SLOPE_BITS
 from backprove.harness.numbers import indexing, movement
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import (
+    BallArray,
     along,
     dot_general,
     lift,
@@ -32,8 +31,8 @@ from backprove.harness.numbers.balls.arrays import (
     spread,
     zeros,
 )
-from backprove.harness.numbers.balls.balls import Balls, expand
-from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED
+from backprove.harness.numbers.balls.balls import BallSystem, expand
+from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED, Codes
 from backprove.harness.numbers.elementary.exponential import logistic
 from backprove.harness.numbers.elementary.powers import at_zero
 from backprove.harness.numbers.elementary.row import Elementary
@@ -45,11 +44,11 @@ from backprove.harness.programs.program import Equation
 class Dual:
     """Value and tangent; `t is None` means identically zero."""
 
-    v: Array
-    t: Array | None = None
+    v: BallArray
+    t: BallArray | None = None
 
     @property
-    def tangent(self) -> Array:
+    def tangent(self) -> BallArray:
         """The tangent in the shape of the value, its points axis 1 or as wide as the directions."""
         return zeros((*self.v.shape[:-1], 1)) if self.t is None else self.t
 
@@ -58,7 +57,7 @@ class Dual:
         return self.v.shape
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype[np.object_]:
         return self.v.dtype
 
 
@@ -83,12 +82,12 @@ def _width(*arrays: Array) -> int:
     return max(int(a.shape[-1]) for a in arrays)
 
 
-class DualBalls(Balls):
+class DualBalls(BallSystem[Dual]):
     """Interpreter of a program over dual balls; see the module's text. One instance serves one evaluation.
 
     Args:
         points: P, the points of the values.
-        widen: see `Balls`.
+        widen: see `BallSystem`.
         still: equations (by identity) whose tangents no output needs: they cannot be kinks.
     """
 
@@ -104,20 +103,20 @@ class DualBalls(Balls):
     def primitives(cls) -> frozenset[str]:
         return super().primitives() - {name for name, row in cls.functions.items() if not _has_slope(row)}
 
-    def real_constant(self, value: Array, bits: int) -> Any:
-        return Dual(super().real_constant(value, bits))
-
-    def lifted(self, enclosure: Array) -> Any:
+    def lifted(self, enclosure: BallArray) -> Dual:
         return Dual(enclosure)
 
-    def primal(self, x: Any) -> Any:
+    def real(self, x: Dual | Array) -> Dual:
+        return x if isinstance(x, Dual) else Dual(lift(x))
+
+    def primal(self, x: Dual | Array) -> Array:
         return x.v if isinstance(x, Dual) else x
 
-    def map(self, function: Callable[..., Array], *values: Any) -> Any:
+    def map(self, function: Callable[..., Array], *values: Dual | Array) -> Dual | Array:
         duals = [x for x in values if isinstance(x, Dual)]
-        if not duals:
-            return function(*values)
         v = function(*(self.primal(x) for x in values))
+        if not duals:
+            return v
         moving = [x.t for x in duals if x.t is not None]
         if not moving:
             return Dual(v)
@@ -142,10 +141,10 @@ class DualBalls(Balls):
         found[near] = [apart(p, q) for p, q in zip(a[near], b[near], strict=True)]
         self.touch(found)
 
-    def _select_truth(self, which: Array, no: Any, yes: Any) -> Any:
-        if not isinstance(no, Dual):
-            return super()._select_truth(which, no, yes)
-        v = super()._select_truth(which, no.v, yes.v)
+    def choose(self, which: Codes, no: Dual | Array, yes: Dual | Array) -> Dual | Array:
+        if not (isinstance(no, Dual) and isinstance(yes, Dual)):
+            return self.chosen(which, self.primal(no), self.primal(yes))
+        v = self.chosen(which, no.v, yes.v)
         near = expand(which, no.v) >= UNDECIDED
         # a jump (values differ across the branch) is as much a kink as differing slopes
         self.touch_where(near, lambda p, q: not p.overlaps(q), no.v, yes.v)
@@ -153,49 +152,44 @@ class DualBalls(Balls):
             return Dual(v)
         a, b = no.tangent, yes.tangent
         self.touch_where(near, lambda p, q: not _agree(p, q), a, b)
-        return Dual(v, super()._select_truth(spread(expand(which, no.v), _width(a, b)), a, b))
+        return Dual(v, self.chosen(spread(expand(which, no.v), _width(a, b)), a, b))
 
-    def certain(self, values: Any) -> Any:
+    def certain(self, values: Array) -> Array:
         values = super().certain(values)
-        if isinstance(values, np.ndarray) and values.dtype == np.int8:
+        if values.dtype == np.int8:
             self.touch(values >= TOUCH)
             return values & 3
         return values
 
-    def from_truth(self, x: Array) -> Any:
+    def from_truth(self, x: Codes) -> BallArray:
         self.touch(x >= UNDECIDED)
-        return Dual(super().from_truth(x))
+        return super().from_truth(x)
 
-    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def apply(self, equation: Equation, inputs: Sequence[Dual | Array]) -> list[Dual | Array]:
         if id(equation) in self.still:
             inputs = [Dual(i.v) if isinstance(i, Dual) else i for i in inputs]
         return super().apply(equation, inputs)
 
-    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
-        name = equation.primitive
-        if name in bf.BINARY and is_float(equation.outputs[0].dtype):
-            x, y = (x if isinstance(x, Dual) else Dual(lift(x)) for x in inputs)
-            return self.combine(name, x, y)
-        return super().own(equation, inputs)
-
-    def move(self, e: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def move(self, e: Equation, inputs: Sequence[Dual | Array]) -> list[Dual | Array]:
         """Entries move alike in value and tangent; what a gather fills in does not depend on the inputs."""
         which = movement.data_operands(e)
         data = [inputs[i] for i in which]
         rest = [np.asarray(v) for i, v in enumerate(inputs) if i not in which]
-        if not any(isinstance(x, Dual) for x in data):
-            return movement.rearrange(e, data, rest)
+        duals = [x for x in data if isinstance(x, Dual)]
         values = movement.rearrange(e, [self.primal(x) for x in data], rest)
-        moving = [x.t for x in data if isinstance(x, Dual) and x.t is not None]
+        if not duals:
+            return [*values]
+        moving = [x.t for x in duals if x.t is not None]
         if not moving:
             return [Dual(v) for v in values]
         rest = [spread(i, _width(*moving)) for i in rest]
         return [
             Dual(v, t)
-            for v, t in zip(values, movement.rearrange(e, [x.tangent for x in data], rest, bf.ZERO), strict=True)
+            for v, t in zip(values, movement.rearrange(e, [x.tangent for x in duals], rest, bf.ZERO), strict=True)
         ]
 
-    def elementary(self, row: Elementary, equation: Equation, x: Any) -> Any:
+    def elementary(self, row: Elementary, equation: Equation, x: Dual | Array) -> Dual:
+        assert isinstance(x, Dual)
         y = pointwise(row.enclosure, x.v)
         if x.t is None:
             return Dual(y)
@@ -211,7 +205,7 @@ class DualBalls(Balls):
 
     def combine(self, name: str, a: Dual, b: Dual) -> Dual:
         """Value and tangent of a function of two variables."""
-        y = super().combine(name, a.v, b.v)
+        y = self.joined(name, a.v, b.v)
         if a.t is None and b.t is None:
             return Dual(y)
         if name in ("max", "min"):
@@ -226,7 +220,7 @@ class DualBalls(Balls):
         shape = (*y.shape[:-1], t.shape[-1])
         return Dual(y, t if t.shape == shape else np.broadcast_to(t, shape))
 
-    def _extremum_tangent(self, name: str, a: Dual, b: Dual) -> Array:
+    def _extremum_tangent(self, name: str, a: Dual, b: Dual) -> BallArray:
         high, low = (a.v, b.v) if name == "max" else (b.v, a.v)
         first, second = np.greater(high, low), np.less(high, low)
         s, t = a.tangent, b.tangent
@@ -242,32 +236,15 @@ class DualBalls(Balls):
 
     # -- primitives with their own rule -----------------------------------------------------------------------------
 
-    def p_integer_pow(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_integer_pow(self, e: Equation, ins: Sequence[Dual]) -> Dual:
         n, x = e.params["y"], ins[0]
-        y = super().p_integer_pow(e, [x.v])
+        y = pointwise(bf.power_of(n), x.v)
         if x.t is None or n == 0:
             return Dual(y)
         return Dual(y, _scaled(pointwise(bf.power_of_slope(n), x.v), x.t))
 
-    def p_clamp(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return self.combine("min", self.combine("max", ins[1], ins[0]), ins[2])
-
-    def p_stop_gradient(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_stop_gradient(self, e: Equation, ins: Sequence[Dual | Array]) -> Dual | Array:
         return Dual(ins[0].v) if isinstance(ins[0], Dual) else ins[0]
-
-    def p_is_finite(self, e: Equation, ins: Sequence[Any]) -> Any:
-        return super().p_is_finite(e, [ins[0].v])
-
-    def p_iota(self, e: Equation, ins: Sequence[Any]) -> Any:
-        out = super().p_iota(e, ins)
-        return Dual(out) if out.dtype == object else out
-
-    def p_convert_element_type(self, e: Equation, ins: Sequence[Any]) -> Any:
-        x = ins[0]
-        if isinstance(x, Dual):
-            return x if is_float(e.outputs[0].dtype) else super().p_convert_element_type(e, [x.v])
-        out = super().p_convert_element_type(e, ins)
-        return out if isinstance(out, Dual) or out.dtype != object else Dual(out)
 
     def position(self, e: Equation, x: Array, better: str) -> Array:
         index = super().position(e, x, better)
@@ -276,7 +253,7 @@ class DualBalls(Balls):
         self.touch(predicate(_same, x, best).sum(axis=axis) > 1)
         return index
 
-    def p_dot_general(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_dot_general(self, e: Equation, ins: Sequence[Dual]) -> Dual:
         a, b = ins
         dn = e.params["dimension_numbers"]
         y = dot_general(a.v, b.v, dn)
@@ -289,8 +266,9 @@ class DualBalls(Balls):
             return Dual(y)
         return Dual(y, terms[0] if len(terms) == 1 else terms[0] + terms[1])
 
-    def p_scatter_add(self, e: Equation, ins: Sequence[Any]) -> Any:
+    def p_scatter_add(self, e: Equation, ins: Sequence[Dual | Array]) -> Dual:
         operand, indices, updates = ins
+        assert isinstance(operand, Dual) and isinstance(updates, Dual)
         where = indexing.scatter_positions(e, np.asarray(indices))
         v = scatter_add(operand.v, updates.v, where)
         if operand.t is None and updates.t is None:
@@ -298,7 +276,7 @@ class DualBalls(Balls):
         s, t = operand.tangent, updates.tangent
         return Dual(v, scatter_add(s, t, spread(where, _width(s, t))))
 
-    def watch_ties(self, keys: Sequence[Any], order: Array, axis: int) -> None:
+    def watch_ties(self, keys: Sequence[Dual | Array], order: Array, axis: int) -> None:
         """Equal keys next to each other that move apart: the order inside the tie is not a function of the point."""
         tie = np.ones((), dtype=bool)
         moves: list[tuple[Array, Array]] = []
@@ -325,12 +303,12 @@ def _has_slope(row: Elementary) -> bool:
     return row.slope is not None or row.kink is not None or row.name == "neg"
 
 
-def _scaled(slope: Array, t: Array) -> Array:
+def _scaled(slope: BallArray, t: BallArray) -> BallArray:
     """Slope times tangent; the slope may have fewer columns than the tangent."""
     return pointwise(np.multiply, spread(slope, t.shape[-1]), t)
 
 
-def _tangent(name: str, a: Dual, b: Dual, y: Array) -> Array:
+def _tangent(name: str, a: Dual, b: Dual, y: BallArray) -> BallArray:
     if name in ("add", "add_any", "sub"):
         if b.t is None:
             return a.tangent
@@ -340,7 +318,7 @@ def _tangent(name: str, a: Dual, b: Dual, y: Array) -> Array:
     return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
-Slope = Callable[[Array, Array, Array], Array]
+Slope = Callable[[BallArray, BallArray, BallArray], BallArray]
 
 
 def _entrywise(function: Callable[[arb, arb], arb]) -> Slope:

@@ -6,13 +6,12 @@ of every number in the arguments. The derivatives are our own, independent of JA
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from flint import arb
 
+from backprove.harness.core.arrays import AnyFunction
 from backprove.harness.numbers.elementary.powers import square
 from backprove.harness.numbers.elementary.row import Unary
 from backprove.harness.numbers.elementary.steps import trunc
@@ -85,7 +84,7 @@ def logaddexp(a: arb, b: arb) -> arb:
     return maximum(a, b) + (-abs(a - b)).exp().log1p()
 
 
-BINARY: dict[str, Callable[[Any, Any], Any]] = {
+BINARY: dict[str, AnyFunction] = {
     "add": np.add,
     "add_any": np.add,
     "sub": np.subtract,

@@ -6,13 +6,17 @@ is arbitrarily near.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 from flint import arb
+from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.numbers import integers
+
+Codes = NDArray[np.int8]
+"""Truth values, as above."""
 
 UNDECIDED, TOUCH = 2, 4
 
@@ -26,10 +30,10 @@ class Undecided(Exception):
 class UndecidedChoice(integers.UndecidedInteger):
     """An integer made from truth values of which some are undecided: `cond` takes both branches, all else gives up."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         raise Undecided("an integer depends on a comparison that is not decided")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Array:
+    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         raise Undecided("an integer depends on a comparison that is not decided")
 
 
@@ -47,7 +51,7 @@ def compare(name: str, a: arb, b: arb) -> int:
     return UNDECIDED
 
 
-def compare_all(name: str, a: Array, b: Array) -> Array:
+def compare_all(name: str, a: Array, b: Array) -> Codes:
     """`compare` entry by entry with broadcasting.
 
     Two comparisons of whole arrays settle what is clearly on one side, without a Python frame per entry.
@@ -68,22 +72,22 @@ def compare_all(name: str, a: Array, b: Array) -> Array:
     return told
 
 
-def truth(values: Any) -> Array:
-    """Any truth value (bool arrays included) as int8."""
+def truth(values: Array) -> Codes:
+    """A truth value of whatever kind (bool arrays included) as int8."""
     return np.asarray(values).astype(np.int8, copy=False)
 
 
-def undecided(values: Any) -> bool:
+def undecided(values: Array) -> bool:
     """Whether some entry is undecided."""
     return bool((np.asarray(values) & 3 == UNDECIDED).any())
 
 
-def truth_not(a: Array) -> Array:
+def truth_not(a: Array) -> Codes:
     t = a & 3
     return np.where(t == UNDECIDED, UNDECIDED, (1 - t) | (a & TOUCH)).astype(np.int8)
 
 
-def truth_and(a: Array, b: Array) -> Array:
+def truth_and(a: Array, b: Array) -> Codes:
     """Three-valued and; a clear False wins, a touched operand that matters marks the result."""
     ta, tb = a & 3, b & 3
     clear_false = ((ta == 0) & (a < TOUCH)) | ((tb == 0) & (b < TOUCH))
@@ -93,18 +97,18 @@ def truth_and(a: Array, b: Array) -> Array:
     return np.where(clear_false, 0, value | touched).astype(np.int8)
 
 
-def truth_or(a: Array, b: Array) -> Array:
+def truth_or(a: Array, b: Array) -> Codes:
     return truth_not(truth_and(truth_not(a), truth_not(b)))
 
 
-def truth_xor(a: Array, b: Array) -> Array:
+def truth_xor(a: Array, b: Array) -> Codes:
     """Three-valued exclusive or; every touched operand matters."""
     ta, tb = a & 3, b & 3
     unknown = (ta == UNDECIDED) | (tb == UNDECIDED)
     return np.where(unknown, UNDECIDED, (ta ^ tb) | ((a | b) & TOUCH)).astype(np.int8)
 
 
-def reduce_and(parts: list[Array], shape: tuple[int, ...]) -> Array:
+def reduce_and(parts: list[Array], shape: tuple[int, ...]) -> Codes:
     """Three-valued and of all parts; True of nothing."""
     out = np.ones(shape, dtype=np.int8)
     for part in parts:

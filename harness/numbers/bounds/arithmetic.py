@@ -5,21 +5,20 @@ conversions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.bounds import truth
 from backprove.harness.numbers.bounds.charges import Charging, Format
-from backprove.harness.numbers.bounds.truth import Bounded, reach
+from backprove.harness.numbers.bounds.truth import Bounded, Codes, Operand, Value, reach
 from backprove.harness.numbers.elementary.row import float64
 from backprove.harness.programs.program import Equation
 
-Rule = Callable[[Charging, Equation, Sequence[Any]], Any]
+Rule = Callable[[Charging, Equation, Sequence[Bounded]], Value | list[Value]]
+"""The bounds of what an equation computes; a rule whose operands need not all be real numbers says so."""
 
 NO_DOUBT = np.zeros(1, dtype=bool)
 
@@ -43,7 +42,7 @@ def _weighted(size: Array, e: Array, exact: bool) -> Array | float:
 # ---------------------------------------------------------------- arithmetic
 
 
-def add(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def add(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     a, b = inputs
     v = a.v - b.v if equation.primitive == "sub" else a.v + b.v
     fmt = _format(system, equation)
@@ -82,30 +81,30 @@ def divide(system: Charging, fmt: Format, a: Bounded, b: Bounded, k: float) -> B
     return system.rounded(fmt, q, e, k=k)
 
 
-def mul(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def mul(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     return multiply(system, _format(system, equation), inputs[0], inputs[1])
 
 
-def div(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def div(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     fmt = _format(system, equation)
     return divide(system, fmt, inputs[0], inputs[1], fmt.constant("div")[0])
 
 
-def neg(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def neg(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     return Bounded(-inputs[0].v, inputs[0].e, inputs[0].size)
 
 
-def absolute(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def absolute(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     return Bounded(np.abs(inputs[0].v), inputs[0].e)
 
 
-def sign(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def sign(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     x = inputs[0]
     e = np.where((x.size <= x.e) & (x.e > 0), 2.0, 0.0)
     return Bounded(np.sign(x.v), np.where(np.isfinite(x.e), e, np.inf))
 
 
-def integer_pow(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def integer_pow(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     """Repeated squaring, the reciprocal last."""
     fmt, base = _format(system, equation), inputs[0]
     n = int(equation.params.get("y", 2))  # `square` has no parameter
@@ -126,10 +125,11 @@ def integer_pow(system: Charging, equation: Equation, inputs: Sequence[Any]) -> 
     return divide(system, fmt, one, out, k=2 * fmt.constant("div")[0])
 
 
-def power(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def power(system: Charging, equation: Equation, inputs: Sequence[Operand]) -> Bounded:
     """|x|^y exp(dz) with dz the error of y log|x|; x = 0 and negative x need an exact (integer) y."""
     fmt = _format(system, equation)
     x, y = inputs
+    assert isinstance(x, Bounded)
     if not isinstance(y, Bounded):
         y = Bounded(np.asarray(y).astype(system.wide), np.zeros(np.shape(y)))
     k, kappa = fmt.constant("pow")
@@ -150,7 +150,7 @@ def power(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounde
     return system.rounded(fmt, v, np.where(np.isfinite(x.e + y.e), e, np.inf), k=k, eta=4.0)
 
 
-def remainder(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def remainder(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     """a - trunc(a / b) b; where the quotient may be another integer the result may be any remainder."""
     fmt = _format(system, equation)
     a, b = inputs
@@ -163,7 +163,7 @@ def remainder(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bo
     return system.rounded(fmt, v, np.where(np.isfinite(a.e) & (size > b.e), e, np.inf), k=fmt.constant("rem")[0])
 
 
-def atan2(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def atan2(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     """The gradient of the angle is (x, -y)/r^2; across the cut along the negative x axis it jumps by 2 pi."""
     fmt = _format(system, equation)
     y, x = inputs
@@ -182,7 +182,7 @@ def atan2(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounde
 
 # ---------------------------------------------------------------- comparisons and selection
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+_COMPARE: dict[str, np.ufunc] = {
     "eq": np.equal,
     "ne": np.not_equal,
     "lt": np.less,
@@ -192,7 +192,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def compare(system: Charging, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
+def compare(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Codes:
     a, b = inputs
     name = equation.primitive
     if equation.inputs[0].slot == equation.inputs[1].slot or a is b:
@@ -216,28 +216,29 @@ def pick(a: Bounded, b: Bounded, sign: int) -> Bounded:
     return Bounded(v, e)
 
 
-def extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def extreme(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     return pick(inputs[0], inputs[1], 1 if equation.primitive == "max" else -1)
 
 
-def clamp(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def clamp(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     low, x, high = inputs
     return pick(pick(x, low, 1), high, -1)
 
 
-def select(which: Any, cases: Sequence[Any]) -> Any:
+def select(which: Value, cases: Sequence[Value]) -> Value:
     """Entry by entry `cases[which]`; an undecided truth value takes the nominal case, the others bound its error."""
     which = np.asarray(which)
     logical = which.dtype in (np.bool_, np.int8)
     index = truth.nominal(which) if logical else which
     doubt = truth.undecided(which) if logical else np.zeros(which.shape, bool)
-    if isinstance(cases[0], Bounded):
-        v = _choose(index, [c.v for c in cases])
-        e = cases[0].e if all(c.exact for c in cases) else _choose(index, [c.e for c in cases])
+    reals = [c for c in cases if isinstance(c, Bounded)]
+    if reals:
+        v = _choose(index, [c.v for c in reals])
+        e = reals[0].e if all(c.exact for c in reals) else _choose(index, [c.e for c in reals])
         if e.shape != v.shape:
             e = np.broadcast_to(e, v.shape)
         if doubt.any():
-            spread = [float64(np.abs(_gap(c.v, v))) + c.e for c in cases]
+            spread = [float64(np.abs(_gap(c.v, v))) + c.e for c in reals]
             hull = np.maximum.reduce([np.where(np.isnan(s), np.inf, s) for s in spread])
             e = np.where(doubt, np.maximum(e, hull), e)
         return Bounded(v, e)
@@ -247,7 +248,7 @@ def select(which: Any, cases: Sequence[Any]) -> Any:
         return _choose(index, plain)
     if not flags and plain[0].dtype in (np.bool_, np.int8):
         return truth.select_truth(index == 1, doubt, plain)
-    result = truth.integers(_choose(index, plain), doubt)
+    result: Value = truth.integers(_choose(index, plain), doubt)
     for f in flags:
         result = truth.doubt(result, f, False)
     return result
@@ -260,7 +261,7 @@ def _choose(index: Array, cases: Sequence[Array]) -> Array:
     return out
 
 
-def is_finite(system: Charging, equation: Equation, inputs: Sequence[Any]) -> NDArray[np.int8]:
+def is_finite(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Codes:
     x = inputs[0]
     return truth.encode(np.isfinite(x.v), ~np.isfinite(x.e))
 
@@ -268,8 +269,9 @@ def is_finite(system: Charging, equation: Equation, inputs: Sequence[Any]) -> ND
 # ---------------------------------------------------------------- conversions
 
 
-def convert(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
+def convert(system: Charging, equation: Equation, inputs: Sequence[Value]) -> Value:
     given, wanted, x = equation.inputs[0].dtype, equation.outputs[0].dtype, inputs[0]
+    assert not isinstance(x, truth.Doubtful)
     if isinstance(x, Bounded):
         if is_float(wanted):
             kept = system.unit is not None or _contains(wanted, given)
@@ -303,9 +305,9 @@ def _narrow(system: Charging, equation: Equation, x: Bounded) -> Bounded:
     return Bounded(x.v, np.where(np.isinf(x.v) & np.isfinite(x.e), 0.0, out.e))
 
 
-def reduce_precision(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_precision(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     """Rounding to a format given by its number of bits, charged like a conversion."""
-    x: Bounded = inputs[0]
+    x = inputs[0]
     fmt = _format(system, equation)
     digits = int(equation.params["mantissa_bits"]) + 1
     exponent = int(equation.params["exponent_bits"])
@@ -320,11 +322,11 @@ def reduce_precision(system: Charging, equation: Equation, inputs: Sequence[Any]
     return system.rounded(fmt, x.v, x.e, k=k, top=top, eta=max(1.0, tiny / fmt.tiny))
 
 
-def identity(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
+def identity(system: Charging, equation: Equation, inputs: Sequence[Operand]) -> Operand:
     return inputs[0]
 
 
-def iota(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def iota(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     values = np.asarray(indexing.iota(equation)).astype(np.float64).astype(system.wide)
     return Bounded(values, np.zeros(values.shape))
 

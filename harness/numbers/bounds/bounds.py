@@ -13,7 +13,7 @@ backends flush subnormal numbers to zero, and `cap = min(|a|, |b|)` for sums, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from backprove.harness.core.thresholds.rounding import ELEMENTARY_ETA, LITERAL_B
 from backprove.harness.numbers.base import System, has_floats
 from backprove.harness.numbers.bounds import arithmetic, reductions, truth
 from backprove.harness.numbers.bounds.charges import Format
-from backprove.harness.numbers.bounds.truth import Bounded, Doubtful
+from backprove.harness.numbers.bounds.truth import Bounded, Doubtful, Truth, Value
 from backprove.harness.numbers.elementary.row import REALS, Elementary
 from backprove.harness.numbers.elementary.table import having
 from backprove.harness.programs.evaluate import evaluate, schedule
@@ -49,7 +49,7 @@ SMALLEST_BOUND = 2.0**-1060
 """The `eta` of the wide evaluation: bounds are float64 and cannot be smaller and still have digits."""
 
 
-class Running(System):
+class Running(System[Value]):
     """Interpreter of a program over `Bounded` values.
 
     Args:
@@ -86,7 +86,7 @@ class Running(System):
         self.literals = literals
         self.flush = flush and unit is None
         self.narrowing_allowed, self.widening_ignored = narrowing_allowed, widening_ignored
-        self.wide: type[np.floating[Any]] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
+        self.wide: type[np.floating] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
         self._formats: dict[str, Format] = {}
         self._key = (dtype, unit, self.flush, literals, narrowing_allowed, widening_ignored)
 
@@ -135,7 +135,7 @@ class Running(System):
         columns = list(zip(*parts, strict=True))
         return [Bounded(*(np.concatenate([getattr(b, n) for b in c], axis=-1) for n in ("v", "e"))) for c in columns]
 
-    def _result(self, value: Any, var: Var, points: int) -> Bounded:
+    def _result(self, value: Value, var: Var, points: int) -> Bounded:
         """An output as `Bounded` with all its points; integers and truth values are exact or unbounded."""
         if isinstance(value, Doubtful):
             flags = np.broadcast_to(value.points, value.values.shape)
@@ -149,7 +149,7 @@ class Running(System):
             return Bounded(value.v, value.e)
         return Bounded(np.broadcast_to(value.v, shape), np.broadcast_to(value.e, shape))
 
-    def constant(self, value: Array, var: Var) -> Any:
+    def constant(self, value: Array, var: Var) -> Value:
         value = np.asarray(value)[..., None]
         if not is_float(var.dtype):
             return value
@@ -174,12 +174,12 @@ class Running(System):
                 e[small] = a[small]
         return e
 
-    def map(self, function: Callable[..., Array], *values: Any) -> Any:
+    def map(self, function: Callable[..., Array], *values: Value) -> Value:
         if not any(isinstance(v, (Bounded, Doubtful)) for v in values):
             return function(*values)
         if any(isinstance(v, Bounded) for v in values):
             v = function(*(x.v if isinstance(x, Bounded) else x for x in values))
-            e = function(*(x.e if isinstance(x, Bounded) else np.zeros(np.shape(x)) for x in values))
+            e = function(*(x.e if isinstance(x, Bounded) else np.zeros(np.asarray(x).shape) for x in values))
             # a gather out of bounds fills the bounds too
             e = np.abs(e)
             return Bounded(v, np.where(np.isnan(v) | np.isnan(e), np.inf, e))
@@ -187,10 +187,10 @@ class Running(System):
         points = [x.points for x in values if isinstance(x, Doubtful)]
         return Doubtful(function(*plain), _union(points))
 
-    def select(self, which: Any, cases: Sequence[Any]) -> Any:
+    def select(self, which: Value, cases: Sequence[Value]) -> Value:
         return arithmetic.select(which, cases)
 
-    def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def apply(self, equation: Equation, inputs: Sequence[Value]) -> list[Value]:
         points = [i.points for i in inputs if isinstance(i, Doubtful)]
         if not points:
             return super().apply(equation, inputs)
@@ -198,19 +198,19 @@ class Running(System):
         flags = _union(points)
         return [truth.doubt(o, flags, v.dtype == "bool") for o, v in zip(outputs, equation.outputs, strict=True)]
 
-    def logic(self, equation: Equation, inputs: Sequence[Any]) -> Any | None:
-        return truth.logic(equation.primitive, inputs, equation.params.get("axes", ()))
+    def logic(self, equation: Equation, inputs: Sequence[Value]) -> Value | None:
+        return truth.logic(equation.primitive, cast("Sequence[Truth]", inputs), equation.params.get("axes", ()))
 
-    def whole(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+    def whole(self, equation: Equation, inputs: Sequence[Value]) -> list[Value]:
         if equation.primitive == "convert_element_type":
             return [arithmetic.convert(self, equation, inputs)]
         return super().whole(equation, inputs)
 
-    def own(self, equation: Equation, inputs: Sequence[Any]) -> Any:
+    def own(self, equation: Equation, inputs: Sequence[Value]) -> Value | list[Value]:
         rule = RULES.get(equation.primitive)
         if rule is None or not has_floats(equation):
             return super().own(equation, inputs)
-        return rule(self, equation, inputs)
+        return rule(self, equation, cast("Sequence[Bounded]", inputs))
 
     def format(self, dtype: str) -> Format:
         """What an equation with results of format `dtype` is charged."""
@@ -271,8 +271,8 @@ class Running(System):
             total[~(np.broadcast_to(largest, total.shape) < fmt.max)] = np.inf
         return out.within(total)
 
-    def elementary(self, row: Elementary, equation: Equation, x: Bounded) -> Bounded:
-        assert row.growth is not None
+    def elementary(self, row: Elementary, equation: Equation, x: Value) -> Bounded:
+        assert row.growth is not None and isinstance(x, Bounded)
         fmt = self.format(equation.outputs[0].dtype)
         v = row.in_wide(x.v)
         k, kappa = fmt.constant(row.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Charging(Protocol):
     flush: bool
     narrowing_allowed: bool
     unit: float | None
-    wide: type[np.floating[Any]]
+    wide: type[np.floating]
 
     def format(self, dtype: str) -> Format:
         """What an equation with results of format `dtype` is charged."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 from backprove.harness.core.arrays import Array
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.bounds import truth
+from backprove.harness.numbers.bounds.arithmetic import Rule
 from backprove.harness.numbers.bounds.charges import Charging, Format
-from backprove.harness.numbers.bounds.truth import Bounded, Flags, reach
+from backprove.harness.numbers.bounds.truth import Bounded, Flags, Operand, Value, reach
 from backprove.harness.numbers.elementary.row import float64
-from backprove.harness.programs.program import Equation
+from backprove.harness.programs.program import ContractedAxes, Equation
 
 Errors = NDArray[np.float64]
-Rule = Callable[[Charging, Equation, Sequence[Any]], Any]
 
 
 def gamma(n: int, u: float) -> float:
@@ -80,7 +79,7 @@ def along(function: Callable[[Bounded], Bounded], x: Bounded, axis: int, reverse
     return Bounded(np.flip(y.v, axis), np.flip(y.e, axis))
 
 
-def contraction(dimension_numbers: Any, left: int, right: int) -> str:
+def contraction(dimension_numbers: ContractedAxes, left: int, right: int) -> str:
     """The einsum specification of a `dot_general`, points on the last axis.
 
     Args:
@@ -105,7 +104,7 @@ def contraction(dimension_numbers: Any, left: int, right: int) -> str:
     return f"{''.join(a)}...,{''.join(b)}...->{batch}{free}..."
 
 
-def order(keys: Sequence[Any], axis: int) -> tuple[Array, Flags]:
+def order(keys: Sequence[Operand], axis: int) -> tuple[Array, Flags]:
     """The stable order along `axis` by the first key, then the next, and where rounding may change it.
 
     Returns:
@@ -143,7 +142,7 @@ def _summed(system: Charging, fmt: Format, v: Array, size: Array, e: Array, n: i
     return system.rounded(fmt, v, propagated, k=0.0, eta=float(n), top=size + propagated)
 
 
-def reduce_sum(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_sum(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
     n = math.prod([equation.inputs[0].shape[a] for a in axes])
     fmt = system.format(equation.outputs[0].dtype)
@@ -151,7 +150,7 @@ def reduce_sum(system: Charging, equation: Equation, inputs: Sequence[Any]) -> B
     return _summed(system, fmt, x.v.sum(axis=axes), x.size.sum(axis=axes), e, n)
 
 
-def cumsum(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumsum(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     axis = int(equation.params["axis"])
     n, fmt = equation.inputs[0].shape[axis], system.format(equation.outputs[0].dtype)
 
@@ -161,7 +160,7 @@ def cumsum(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bound
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def dot_general(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def dot_general(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     a, b = inputs
     numbers, fmt = equation.params["dimension_numbers"], system.format(equation.outputs[0].dtype)
     subscripts = contraction(numbers, a.v.ndim - 1, b.v.ndim - 1)
@@ -191,12 +190,12 @@ def _product(system: Charging, fmt: Format, x: Bounded, axis: int) -> Bounded:
     return system.rounded(fmt, v, propagated + underflow, k=0.0, eta=0.0, top=top)
 
 
-def cumprod(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumprod(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     axis, fmt = int(equation.params["axis"]), system.format(equation.outputs[0].dtype)
     return along(lambda x: _product(system, fmt, x, axis), inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def reduce_prod(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_prod(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
     fmt, points = system.format(equation.outputs[0].dtype), x.v.shape[-1]
     kept = [d for d in range(x.v.ndim - 1) if d not in axes]
@@ -212,7 +211,7 @@ def reduce_prod(system: Charging, equation: Equation, inputs: Sequence[Any]) -> 
     return Bounded(y.v[-1], y.e[-1])
 
 
-def reduce_extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def reduce_extreme(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     x, axes = inputs[0], _axes(equation)
     sign = 1 if equation.primitive == "reduce_max" else -1
     if any(equation.inputs[0].shape[a] == 0 for a in axes):
@@ -222,7 +221,7 @@ def reduce_extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) 
     return Bounded(v, extreme_error(x, axes, sign))
 
 
-def cumulative_extreme(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumulative_extreme(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     axis = int(equation.params["axis"])
     ufunc = np.maximum if equation.primitive == "cummax" else np.minimum
 
@@ -232,7 +231,7 @@ def cumulative_extreme(system: Charging, equation: Equation, inputs: Sequence[An
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def cumlogsumexp(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def cumlogsumexp(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
     """log(e^a + e^b) has slopes that sum to 1; each of the n combinations errs by that of max + log1p(exp(-|d|))."""
     axis, fmt = int(equation.params["axis"]), system.format(equation.outputs[0].dtype)
     n = equation.inputs[0].shape[axis]
@@ -251,7 +250,7 @@ def cumlogsumexp(system: Charging, equation: Equation, inputs: Sequence[Any]) ->
     return along(forwards, inputs[0], axis, bool(equation.params["reverse"]))
 
 
-def position(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any:
+def position(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Value:
     """`argmax` and `argmin`."""
     x, axis = inputs[0], _axes(equation)[0]
     sign = 1 if equation.primitive == "argmax" else -1
@@ -259,13 +258,13 @@ def position(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Any
     return truth.integers(where, extreme_doubt(x, axis, sign))
 
 
-def sort(system: Charging, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+def sort(system: Charging, equation: Equation, inputs: Sequence[Operand]) -> list[Value]:
     """Sorted keys move by no more than the largest error; what is carried along an undecided order is unknown."""
     axis, num_keys = int(equation.params["dimension"]), int(equation.params["num_keys"])
     if not equation.inputs[0].shape[axis]:
         return list(inputs)
     permutation, doubt = order(inputs[:num_keys], axis)
-    out: list[Any] = []
+    out: list[Value] = []
     for i, x in enumerate(inputs):
         plain = x.v if isinstance(x, Bounded) else np.asarray(x)
         shape = np.broadcast_shapes(plain.shape, permutation.shape)
@@ -285,8 +284,9 @@ def sort(system: Charging, equation: Equation, inputs: Sequence[Any]) -> list[An
     return out
 
 
-def scatter_add(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def scatter_add(system: Charging, equation: Equation, inputs: Sequence[Operand]) -> Bounded:
     x, indices, new = inputs
+    assert isinstance(x, Bounded) and isinstance(new, Bounded)
     fmt = system.format(equation.outputs[0].dtype)
     where = indexing.scatter_positions(equation, np.asarray(indices))
 
@@ -300,9 +300,10 @@ def scatter_add(system: Charging, equation: Equation, inputs: Sequence[Any]) -> 
     return Bounded(v, np.where(count == 0, e, summed.e))
 
 
-def scatter_sub(system: Charging, equation: Equation, inputs: Sequence[Any]) -> Bounded:
+def scatter_sub(system: Charging, equation: Equation, inputs: Sequence[Operand]) -> Bounded:
     """`scatter-add` of the negatives, which round alike: a - b is a + (-b) in every format."""
     x, indices, new = inputs
+    assert isinstance(x, Bounded) and isinstance(new, Bounded)
     return scatter_add(system, equation, [x, indices, Bounded(-new.v, new.e)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,9 @@ WIDE_UNIT = {name: 2.0**-64 if name == "float64" and EXTENDED else 2.0**-53 for 
 """Unit roundoff of the format in which the error bound of each dtype is carried."""
 
 
-def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every_step_short: bool = False) -> list[Any]:
+def float_bounds(
+    program: Program, arrays: Sequence[Array], dtype: str, *, every_step_short: bool = False
+) -> list[Bounded]:
     """Running error bounds of the program's results as they are judged: rounded to the format under test.
 
     NumPy widens (`np.where(x > 0, 1.0, 0.5) * x` is float64), and a wider result is accepted and rounded.
@@ -28,9 +29,9 @@ def float_bounds(program: Program, arrays: Sequence[Array], dtype: str, *, every
     """
     form = FORMATS[dtype]
     out = []
-    found: list[Any] = list(Running(dtype, widening_ignored=every_step_short).run(program, arrays))
+    found = Running(dtype, widening_ignored=every_step_short).run(program, arrays)
     for b, var in zip(found, program.outputs, strict=True):
-        if isinstance(b, Bounded) and var.dtype in FORMATS and FORMATS[var.dtype].digits > form.digits:
+        if var.dtype in FORMATS and FORMATS[var.dtype].digits > form.digits:
             with np.errstate(all="ignore"):
                 out.append(Bounded(b.v, b.e + form.u * np.abs(b.v).astype(np.float64)))
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,11 @@ from numpy.typing import NDArray
 from backprove.harness.core.arrays import Array
 
 Flags = NDArray[np.bool_]
+
+Codes = NDArray[np.int8]
+"""Truth values with their doubts, see above."""
+
+Truth = Flags | Codes
 
 SMALLEST_NORMAL = float(np.finfo(np.float64).tiny)
 
@@ -84,24 +88,31 @@ class Doubtful:
     points: Flags
 
 
-def codes(truth: Any) -> NDArray[np.int8]:
+Value = Bounded | Doubtful | Array
+"""What a program's variable holds: a real number, integers in doubt, else certain integers or truth values."""
+
+Operand = Bounded | Array
+"""What a rule is given: `Running.apply` sets the doubts of integers aside."""
+
+
+def codes(truth: Truth) -> Codes:
     """A truth value as codes."""
     return np.asarray(truth).astype(np.int8)
 
 
-def nominal(truth: Any) -> Flags:
+def nominal(truth: Truth) -> Flags:
     """What the real-arithmetic program decides."""
     t: Array = np.asarray(truth)
     return t if t.dtype == np.bool_ else np.asarray((t == 1) | (t == 4))
 
 
-def undecided(truth: Any) -> Flags:
+def undecided(truth: Truth) -> Flags:
     """Where rounding may decide otherwise."""
     t: Array = np.asarray(truth)
     return np.zeros(t.shape, bool) if t.dtype == np.bool_ else np.asarray(t >= 2)
 
 
-def encode(value: Flags, doubt: Flags) -> NDArray[np.int8]:
+def encode(value: Flags, doubt: Flags) -> Codes:
     """Codes from nominal values and flags of doubt."""
     plain = np.asarray(value).astype(np.int8)
     doubt = np.asarray(doubt)
@@ -111,26 +122,26 @@ def encode(value: Flags, doubt: Flags) -> NDArray[np.int8]:
     return np.where(doubt, 2 + 2 * plain, plain)
 
 
-def negate(a: Any) -> NDArray[np.int8]:
+def negate(a: Truth) -> Codes:
     return encode(~nominal(a), undecided(a))
 
 
-def conjunction(a: Any, b: Any) -> NDArray[np.int8]:
+def conjunction(a: Truth, b: Truth) -> Codes:
     """And; a decided False on either side decides."""
     settled = (codes(a) == 0) | (codes(b) == 0)
     return encode(nominal(a) & nominal(b), (undecided(a) | undecided(b)) & ~settled)
 
 
-def disjunction(a: Any, b: Any) -> NDArray[np.int8]:
+def disjunction(a: Truth, b: Truth) -> Codes:
     """Or; a decided True on either side decides."""
     return negate(conjunction(negate(a), negate(b)))
 
 
-def exclusive(a: Any, b: Any) -> NDArray[np.int8]:
+def exclusive(a: Truth, b: Truth) -> Codes:
     return encode(nominal(a) ^ nominal(b), undecided(a) | undecided(b))
 
 
-def logic(primitive: str, inputs: Sequence[Any], axes: Sequence[int] = ()) -> NDArray[np.int8] | None:
+def logic(primitive: str, inputs: Sequence[Truth], axes: Sequence[int] = ()) -> Codes | None:
     """A primitive on truth values, None where it is none of the logical ones."""
     match primitive:
         case "not":
@@ -150,7 +161,7 @@ def logic(primitive: str, inputs: Sequence[Any], axes: Sequence[int] = ()) -> ND
     return None
 
 
-def _any(truth: NDArray[np.int8], axes: tuple[int, ...]) -> NDArray[np.int8]:
+def _any(truth: Codes, axes: tuple[int, ...]) -> Codes:
     settled = np.any(truth == 1, axis=axes)
     return encode(np.any(nominal(truth), axis=axes), np.any(undecided(truth), axis=axes) & ~settled)
 
@@ -160,7 +171,7 @@ def at_points(flags: Flags) -> Flags:
     return np.asarray(np.any(flags, axis=tuple(range(flags.ndim - 1))))
 
 
-def doubt(value: Any, points: Flags, is_truth: bool) -> Any:
+def doubt(value: Value, points: Flags, is_truth: bool) -> Value:
     """`value` with nothing claimed at the flagged points."""
     if isinstance(value, Bounded):
         shape = np.broadcast_shapes(value.v.shape, points.shape)
@@ -173,13 +184,13 @@ def doubt(value: Any, points: Flags, is_truth: bool) -> Any:
     return Doubtful(value, points)
 
 
-def integers(values: Array, flags: Flags) -> Any:
+def integers(values: Array, flags: Flags) -> Array | Doubtful:
     """Integers with entry-by-entry flags of doubt: plain where there is none."""
     points = at_points(np.broadcast_to(flags, np.broadcast_shapes(values.shape, flags.shape)))
     return Doubtful(values, points) if points.any() else values
 
 
-def select_truth(which: Flags, doubt_which: Flags, cases: Sequence[Any]) -> NDArray[np.int8]:
+def select_truth(which: Flags, doubt_which: Flags, cases: Sequence[Truth]) -> Codes:
     """A select between two truth values; equal decided cases make the predicate irrelevant."""
     no, yes = codes(cases[0]), codes(cases[1])
     chosen = np.where(which, yes, no)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -150,9 +150,9 @@ class Chain:
             x = ufunc(x) if left is None else ufunc(left, x)
         return x
 
-    def calls(self, x: Array, out: Array) -> list[tuple[np.ufunc, tuple[Any, ...]]]:
+    def calls(self, x: Array, out: Array) -> list[tuple[np.ufunc, tuple[object, ...]]]:
         """The same as ufuncs with their arguments, results in `out`."""
-        calls = []
+        calls: list[tuple[np.ufunc, tuple[object, ...]]] = []
         for ufunc, left in self.steps:
             calls.append((ufunc, (x, out) if left is None else (left, x, out)))
             x = out

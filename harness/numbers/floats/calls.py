@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import AnyFunction, Array
 from backprove.harness.numbers.elementary.row import Chain, SciPy
 from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.numbers.floats import floats
 from backprove.harness.numbers.integers import contract
-from backprove.harness.programs.program import Equation
+from backprove.harness.programs.program import ContractedAxes, Equation
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Call = tuple[AnyFunction, tuple[object, ...]]
 """A function and its arguments."""
-Extra = Callable[[tuple[int, ...], Any], Array]
+Extra = Callable[[tuple[int, ...], DTypeLike], Array]
 """Gives a further buffer for the time of these calls."""
 Maker = Callable[[Equation, Sequence[Array], Array, Extra], "list[Call] | None"]
 """The calls that compute an equation of `NATIVE` formats and truth values; None where they cannot."""
@@ -177,7 +177,7 @@ def _einsum(a: Array, b: Array, out: Array) -> None:
     np.einsum("bikp,bkjp->bijp", a, b, out=out)
 
 
-def _contract(lhs: Array, rhs: Array, dimension_numbers: Any, out: Array) -> None:
+def _contract(lhs: Array, rhs: Array, dimension_numbers: ContractedAxes, out: Array) -> None:
     np.copyto(out, contract(lhs, rhs, dimension_numbers))
 
 

@@ -8,7 +8,7 @@ digits than a format has, since code that narrows its numbers is what screens lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
@@ -17,7 +17,10 @@ from backprove.harness.numbers.floats.narrow import STORAGE
 from backprove.harness.programs.program import Program, Var
 from backprove.harness.programs.to_jax import as_jax_function
 
-OPTIONS: dict[str, Any] = {"xla_allow_excess_precision": False}
+if TYPE_CHECKING:
+    import jax
+
+OPTIONS: dict[str, str | bool] = {"xla_allow_excess_precision": False}
 
 
 class Jitted:
@@ -48,7 +51,7 @@ class Jitted:
             variables |= dict(zip(places, program.inputs, strict=True))
         functions = [as_jax_function(p, all_digits=True) for p in programs]
 
-        def one_point(*given: Any) -> list[list[Any]]:
+        def one_point(*given: jax.Array) -> list[list[jax.Array]]:
             values = {k: given[k].astype(numpy_dtype(v.dtype)) for k, v in variables.items()}
             found = [f(*(values[k] for k in places)) for f, places in zip(functions, arguments, strict=True)]
             return [[_stored(o, v) for o, v in zip(*pair, strict=True)] for pair in zip(found, outputs, strict=True)]
@@ -69,6 +72,6 @@ class Jitted:
             self.outputs = jax.device_get(self._compiled(*self.inputs))
 
 
-def _stored(output: Any, var: Var) -> Any:
+def _stored(output: jax.Array, var: Var) -> jax.Array:
     """An output in the storage of its format."""
     return output.astype(STORAGE.get(var.dtype, numpy_dtype(var.dtype)))

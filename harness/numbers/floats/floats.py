@@ -8,7 +8,6 @@ are kept (XLA on CPUs flushes them to zero).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ ENTRIES = 2**18
 """Most entries that one value of a chunk should have."""
 
 
-class Floats(System):
+class Floats(System[Array]):
     """The number system of NumPy's floats. Values are arrays, truth values bool (or int8 0/1) arrays."""
 
     name = "floats"
@@ -46,10 +45,10 @@ class Floats(System):
     def constant(self, value: Array, var: Var) -> Array:
         return self._stored(np.asarray(value)[..., None], var.dtype)
 
-    def map(self, function: Callable[..., Array], *values: Any) -> Array:
+    def map(self, function: Callable[..., Array], *values: Array) -> Array:
         return function(*values)
 
-    def select(self, which: Any, cases: Sequence[Any]) -> Array:
+    def select(self, which: Array, cases: Sequence[Array]) -> Array:
         which = np.asarray(which)
         if which.dtype in (np.bool_, np.int8):
             return np.asarray(np.where(which, cases[1], cases[0]))
@@ -100,7 +99,7 @@ class Floats(System):
         ufunc = LOGIC.get(equation.primitive)
         return None if ufunc is None else np.asarray(ufunc(*inputs))
 
-    def own(self, equation: Equation, inputs: Sequence[Array]) -> Any:
+    def own(self, equation: Equation, inputs: Sequence[Array]) -> Array | list[Array]:
         """Evaluate what is no elementary function: entry by entry by a table, else by a method.
 
         Raises:

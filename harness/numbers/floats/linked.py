@@ -8,10 +8,10 @@ value of the same size. Primitives that have no calls of their own here are eval
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
@@ -44,7 +44,7 @@ class Linked:
     def __init__(self, program: Program, points: int, inputs: Sequence[Array] | None = None) -> None:
         self.points = points
         self.bytes = 0
-        self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+        self.calls: list[Call] = []
         self._free: dict[int, list[Array]] = {}
         self._owner: dict[int, int] = {}  # slot -> buffer
         self._users: dict[int, int] = {}  # buffer -> live slots
@@ -104,7 +104,7 @@ class Linked:
             out = self._new(var.slot, shape, dtype)
         scratch: list[Array] = []
 
-        def extra(shape: tuple[int, ...], dtype: Any) -> Array:
+        def extra(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
             scratch.append(self._take(shape, np.dtype(dtype)))
             return scratch[-1]
 
@@ -121,7 +121,12 @@ class Linked:
         return True
 
     def _dying_buffer(
-        self, equation: Equation, given: list[Array], dying: Sequence[int], shape: tuple[int, ...], dtype: Any
+        self,
+        equation: Equation,
+        given: list[Array],
+        dying: Sequence[int],
+        shape: tuple[int, ...],
+        dtype: np.dtype[np.generic],
     ) -> Array | None:
         """The buffer of an operand that nothing else needs: the result takes its place."""
         for v, a in zip(equation.inputs, given, strict=True):
@@ -157,7 +162,7 @@ class Linked:
 
     # -- buffers ---------------------------------------------------------------------------------------------------
 
-    def _take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def _take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         size = math.prod(shape) * dtype.itemsize
         free = self._free.get(size)
         if free:
@@ -171,7 +176,7 @@ class Linked:
         raw = buffer.reshape(-1).view(np.uint8)
         self._free.setdefault(raw.size, []).append(raw)
 
-    def _new(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def _new(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         buffer = self._take(shape, dtype)
         self._owner[slot] = id(buffer)
         self._buffers[id(buffer)] = buffer

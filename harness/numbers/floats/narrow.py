@@ -6,15 +6,13 @@ give the correctly rounded result for + - * / and sqrt, since 24 >= 2 * 11 + 2 (
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 
-STORAGE: dict[str, np.dtype[Any]] = {
+STORAGE: dict[str, np.dtype[np.generic]] = {
     "float64": np.dtype(np.float64),
     "float32": np.dtype(np.float32),
     "bfloat16": np.dtype(np.float32),
