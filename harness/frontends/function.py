@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from backprove.harness.core.arrays import Array, flatten, quiet
+from backprove.harness.core.arrays import Array, Code, flatten, quiet
 from backprove.harness.core.cache import Cache
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.jax_trace import uses_library_rules
@@ -36,10 +35,10 @@ class Function:
         generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
 
-    call: Callable[..., Any]
+    call: Code
     label: str
     only: FrontEnd = FRONT_ENDS[0]
-    stand_in: Callable[..., Any] | None = None
+    stand_in: Code | None = None
     cache: Cache | None = None
     key: str = ""
     generic: bool = False
@@ -95,7 +94,7 @@ class Function:
             return trace(signature)
         return self._traces.setdefault(end.name, FormatGenericTrace(trace))(signature)
 
-    def library_rules(self, signature: Signature) -> Callable[..., Any] | None:
+    def library_rules(self, signature: Signature) -> Code | None:
         """A JAX function of the same map where all custom derivatives that it meets are those of JAX's library."""
         call = self.front_end(signature).as_jax(self)
         with contextlib.suppress(Exception), quiet():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.programs.program import Equation, Program, Var
 
@@ -95,7 +96,7 @@ def from_jaxpr(closed: Any) -> Program:
     return program.without_dead_code()
 
 
-def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> Program:
+def trace(function: Code, *inputs: tuple[tuple[int, ...], str]) -> Program:
     """Trace `function` at the given input shapes and dtypes.
 
     Args:
@@ -112,7 +113,7 @@ def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) ->
         return from_jaxpr(jax.make_jaxpr(function)(*avals))
 
 
-def uses_library_rules(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> bool:
+def uses_library_rules(function: Code, *inputs: tuple[tuple[int, ...], str]) -> bool:
     """Whether the function has derivative rules that JAX's library brings along, and no others.
 
     `jax.nn.relu`, `jnp.logaddexp` or `jnp.ldexp` have rules where the primal code has a kink, cancels or looks at bits.

@@ -102,12 +102,14 @@ class ClaimAt(Protocol):
     input_names: tuple[str, ...]
     direction_names: tuple[str, ...]
     direction_shapes: tuple[tuple[int, ...], ...]
-    mode: str
-    """"vjp" (directions are cotangents), "jvp" (tangents), "pairing" (tangents, then cotangents), or "" (none)."""
     tangents: int
     """How many of the directions are tangents: the first ones. The others are cotangents."""
     unit: bool
     """The claim is of a gradient: its cotangent is 1, whatever directions are drawn."""
+
+    @property
+    def mode(self) -> str:
+        """What its directions are: tangents ("jvp"), cotangents ("vjp"), both in that order ("pairing"), none ("")."""
 
     @property
     def specials(self) -> list[float]:

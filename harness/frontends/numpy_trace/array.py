@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import BackproveError
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.numpy_trace.patches import suspended
@@ -45,7 +46,7 @@ MOST_ASKED = 64
 ASSUMED: ContextVar[Assumption | None] = ContextVar("ASSUMED", default=None)
 
 
-def on_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def on_jax(function: Code, *args: Any, **kwargs: Any) -> Any:
     """Call a JAX function with NumPy's own allocators in place (JAX uses them too)."""
     with suspended():
         return function(*args, **kwargs)
@@ -56,7 +57,7 @@ class Calls(NamedTuple):
 
     ufunc: Callable[[Any, str, Any, dict[str, Any]], Any]
     function: Callable[[Any, Any, dict[str, Any]], Any]
-    methods: Mapping[str, Callable[..., Any]]
+    methods: Mapping[str, Code]
 
 
 class Traced(np.lib.mixins.NDArrayOperatorsMixin):
@@ -298,7 +299,7 @@ def stand_ins(value: Any, found: list[tuple[Traced, Any]]) -> Any:
     return value
 
 
-def _on_stand_ins(function: Callable[..., Any], array: Traced, *args: Any) -> tuple[Any, Any]:
+def _on_stand_ins(function: Code, array: Traced, *args: Any) -> tuple[Any, Any]:
     """Indexing as NumPy does it, on stand-ins: its result (or its error), and the stand-in of `array`."""
     found: list[tuple[Traced, Any]] = []
     base = stand_ins(array, found)

@@ -7,11 +7,12 @@ tells the dtype, what is a view, what is a scalar, and which calls NumPy refuses
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.frontends.numpy_trace.array import Calls, NotTraceable, Traced, on_jax, raw_value, stand_ins
 from backprove.harness.frontends.numpy_trace.patches import suspended
@@ -31,7 +32,7 @@ DROPPED = ("kind", "casting", "subok", "like", "optimize", "out")
 """Options that change no value (`sort` is stable here, which is one of the orders NumPy may return)."""
 
 
-def _numpy_itself(function: Callable[..., Any], args: Any, kwargs: Any, found: list[tuple[Traced, Any]]) -> Any:
+def _numpy_itself(function: Code, args: Any, kwargs: Any, found: list[tuple[Traced, Any]]) -> Any:
     """NumPy's own result on stand-ins.
 
     Raises:
@@ -242,7 +243,7 @@ def _empty_like(prototype: Any, dtype: Any = None, **options: Any) -> Any:
 
 _RENAMED = {"a_min": "min", "a_max": "max"}
 
-SPECIAL: dict[str, Callable[..., Any]] = {
+SPECIAL: dict[str, Code] = {
     "empty_like": _empty_like,
     "copyto": _copyto,
     "put_along_axis": _put_along_axis,
@@ -251,7 +252,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
 """NumPy functions that update their first argument, and the one that leaves its result uninitialised."""
 
 
-def _plain_method(name: str) -> Callable[..., Any]:
+def _plain_method(name: str) -> Code:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
         return getattr(np, name)(self, *args, **kwargs)
 

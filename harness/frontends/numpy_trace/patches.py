@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.formats import is_float
 
 
@@ -94,7 +95,7 @@ def _restore() -> None:
     _originals.clear()
 
 
-def _replacement(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+def _replacement(original: Any, handler: Code) -> Code:
     # kept by reference after the patch (`from numpy import zeros` inside the code), it behaves as the original
     def call(*args: Any, **kwargs: Any) -> Any:
         host = _host()
@@ -137,7 +138,7 @@ def _finfo(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, A
         return host.finfo(*args, **kwargs)
 
 
-_REPLACEMENTS: dict[str, Callable[..., Any]] = {
+_REPLACEMENTS: dict[str, Code] = {
     name: _replacement(getattr(np, name), handler)
     for handler, names in ((_allocate, ALLOCATORS), (_convert, CONVERTERS), (_finfo, ("finfo",)))
     for name in names

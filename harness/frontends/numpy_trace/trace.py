@@ -6,12 +6,12 @@ allocation followed by assignment, updates in place. What stops it is named in a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import backprove.harness.frontends.numpy_trace.calls  # noqa: F401 - gives traced arrays their functions
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.numpy_trace.array import NotTraceable, Traced, on_jax, raw_value
@@ -53,7 +53,7 @@ def _nested(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(isinstance(v, (Traced, list, tuple)) for v in value)
 
 
-def as_jax(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_jax(function: Code) -> Code:
     """A function of JAX arrays that runs NumPy code on traced arrays; JAX can trace, transform and differentiate it.
 
     Raises (when called):
@@ -93,7 +93,7 @@ def _outputs(result: Any) -> Any:
     return jnp.asarray(array)
 
 
-def trace_numpy(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> Program:
+def trace_numpy(function: Code, *inputs: tuple[tuple[int, ...], str]) -> Program:
     """Trace NumPy code at the given input shapes and dtypes.
 
     Args:

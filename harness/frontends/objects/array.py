@@ -6,12 +6,12 @@ too crudely (sums under an error bound) is supplied here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.numpy_trace.patches import suspended
 from backprove.harness.frontends.objects.scalar import ELEMENTARY, SETTINGS, STEPS, ExactScalar, NotRunnable
@@ -158,9 +158,9 @@ def wrap(result: Any) -> Any:
     return result.view(np.ndarray)
 
 
-def _original(func: Any) -> Callable[..., Any]:
+def _original(func: Any) -> Code:
     """NumPy's function without its dispatch."""
-    implementation: Callable[..., Any] = getattr(func, "_implementation", func)
+    implementation: Code = getattr(func, "_implementation", func)
     return implementation
 
 
@@ -206,7 +206,7 @@ def _dispatch(ufunc: Any, name: str, method: str, operands: list[Any], kwargs: d
     return getattr(ENTRYWISE.get(name, ufunc), method)(*operands, **kwargs)
 
 
-def _method(name: str) -> Callable[..., Any]:
+def _method(name: str) -> Code:
     def apply(first: Any, *others: Any) -> Any:
         return getattr(as_scalar(first), name)(*map(as_scalar, others))
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.thresholds.rounding import LIBRARY_K
 from backprove.harness.frontends.objects.branches import EQUAL, GREATER, LESS, ORDERS, RELATIONS, current
 from backprove.harness.frontends.objects.scalar import ELEMENTARY, SETTINGS, STEPS, ExactScalar, NotRunnable
@@ -230,7 +231,7 @@ class BoundedScalar(ExactScalar):
         return result
 
     @staticmethod
-    def contract(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def contract(function: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A multilinear function (dot, matmul, einsum, convolve), bounded for any order of the terms."""
         at = [i for i, a in enumerate(args) if not isinstance(a, str) and np.ndim(a) + np.size(a) > 0]
         at = [i for i in at if np.asarray(args[i]).dtype.kind in "Ofiub" and not (i >= 2 and function in _PAIRS)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.numpy_trace.patches import patched
 from backprove.harness.frontends.objects.array import ExactArray, ExactHost, as_scalar
@@ -22,10 +22,8 @@ from backprove.harness.frontends.objects.branches import current, explore
 from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar, NotRunnable, Settings
 from backprove.harness.numbers.balls.truth import Undecided
 
-Function = Callable[..., Any]
 
-
-def run_on_balls(function: Function, arrays: Sequence[Array], *, widen: float = 0.0) -> list[Array]:
+def run_on_balls(function: Code, arrays: Sequence[Array], *, widen: float = 0.0) -> list[Array]:
     """Enclosures of the outputs of NumPy code over the reals.
 
     Args:
@@ -47,7 +45,7 @@ def run_on_balls(function: Function, arrays: Sequence[Array], *, widen: float = 
 
 
 def run_on_duals(
-    function: Function, arrays: Sequence[Array], tangents: Sequence[Array | None], *, widen: float = 0.0
+    function: Code, arrays: Sequence[Array], tangents: Sequence[Array | None], *, widen: float = 0.0
 ) -> tuple[list[Array], list[Array], bool]:
     """Values and directional derivatives of NumPy code over the reals.
 
@@ -73,7 +71,7 @@ def run_on_duals(
     return _unite([r[0] for r in runs]), _unite([r[1] for r in runs]), any(r[2] for r in runs)
 
 
-def run_on_bounded(function: Function, arrays: Sequence[Array], dtype: str) -> list[tuple[Array, Array]]:
+def run_on_bounded(function: Code, arrays: Sequence[Array], dtype: str) -> list[tuple[Array, Array]]:
     """Values of NumPy code over the reals, with bounds on the error of its floats in `dtype`.
 
     Args:
@@ -124,7 +122,7 @@ def _bounded_input(array: Array, settings: Settings) -> Array:
     return out.view(ExactArray)
 
 
-def _outputs(function: Function, inputs: list[Array], settings: Settings, read: Callable[[Any], Any]) -> list[Array]:
+def _outputs(function: Code, inputs: list[Array], settings: Settings, read: Callable[[Any], Any]) -> list[Array]:
     """Call the code on copies of the inputs; its outputs as object arrays of `read(scalar)`."""
     token = SETTINGS.set(settings)
     try:

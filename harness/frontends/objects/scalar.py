@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import BackproveError
 from backprove.harness.core.formats import FORMATS, FloatFormat
 from backprove.harness.frontends.objects.branches import EQUAL, RELATIONS
@@ -62,9 +63,9 @@ class ExactScalar:
     ndim = 0
     size = 1
     dtype = np.dtype(object)
-    reduce_add: Callable[..., Any] | None = None
+    reduce_add: Code | None = None
     """`reduce_add(array, **options)`: the sum where the order of the terms matters."""
-    contract: Callable[..., Any] | None = None
+    contract: Code | None = None
     """`contract(function, args, kwargs)`: dot, einsum and other multilinear functions, likewise."""
 
     @classmethod
