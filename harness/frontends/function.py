@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backprove.harness.core.arrays import Array, Code, flatten, quiet
 from backprove.harness.core.cache import Cache
@@ -15,6 +15,9 @@ from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, nam
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.to_jax import as_jax_function
+
+if TYPE_CHECKING:
+    import jax
 
 
 def shapes_of(signature: Signature) -> str:
@@ -102,7 +105,7 @@ class Function:
                 return call
         return None
 
-    def in_jax(self, *arguments: Any) -> list[Any]:
+    def in_jax(self, *arguments: jax.Array) -> list[jax.Array]:
         """The traced code at arrays or tracers of JAX, in the form whose derivative is to be trusted; a flat list.
 
         Raises:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, Code
+from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.numpy_trace.patches import patched
 from backprove.harness.frontends.objects.array import ExactArray, ExactHost, as_scalar
@@ -122,7 +122,9 @@ def _bounded_input(array: Array, settings: Settings) -> Array:
     return out.view(ExactArray)
 
 
-def _outputs(function: Code, inputs: list[Array], settings: Settings, read: Callable[[Any], Any]) -> list[Array]:
+def _outputs(
+    function: Code, inputs: list[Array], settings: Settings, read: Callable[[ExactScalar], object]
+) -> list[Array]:
     """Call the code on copies of the inputs; its outputs as object arrays of `read(scalar)`."""
     token = SETTINGS.set(settings)
     try:
@@ -143,7 +145,7 @@ def _outputs(function: Code, inputs: list[Array], settings: Settings, read: Call
         SETTINGS.reset(token)
 
 
-def _leaves(result: Any) -> list[Any]:
+def _leaves(result: Tree) -> list[object]:
     if result is None:
         return []
     if isinstance(result, dict):
@@ -153,7 +155,7 @@ def _leaves(result: Any) -> list[Any]:
     return [result]
 
 
-def _map(read: Callable[[Any], Any], leaf: Any) -> Array:
+def _map(read: Callable[[ExactScalar], object], leaf: object) -> Array:
     source = leaf.array() if isinstance(leaf, ExactScalar) else np.asarray(leaf)
     if source.dtype != object and source.dtype.kind not in "fiub" and str(source.dtype) not in FORMATS:
         raise NotRunnable(f"the code returns {type(leaf).__name__} where an array of numbers was expected")
