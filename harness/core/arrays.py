@@ -14,8 +14,11 @@ from backprove.harness.core.formats import FORMATS
 Array = NDArray[Any]
 """An array of any dtype; where the points of a batch have an axis of their own, it is the last one."""
 
-AnyFunction = Callable[..., Any]
+Code = Callable[..., Any]
 """A function of the user's, or of NumPy or JAX: its arguments and its results are its own affair."""
+
+Tree = Any
+"""A pytree: arrays, or descriptions of them, in dicts, tuples, lists and what else JAX knows as a container."""
 
 
 def at_points(array: Array, index: Array | slice | list[int]) -> Array:
@@ -47,7 +50,7 @@ def largest(arrays: Sequence[Array], points: int) -> Array:
     return out
 
 
-def flatten(result: Any) -> list[Any]:
+def flatten(result: object) -> list[Array]:
     """Arrays in a result, in order; None (no cotangent) is left out, containers are flattened."""
     if result is None:
         return []

@@ -14,14 +14,17 @@ import os
 import pickle
 import platform
 import shutil
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backprove.harness.core.collector import no_collections
 from backprove.harness.core.environment import describe
 from backprove.harness.core.files import digest_of_files, write_whole
+
+if TYPE_CHECKING:  # NumPy takes long to import
+    from backprove.harness.core.arrays import Code
 
 FOLDERS_KEPT = 4
 """Digests whose files are kept; the least recently used go first."""
@@ -36,11 +39,11 @@ class Cache:
 
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
-        self.entries: dict[Hashable, Any] = _read(file)
+        self.entries: dict[Hashable, object] = _read(file)
         self._known = len(self.entries)
-        self._names: dict[int, tuple[str, Callable[..., Any]]] = {}
+        self._names: dict[int, tuple[str, Code]] = {}
 
-    def name(self, call: Callable[..., Any]) -> str:
+    def name(self, call: Code) -> str:
         """A name of `call`: its place among the callables asked for, which the code of the theorem determines."""
         return self._names.setdefault(id(call), (f"callable {len(self._names)}", call))[0]
 
@@ -48,7 +51,7 @@ class Cache:
         """The value, or None."""
         return self.entries.get(key)
 
-    def put(self, key: Hashable, value: Any) -> None:
+    def put(self, key: Hashable, value: object) -> None:
         self.entries[key] = value
 
     def save(self) -> None:
@@ -106,7 +109,7 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _read(file: Path | None) -> dict[Hashable, Any]:
+def _read(file: Path | None) -> dict[Hashable, object]:
     if file is None:
         return {}
     with contextlib.suppress(Exception):  # missing, cut short, or written by something else

@@ -10,13 +10,16 @@ from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 """Name of a format under test: a key of `FORMATS`."""
 
-Mode = Literal["jvp", "vjp", "pairing", ""]
-"""What kind of derivative a rule states; empty for what states none."""
+Mode = Literal["vjp", "jvp"]
+"""Which derivative a rule states: the pullback of cotangents, or the pushforward of tangents."""
+
+Directions = Literal["vjp", "jvp", "pairing", ""]
+"""What the directions of a claim are: cotangents, tangents, both (tangents first), or none."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class FloatFormat:
         max: largest finite number.
     """
 
-    name: str
+    name: Dtype
     numpy: np.dtype[Any]
     digits: int
     u: float
@@ -53,7 +56,7 @@ class FloatFormat:
         return out
 
 
-def _make(name: str, dtype: Any, digits: int) -> FloatFormat:
+def _make(name: Dtype, dtype: DTypeLike, digits: int) -> FloatFormat:
     info = ml_dtypes.finfo(dtype)
     return FloatFormat(name, np.dtype(dtype), digits, 2.0**-digits, float(info.tiny), float(info.max))
 
@@ -73,6 +76,6 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 @cache
-def is_float(dtype: Any) -> bool:
+def is_float(dtype: DTypeLike) -> bool:
     """Whether `dtype` (name or dtype) is one of the four formats under test."""
     return str(np.dtype(dtype)) in FORMATS

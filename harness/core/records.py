@@ -45,7 +45,7 @@ def nested(leaf: Any) -> Any:
     return kind
 
 
-def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+def to_json(value: object, *, indent: int | None = None, sort_keys: bool = False) -> str:
     """Records, arrays and plain data as strict JSON text; numbers that are not finite become null."""
     try:
         return _dumps(value, indent=indent, sort_keys=sort_keys, allow_nan=False)
@@ -53,7 +53,7 @@ def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -
         return _dumps(to_plain(value), indent=indent, sort_keys=sort_keys, allow_nan=False)
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> Any:
     """What `to_json` writes, as dicts, lists, texts, numbers, booleans and None."""
     return json.loads(_dumps(value), parse_constant=lambda _: None)
 
@@ -71,7 +71,7 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
     return from_plain(data, kind)
 
 
-def from_plain(data: Any, kind: type[T]) -> T:
+def from_plain(data: object, kind: type[T]) -> T:
     """As `from_json`, from data that is parsed already."""
     try:
         found = msgspec.convert(data, kind)
@@ -82,17 +82,17 @@ def from_plain(data: Any, kind: type[T]) -> T:
     return found
 
 
-def _dumps(value: Any, indent: int | None = None, **options: Any) -> str:
+def _dumps(value: object, indent: int | None = None, **options: Any) -> str:
     return json.dumps(
         value, default=_plain, indent=indent, separators=(",", ":") if indent is None else None, **options
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return msgspec.to_builtins(value, enc_hook=_listed)
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> object:
     """An array or a number of NumPy."""
     if not hasattr(value, "tolist"):
         raise TypeError(f"{type(value).__name__} is no data of JSON: {value!r}")

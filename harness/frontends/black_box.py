@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backprove.harness.frontends.front_end import Code, FrontEnd
+from backprove.harness.frontends.front_end import ClaimedCode, FrontEnd
 from backprove.harness.programs.program import Signature
 
 
@@ -12,7 +12,7 @@ from backprove.harness.programs.program import Signature
 class BlackBox(FrontEnd):
     """See the module's text."""
 
-    def trace(self, code: Code, signature: Signature) -> None:
+    def trace(self, code: ClaimedCode, signature: Signature) -> None:
         return None
 
 

@@ -7,14 +7,14 @@ theorem are one program (`joint_xla.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.programs.program import Signature
 
@@ -39,9 +39,9 @@ class CompiledFunction:
         signature: shape and dtype name of every argument.
     """
 
-    call: Callable[..., Any]
+    call: Code
     signature: Signature
-    _programs: dict[int, Callable[..., Any]] = field(default_factory=dict)
+    _programs: dict[int, Code] = field(default_factory=dict)
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """Results at many points: float64 (integers and truth values as they are), shape + points.
@@ -75,7 +75,7 @@ class CompiledFunction:
 
     @staticmethod
     @lru_cache(maxsize=64)
-    def of(call: Callable[..., Any], signature: Signature) -> CompiledFunction:
+    def of(call: Code, signature: Signature) -> CompiledFunction:
         """The compiled function of a callable, kept between batches."""
         return CompiledFunction(call, signature)
 

@@ -6,14 +6,14 @@ One object per front end stands in `registry.FRONT_ENDS`; the rest of the engine
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.balls.balls import Balls, works_entrywise
 from backprove.harness.numbers.balls.duals import Dual, DualBalls
@@ -22,15 +22,15 @@ from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Program, Signature
 
 
-class Code(Protocol):
+class ClaimedCode(Protocol):
     """A callable of a claim."""
 
     @property
-    def call(self) -> Callable[..., Any]:
+    def call(self) -> Code:
         """The user's function."""
 
     @property
-    def stand_in(self) -> Callable[..., Any] | None:
+    def stand_in(self) -> Code | None:
         """A JAX-traceable function of the same map, or None."""
 
 
@@ -87,14 +87,14 @@ class FrontEnd(ABC):
     rounds_every_step: frozenset[str] = frozenset()
 
     @abstractmethod
-    def trace(self, code: Code, signature: Signature) -> Program | None:
+    def trace(self, code: ClaimedCode, signature: Signature) -> Program | None:
         """The program of the code; None where this front end takes the code as it is.
 
         Raises:
             Exception: why this front end cannot follow the code; the next one is tried.
         """
 
-    def exact(self, code: Code, program: Program | None) -> ExactFunction | None:
+    def exact(self, code: ClaimedCode, program: Program | None) -> ExactFunction | None:
         """The code for the exact layer, or None where it cannot run there.
 
         Args:
@@ -102,7 +102,7 @@ class FrontEnd(ABC):
         """
         return None if program is None else ProgramOnBalls(program)
 
-    def as_jax(self, code: Code) -> Callable[..., Any] | None:
+    def as_jax(self, code: ClaimedCode) -> Code | None:
         """A function of the same map for JAX, for the derivative rules of the library functions that it calls.
 
         None where there is none; the derivative is then that of the program.

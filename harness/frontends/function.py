@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
-from backprove.harness.core.arrays import Array, flatten, quiet
+from backprove.harness.core.arrays import Array, Code, flatten, quiet
 from backprove.harness.core.cache import Cache
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.jax_code import JAX
@@ -17,6 +16,9 @@ from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, nam
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.to_jax import as_jax_function
+
+if TYPE_CHECKING:
+    import jax
 
 
 def shapes_of(signature: Signature) -> str:
@@ -37,10 +39,10 @@ class Function:
         generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
 
-    call: Callable[..., Any]
+    call: Code
     label: str
     only: FrontEnd = FRONT_ENDS[0]
-    stand_in: Callable[..., Any] | None = None
+    stand_in: Code | None = None
     cache: Cache | None = None
     key: str = ""
     generic: bool = False
@@ -96,7 +98,7 @@ class Function:
             return trace(signature)
         return self._traces.setdefault(end.name, FormatGenericTrace(trace))(signature)
 
-    def library_rules(self, signature: Signature) -> Callable[..., Any] | None:
+    def library_rules(self, signature: Signature) -> Code | None:
         """A JAX function of the same map where all custom derivatives that it meets are those of JAX's library."""
         call = self.front_end(signature).as_jax(self)
         with contextlib.suppress(Exception), quiet():
@@ -104,7 +106,7 @@ class Function:
                 return call
         return None
 
-    def in_jax(self, *arguments: Any) -> list[Any]:
+    def in_jax(self, *arguments: jax.Array) -> list[jax.Array]:
         """The traced code at arrays or tracers of JAX, in the form whose derivative is to be trusted; a flat list.
 
         Raises:
@@ -150,5 +152,5 @@ class ProgramFunction(Function):
         return JAX, self.fixed
 
 
-def _no_call(*arguments: Any) -> Any:
+def _no_call(*arguments: object) -> object:
     raise TypeError("a program has no Python code to call")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from backprove.harness.frontends.front_end import Code, FrontEnd
+from backprove.harness.core.arrays import Code
+from backprove.harness.frontends.front_end import ClaimedCode, FrontEnd
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.programs.program import Program, Signature
 
@@ -15,10 +14,10 @@ from backprove.harness.programs.program import Program, Signature
 class JaxCode(FrontEnd):
     """See the module's text; also NumPy code that JAX happens to trace, which is held against real calls."""
 
-    def trace(self, code: Code, signature: Signature) -> Program:
+    def trace(self, code: ClaimedCode, signature: Signature) -> Program:
         return trace(code.call, *signature)
 
-    def as_jax(self, code: Code) -> Callable[..., Any]:
+    def as_jax(self, code: ClaimedCode) -> Code:
         return code.call
 
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.programs.program import Equation, Program, Var
+
+if TYPE_CHECKING:
+    from jax.extend.core import ClosedJaxpr, Jaxpr
+    from jax.extend.core import Literal as JaxLiteral
+    from jax.extend.core import Var as JaxVar
+    from jax.typing import ArrayLike
+
+    Atom = JaxVar | JaxLiteral
 
 CALLS = {
     "jit": "jaxpr",
@@ -35,7 +44,7 @@ code, never that of a rule under test.
 @dataclass
 class _Builder:
     next_slot: int = 0
-    constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
+    constants: dict[int, Array] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
 
     def var(self, aval: Any) -> Var:
@@ -44,19 +53,19 @@ class _Builder:
         self.next_slot += 1
         return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), str(aval.dtype))
 
-    def constant(self, value: Any, aval: Any) -> Var:
+    def constant(self, value: ArrayLike, aval: Any) -> Var:
         var = self.var(aval)
         self.constants[var.slot] = np.asarray(value).astype(np.dtype(aval.dtype))
         return var
 
-    def inline(self, jaxpr: Any, consts: Sequence[Any], args: Sequence[Var]) -> list[Var]:
+    def inline(self, jaxpr: Jaxpr, consts: Sequence[ArrayLike | Var], args: Sequence[Var]) -> list[Var]:
         from jax.extend import core
 
-        env: dict[Any, Var] = dict(zip(jaxpr.invars, args, strict=True))
+        env: dict[Atom, Var] = dict(zip(jaxpr.invars, args, strict=True))
         for v, c in zip(jaxpr.constvars, consts, strict=True):
             env[v] = c if isinstance(c, Var) else self.constant(c, v.aval)
 
-        def read(v: Any) -> Var:
+        def read(v: Atom) -> Var:
             return self.constant(v.val, v.aval) if isinstance(v, core.Literal) else env[v]
 
         for eqn in jaxpr.eqns:
@@ -75,7 +84,7 @@ class _Builder:
         return [read(v) for v in jaxpr.outvars]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     """Parameters as plain data: jaxprs become Programs, dtypes their names."""
     if hasattr(value, "jaxpr") and hasattr(value, "consts"):
         return from_jaxpr(value)
@@ -86,7 +95,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def from_jaxpr(closed: Any) -> Program:
+def from_jaxpr(closed: ClosedJaxpr) -> Program:
     """The `Program` of a closed jaxpr."""
     b = _Builder()
     inputs = [b.var(v.aval) for v in closed.jaxpr.invars]
@@ -95,7 +104,7 @@ def from_jaxpr(closed: Any) -> Program:
     return program.without_dead_code()
 
 
-def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> Program:
+def trace(function: Code, *inputs: tuple[tuple[int, ...], str]) -> Program:
     """Trace `function` at the given input shapes and dtypes.
 
     Args:
@@ -112,7 +121,7 @@ def trace(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) ->
         return from_jaxpr(jax.make_jaxpr(function)(*avals))
 
 
-def uses_library_rules(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> bool:
+def uses_library_rules(function: Code, *inputs: tuple[tuple[int, ...], str]) -> bool:
     """Whether the function has derivative rules that JAX's library brings along, and no others.
 
     `jax.nn.relu`, `jnp.logaddexp` or `jnp.ldexp` have rules where the primal code has a kink, cancels or looks at bits.
@@ -129,7 +138,7 @@ def uses_library_rules(function: Callable[..., Any], *inputs: tuple[tuple[int, .
     return found == {True}
 
 
-def _custom_rules(jaxpr: Any, library: str) -> Iterator[bool]:
+def _custom_rules(jaxpr: Jaxpr, library: str) -> Iterator[bool]:
     """For each custom derivative in a jaxpr and in all jaxprs inside whether its code lies in `library`."""
     for eqn in jaxpr.eqns:
         if eqn.primitive.name in ("custom_jvp_call", "custom_vjp_call"):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from backprove.harness.frontends.front_end import Code, FrontEnd
+from backprove.harness.core.arrays import Code
+from backprove.harness.frontends.front_end import ClaimedCode, FrontEnd
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.programs.program import Program, Signature
 
@@ -15,12 +14,12 @@ from backprove.harness.programs.program import Program, Signature
 class Reference(FrontEnd):
     """The program is that of the stand-in. It is not held against calls: the layers call the code as it is."""
 
-    def trace(self, code: Code, signature: Signature) -> Program:
+    def trace(self, code: ClaimedCode, signature: Signature) -> Program:
         if code.stand_in is None:
             raise TypeError("the code names no reference")
         return trace(code.stand_in, *signature)
 
-    def as_jax(self, code: Code) -> Callable[..., Any] | None:
+    def as_jax(self, code: ClaimedCode) -> Code | None:
         return code.stand_in
 
 

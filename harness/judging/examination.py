@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.formats import Mode
+from backprove.harness.core.formats import Directions
 from backprove.harness.core.results import LayerTally
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function_at import FunctionAt
@@ -106,8 +106,6 @@ class ClaimAt(Protocol):
     input_names: tuple[str, ...]
     direction_names: tuple[str, ...]
     direction_shapes: tuple[tuple[int, ...], ...]
-    mode: Mode
-    """"vjp" (directions are cotangents), "jvp" (tangents), "pairing" (tangents, then cotangents), or "" (none)."""
     tangents: int
     """How many of the directions are tangents: the first ones. The others are cotangents."""
     unit: bool
@@ -115,6 +113,10 @@ class ClaimAt(Protocol):
 
     kink_budget: int
     """Kinks that may still be examined at these sizes; each costs as much as hundreds of smooth points."""
+
+    @property
+    def mode(self) -> Directions:
+        """What its directions are: tangents ("jvp"), cotangents ("vjp"), both in that order ("pairing"), none ("")."""
 
     @property
     def specials(self) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 from flint import ctx
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.formats import FORMATS, Mode
+from backprove.harness.core.formats import FORMATS, Directions
 from backprove.harness.core.thresholds.exact import PRECISIONS
 from backprove.harness.frontends.front_end import ExactFunction, ProgramOnBalls
 from backprove.harness.frontends.function import Function, ProgramFunction, shapes_of
@@ -26,7 +26,7 @@ from backprove.harness.programs.sharing import share_same_arguments
 class SidesAt:
     """What identities and positivity share."""
 
-    mode: Mode = ""
+    mode: Directions = ""
     tangents = 0
     unit = False
     kink_budget = 0  # identities hold at kinks too

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backprove.harness.core.arrays import AnyFunction, Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.indexing import iota, put_positions, scatter_positions
 from backprove.harness.programs.program import ContractedAxes, Equation
@@ -173,7 +173,7 @@ def _shift_in_zeros(a: Array, b: Array) -> Array:
     return np.asarray(bits >> b.astype(bits.dtype)).view(a.dtype)
 
 
-def _argument(function: AnyFunction) -> Callable[..., Array]:
+def _argument(function: Code) -> Callable[..., Array]:
     return lambda e, x: np.asarray(function(x, axis=_axes(e)[0]))
 
 
@@ -191,7 +191,7 @@ def _extreme(ufunc: np.ufunc, lowest: bool) -> Callable[..., Array]:
     return rule
 
 
-def _plain(function: AnyFunction) -> AnyFunction:
+def _plain(function: Code) -> Code:
     return lambda e, *inputs: function(*inputs)
 
 
@@ -221,7 +221,7 @@ def _platform(e: Equation) -> Array:
     return np.array([found[0]])
 
 
-_RULES: dict[str, AnyFunction] = {
+_RULES: dict[str, Code] = {
     "add": _plain(np.add),
     "add_any": _plain(np.add),
     "sub": _plain(np.subtract),

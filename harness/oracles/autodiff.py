@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
-from backprove.harness.core.arrays import AnyFunction
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.programs.program import Program, Signature
@@ -19,7 +19,7 @@ from backprove.harness.programs.to_jax import as_jax_function
 
 
 def derivative_program(
-    forward: Program, mode: Mode, wrt: Sequence[int], library_rules: AnyFunction | None = None
+    forward: Program, mode: Mode, wrt: Sequence[int], library_rules: Code | None = None
 ) -> Program | None:
     """JAX's JVP or VJP of a program.
 
@@ -42,7 +42,7 @@ def derivative_program(
     directions = moving if mode == "jvp" else [forward.outputs[k] for k in floats]
     signature: Signature = tuple((v.shape, v.dtype) for v in (*forward.inputs, *directions))
 
-    function: AnyFunction  # of the inputs
+    function: Code  # of the inputs
 
     def restricted(x: Sequence[jax.Array]) -> Callable[..., list[jax.Array]]:
         """The floating-point outputs as a function of the differentiated inputs."""

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backprove.harness.core.arrays import AnyFunction, Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.thresholds.called_code import CAUCHY_RIEMANN, COMPLEX_STEP, COMPLEX_VALUE, REAL_STEP
 
 
-def complex_step(forward: AnyFunction, x: Sequence[Array], v: Sequence[Array | None]) -> list[Array] | None:
+def complex_step(forward: Code, x: Sequence[Array], v: Sequence[Array | None]) -> list[Array] | None:
     """Tangents of the outputs of `forward` at one point.
 
     Args:
@@ -53,7 +53,7 @@ def _step(x: Sequence[Array], v: Sequence[Array | None]) -> float:
     return COMPLEX_STEP / size if size > 0 else COMPLEX_STEP
 
 
-def _run(forward: AnyFunction, arguments: Sequence[Array]) -> list[Array] | None:
+def _run(forward: Code, arguments: Sequence[Array]) -> list[Array] | None:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
@@ -65,7 +65,7 @@ def _run(forward: AnyFunction, arguments: Sequence[Array]) -> list[Array] | None
     return None if any(a.dtype == object for a in arrays) else [a for a in arrays if a.dtype.kind in "fc"]
 
 
-def _along(forward: AnyFunction, x: Sequence[Array], v: Sequence[Array | None], t: complex) -> list[Array] | None:
+def _along(forward: Code, x: Sequence[Array], v: Sequence[Array | None], t: complex) -> list[Array] | None:
     return _run(forward, [a if d is None else a + t * d for a, d in zip(x, v, strict=True)])
 
 
@@ -81,7 +81,7 @@ def _near(a: Sequence[Array], b: Sequence[Array], tolerance: float) -> bool:
 
 
 def _cauchy_riemann(
-    forward: AnyFunction,
+    forward: Code,
     x: Sequence[Array],
     v: Sequence[Array | None],
     found: Sequence[Array],

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
-from backprove.harness.core.arrays import AnyFunction, Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.programs.program import Signature
 
 if TYPE_CHECKING:
     import jax
 
-Member = tuple[AnyFunction, Signature]
+Member = tuple[Code, Signature]
 """A JAX-traceable function and its arguments: the inputs, then directions."""
 
 
@@ -37,9 +37,7 @@ class JointXla:
     members: Callable[[Sequence[tuple[int, ...]], str], list[Member]]
     _programs: dict[str, _Joint | None] = field(default_factory=dict)
 
-    def __call__(
-        self, call: AnyFunction, signature: Signature, arrays: Sequence[Array], dtype: str
-    ) -> list[Array] | None:
+    def __call__(self, call: Code, signature: Signature, arrays: Sequence[Array], dtype: str) -> list[Array] | None:
         """Results of `call` as of a `CompiledFunction`; None where it is not part of the program of this dtype.
 
         One program for each dtype: of the shapes that come first, at which all claims are examined first.
@@ -75,7 +73,7 @@ class _Joint:
             self._directions[id(f), s] = slice(start, len(signature))
         self._compiled = CompiledFunction(self._call, tuple(signature))
 
-    def holds(self, call: AnyFunction, signature: Signature) -> bool:
+    def holds(self, call: Code, signature: Signature) -> bool:
         return (id(call), signature) in self._directions
 
     def _call(self, *arguments: jax.Array) -> list[jax.Array]:
@@ -88,7 +86,7 @@ class _Joint:
             leaves += found
         return leaves
 
-    def __call__(self, call: AnyFunction, signature: Signature, arrays: Sequence[Array]) -> list[Array]:
+    def __call__(self, call: Code, signature: Signature, arrays: Sequence[Array]) -> list[Array]:
         key = (id(call), signature)
         full = [np.ones((*shape, 1), _carrier(dtype)) for shape, dtype in self._compiled.signature]
         full[: self._inputs] = arrays[: self._inputs]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from backprove.harness.core.arrays import AnyFunction
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import numpy_dtype
 from backprove.harness.programs.program import Equation, Program, inner_programs
@@ -50,7 +50,7 @@ def as_jax_function(program: Program, *, all_digits: bool = False) -> Callable[.
 
 
 @cache
-def _primitives() -> Mapping[str, AnyFunction]:
+def _primitives() -> Mapping[str, Code]:
     """How JAX applies each of its primitives, by name."""
     from jax.extend.core import primitives
     from jax.interpreters import ad

@@ -9,18 +9,19 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.strategies.array import ArraySpec, array
 
 EXAMPLE = 'def forward(x: Float[Array, "m n"])'
-SCALARS = {float: "float", int: "int64", bool: "bool"}
+SCALARS: dict[object, str] = {float: "float", int: "int64", bool: "bool"}
 BOOLEANS = frozenset(("bool", "bool_"))
 
 
-def inputs_of(function: Callable[..., Any], who: str, skip: Sequence[str] = ()) -> dict[str, Any]:
+def inputs_of(function: Code, who: str, skip: Sequence[str] = ()) -> dict[str, Tree]:
     """The inputs that the annotations of `function` describe: argument name -> `array(...)`, or a structure of them.
 
     Understood are jaxtyping's arrays, `int`, `float` and `bool` (scalars), tuples, NamedTuples and TypedDicts of these,
@@ -40,7 +41,7 @@ def inputs_of(function: Callable[..., Any], who: str, skip: Sequence[str] = ()) 
     except (TypeError, ValueError):
         raise UsageError(f"{who}: {function!r} does not tell its parameters; give inputs={{...}}") from None
     hints = _hints(function, who)
-    found: dict[str, Any] = {}
+    found: dict[str, Tree] = {}
     for p in parameters:
         if p.name in skip or p.kind in (p.VAR_KEYWORD, p.KEYWORD_ONLY):
             continue
@@ -60,7 +61,7 @@ def inputs_of(function: Callable[..., Any], who: str, skip: Sequence[str] = ()) 
     return found
 
 
-def _hints(function: Any, who: str) -> dict[str, Any]:
+def _hints(function: Code, who: str) -> dict[str, object]:
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and not hasattr(function, "__wrapped__"):
@@ -73,21 +74,21 @@ def _hints(function: Any, who: str) -> dict[str, Any]:
         ) from None
 
 
-def _describes_array(hint: Any) -> bool:
+def _describes_array(hint: object) -> bool:
     members = typing.get_args(hint) if _is_union(hint) else (hint,)
     return any(hasattr(m, "dim_str") for m in members) or _own(hint) is not None
 
 
-def _own(hint: Any) -> ArraySpec | None:
+def _own(hint: object) -> ArraySpec | None:
     """The description in `Annotated[..., bp.array(...)]`."""
     return next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, ArraySpec)), None)
 
 
-def _is_union(hint: Any) -> bool:
+def _is_union(hint: object) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
-def _read(hint: Any, name: str, who: str) -> Any:
+def _read(hint: object, name: str, who: str) -> Tree:
     own = _own(hint)
     if own is not None:
         return own
@@ -116,7 +117,7 @@ def _read(hint: Any, name: str, who: str) -> Any:
     )
 
 
-def _dimension(token: str, k: int, name: str, hint: Any, who: str) -> str:
+def _dimension(token: str, k: int, name: str, hint: object, who: str) -> str:
     """One dimension of jaxtyping in the words of `bp.array`; `#n` (n, or 1 to broadcast) is taken as n."""
     plain = token.replace("#", "")
     star, plain = ("*" if plain.startswith("*") else ""), plain.lstrip("*")
@@ -149,5 +150,5 @@ def _dtype(hint: Any, name: str, who: str) -> str:
     )
 
 
-def _shown(hint: Any) -> str:
+def _shown(hint: object) -> str:
     return getattr(hint, "__name__", None) or str(hint)

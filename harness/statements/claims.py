@@ -7,11 +7,12 @@ its subject has a better one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from backprove.harness.core.formats import Mode
+if TYPE_CHECKING:  # NumPy takes long to import
+    from backprove.harness.core.arrays import Code
+    from backprove.harness.core.formats import Mode
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class Derivative:
         unit_cotangent: for scalar `forward`: `rule(*inputs)` is the gradient, the cotangent 1 is understood.
     """
 
-    forward: Callable[..., Any]
-    rule: Callable[..., Any]
+    forward: Code
+    rule: Code
     mode: Mode
     wrt: tuple[str, ...] | None = None
-    convention: Callable[..., Any] | None = None
-    reference: Callable[..., Any] | None = None
+    convention: Code | None = None
+    reference: Code | None = None
     unit_cotangent: bool = False
 
     @property
@@ -46,8 +47,8 @@ class Derivative:
 class Equality:
     """`left(*inputs) = right(*inputs)` entry by entry, at every point of the domain."""
 
-    left: Callable[..., Any]
-    right: Callable[..., Any]
+    left: Code
+    right: Code
     name: ClassVar[str] = "equality"
 
 
@@ -58,7 +59,7 @@ class Positivity:
     Floats are looked at too; where the float value underflows to zero or overflows, that is a finding, not a failure.
     """
 
-    value: Callable[..., Any]
+    value: Code
     nonzero: bool = False
 
     @property
@@ -76,9 +77,9 @@ class Adjointness:
         vjp: `vjp(*inputs, *cotangents)`.
     """
 
-    forward: Callable[..., Any]
-    jvp: Callable[..., Any]
-    vjp: Callable[..., Any]
+    forward: Code
+    jvp: Code
+    vjp: Code
     name: ClassVar[str] = "adjointness"
 
 

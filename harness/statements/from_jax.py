@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.pytrees import flat_inputs, is_structured
 from backprove.harness.statements.rule import Rule, shown_as
 
+if TYPE_CHECKING:
+    import jax
+    from jax.tree_util import PyTreeDef
+    from jax.typing import ArrayLike
 
-def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None) -> Rule:
+
+def from_jax(fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | None = None) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
 
     The rule is applied through `jax.jvp` or `jax.vjp`, so that `nondiff_argnums` and JAX's own checks of structure
@@ -44,26 +50,26 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
     if getattr(decorated, "jvp" if forward_mode else "bwd", None) is None:
         how = "@f.defjvp" if forward_mode else "f.defvjp(fwd, bwd)"
         raise UsageError(f"from_jax: {label} has no derivative rule yet; define it with {how} before from_jax")
-    undecorated: Callable[..., Any] = decorated.fun
+    undecorated: Code = decorated.fun
     if isinstance(fn, functools.partial):
         undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
     if inputs is None:
         inputs = inputs_of(undecorated, f"from_jax({label})")
     _refuse_nondiff(label, fn, decorated, inputs)
-    trees: list[Any] = [jax.tree.structure(spec) for spec in inputs.values()]
+    trees: list[PyTreeDef] = [jax.tree.structure(spec) for spec in inputs.values()]
     specs = flat_inputs(inputs)
     places = [i for i, spec in enumerate(specs.values()) if getattr(spec, "differentiable", False)]
 
-    def packed(leaves: Sequence[Any]) -> list[Any]:
+    def packed(leaves: Sequence[ArrayLike]) -> list[Tree]:
         rest = iter(leaves)
         return [tree.unflatten([next(rest) for _ in range(tree.num_leaves)]) for tree in trees]
 
-    def flat(values: Any) -> Any:
+    def flat(values: Tree) -> Tree:
         leaves = jax.tree_util.tree_leaves(values)
         return leaves[0] if len(leaves) == 1 and leaves[0] is values else tuple(leaves)
 
-    def of_differentiable(primals: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
-        def restricted(*moved: Any) -> Any:
+    def of_differentiable(primals: tuple[ArrayLike, ...]) -> tuple[Code, list[jax.Array]]:
+        def restricted(*moved: ArrayLike) -> Tree:
             full = list(primals)
             for i, x in zip(places, moved, strict=True):
                 full[i] = x
@@ -71,20 +77,20 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
 
         return restricted, [jax.numpy.asarray(primals[i]) for i in places]
 
-    def forward(*primals: Any) -> Any:
+    def forward(*primals: ArrayLike) -> Tree:
         return flat(undecorated(*packed(primals)))
 
-    def jvp(*arguments: Any) -> Any:
+    def jvp(*arguments: ArrayLike) -> Tree:
         f, moved = of_differentiable(arguments[: len(specs)])
         _, moved_out = jax.jvp(f, moved, [jax.numpy.asarray(t) for t in arguments[len(specs) :]])
         # integer outputs have no tangent
         return flat(jax.tree.map(lambda t: None if t.dtype == jax.dtypes.float0 else t, moved_out))
 
-    def vjp(*arguments: Any) -> Any:
+    def vjp(*arguments: ArrayLike) -> Tree:
         f, moved = of_differentiable(arguments[: len(specs)])
         out, pullback = jax.vjp(f, *moved)
         leaves = jax.tree.leaves(out)
-        tree: Any = jax.tree.structure(out)
+        tree: PyTreeDef = jax.tree.structure(out)
         given = iter(arguments[len(specs) :])
         cotangents = [
             jax.numpy.asarray(next(given))
@@ -102,7 +108,7 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
     return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), inputs=specs)
 
 
-def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any]) -> None:
+def _refuse_nondiff(name: str, fn: Code, decorated: Any, inputs: Mapping[str, Tree]) -> None:
     bound = len(fn.args) if isinstance(fn, functools.partial) else 0
     specs = list(inputs.items())
     for position in decorated.nondiff_argnums:

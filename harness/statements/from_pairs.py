@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
+from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.rule import Rule, shown_as
 
 
 def from_fwd_bwd(
-    fwd: Callable[..., Any],
-    bwd: Callable[..., Any],
+    fwd: Code,
+    bwd: Code,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Tree] | None = None,
     name: str | None = None,
 ) -> Rule:
     """The rule of a forward that keeps residuals and a backward that uses them.
@@ -36,17 +36,17 @@ def from_fwd_bwd(
     label = name or str(getattr(fwd, "__name__", "rule"))
     stated = inputs_of(fwd, f"from_fwd_bwd({label})") if inputs is None else inputs
 
-    def pair(*primals: Any) -> tuple[Any, Any]:
+    def pair(*primals: Tree) -> tuple[Tree, object]:
         result = fwd(*primals)
         if not isinstance(result, tuple) or len(result) != 2:
             raise UsageError(f"from_fwd_bwd: fwd of {label} must return (out, residuals), got {type(result).__name__}")
         return result
 
     @functools.wraps(fwd)
-    def forward(*primals: Any) -> Any:
+    def forward(*primals: Tree) -> Tree:
         return pair(*primals)[0]
 
-    def vjp(*arguments: Any) -> Any:
+    def vjp(*arguments: Tree) -> Tree:
         _, residuals = pair(*arguments[: len(stated)])
         cotangents = arguments[len(stated) :]
         found = bwd(residuals, cotangents[0] if len(cotangents) == 1 else tuple(cotangents))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
@@ -15,11 +17,14 @@ from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.rule import Rule, UnderContract, shown_as
 from backprove.strategies.array import ArraySpec
 
+Tensor = Any
+"""A tensor of torch, which need not be installed."""
+
 ALL_SUBSETS = 5
 """Up to so many differentiable inputs every subset is tried; of more, each input alone and all but each."""
 
 
-def from_torch(function: Any, *, inputs: Mapping[str, ArraySpec] | None = None, name: str | None = None) -> Rule:
+def from_torch(function: object, *, inputs: Mapping[str, ArraySpec] | None = None, name: str | None = None) -> Rule:
     """The rule of a `torch.autograd.Function`.
 
     Forward is `Function.apply` on copies of the inputs; the pullback is `torch.autograd.grad` through it. A gradient
@@ -57,17 +62,17 @@ def from_torch(function: Any, *, inputs: Mapping[str, ArraySpec] | None = None, 
             )
     called = TorchFunction(torch, cls, dict(inputs))
 
-    def forward(*arrays: Any) -> Any:
+    def forward(*arrays: Array) -> Array | tuple[Array, ...]:
         return called.forward(arrays)
 
-    def vjp(*arguments: Any) -> Any:
+    def vjp(*arguments: Array) -> Array | tuple[Array, ...]:
         return called.vjp(arguments)
 
     backward = UnderContract(vjp, called.contract)
     return Rule(label, forward=shown_as(forward, cls.forward), vjp=shown_as(backward, cls.backward), inputs=inputs)
 
 
-def _has_setup(torch: Any, cls: Any) -> bool:
+def _has_setup(torch: ModuleType, cls: Any) -> bool:
     """Whether forward takes no ctx: the class has a `setup_context` of its own."""
     return cls.setup_context is not torch.autograd.Function.setup_context
 
@@ -80,7 +85,7 @@ class TorchFunction:
         moving: positions of the differentiable inputs.
     """
 
-    def __init__(self, torch: Any, cls: Any, specs: dict[str, ArraySpec]) -> None:
+    def __init__(self, torch: ModuleType, cls: Any, specs: dict[str, ArraySpec]) -> None:
         self.torch, self.cls, self.specs = torch, cls, specs
         self.names = tuple(specs)
         self.moving = tuple(i for i, s in enumerate(specs.values()) if s.differentiable)
@@ -89,7 +94,7 @@ class TorchFunction:
         self._in_place = False
         """Forward writes into its inputs and says so (`mark_dirty`): torch then wants no leaves."""
 
-    def forward(self, arrays: Sequence[Array]) -> Any:
+    def forward(self, arrays: Sequence[Array]) -> Array | tuple[Array, ...]:
         """The differentiable outputs: an array, or a tuple of arrays.
 
         Raises:
@@ -105,7 +110,7 @@ class TorchFunction:
         kept = [self._array(outs[k]) for k in self._kept]
         return kept[0] if len(kept) == 1 else tuple(kept)
 
-    def vjp(self, arguments: Sequence[Array]) -> Any:
+    def vjp(self, arguments: Sequence[Array]) -> Array | tuple[Array, ...]:
         """The cotangents of the differentiable inputs, from inputs and cotangents of the differentiable outputs."""
         n = len(self.names)
         found = self._pull(arguments[:n], [self._tensor(g) for g in arguments[n:]], self.moving)
@@ -192,7 +197,9 @@ class TorchFunction:
 
     # -- torch -------------------------------------------------------------------------------------------------------
 
-    def _apply(self, arrays: Sequence[Array], requiring: Sequence[int]) -> tuple[tuple[Any, ...], list[Any], list[Any]]:
+    def _apply(
+        self, arrays: Sequence[Array], requiring: Sequence[int]
+    ) -> tuple[tuple[Tensor, ...], list[Tensor], list[Tensor]]:
         """Outputs, the leaves that led to them, and what forward was given: the leaves, or clones of them.
 
         Leaves at `requiring` require grad.
@@ -218,7 +225,7 @@ class TorchFunction:
             self._kept = kept
         return outs, leaves, inputs
 
-    def _pull(self, arrays: Sequence[Array], cotangents: Sequence[Any], subset: Sequence[int]) -> list[Array]:
+    def _pull(self, arrays: Sequence[Array], cotangents: Sequence[Tensor | None], subset: Sequence[int]) -> list[Array]:
         outs, leaves, _ = self._apply(arrays, subset)
         if self._kept is None:
             self._apply(arrays, self.moving)
@@ -226,7 +233,7 @@ class TorchFunction:
         return self._grad(kept, [leaves[i] for i in subset], cotangents)
 
     def _grad(
-        self, outs: Sequence[Any], moved: Sequence[Any], cotangents: Sequence[Any], again: bool = False
+        self, outs: Sequence[Tensor], moved: Sequence[Tensor], cotangents: Sequence[Tensor | None], again: bool = False
     ) -> list[Array]:
         """Cotangents of `moved`; outputs whose cotangent is None are left out."""
         pairs = [(o, g) for o, g in zip(outs, cotangents, strict=True) if g is not None]
@@ -235,14 +242,14 @@ class TorchFunction:
         )
         return [self._array(self.torch.zeros_like(m) if g is None else g) for m, g in zip(moved, found, strict=True)]
 
-    def _tensor(self, array: Any) -> Any:
+    def _tensor(self, array: Array) -> Tensor:
         """A tensor with a copy of `array`; torch reads no bfloat16 of NumPy, but its bits."""
         a = np.array(array)
         if a.dtype.kind == "V":
             return self.torch.from_numpy(a.view(np.int16)).view(self.torch.bfloat16)
         return self.torch.from_numpy(a)
 
-    def _array(self, tensor: Any) -> Array:
+    def _array(self, tensor: Tensor) -> Array:
         t = tensor.detach().cpu()
         if t.dtype == self.torch.bfloat16:
             import ml_dtypes
@@ -276,7 +283,7 @@ def _near(a: Array, b: Array) -> bool:
     return bool(near.all())
 
 
-def _eps(dtype: Any) -> float:
+def _eps(dtype: DTypeLike) -> float:
     import ml_dtypes
 
     return float(ml_dtypes.finfo(dtype).eps)

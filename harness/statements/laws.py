@@ -6,16 +6,18 @@ functions of the inputs and of further tangents and cotangents, which are drawn 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from backprove.harness.statements.rule import Rule
+from backprove.harness.core.arrays import Code, Tree
 
-Function = Callable[..., Any]
+if TYPE_CHECKING:
+    import jax
+
+    from backprove.harness.statements.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,14 @@ class Law:
         smooth: functions of the inputs; the law is only claimed where all of them are smooth.
     """
 
-    forward: Function
-    left: Function
-    right: Function
+    forward: Code
+    left: Code
+    right: Code
     inputs: int
     moving: int
     tangents: int = 0
     cotangents: int = 0
-    smooth: tuple[Function, ...] = ()
+    smooth: tuple[Code, ...] = ()
 
 
 def vjp_linearity(rule: Rule) -> tuple[str, Law]:
@@ -56,7 +58,7 @@ def jvp_linearity(rule: Rule) -> tuple[str, Law]:
     return "jvp linearity", Law(rule.forward, left, right, n, m, tangents=2)
 
 
-def second_order(rule: Rule, vjp_in_jax: Function | None = None) -> tuple[str, Law]:
+def second_order(rule: Rule, vjp_in_jax: Code | None = None) -> tuple[str, Law]:
     """`<H u, v> = <u, H v>`, H the derivative of the vjp of a scalar map, by JAX.
 
     Left by forward mode over the rule, right by reverse mode over it: a rule that is the gradient of no function at all
@@ -70,8 +72,8 @@ def second_order(rule: Rule, vjp_in_jax: Function | None = None) -> tuple[str, L
     n, m = len(rule.inputs), len(rule.differentiable)
     moving = [k for k, name in enumerate(rule.inputs) if name in rule.differentiable]
 
-    def gradient_at(inputs: Sequence[Any]) -> Function:
-        def partial(*moved: Any) -> tuple[Any, ...]:
+    def gradient_at(inputs: Sequence[jax.Array]) -> Code:
+        def partial(*moved: jax.Array) -> tuple[jax.Array, ...]:
             full = list(inputs)
             for k, x in zip(moving, moved, strict=True):
                 full[k] = x
@@ -79,26 +81,26 @@ def second_order(rule: Rule, vjp_in_jax: Function | None = None) -> tuple[str, L
 
         return partial
 
-    def left(*a: Any) -> Any:
+    def left(*a: jax.Array) -> jax.Array | float:
         import jax
 
         points = tuple(a[k] for k in moving)
         return pairing(jax.jvp(gradient_at(a[:n]), points, tuple(a[n : n + m]))[1], a[n + m :])
 
-    def right(*a: Any) -> Any:
+    def right(*a: jax.Array) -> jax.Array | float:
         import jax
 
         points = tuple(a[k] for k in moving)
         _, back = jax.vjp(gradient_at(a[:n]), *points)
         return pairing(back(tuple(a[n : n + m])), a[n + m :])
 
-    def gradient(*x: Any) -> Any:
+    def gradient(*x: jax.Array) -> tuple[jax.Array, ...]:
         return tuple(arrays_of(vjp(*x, np.ones((), dtype=x[moving[0]].dtype))))
 
     return "second order", Law(rule.forward, left, right, n, m, tangents=2, smooth=(rule.forward, gradient))
 
 
-def laws_of(rule: Rule, in_jax: Mapping[str, Function], shapes: Sequence[tuple[int, ...]]) -> list[tuple[str, Law]]:
+def laws_of(rule: Rule, in_jax: Mapping[str, Code], shapes: Sequence[tuple[int, ...]]) -> list[tuple[str, Law]]:
     """The laws that are worth running beside the claims of `rule`.
 
     Args:
@@ -115,29 +117,29 @@ def laws_of(rule: Rule, in_jax: Mapping[str, Function], shapes: Sequence[tuple[i
     return out
 
 
-def arrays_of(result: Any) -> list[Any]:
+def arrays_of(result: Tree) -> list[jax.Array]:
     """The arrays of a result, None left out."""
     return [r for r in result if r is not None] if isinstance(result, (tuple, list)) else [result]
 
 
-def pairing(a: Sequence[Any], b: Sequence[Any]) -> Any:
+def pairing(a: Sequence[jax.Array], b: Sequence[jax.Array]) -> jax.Array | float:
     """The sum of products over all entries of all arrays."""
-    total: Any = 0.0
+    total: jax.Array | float = 0.0
     for p, q in zip(a, b, strict=True):
         total = total + (p * q).sum()
     return total
 
 
-def _linearity(function: Function, n: int) -> tuple[Function, Function]:
-    def split(a: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+def _linearity(function: Code, n: int) -> tuple[Code, Code]:
+    def split(a: Sequence[jax.Array]) -> tuple[Sequence[jax.Array], ...]:
         half = (len(a) - n) // 2
         return a[:n], a[n : n + half], a[n + half :]
 
-    def left(*a: Any) -> Any:
+    def left(*a: jax.Array) -> tuple[jax.Array, ...]:
         x, g, h = split(a)
         return tuple(arrays_of(function(*x, *(p + p + q for p, q in zip(g, h, strict=True)))))
 
-    def right(*a: Any) -> Any:
+    def right(*a: jax.Array) -> tuple[jax.Array, ...]:
         x, g, h = split(a)
         return tuple(p + p + q for p, q in zip(arrays_of(function(*x, *g)), arrays_of(function(*x, *h)), strict=True))
 

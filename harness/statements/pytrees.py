@@ -6,17 +6,20 @@ the user's functions return is held to its structure before it is taken apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backprove.harness.core.arrays import quiet
+from backprove.harness.core.arrays import Code, Tree, quiet
 from backprove.harness.core.errors import ContractError, UsageError
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.generic import draw, small_sizes
+
+if TYPE_CHECKING:
+    from jax.tree_util import PyTreeDef
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,19 @@ class Structure:
         moving: for each leaf whether it has tangents and cotangents.
     """
 
-    tree: Any
+    tree: PyTreeDef
     moving: tuple[bool, ...]
 
-    def build(self, leaves: Sequence[Any]) -> Any:
+    def build(self, leaves: Sequence[object]) -> Tree:
         """The structure with these leaves."""
         return self.tree.unflatten(leaves)
 
-    def directions(self, leaves: Sequence[Any]) -> Any:
+    def directions(self, leaves: Sequence[object]) -> Tree:
         """The structure with these at the leaves that move, and None at the others."""
         rest = iter(leaves)
         return self.tree.unflatten([next(rest) if m else None for m in self.moving])
 
-    def taken_apart(self, value: Any) -> list[Any] | None:
+    def taken_apart(self, value: Tree) -> list[object] | None:
         """The leaves that move of a value of this structure; None where it has another one."""
         try:
             found = self.tree.flatten_up_to(value)
@@ -50,25 +53,25 @@ class Structure:
         return kept if all(_is_leaf(v) for v in kept) else None
 
 
-def _is_leaf(value: Any) -> bool:
+def _is_leaf(value: Tree) -> bool:
     import jax
 
     leaves = jax.tree_util.tree_leaves(value)
     return len(leaves) == 1 and leaves[0] is value
 
 
-def is_structured(inputs: Mapping[str, Any]) -> bool:
+def is_structured(inputs: Mapping[str, Tree]) -> bool:
     """Whether an input is more than one array."""
     return not all(isinstance(spec, ArraySpec) for spec in inputs.values())
 
 
-def flat_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def flat_inputs(inputs: Mapping[str, Tree]) -> dict[str, Tree]:
     """Dotted name -> leaf, in JAX's order; what is no `ArraySpec` is left for the caller to refuse."""
     if not is_structured(inputs):
         return dict(inputs)
     import jax
 
-    found: dict[str, Any] = {}
+    found: dict[str, Tree] = {}
     for name, value in inputs.items():
         leaves, _ = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda v: v is None)
         for path, leaf in leaves:
@@ -78,7 +81,7 @@ def flat_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _key(entry: Any) -> str:
+def _key(entry: object) -> str:
     for attribute in ("key", "idx", "name"):
         if hasattr(entry, attribute):
             return str(getattr(entry, attribute))
@@ -97,8 +100,8 @@ class Boundary:
         outputs: structure of each output, and whether there is one alone; known after the first call of forward.
     """
 
-    specs: Mapping[str, Any]
-    forward: Callable[..., Any]
+    specs: Mapping[str, Tree]
+    forward: Code
     inputs: list[Structure] = field(init=False)
     moving: list[int] = field(init=False)
     outputs: tuple[list[Structure], bool] | None = None
@@ -116,22 +119,22 @@ class Boundary:
     def leaves(self) -> int:
         return sum(len(s.moving) for s in self.inputs)
 
-    def pack(self, leaves: Sequence[Any]) -> list[Any]:
+    def pack(self, leaves: Sequence[object]) -> list[Tree]:
         """The arguments of the user's functions."""
         parts = _split(leaves, [len(s.moving) for s in self.inputs])
         return [s.build(part) for s, part in zip(self.inputs, parts, strict=True)]
 
-    def packed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*leaves: Any) -> Any:
+    def packed(self, function: Code) -> Code:
+        def call(*leaves: object) -> object:
             return function(*self.pack(leaves))
 
         return call
 
-    def flat_forward(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def flat_forward(self, function: Code) -> Code:
         """Forward or its reference: leaves to leaves."""
         import jax
 
-        def call(*leaves: Any) -> Any:
+        def call(*leaves: object) -> object:
             out = function(*self.pack(leaves))
             if function is self.forward and self.outputs is None:
                 self.outputs = _outputs_of(out)
@@ -142,19 +145,19 @@ class Boundary:
 
         return call
 
-    def _known(self, primals: list[Any]) -> tuple[list[Structure], bool]:
+    def _known(self, primals: list[Tree]) -> tuple[list[Structure], bool]:
         if self.outputs is None:
             self.outputs = _outputs_of(self.forward(*primals))
         return self.outputs
 
-    def vjp(self, function: Callable[..., Any], label: str) -> Callable[..., Any]:
+    def vjp(self, function: Code, label: str) -> Code:
         """The pullback: leaves and cotangents of the outputs' leaves to cotangents of the inputs' leaves.
 
         Raises (when called):
             ContractError: where the user's function returns another structure.
         """
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: object) -> object:
             primals = self.pack(arguments[: self.leaves])
             outputs, _ = self._known(primals)
             moved = [s for s in outputs if any(s.moving)]
@@ -175,9 +178,9 @@ class Boundary:
         names = list(self.specs)
         return [names[k] for k in self.moving]
 
-    def _cotangents(self, found: Any) -> list[Any] | None:
+    def _cotangents(self, found: Tree) -> list[object] | None:
         """The cotangents of the leaves that move; None where `found` has none of the structures allowed."""
-        tries: list[Sequence[Any]] = [[found]] if len(self.moving) == 1 else []
+        tries: list[Sequence[Tree]] = [[found]] if len(self.moving) == 1 else []
         if isinstance(found, (tuple, list)):
             if len(found) == len(self.moving):
                 tries.append(found)
@@ -190,14 +193,14 @@ class Boundary:
                 return [leaf for p in parts for leaf in p or ()]
         return None
 
-    def jvp(self, function: Callable[..., Any], label: str) -> Callable[..., Any]:
+    def jvp(self, function: Code, label: str) -> Code:
         """The pushforward: leaves and tangents of the leaves that move to tangents of the outputs' leaves.
 
         Raises (when called):
             ContractError: where the user's function returns another structure.
         """
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: object) -> object:
             primals = self.pack(arguments[: self.leaves])
             moved = [self.inputs[k] for k in self.moving]
             parts = _split(arguments[self.leaves :], [sum(s.moving) for s in moved])
@@ -220,7 +223,7 @@ class Boundary:
         return call
 
 
-def _outputs_of(out: Any) -> tuple[list[Structure], bool]:
+def _outputs_of(out: Tree) -> tuple[list[Structure], bool]:
     """The structure of each output: those of a tuple or list are several, anything else is one."""
     import jax
 
@@ -232,17 +235,17 @@ def _outputs_of(out: Any) -> tuple[list[Structure], bool]:
     return found, alone
 
 
-def _dtype_kind(leaf: Any) -> str:
+def _dtype_kind(leaf: object) -> str:
     dtype = getattr(leaf, "dtype", None)
     return str(np.dtype(dtype if dtype is not None else np.asarray(leaf).dtype).kind)
 
 
-def _split(values: Sequence[Any], sizes: Sequence[int]) -> list[Sequence[Any]]:
+def _split(values: Sequence[object], sizes: Sequence[int]) -> list[Sequence[object]]:
     """Consecutive parts of these sizes."""
     return [values[a:b] for a, b in pairwise(accumulate(sizes, initial=0))]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A structure with the shapes of its arrays."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {_shown(v)}" for k, v in value.items()) + "}"
@@ -258,7 +261,7 @@ def _shown(value: Any) -> str:
     return f"array{list(shape)}"
 
 
-def has_mixed_outputs(inputs: Mapping[str, Any], forward: Callable[..., Any]) -> bool:
+def has_mixed_outputs(inputs: Mapping[str, Tree], forward: Code) -> bool:
     """Whether forward returns anything but floating-point arrays and tuples of them, tried at one small point."""
     out = _small_output(inputs, forward)
     if out is None:
@@ -272,11 +275,11 @@ def has_mixed_outputs(inputs: Mapping[str, Any], forward: Callable[..., Any]) ->
     return any(moving) and not (all(moving) and all(leaves))
 
 
-def _small_output(inputs: Mapping[str, Any], forward: Callable[..., Any]) -> Any:
+def _small_output(inputs: Mapping[str, Tree], forward: Code) -> Tree:
     """Forward's result at a small point inside the bounds; None where it cannot be had."""
     import jax
 
-    def call(*arrays: Any) -> Any:  # jax.jit of one of NumPy's own functions (np.trace) ends the process
+    def call(*arrays: object) -> Tree:  # jax.jit of one of NumPy's own functions (np.trace) ends the process
         return forward(*arrays)
 
     specs = dict(inputs)

@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
@@ -53,19 +54,19 @@ class Rule:
 
     name: str
     _: KW_ONLY
-    forward: Callable[..., Any]
-    inputs: Mapping[str, Any] = None  # type: ignore[assignment]
-    jvp: Callable[..., Any] | None = None
-    vjp: Callable[..., Any] | None = None
-    reference: Callable[..., Any] | str | None = None
-    where: Callable[..., Any] | None = None
-    convention: Callable[..., Any] | None = None
+    forward: Code
+    inputs: Mapping[str, Tree] = None  # type: ignore[assignment]
+    jvp: Code | None = None
+    vjp: Code | None = None
+    reference: Code | str | None = None
+    where: Code | None = None
+    convention: Code | None = None
     batched: bool = False
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
     code: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
-        name: Any = self.name  # what callers pass may be anything
+        name: object = self.name  # what callers pass may be anything
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {name!r}')
         if self.inputs is None:
@@ -100,7 +101,7 @@ class Rule:
         if not is_structured(self.inputs) and not has_mixed_outputs(self.inputs, self.forward):
             return self
         boundary = Boundary(self.inputs, self.forward)
-        changes: dict[str, Any] = {
+        changes: dict[str, object] = {
             "inputs": flat_inputs(self.inputs),
             "forward": boundary.flat_forward(self.forward),
             "jvp": None if self.jvp is None else boundary.jvp(self.jvp, "the jvp"),
@@ -144,7 +145,9 @@ class Rule:
 
     def import_line(self) -> str:
         """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
-        return import_line_of(self) + ("" if self.flat is self else "\n\nrule = rule.flat  # one argument per array")
+        return import_line_of(self, self.source[0]) + (
+            "" if self.flat is self else "\n\nrule = rule.flat  # one argument per array"
+        )
 
     def _check_functions(self) -> None:
         n = len(self.inputs)
@@ -167,7 +170,7 @@ class Rule:
                 _check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
 
 
-def _checked_inputs(name: str, inputs: Any) -> dict[str, Any]:
+def _checked_inputs(name: str, inputs: object) -> dict[str, Tree]:
     example = '{"z": bp.array("m n")}'
     if not isinstance(inputs, Mapping):
         raise UsageError(
@@ -198,7 +201,7 @@ def _checked_inputs(name: str, inputs: Any) -> dict[str, Any]:
     return dict(inputs)
 
 
-def _leaves(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _leaves(name: str, inputs: Mapping[str, Tree]) -> dict[str, Tree]:
     """Dotted name -> what stands there; anything but a container of arrays is a leaf, to be refused with its name."""
     if not is_structured(inputs) or not any(isinstance(v, (Mapping, tuple, list)) for v in inputs.values()):
         return dict(inputs)
@@ -217,21 +220,21 @@ class UnderContract:
             to it.
     """
 
-    def __init__(self, call: Callable[..., Any], contract: Callable[..., str | None]) -> None:
+    def __init__(self, call: Code, contract: Callable[..., str | None]) -> None:
         self.call, self.contract = call, contract
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> object:
         return self.call(*arguments)
 
 
-def shown_as(function: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+def shown_as(function: Any, original: Code) -> Code:
     """`function` with its own signature, whose text in the report is that of `original`."""
     function.__signature__ = inspect.signature(function)
     function.__wrapped__ = original
     return function  # type: ignore[no-any-return]
 
 
-def _import_dotted(name: str, dotted: str) -> Callable[..., Any]:
+def _import_dotted(name: str, dotted: str) -> Code:
     """The object called `dotted`: the longest importable prefix is the module, the rest are attributes."""
     parts = dotted.split(".")
     for cut in range(len(parts) - 1, 0, -1):
@@ -253,7 +256,7 @@ def _import_dotted(name: str, dotted: str) -> Callable[..., Any]:
     )
 
 
-def _check_arity(name: str, label: str, function: Any, low: int, high: int | None, takes: str) -> None:
+def _check_arity(name: str, label: str, function: object, low: int, high: int | None, takes: str) -> None:
     """Refuse a function that cannot be called with `low` (to `high`; None: or more) positional arguments."""
     if not callable(function):
         raise UsageError(f"Rule({name!r}): {label} must be a function, got {function!r}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType, FunctionType
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # NumPy takes long to import
+    from backprove.harness.core.arrays import Code
 
 
 def call_site() -> FrameType | None:
@@ -20,7 +23,7 @@ def call_site() -> FrameType | None:
     return frame
 
 
-def source_text_of(site: FrameType | None, functions: list[Callable[..., Any]]) -> str:
+def source_text_of(site: FrameType | None, functions: list[Code]) -> str:
     """Text of `functions` and of those they name in their own file, then of the statement at `site`."""
     blocks: dict[tuple[str, int], str] = {}
     for function in functions:
@@ -34,22 +37,23 @@ def source_text_of(site: FrameType | None, functions: list[Callable[..., Any]]) 
         where = inspect.getframeinfo(site).positions
         if where is not None and where.lineno and where.end_lineno:
             lines = linecache.getlines(site.f_code.co_filename)[where.lineno - 1 : where.end_lineno]
+            stated = range(where.lineno, where.end_lineno + 1)
             # A lambda inside the statement is shown with it.
-            blocks = {k: v for k, v in blocks.items() if not _inside(k, site.f_code.co_filename, where)}
+            blocks = {k: v for k, v in blocks.items() if not _inside(k, site.f_code.co_filename, stated)}
             if lines:
                 blocks[(site.f_code.co_filename, where.lineno)] = "".join(lines)
     return "\n\n".join(text.strip("\n") for text in blocks.values())
 
 
-def _inside(key: tuple[str, int], file: str, where: Any) -> bool:
-    return key[0] == file and where.lineno <= key[1] <= where.end_lineno
+def _inside(key: tuple[str, int], file: str, lines: range) -> bool:
+    return key[0] == file and key[1] in lines
 
 
 def _file(function: FunctionType) -> str:
     return function.__code__.co_filename
 
 
-def _with_callees(function: Callable[..., Any], depth: int = 3) -> Iterator[Callable[..., Any]]:
+def _with_callees(function: Code, depth: int = 3) -> Iterator[Code]:
     """The functions of the same file that `function` names, innermost first, then `function`."""
     plain = inspect.unwrap(getattr(function, "func", function))
     if inspect.isfunction(plain) and depth:
@@ -60,9 +64,8 @@ def _with_callees(function: Callable[..., Any], depth: int = 3) -> Iterator[Call
     yield plain
 
 
-def import_line_of(rule: Any) -> str:
-    """Code that imports an object stated in a module, or in a dict of one, as `rule`."""
-    file = rule.source[0]
+def import_line_of(rule: object, file: str) -> str:
+    """Code that imports an object stated in the module of a file, or in a dict of one, as `rule`."""
     for module in list(sys.modules.values()):
         if file and getattr(module, "__file__", None) == file:
             stem = file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")

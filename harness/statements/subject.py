@@ -6,9 +6,10 @@ of subject it has. A new kind is a class with these members, and a line in `load
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.claims import Claim
 from backprove.strategies.array import ArraySpec
@@ -35,7 +36,7 @@ class Subject(Protocol):
         """Its inputs, in order."""
 
     @property
-    def where(self) -> Callable[..., Any] | None:
+    def where(self) -> Code | None:
         """Hypothesis over several inputs."""
 
     @property

@@ -6,10 +6,10 @@ The name ties the entry to the catalogue, where statement, hypotheses, module an
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.claims import Claim
@@ -39,7 +39,7 @@ class Theorem:
     name: str
     inputs: dict[str, ArraySpec]
     claims: tuple[Claim, ...]
-    where: Callable[..., Any] | None = None
+    where: Code | None = None
     latex: str = ""
     words: str = ""
     rests_on: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ def theorem(
     name: str,
     *claims: Claim,
     inputs: dict[str, ArraySpec],
-    where: Callable[..., Any] | None = None,
+    where: Code | None = None,
     latex: str = "",
     words: str = "",
     rests_on: tuple[str, ...] | list[str] = (),

@@ -11,13 +11,21 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeGuard, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import BackproveError
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.numpy_trace.patches import suspended
+
+if TYPE_CHECKING:
+    import jax
+
+
+R = TypeVar("R")
 
 
 class NotTraceable(BackproveError):
@@ -32,7 +40,7 @@ class Assumption:
     """
 
     answer: bool
-    asked: list[Any] = field(default_factory=list)
+    asked: list[jax.Array] = field(default_factory=list)
 
     def __call__(self, value: Traced) -> bool:
         if value.size != 1 or len(self.asked) >= MOST_ASKED:
@@ -45,7 +53,11 @@ MOST_ASKED = 64
 ASSUMED: ContextVar[Assumption | None] = ContextVar("ASSUMED", default=None)
 
 
-def on_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+Options = dict[str, Any]
+"""Keyword arguments of a call of NumPy."""
+
+
+def on_jax(function: Callable[..., R], *args: object, **kwargs: object) -> R:
     """Call a JAX function with NumPy's own allocators in place (JAX uses them too)."""
     with suspended():
         return function(*args, **kwargs)
@@ -54,9 +66,9 @@ def on_jax(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 class Calls(NamedTuple):
     """How calls of NumPy with traced arrays are answered: ufuncs, functions, and methods of arrays by name."""
 
-    ufunc: Callable[[Any, str, Any, dict[str, Any]], Any]
-    function: Callable[[Any, Any, dict[str, Any]], Any]
-    methods: Mapping[str, Callable[..., Any]]
+    ufunc: Callable[[np.ufunc, str, tuple[ArrayLike, ...], Options], object]
+    function: Callable[[Code, tuple[object, ...], Options], object]
+    methods: Mapping[str, Code]
 
 
 class Traced(np.lib.mixins.NDArrayOperatorsMixin):
@@ -69,7 +81,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     calls: ClassVar[Calls]
     """Set by the module `calls`."""
 
-    def __init__(self, value: Any, scalar: bool = False, base: Traced | None = None, index: Any = None) -> None:
+    def __init__(
+        self, value: jax.Array, scalar: bool = False, base: Traced | None = None, index: tuple[object] | None = None
+    ) -> None:
         self._raw = value
         self._scalar = scalar
         self._base = base
@@ -85,17 +99,17 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return self if self._base is None else self._base.root
 
     @property
-    def value(self) -> Any:
+    def value(self) -> jax.Array:
         """The current value as a JAX array."""
         if self._base is not None and self._seen != self.root._version:
             if self._index is None:
                 raise NotTraceable("an array was updated in place while a reshaped or transposed view of it is in use")
-            base = self._base.value
-            self._raw = on_jax(operator.getitem, base, self._index[0])
+            base, place = self._base.value, self._index[0]
+            self._raw = on_jax(lambda: base[place])
             self._seen = self.root._version
         return self._raw
 
-    def write(self, value: Any) -> None:
+    def write(self, value: jax.Array) -> None:
         """Replace the value in place, in the base too."""
         if self._scalar:
             raise NotTraceable("a NumPy scalar cannot be updated in place")
@@ -103,8 +117,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             self._raw = value
             self._version += 1
         elif self._index is not None:
-            base = self._base.value
-            self._base.write(on_jax(lambda: base.at[self._index[0]].set(value)))
+            base, place = self._base.value, self._index[0]
+            self._base.write(on_jax(lambda: base.at[place].set(value)))
             self._raw, self._seen = value, self.root._version
         else:
             raise NotTraceable("in-place update of a view made by reshape, transpose or the like")
@@ -127,14 +141,14 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
-    def T(self) -> Any:
+    def T(self) -> object:
         return np.transpose(self)
 
     @property
     def real(self) -> Traced:
         return self
 
-    def stand_in(self) -> Any:
+    def stand_in(self) -> Array | np.generic:
         """An ordinary array (or NumPy scalar) of this shape and dtype.
 
         Integers are zeros, which are valid indices; matrices are ones plus the identity, which are positive definite.
@@ -145,70 +159,69 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
                 out = out + np.eye(*self.shape[-2:], dtype=self.dtype)
         return out[()] if self._scalar else out
 
-    def _concrete(self, what: str) -> Any:
+    def _concrete(self, what: str) -> NoReturn:
         raise NotTraceable(f"{what} of a traced value: the code branches on, or converts, a number it computed")
 
     def __bool__(self) -> bool:
         assumed = ASSUMED.get()
-        return bool(self._concrete("bool()")) if assumed is None else assumed(self)
+        return self._concrete("bool()") if assumed is None else assumed(self)
 
     def __float__(self) -> float:
-        return float(self._concrete("float()"))
+        return self._concrete("float()")
 
     def __int__(self) -> int:
-        return int(self._concrete("int()"))
+        return self._concrete("int()")
 
     def __index__(self) -> int:
-        return int(self._concrete("use as a Python index"))
+        return self._concrete("use as a Python index")
 
     def __complex__(self) -> complex:
-        return complex(self._concrete("complex()"))
+        return self._concrete("complex()")
 
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray[Any, Any]:
-        array: np.ndarray[Any, Any] = self._concrete("conversion to an ordinary array")
-        return array
+    def __array__(self, *args: object, **kwargs: object) -> Array:
+        self._concrete("conversion to an ordinary array")
 
-    def item(self, *args: Any) -> Any:
-        return self._concrete("item()")
+    def item(self, *args: object) -> NoReturn:
+        self._concrete("item()")
 
-    def tolist(self) -> Any:
-        return self._concrete("tolist()")
+    def tolist(self) -> NoReturn:
+        self._concrete("tolist()")
 
-    def __contains__(self, value: Any) -> bool:
-        return bool(self._concrete("`in`"))
+    def __contains__(self, value: object) -> bool:
+        return self._concrete("`in`")
 
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of unsized object")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Traced]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: Any) -> Traced:
+    def __getitem__(self, index: object) -> Traced:
         like, base = _on_stand_ins(operator.getitem, self, index)
-        raw = _raw_index(index)
-        value = on_jax(operator.getitem, self.value, raw)
+        raw, whole = _raw_index(index), self.value
+        value = on_jax(lambda: whole[raw])
         # a single entry and what an index array picks are copies, a slice is a view
         is_view = isinstance(like, np.ndarray) and np.may_share_memory(like, base)
         return Traced(value, not isinstance(like, np.ndarray), self if is_view else None, (raw,) if is_view else None)
 
-    def __setitem__(self, index: Any, new: Any) -> None:
+    def __setitem__(self, index: object, new: object) -> None:
         import jax.numpy as jnp
 
-        raw, source = _raw_index(index), raw_value(new)
-        old, is_mask = self.value, _is_traced_mask(index)
-        if is_mask and np.ndim(source) != 0:
-            raise NotTraceable("assignment of several values through a traced boolean mask")
-        if not is_mask:
-            _on_stand_ins(operator.setitem, self, index, new)
-        if is_mask:
-            mask = on_jax(lambda: raw.reshape(raw.shape + (1,) * (old.ndim - raw.ndim)))
+        source, old = raw_value(new), self.value
+        if _is_traced_mask(index):
+            if np.ndim(source) != 0:
+                raise NotTraceable("assignment of several values through a traced boolean mask")
+            chosen = index.value
+            mask = on_jax(lambda: chosen.reshape(chosen.shape + (1,) * (old.ndim - chosen.ndim)))
             self.write(on_jax(lambda: jnp.where(mask, jnp.asarray(source).astype(old.dtype), old)))
-        else:
-            self.write(on_jax(lambda: old.at[raw].set(_fit(jnp.asarray(source), old[raw].ndim).astype(old.dtype))))
+            return
+        raw = _raw_index(index)
+        _on_stand_ins(operator.setitem, self, index, new)
+        self.write(on_jax(lambda: old.at[raw].set(_fit(jnp.asarray(source), old[raw].ndim).astype(old.dtype))))
 
-    def update_at(self, method: str, index: Any, operand: Any) -> None:
+    def update_at(self, method: str, index: object, operand: object) -> None:
         """`ufunc.at`: unbuffered update, repeated indices accumulate."""
         import jax.numpy as jnp
 
@@ -221,10 +234,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         name = {"minimum": "min", "maximum": "max"}.get(method, method)
         self.write(on_jax(lambda: getattr(old.at[raw], name)(source)))
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: ArrayLike, **kwargs: object) -> object:
         return self.calls.ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __array_function__(self, func: Code, types: object, args: tuple[object, ...], kwargs: Options) -> object:
         return self.calls.function(func, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -233,7 +246,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         raise AttributeError(f"traced arrays have no attribute '{name}'")
 
 
-def _in_place(name: str) -> Callable[[Traced, Any], Any]:
+def _in_place(name: str) -> Callable[[Traced, object], object]:
     function = getattr(operator, name)
     ufunc = {
         "truediv": "true_divide",
@@ -244,7 +257,7 @@ def _in_place(name: str) -> Callable[[Traced, Any], Any]:
     }
     ufunc |= {"sub": "subtract", "and_": "bitwise_and", "or_": "bitwise_or", "xor": "bitwise_xor"}
 
-    def update(self: Traced, other: Any) -> Any:
+    def update(self: Traced, other: object) -> object:
         if self._scalar:  # `s += 1` on a NumPy scalar makes a new one; other names of the old one keep its value
             return function(self, other)
         return getattr(np, ufunc.get(name, name))(self, other, out=(self,))
@@ -265,25 +278,29 @@ def raw_value(value: Any) -> Any:
     return value
 
 
-def _raw_index(index: Any) -> Any:
+def _raw_index(index: object) -> object:
     """An index for JAX, which takes no lists."""
     if isinstance(index, tuple):
         return tuple(_raw_index(i) for i in index)
     return np.asarray(index) if isinstance(index, list) and index else raw_value(index)
 
 
-def _fit(value: Any, ndim: int) -> Any:
+def _fit(value: jax.Array, ndim: int) -> jax.Array:
     """Leading axes of size 1 beyond `ndim` dropped, as NumPy's assignment does."""
     while value.ndim > ndim and value.shape[0] == 1:
         value = value[0]
     return value
 
 
-def _is_traced_mask(index: Any) -> bool:
+def _is_traced_mask(index: object) -> TypeGuard[Traced]:
     return isinstance(index, Traced) and index.dtype == bool
 
 
-def stand_ins(value: Any, found: list[tuple[Traced, Any]]) -> Any:
+StandIns = list[tuple[Traced, "Array | np.generic"]]
+"""Traced arrays, each with the ordinary array that stands for it."""
+
+
+def stand_ins(value: Any, found: StandIns) -> Any:
     """`value` with every traced array replaced by its stand-in; `found` collects the pairs (one per array)."""
     if isinstance(value, Traced):
         for traced, array in found:
@@ -298,9 +315,9 @@ def stand_ins(value: Any, found: list[tuple[Traced, Any]]) -> Any:
     return value
 
 
-def _on_stand_ins(function: Callable[..., Any], array: Traced, *args: Any) -> tuple[Any, Any]:
+def _on_stand_ins(function: Code, array: Traced, *args: object) -> tuple[Any, Any]:
     """Indexing as NumPy does it, on stand-ins: its result (or its error), and the stand-in of `array`."""
-    found: list[tuple[Traced, Any]] = []
+    found: StandIns = []
     base = stand_ins(array, found)
     with suspended(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -7,14 +7,28 @@ tells the dtype, what is a view, what is a scalar, and which calls NumPy refuses
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
+from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import FORMATS, is_float
-from backprove.harness.frontends.numpy_trace.array import Calls, NotTraceable, Traced, on_jax, raw_value, stand_ins
+from backprove.harness.frontends.numpy_trace.array import (
+    Calls,
+    NotTraceable,
+    Options,
+    StandIns,
+    Traced,
+    on_jax,
+    raw_value,
+    stand_ins,
+)
 from backprove.harness.frontends.numpy_trace.patches import suspended
+
+if TYPE_CHECKING:
+    import jax
 
 REDUCTIONS = {
     "add": "sum",
@@ -31,7 +45,7 @@ DROPPED = ("kind", "casting", "subok", "like", "optimize", "out")
 """Options that change no value (`sort` is stable here, which is one of the orders NumPy may return)."""
 
 
-def _numpy_itself(function: Callable[..., Any], args: Any, kwargs: Any, found: list[tuple[Traced, Any]]) -> Any:
+def _numpy_itself(function: Code, args: Iterable[object], kwargs: Options, found: StandIns) -> object:
     """NumPy's own result on stand-ins.
 
     Raises:
@@ -48,7 +62,7 @@ def _numpy_itself(function: Callable[..., Any], args: Any, kwargs: Any, found: l
             raise NotTraceable(f"NumPy refuses {getattr(function, '__name__', function)}: {why}") from why
 
 
-def _wrap(raw: Any, like: Any, found: Sequence[tuple[Traced, Any]]) -> Any:
+def _wrap(raw: Tree, like: Tree, found: StandIns) -> Tree:
     """JAX results as traced arrays with NumPy's dtype and kind of result."""
     if isinstance(like, (tuple, list)):
         if not isinstance(raw, (tuple, list)) or len(raw) != len(like):
@@ -71,7 +85,7 @@ def _wrap(raw: Any, like: Any, found: Sequence[tuple[Traced, Any]]) -> Any:
     return Traced(raw, base=bases[0] if bases else None)
 
 
-def _store(out: Any, value: Traced) -> Traced:
+def _store(out: object, value: Traced) -> Traced:
     if not isinstance(out, Traced):
         raise NotTraceable("a traced result cannot be written into an ordinary array")
     import jax.numpy as jnp
@@ -81,7 +95,7 @@ def _store(out: Any, value: Traced) -> Traced:
     return out
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[ArrayLike, ...], kwargs: Options) -> object:
     """A NumPy ufunc or one of its methods on traced operands.
 
     Raises:
@@ -89,16 +103,16 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     """
     import jax.numpy as jnp
 
-    operate: Any = ufunc
     name = ufunc.__name__
     if getattr(np, name, None) is not ufunc:
         raise NotTraceable(f"{name} is not a function of NumPy")
     if method == "at":
         if not isinstance(inputs[0], Traced):
             raise NotTraceable(f"np.{name}.at on an ordinary array with traced operands")
-        _numpy_itself(operate.at, inputs, kwargs, [])
-        return inputs[0].update_at(name, *inputs[1:])
-    found: list[tuple[Traced, Any]] = []
+        _numpy_itself(ufunc.at, inputs, kwargs, [])
+        inputs[0].update_at(name, *inputs[1:])
+        return None
+    found: StandIns = []
     like = _numpy_itself(getattr(ufunc, method), inputs, kwargs, found)
     out = kwargs.pop("out", None)
     options = {k: v for k, v in kwargs.items() if k not in DROPPED}
@@ -121,7 +135,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     return _wrap(raw, like, [])
 
 
-def _as(operand: Any, like: Any) -> Any:
+def _as(operand: object, like: object) -> object:
     """The operand in the dtype in which NumPy reduces it."""
     import jax.numpy as jnp
 
@@ -129,15 +143,15 @@ def _as(operand: Any, like: Any) -> Any:
     return on_jax(lambda: jnp.asarray(raw_value(operand)).astype(dtype)) if is_float(dtype) else raw_value(operand)
 
 
-def raw_value_of(options: dict[str, Any]) -> dict[str, Any]:
+def raw_value_of(options: Options) -> Options:
     return {k: raw_value(v) for k, v in options.items()}
 
 
-def _elementwise(ufunc: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _elementwise(ufunc: np.ufunc, name: str, inputs: tuple[ArrayLike, ...], options: Options) -> jax.Array:
     """Operands converted as NumPy converts them (Python scalars are weak), then the function of `jax.numpy`."""
     import jax.numpy as jnp
 
-    function = getattr(jnp, name, None)
+    function: Callable[..., jax.Array] | None = getattr(jnp, name, None)
     if function is None:
         raise NotTraceable(f"jax.numpy has no {name}")
     if options.get("where", True) is not True or options.get("dtype") is not None:
@@ -155,7 +169,7 @@ def _elementwise(ufunc: Any, name: str, inputs: tuple[Any, ...], options: dict[s
     return on_jax(function, *operands)
 
 
-def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_function(func: Code, args: tuple[object, ...], kwargs: Options) -> object:
     """A NumPy function with traced arguments.
 
     Raises:
@@ -167,7 +181,7 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     if name in SPECIAL:
         _numpy_itself(func, args, kwargs, [])
         return SPECIAL[name](*args, **kwargs)
-    found: list[tuple[Traced, Any]] = []
+    found: StandIns = []
     like = _numpy_itself(func, args, kwargs, found)
     out = kwargs.get("out")
     options = {k: v for k, v in kwargs.items() if k not in DROPPED and not (k == "order" and v in (None, "K", "C"))}
@@ -194,16 +208,16 @@ def call_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     return _wrap(raw, like, found)
 
 
-def _holds_array(value: Any) -> bool:
+def _holds_array(value: object) -> bool:
     return any(_holds_array(v) for v in value) if isinstance(value, (list, tuple)) else hasattr(value, "dtype")
 
 
-def _dtypes(raw: Any, like: Any) -> list[tuple[Any, np.dtype[Any]]]:
+def _dtypes(raw: Tree, like: Tree) -> list[tuple[jax.Array, np.dtype[Any]]]:
     pairs = zip(raw, like, strict=False) if isinstance(like, (tuple, list)) else [(raw, like)]
     return [(r, np.asarray(v).dtype) for r, v in pairs if hasattr(r, "dtype")]
 
 
-def _promote(value: Any, dtype: np.dtype[Any]) -> Any:
+def _promote(value: Tree, dtype: np.dtype[Any]) -> Tree:
     """Float arrays among the arguments in the dtype in which NumPy computes."""
     if type(value) in (list, tuple):
         return type(value)(_promote(v, dtype) for v in value)
@@ -212,11 +226,11 @@ def _promote(value: Any, dtype: np.dtype[Any]) -> Any:
     return value
 
 
-def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def _copyto(dst: Traced | Array, src: ArrayLike, casting: str = "same_kind", where: ArrayLike | bool = True) -> None:
     dst[...] = src if where is True else np.where(where, src, dst)
 
 
-def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+def _put_along_axis(arr: object, indices: ArrayLike, values: ArrayLike, axis: int | None) -> None:
     import jax.numpy as jnp
 
     if not isinstance(arr, Traced):
@@ -226,7 +240,7 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     arr.write(on_jax(lambda: jnp.put_along_axis(old, jnp.asarray(i), jnp.asarray(v), axis=axis, inplace=False)))
 
 
-def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+def _fill_diagonal(a: Traced | Array, val: object, wrap: bool = False) -> None:
     n = min(a.shape)
     index = (np.arange(n),) * len(a.shape)
     if wrap and a.shape[0] > n:
@@ -234,7 +248,7 @@ def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     a[index] = val
 
 
-def _empty_like(prototype: Any, dtype: Any = None, **options: Any) -> Any:
+def _empty_like(prototype: Traced | Array, dtype: DTypeLike | None = None, **options: Any) -> object:
     # a read of what was never written must not look like a number
     kind = np.dtype(dtype or prototype.dtype)
     return np.full_like(prototype, np.nan if is_float(kind) else 0, dtype=kind, shape=options.get("shape"))
@@ -242,7 +256,7 @@ def _empty_like(prototype: Any, dtype: Any = None, **options: Any) -> Any:
 
 _RENAMED = {"a_min": "min", "a_max": "max"}
 
-SPECIAL: dict[str, Callable[..., Any]] = {
+SPECIAL: dict[str, Code] = {
     "empty_like": _empty_like,
     "copyto": _copyto,
     "put_along_axis": _put_along_axis,
@@ -251,18 +265,18 @@ SPECIAL: dict[str, Callable[..., Any]] = {
 """NumPy functions that update their first argument, and the one that leaves its result uninitialised."""
 
 
-def _plain_method(name: str) -> Callable[..., Any]:
-    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+def _plain_method(name: str) -> Code:
+    def method(self: Traced, *args: object, **kwargs: object) -> object:
         return getattr(np, name)(self, *args, **kwargs)
 
     return method
 
 
-def _reshape(self: Traced, *shape: Any, order: str = "C") -> Any:
+def _reshape(self: Traced, *shape: Any, order: str = "C") -> object:
     return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)  # type: ignore[call-overload]
 
 
-def _transpose(self: Traced, *axes: Any) -> Any:
+def _transpose(self: Traced, *axes: Any) -> object:
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
         axes = tuple(axes[0]) if axes[0] is not None else ()
     return np.transpose(self, axes or None)
@@ -278,8 +292,8 @@ def _flatten(self: Traced, order: Any = "C") -> Traced:
 
 
 def _astype(
-    self: Traced, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
-) -> Any:
+    self: Traced, dtype: DTypeLike, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Traced:
     kind = np.dtype(dtype)
     if kind == self.dtype and not copy:
         return self
@@ -287,11 +301,11 @@ def _astype(
     return Traced(on_jax(lambda: value.astype(kind)), scalar=self._scalar)
 
 
-def _fill(self: Traced, value: Any) -> None:
+def _fill(self: Traced, value: object) -> None:
     self[...] = value
 
 
-def _sort(self: Traced, axis: int = -1, kind: Any = None) -> None:
+def _sort(self: Traced, axis: int = -1, kind: object = None) -> None:
     self[...] = np.sort(self, axis=axis)
 
 
@@ -299,7 +313,7 @@ def _conjugate(self: Traced) -> Traced:
     return self
 
 
-_OTHER_METHODS: dict[str, Any] = {
+_OTHER_METHODS: dict[str, Code] = {
     "reshape": _reshape,
     "transpose": _transpose,
     "copy": _copy,
@@ -311,7 +325,7 @@ _OTHER_METHODS: dict[str, Any] = {
     "conjugate": _conjugate,
 }
 
-METHODS: dict[str, Any] = {
+METHODS: dict[str, Code] = {
     name: _plain_method(name)
     for name in (
         *("sum", "prod", "max", "min", "mean", "var", "std", "argmax", "argmin", "any", "all", "argsort", "cumsum"),

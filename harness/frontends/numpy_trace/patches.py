@@ -10,35 +10,40 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import is_float
 
 
 class Host(Protocol):
     """What the patches need of a front end."""
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: object) -> bool:
         """Whether `value` is a number or an array of the front end."""
 
-    def adopt(self, array: np.ndarray[Any, Any], initialised: bool) -> Any:
+    def adopt(self, array: Array, initialised: bool) -> object:
         """A fresh array of the front end with the values of `array` (not a number where it is not initialised)."""
 
-    def convert(self, value: Any, dtype: Any, copy: bool) -> Any:
+    def convert(self, value: object, dtype: DTypeLike | None, copy: bool) -> object:
         """`np.array(value, dtype)` where `value` is of the front end or a nested sequence with such entries."""
 
-    def finfo(self, dtype: Any) -> Any:
+    def finfo(self, dtype: DTypeLike) -> object:
         """`np.finfo(dtype)`."""
 
+
+Handler = Callable[[Host, Code, tuple[Any, ...], dict[str, Any]], object]
+"""What answers a call of a function of NumPy: the host, the function, its arguments."""
 
 ALLOCATORS = ("zeros", "ones", "full", "empty", "eye", "identity", "zeros_like", "ones_like", "full_like", "empty_like")
 CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray")
 
 _lock = threading.RLock()
-_originals: dict[str, Any] = {}
+_originals: dict[str, Code] = {}
 _users = 0
 _stack = threading.local()
 
@@ -59,7 +64,7 @@ def _pushed(host: Host | None) -> Iterator[None]:
         _stack.hosts.pop()
 
 
-def suspended() -> Any:
+def suspended() -> AbstractContextManager[None]:
     """A context in which this thread sees NumPy's own functions, for library code called on the way."""
     return _pushed(None)
 
@@ -94,16 +99,16 @@ def _restore() -> None:
     _originals.clear()
 
 
-def _replacement(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
+def _replacement(original: Code, handler: Handler) -> Code:
     # kept by reference after the patch (`from numpy import zeros` inside the code), it behaves as the original
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         host = _host()
         return original(*args, **kwargs) if host is None else handler(host, original, args, kwargs)
 
     return functools.update_wrapper(call, original, updated=())
 
 
-def _allocate(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _allocate(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     if original.__name__ == "full" and any(map(host.holds, (*args[1:2], kwargs.get("fill_value")))):
         options = {"shape": None, "fill_value": None, "dtype": None, **kwargs}
         options.update(zip(("shape", "fill_value", "dtype"), args, strict=False))
@@ -117,7 +122,7 @@ def _allocate(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str
     return result
 
 
-def _convert(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _convert(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     value = args[0] if args else kwargs.get("object", kwargs.get("a"))
     if not _contains(host, value):
         return original(*args, **kwargs)
@@ -126,18 +131,18 @@ def _convert(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str,
     return host.convert(value, dtype, copy)
 
 
-def _contains(host: Host, value: Any) -> bool:
+def _contains(host: Host, value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_contains(host, v) for v in value)
     return host.holds(value)
 
 
-def _finfo(host: Host, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _finfo(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
     with suspended():
         return host.finfo(*args, **kwargs)
 
 
-_REPLACEMENTS: dict[str, Callable[..., Any]] = {
+_REPLACEMENTS: dict[str, Code] = {
     name: _replacement(getattr(np, name), handler)
     for handler, names in ((_allocate, ALLOCATORS), (_convert, CONVERTERS), (_finfo, ("finfo",)))
     for name in names

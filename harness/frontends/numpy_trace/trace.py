@@ -6,26 +6,30 @@ allocation followed by assignment, updates in place. What stops it is named in a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 import backprove.harness.frontends.numpy_trace.calls  # noqa: F401 - gives traced arrays their functions
+from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.numpy_trace.array import NotTraceable, Traced, on_jax, raw_value
 from backprove.harness.frontends.numpy_trace.patches import patched
 from backprove.harness.programs.program import Program
 
+if TYPE_CHECKING:
+    from jax.typing import ArrayLike
+
 
 class _TracingHost:
     """Float arrays that the code allocates become traced arrays, so that traced values can be assigned into them."""
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: object) -> bool:
         return isinstance(value, Traced)
 
-    def adopt(self, array: np.ndarray[Any, Any], initialised: bool) -> Any:
+    def adopt(self, array: Array, initialised: bool) -> Array | Traced:
         import jax.numpy as jnp
 
         if array.dtype == object:
@@ -35,7 +39,7 @@ class _TracingHost:
             on_jax(lambda: jnp.asarray(array) if initialised else jnp.full(array.shape, jnp.nan, array.dtype))
         )
 
-    def convert(self, value: Any, dtype: Any, copy: bool) -> Any:
+    def convert(self, value: Tree, dtype: DTypeLike | None, copy: bool) -> Array | Traced:
         if isinstance(value, Traced):
             same = dtype is None or np.dtype(dtype) == value.dtype
             if same and not copy and not value._scalar:
@@ -45,28 +49,28 @@ class _TracingHost:
         array = np.stack([self.convert(v, None, True) if _nested(v) else v for v in value])
         return array if dtype is None else array.astype(dtype)
 
-    def finfo(self, dtype: Any) -> Any:
+    def finfo(self, dtype: DTypeLike) -> object:
         return np.finfo(dtype)
 
 
-def _nested(value: Any) -> bool:
+def _nested(value: object) -> bool:
     return isinstance(value, (list, tuple)) and any(isinstance(v, (Traced, list, tuple)) for v in value)
 
 
-def as_jax(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_jax(function: Code) -> Code:
     """A function of JAX arrays that runs NumPy code on traced arrays; JAX can trace, transform and differentiate it.
 
     Raises (when called):
         NotTraceable: if the code does something that cannot be followed; the message says what.
     """
 
-    def traced(*arguments: Any) -> Any:
+    def traced(*arguments: ArrayLike) -> Tree:
         import jax.numpy as jnp
 
-        arguments = tuple(Traced(jnp.asarray(a)) for a in arguments)
+        operands = [Traced(jnp.asarray(a)) for a in arguments]
         try:
             with patched(_TracingHost()), np.errstate(all="ignore"):
-                result = function(*arguments)
+                result = function(*operands)
             return _outputs(result)
         except NotTraceable:
             raise
@@ -76,7 +80,7 @@ def as_jax(function: Callable[..., Any]) -> Callable[..., Any]:
     return traced
 
 
-def _outputs(result: Any) -> Any:
+def _outputs(result: Tree) -> Tree:
     import jax.numpy as jnp
 
     if result is None:
@@ -93,7 +97,7 @@ def _outputs(result: Any) -> Any:
     return jnp.asarray(array)
 
 
-def trace_numpy(function: Callable[..., Any], *inputs: tuple[tuple[int, ...], str]) -> Program:
+def trace_numpy(function: Code, *inputs: tuple[tuple[int, ...], str]) -> Program:
     """Trace NumPy code at the given input shapes and dtypes.
 
     Args:

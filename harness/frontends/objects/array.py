@@ -6,15 +6,23 @@ too crudely (sums under an error bound) is supplied here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
+from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.numpy_trace.patches import suspended
-from backprove.harness.frontends.objects.scalar import ELEMENTARY, SETTINGS, STEPS, ExactScalar, NotRunnable
+from backprove.harness.frontends.objects.scalar import (
+    ELEMENTARY,
+    SETTINGS,
+    STEPS,
+    ExactScalar,
+    NotRunnable,
+    UfuncMethod,
+)
 
 
 def scalar_class() -> type[ExactScalar]:
@@ -25,7 +33,7 @@ def scalar_class() -> type[ExactScalar]:
     return scalar
 
 
-def as_scalar(value: Any) -> ExactScalar:
+def as_scalar(value: object) -> ExactScalar:
     if isinstance(value, ExactScalar):
         return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -37,7 +45,7 @@ def as_scalar(value: Any) -> ExactScalar:
     return scalar_class().constant(value.item() if isinstance(value, (np.integer, np.bool_)) else value)
 
 
-def exact_array(values: Any) -> ExactArray:
+def exact_array(values: ArrayLike) -> ExactArray:
     """An array (of any dtype) or nested list as an ExactArray: every entry becomes a scalar."""
     source = np.asarray(values, dtype=object)
     out = np.empty(source.shape, dtype=object)
@@ -50,7 +58,7 @@ def exact_array(values: Any) -> ExactArray:
 class ExactArray(np.ndarray[Any, Any]):
     """Object array of exact scalars; functions of NumPy return ExactArrays, ordinary arrays or single scalars."""
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: UfuncMethod, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
         if name.endswith("(vectorized)"):  # np.vectorize and np.frompyfunc call Python code entry by entry
             return wrap(getattr(ufunc, method)(*map(plain, inputs), **kwargs))
@@ -71,7 +79,7 @@ class ExactArray(np.ndarray[Any, Any]):
             return outputs[0] if len(outputs) == 1 else outputs
         return wrap(result)
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(self, func: Code, types: Iterable[type], args: Any, kwargs: Mapping[str, Any]) -> object:
         name = func.__name__
         scalar = scalar_class()
         if name == "norm":
@@ -89,27 +97,29 @@ class ExactArray(np.ndarray[Any, Any]):
                     a[...] = exact_array(plain(a))
         return wrap(result)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Any, value: object) -> None:
         if isinstance(value, (list, tuple)):
             value = exact_array(_items(value))
         elif isinstance(value, np.ndarray):
-            value = value[()] if value.ndim == 0 else value
-            if isinstance(value, np.ndarray) and not isinstance(value, ExactArray):
-                value = exact_array(value)
+            entry: object = value[()] if value.ndim == 0 else value
+            if isinstance(entry, np.ndarray) and not isinstance(entry, ExactArray):
+                entry = exact_array(entry)
+            value = entry
         else:
             value = as_scalar(value)
         np.ndarray.__setitem__(self.view(np.ndarray), index, plain(value) if isinstance(value, ExactArray) else value)
 
-    def astype(self, dtype: Any, *_: Any, **options: Any) -> Any:
+    def astype(self, dtype: Any, *_: Any, **options: Any) -> Array:
         """Casts between float formats keep the numbers; to bool they compare with 0."""
         kind = np.dtype(dtype)
         if kind.kind == "O" or is_float(kind):
             return self if options.get("copy") is False else self.copy()
         if kind.kind == "b":
-            return self != 0
+            nonzero: Array = self != 0
+            return nonzero
         raise NotRunnable(f"a computed number was converted to {kind}")
 
-    def fill(self, value: Any) -> None:
+    def fill(self, value: object) -> None:
         self[...] = value
 
     def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
@@ -142,7 +152,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def wrap(result: Any) -> Any:
+def wrap(result: object) -> object:
     """Results of NumPy: arrays of objects or floats become ExactArrays, other arrays ordinary ones."""
     if isinstance(result, (list, tuple)) and not hasattr(result, "_fields"):
         return type(result)(wrap(r) for r in result)
@@ -158,17 +168,17 @@ def wrap(result: Any) -> Any:
     return result.view(np.ndarray)
 
 
-def _original(func: Any) -> Callable[..., Any]:
+def _original(func: Code) -> Code:
     """NumPy's function without its dispatch."""
-    implementation: Callable[..., Any] = getattr(func, "_implementation", func)
+    implementation: Code = getattr(func, "_implementation", func)
     return implementation
 
 
-def _strip(value: Any) -> Any:
+def _strip(value: object) -> object:
     return [_strip(v) for v in value] if isinstance(value, list) else plain(value)
 
 
-def _rank_zero(value: Any) -> Any:
+def _rank_zero(value: Tree) -> Tree:
     """Single scalars among arguments as arrays of rank 0, which NumPy's functions accept."""
     if isinstance(value, ExactScalar):
         return value.array()
@@ -179,14 +189,14 @@ def _rank_zero(value: Any) -> Any:
     return value
 
 
-def _items(value: Any) -> Any:
+def _items(value: Tree) -> Tree:
     """Nested lists without arrays of rank 0, which NumPy would store as objects."""
     if isinstance(value, (list, tuple)):
         return [_items(v) for v in value]
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def _dispatch(ufunc: Any, name: str, method: str, operands: list[Any], kwargs: dict[str, Any]) -> Any:
+def _dispatch(ufunc: np.ufunc, name: str, method: str, operands: list[Any], kwargs: dict[str, Any]) -> object:
     scalar = scalar_class()
     if method == "reduce" and name == "add" and scalar.reduce_add is not None:
         out = kwargs.pop("out", None)
@@ -206,18 +216,19 @@ def _dispatch(ufunc: Any, name: str, method: str, operands: list[Any], kwargs: d
     return getattr(ENTRYWISE.get(name, ufunc), method)(*operands, **kwargs)
 
 
-def _method(name: str) -> Callable[..., Any]:
-    def apply(first: Any, *others: Any) -> Any:
+def _method(name: str) -> Code:
+    def apply(first: object, *others: object) -> object:
         return getattr(as_scalar(first), name)(*map(as_scalar, others))
 
     return apply
 
 
-def _clip(x: Any, low: Any, high: Any) -> Any:
-    return as_scalar(x).maximum(as_scalar(low)).minimum(as_scalar(high))
+def _clip(x: object, low: object, high: object) -> ExactScalar:
+    clipped: ExactScalar = as_scalar(x).maximum(as_scalar(low)).minimum(as_scalar(high))
+    return clipped
 
 
-def _isfinite(x: Any) -> bool:
+def _isfinite(x: object) -> bool:
     return not (as_scalar(x).isnan() or as_scalar(x).isinf())
 
 
@@ -237,7 +248,7 @@ _ONE = (
 _ONE += ("conjugate", "deg2rad", "radians", "rad2deg", "degrees")
 _TWO = ("maximum", "minimum", "hypot", "arctan2", "logaddexp", "fmod", "copysign", "heaviside")
 
-ENTRYWISE: dict[str, Any] = {
+ENTRYWISE: dict[str, np.ufunc] = {
     **{name: np.frompyfunc(_method(name), 1, 1) for name in _ONE},
     **{name: np.frompyfunc(_method(name), 2, 1, identity=None) for name in _TWO},
     "fmax": np.frompyfunc(_method("maximum"), 2, 1, identity=None),
@@ -247,7 +258,7 @@ ENTRYWISE: dict[str, Any] = {
 }
 """NumPy's ufuncs as functions of single entries."""
 
-PREDICATES: dict[str, Any] = {
+PREDICATES: dict[str, np.ufunc] = {
     **{name: np.frompyfunc(_method(name), 1, 1) for name in ("isnan", "isinf", "signbit")},
     "isfinite": np.frompyfunc(_isfinite, 1, 1),
 }
@@ -277,22 +288,22 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 class ExactHost:
     """Float arrays that the code allocates become ExactArrays, so that exact scalars can be assigned into them."""
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: object) -> bool:
         return isinstance(value, (ExactScalar, ExactArray))
 
-    def adopt(self, array: NDArray[Any], initialised: bool) -> Any:
+    def adopt(self, array: Array, initialised: bool) -> ExactArray:
         if initialised:
             return exact_array(array)
         # a read of what was never written must not look like a number
         with suspended():
             return exact_array(np.full(array.shape, np.nan))
 
-    def convert(self, value: Any, dtype: Any, copy: bool) -> Any:
+    def convert(self, value: Tree, dtype: DTypeLike | None, copy: bool) -> Array:
         if isinstance(value, ExactArray):
             return value.astype(object if dtype is None else dtype, copy=copy)
         with suspended():
             array = exact_array(_items(value))
         return array if dtype is None else array.astype(dtype)
 
-    def finfo(self, dtype: Any) -> Any:
+    def finfo(self, dtype: DTypeLike) -> object:
         return np.finfo(SETTINGS.get().format.numpy if np.dtype(dtype) == object else dtype)

@@ -7,12 +7,11 @@ Values are python-flint `arb` balls at the precision `flint.ctx.prec`. The deriv
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flint import arb
 
 from backprove.harness.frontends.objects.branches import EQUAL, compare, current, possible_orders
-from backprove.harness.frontends.objects.scalar import SETTINGS, STEPS, ExactScalar
+from backprove.harness.frontends.objects.scalar import SETTINGS, STEPS, ExactScalar, PlainNumber
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.balls import short_dyadic
 from backprove.harness.numbers.elementary.powers import square
@@ -23,7 +22,7 @@ ZERO = arb(0)
 """The tangent of what does not depend on the input, known by identity: it stays zero through every singularity."""
 
 
-def ball(value: Any) -> arb:
+def ball(value: PlainNumber) -> arb:
     """A literal as a ball: exact, or widened where the run says so and it looks rounded."""
     if isinstance(value, int):
         return arb(value)
@@ -64,7 +63,7 @@ class BallScalar(ExactScalar):
         return f"BallScalar({self.v})"
 
     @classmethod
-    def constant(cls, value: Any) -> BallScalar:
+    def constant(cls, value: PlainNumber) -> BallScalar:
         return cls(ball(value))
 
     def _add(self, b: BallScalar) -> BallScalar:
@@ -154,7 +153,7 @@ class DualScalar(ExactScalar):
         return f"DualScalar({self.v}, {self.t})"
 
     @classmethod
-    def constant(cls, value: Any) -> DualScalar:
+    def constant(cls, value: PlainNumber) -> DualScalar:
         return cls(ball(value))
 
     @property
@@ -195,10 +194,10 @@ class DualScalar(ExactScalar):
         return self._truediv(b).step(STEPS["floor"])
 
     def _mod(self, b: DualScalar) -> DualScalar:
-        return self - b * (self / b).step(STEPS["floor"])  # type: ignore[operator,no-any-return]
+        return self - b * (self / b).step(STEPS["floor"])
 
     def fmod(self, b: DualScalar) -> DualScalar:
-        return self - b * (self / b).step(STEPS["trunc"])  # type: ignore[operator,no-any-return]
+        return self - b * (self / b).step(STEPS["trunc"])
 
     def __neg__(self) -> DualScalar:
         return DualScalar(-self.v, self.t if self.t is ZERO else -self.t)

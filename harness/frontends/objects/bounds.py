@@ -12,15 +12,23 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.thresholds.rounding import LIBRARY_K
 from backprove.harness.frontends.objects.branches import EQUAL, GREATER, LESS, ORDERS, RELATIONS, current
-from backprove.harness.frontends.objects.scalar import ELEMENTARY, SETTINGS, STEPS, ExactScalar, NotRunnable
+from backprove.harness.frontends.objects.scalar import (
+    ELEMENTARY,
+    SETTINGS,
+    STEPS,
+    ExactScalar,
+    NotRunnable,
+    PlainNumber,
+)
 from backprove.harness.numbers.bounds.constants import rounding_constant
 from backprove.harness.numbers.elementary.row import Elementary
 
 Wide = np.longdouble
+WideLike = float | np.floating[Any] | Array
 
 
 def _product(a: float, b: float) -> float:
@@ -32,7 +40,7 @@ class BoundedScalar(ExactScalar):
 
     __slots__ = ("e", "v")
 
-    def __init__(self, v: Any, e: float = 0.0) -> None:
+    def __init__(self, v: WideLike, e: float = 0.0) -> None:
         self.v = Wide(v)
         self.e = float(e)
 
@@ -40,7 +48,7 @@ class BoundedScalar(ExactScalar):
         return f"BoundedScalar({self.v}, {self.e})"
 
     @classmethod
-    def constant(cls, value: Any) -> BoundedScalar:
+    def constant(cls, value: PlainNumber) -> BoundedScalar:
         """A literal; one with more than 12 significant bits stands for a number within its own rounding."""
         if isinstance(value, int):
             return cls(value)
@@ -148,7 +156,7 @@ class BoundedScalar(ExactScalar):
     def log10(self) -> BoundedScalar:
         return self._rescaled_log(np.log10)
 
-    def _rescaled_log(self, function: Callable[[Any], Any]) -> BoundedScalar:
+    def _rescaled_log(self, function: Callable[[Wide], Wide]) -> BoundedScalar:
         log, v = self.elementary(ELEMENTARY["log"]), function(self.v)
         # the error of log in units of the other base, twice for the constant factor
         return BoundedScalar(v, 2 * log.e / float(np.log(Wide(2)) if function is np.log2 else np.log(Wide(10))))
@@ -215,7 +223,7 @@ class BoundedScalar(ExactScalar):
         return bool(np.isinf(self.v))
 
     @staticmethod
-    def reduce_add(array: NDArray[Any], **options: Any) -> Any:
+    def reduce_add(array: Array, **options: Any) -> Array | BoundedScalar:
         """The sum over axes, bounded for any order of the terms."""
         start = options.pop("initial", None)
         if options.pop("where", True) is not True:
@@ -230,17 +238,18 @@ class BoundedScalar(ExactScalar):
         return result
 
     @staticmethod
-    def contract(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def contract(function: Code, args: tuple[Any, ...], kwargs: dict[str, object]) -> Array | BoundedScalar:
         """A multilinear function (dot, matmul, einsum, convolve), bounded for any order of the terms."""
         at = [i for i, a in enumerate(args) if not isinstance(a, str) and np.ndim(a) + np.size(a) > 0]
         at = [i for i in at if np.asarray(args[i]).dtype.kind in "Ofiub" and not (i >= 2 and function in _PAIRS)]
         parts = [components(np.asarray(args[i])) for i in at]
 
-        def call(values: list[Any]) -> Any:
+        def call(values: list[Array]) -> Array:
             filled = list(args)
             for i, value in zip(at, values, strict=True):
                 filled[i] = value
-            return function(*filled, **kwargs)
+            found: Array = function(*filled, **kwargs)
+            return found
 
         v = call([p[0] for p in parts])
         sizes = [np.abs(v) for v, _ in parts]
@@ -257,7 +266,7 @@ _PAIRS = (np.dot, np.tensordot, np.convolve, np.correlate, np.inner, np.vdot, np
 """Contractions of two operands; what follows them are options."""
 
 
-def _infinite(v: Any, *operands: BoundedScalar) -> BoundedScalar:
+def _infinite(v: WideLike, *operands: BoundedScalar) -> BoundedScalar:
     """An infinite result: exact where an operand is exactly infinite (masks of -inf), else an overflow."""
     return BoundedScalar(v, 0.0 if any(math.isinf(x.v) and x.e == 0 for x in operands) else math.inf)
 
@@ -266,7 +275,7 @@ def _k(primitive: str) -> float:
     return rounding_constant(SETTINGS.get().format.name, primitive).k
 
 
-def rounded(v: Any, growth: float, k: float = 1.0, cap: float = math.inf) -> BoundedScalar:
+def rounded(v: WideLike, growth: float, k: float = 1.0, cap: float = math.inf) -> BoundedScalar:
     """`v` after one more rounding: `growth` from the operands, k u of the result, and underflow.
 
     An overflow of the dtype under test, or of the bound, makes the bound infinite.
@@ -279,7 +288,7 @@ def rounded(v: Any, growth: float, k: float = 1.0, cap: float = math.inf) -> Bou
     return BoundedScalar(v, e)
 
 
-def components(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def components(array: Array) -> tuple[Array, Array]:
     """Values and bounds of an array of scalars (or of ordinary numbers), both in the wide format."""
     scalars = [
         x if isinstance(x, BoundedScalar) else BoundedScalar.constant(x) for x in np.asarray(array).ravel().tolist()
@@ -289,7 +298,7 @@ def components(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return v, e
 
 
-def _rounded_array(v: Any, spread: Any, sizes: Any, roundings: float) -> Any:
+def _rounded_array(v: Array, spread: Array, sizes: Array, roundings: float) -> Array | BoundedScalar:
     """Scalars from arrays: `roundings` times u of the `sizes` added to the `spread` of the operands."""
     fmt = SETTINGS.get().format
     out = np.empty(np.shape(v), dtype=object)

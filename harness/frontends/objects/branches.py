@@ -6,10 +6,10 @@ Here such a comparison is recorded instead: code runs again and again under `exp
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable
+from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flint import arb
 
@@ -42,9 +42,9 @@ class Branches:
         self.prefix = prefix
         self.taken: list[bool] = []
         self.touched = False
-        self._orders: dict[tuple[Any, Any], frozenset[int]] = {}
-        self._kept: list[Any] = []
-        self._token: Any = None
+        self._orders: dict[tuple[Hashable, Hashable], frozenset[int]] = {}
+        self._kept: list[tuple[object, object]] = []
+        self._token: Token[Branches | None]
 
     def __enter__(self) -> Branches:
         self._token = _CURRENT.set(self)
@@ -65,7 +65,9 @@ class Branches:
         self.taken.append(outcome)
         return outcome
 
-    def settle(self, relation: str, pair: tuple[Any, Any], possible: frozenset[int], default: bool = False) -> bool:
+    def settle(
+        self, relation: str, pair: tuple[object, object], possible: frozenset[int], default: bool = False
+    ) -> bool:
         """`relation` between two numbers that may be in any of the `possible` orders.
 
         The same pair asked again (`x > 0`, later `x <= 0`) answers consistently within one run.
@@ -98,7 +100,7 @@ def current() -> Branches:
     return branches
 
 
-def _key(value: Any) -> Any:
+def _key(value: object) -> Hashable:
     """Exact balls (and numbers given as tuples) are known by their value, others by their identity."""
     if isinstance(value, tuple):
         return value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
-from backprove.harness.frontends.front_end import Code, CodeStopped, ExactFunction, FrontEnd
+from backprove.harness.core.arrays import Array, Code
+from backprove.harness.frontends.front_end import ClaimedCode, CodeStopped, ExactFunction, FrontEnd
 from backprove.harness.frontends.objects.run import run_on_balls, run_on_duals
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.programs.program import Program, Signature
@@ -19,10 +18,10 @@ from backprove.harness.programs.program import Program, Signature
 class ObjectCode(FrontEnd):
     """Whether the code does run on exact scalars shows at every point."""
 
-    def trace(self, code: Code, signature: Signature) -> None:
+    def trace(self, code: ClaimedCode, signature: Signature) -> None:
         return None
 
-    def exact(self, code: Code, program: Program | None) -> ExactFunction:
+    def exact(self, code: ClaimedCode, program: Program | None) -> ExactFunction:
         return CodeOnBalls(code.call)
 
 
@@ -33,7 +32,7 @@ OBJECTS = ObjectCode("objects", "run on exact scalars", points_compared=8)
 class CodeOnBalls:
     """NumPy code on object arrays of exact scalars, point by point, as an `ExactFunction`."""
 
-    call: Callable[..., Any]
+    call: Code
     is_entrywise: bool = field(init=False, default=False)  # not known of code
 
     def balls(self, inputs: Sequence[Array], widen: float = 0.0) -> list[Array]:

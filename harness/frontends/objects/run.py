@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.numpy_trace.patches import patched
 from backprove.harness.frontends.objects.array import ExactArray, ExactHost, as_scalar
@@ -22,10 +22,8 @@ from backprove.harness.frontends.objects.branches import current, explore
 from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar, NotRunnable, Settings
 from backprove.harness.numbers.balls.truth import Undecided
 
-Function = Callable[..., Any]
 
-
-def run_on_balls(function: Function, arrays: Sequence[Array], *, widen: float = 0.0) -> list[Array]:
+def run_on_balls(function: Code, arrays: Sequence[Array], *, widen: float = 0.0) -> list[Array]:
     """Enclosures of the outputs of NumPy code over the reals.
 
     Args:
@@ -47,7 +45,7 @@ def run_on_balls(function: Function, arrays: Sequence[Array], *, widen: float = 
 
 
 def run_on_duals(
-    function: Function, arrays: Sequence[Array], tangents: Sequence[Array | None], *, widen: float = 0.0
+    function: Code, arrays: Sequence[Array], tangents: Sequence[Array | None], *, widen: float = 0.0
 ) -> tuple[list[Array], list[Array], bool]:
     """Values and directional derivatives of NumPy code over the reals.
 
@@ -73,7 +71,7 @@ def run_on_duals(
     return _unite([r[0] for r in runs]), _unite([r[1] for r in runs]), any(r[2] for r in runs)
 
 
-def run_on_bounded(function: Function, arrays: Sequence[Array], dtype: str) -> list[tuple[Array, Array]]:
+def run_on_bounded(function: Code, arrays: Sequence[Array], dtype: str) -> list[tuple[Array, Array]]:
     """Values of NumPy code over the reals, with bounds on the error of its floats in `dtype`.
 
     Args:
@@ -124,7 +122,9 @@ def _bounded_input(array: Array, settings: Settings) -> Array:
     return out.view(ExactArray)
 
 
-def _outputs(function: Function, inputs: list[Array], settings: Settings, read: Callable[[Any], Any]) -> list[Array]:
+def _outputs(
+    function: Code, inputs: list[Array], settings: Settings, read: Callable[[ExactScalar], object]
+) -> list[Array]:
     """Call the code on copies of the inputs; its outputs as object arrays of `read(scalar)`."""
     token = SETTINGS.set(settings)
     try:
@@ -145,7 +145,7 @@ def _outputs(function: Function, inputs: list[Array], settings: Settings, read: 
         SETTINGS.reset(token)
 
 
-def _leaves(result: Any) -> list[Any]:
+def _leaves(result: Tree) -> list[object]:
     if result is None:
         return []
     if isinstance(result, dict):
@@ -155,7 +155,7 @@ def _leaves(result: Any) -> list[Any]:
     return [result]
 
 
-def _map(read: Callable[[Any], Any], leaf: Any) -> Array:
+def _map(read: Callable[[ExactScalar], object], leaf: object) -> Array:
     source = leaf.array() if isinstance(leaf, ExactScalar) else np.asarray(leaf)
     if source.dtype != object and source.dtype.kind not in "fiub" and str(source.dtype) not in FORMATS:
         raise NotRunnable(f"the code returns {type(leaf).__name__} where an array of numbers was expected")

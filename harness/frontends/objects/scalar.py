@@ -5,18 +5,25 @@ On an object array NumPy turns `a + b` into the operator and `np.exp(a)` into th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeVar
 
 import numpy as np
 
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import BackproveError
 from backprove.harness.core.formats import FORMATS, FloatFormat
 from backprove.harness.frontends.objects.branches import EQUAL, RELATIONS
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.table import BY_NUMPY_NAME
+
+PlainNumber = int | float | np.generic
+"""A number that the code holds beside exact scalars: one it states, or an entry of an ordinary array."""
+
+UfuncMethod = Literal["__call__", "reduce", "reduceat", "accumulate", "outer", "at"]
+"""How NumPy calls a ufunc."""
 
 S = TypeVar("S", bound="ExactScalar")
 
@@ -57,18 +64,18 @@ class ExactScalar:
 
     __slots__ = ()
     shape: tuple[int, ...] = ()
-    array_type: ClassVar[type[np.ndarray[Any, Any]]]
+    array_type: ClassVar[type[Array]]
     """Class of the arrays of such numbers; the module of that class sets it."""
     ndim = 0
     size = 1
     dtype = np.dtype(object)
-    reduce_add: Callable[..., Any] | None = None
+    reduce_add: Code | None = None
     """`reduce_add(array, **options)`: the sum where the order of the terms matters."""
-    contract: Callable[..., Any] | None = None
+    contract: Code | None = None
     """`contract(function, args, kwargs)`: dot, einsum and other multilinear functions, likewise."""
 
     @classmethod
-    def constant(cls: type[S], value: Any) -> S:
+    def constant(cls: type[S], value: PlainNumber) -> S:
         """A literal of the code, or an entry of one of its ordinary arrays."""
         raise NotImplementedError
 
@@ -80,11 +87,11 @@ class ExactScalar:
         """A function that rounds to an integer."""
         raise NotImplementedError
 
-    def compare(self, relation: str, other: Any) -> bool:
+    def compare(self: S, relation: str, other: S) -> bool:
         """lt, le, gt, ge, eq or ne; an undecided one is put to the branches in progress."""
         raise NotImplementedError
 
-    def lift(self: S, other: Any) -> S | None:
+    def lift(self: S, other: object) -> S | None:
         """`other` as a scalar of this class; None if it is no number."""
         if type(other) is type(self):
             return other
@@ -92,8 +99,22 @@ class ExactScalar:
             return type(self).constant(other.item() if isinstance(other, (np.integer, np.bool_)) else other)
         return None
 
-    def reciprocal(self: Any) -> Any:
-        return self.lift(1) / self
+    def __neg__(self: S) -> S:
+        raise NotImplementedError
+
+    def __abs__(self: S) -> S:
+        raise NotImplementedError
+
+    if TYPE_CHECKING:  # set at the end of this module
+
+        def __mul__(self: S, other: S | PlainNumber) -> S: ...
+        def __sub__(self: S, other: S | PlainNumber) -> S: ...
+        def __truediv__(self: S, other: S | PlainNumber) -> S: ...
+        def __lt__(self, other: ExactScalar | PlainNumber) -> bool: ...
+        def __gt__(self, other: ExactScalar | PlainNumber) -> bool: ...
+
+    def reciprocal(self: S) -> S:
+        return self.constant(1) / self
 
     def conjugate(self: S) -> S:
         return self
@@ -103,55 +124,57 @@ class ExactScalar:
 
     __pos__ = positive
 
-    def fabs(self: Any) -> Any:
+    def fabs(self) -> ExactScalar:
         return abs(self)
 
     absolute = fabs
 
-    def negative(self: Any) -> Any:
+    def negative(self: S) -> S:
         return -self
 
-    def radians(self: Any) -> Any:
+    def radians(self: S) -> S:
         return self * (np.pi / 180)
 
     deg2rad = radians
 
-    def degrees(self: Any) -> Any:
+    def degrees(self: S) -> S:
         return self * (180 / np.pi)
 
     rad2deg = degrees
 
-    def copysign(self: Any, other: Any) -> Any:
+    def copysign(self, other: ExactScalar) -> ExactScalar:
         a = self.fabs()
         return -a if other < 0 else a
 
-    def heaviside(self: Any, at_zero: Any) -> Any:
-        return self.lift(0) if self < 0 else self.lift(1) if self > 0 else at_zero
+    def heaviside(self: S, at_zero: S) -> S:
+        return self.constant(0) if self < 0 else self.constant(1) if self > 0 else at_zero
 
-    def signbit(self: Any) -> bool:
-        return bool(self < 0)
+    def signbit(self) -> bool:
+        return self < 0
 
     def __bool__(self) -> bool:
-        return self.compare("ne", self.lift(0))
+        return self.compare("ne", self.constant(0))
 
-    def _refuse(self, *_: Any) -> Any:
+    def _refuse(self, *_: object) -> NoReturn:
         raise NotRunnable("the code converts a computed number to an ordinary one: float(), int(), .item() or math.*")
 
     __float__ = __int__ = __index__ = __complex__ = __floor__ = __ceil__ = __trunc__ = __round__ = _refuse
 
-    def item(self: S, *_: Any) -> S:
+    def item(self: S, *_: object) -> S:
         return self
 
-    def array(self) -> Any:
+    def array(self) -> Array:
         """This number as an array of rank 0."""
         out = np.ndarray.__new__(self.array_type, (), dtype=object)
         np.ndarray.__setitem__(out, (), self)
         return out
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: UfuncMethod, *inputs: object, **kwargs: object) -> object:
         return self.array().__array_ufunc__(ufunc, method, *inputs, **kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __array_function__(
+        self, func: Code, types: Iterable[type], args: tuple[object, ...], kwargs: dict[str, Any]
+    ) -> object:
         return self.array().__array_function__(func, types, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:

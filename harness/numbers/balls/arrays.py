@@ -11,7 +11,7 @@ import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from backprove.harness.core.arrays import AnyFunction, Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.numbers.balls.functions import ZERO
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.programs.program import ContractedAxes
@@ -44,7 +44,7 @@ def zeros(shape: tuple[int, ...]) -> BallArray:
     return out
 
 
-def pointwise(function: AnyFunction, *arrays: Array) -> BallArray:
+def pointwise(function: Code, *arrays: Array) -> BallArray:
     """`function` entry by entry with broadcasting; always an object array.
 
     A NumPy ufunc (`np.add`, ...) calls the balls' own operators, without a Python frame per entry.
@@ -54,9 +54,9 @@ def pointwise(function: AnyFunction, *arrays: Array) -> BallArray:
 
 
 @lru_cache(maxsize=512)
-def entrywise(function: AnyFunction, arity: int) -> AnyFunction:
+def entrywise(function: Code, arity: int) -> Code:
     """`function` as a ufunc on object arrays, made once."""
-    made: AnyFunction = np.frompyfunc(function, arity, 1)
+    made: Code = np.frompyfunc(function, arity, 1)
     return made
 
 
@@ -65,7 +65,7 @@ def widened(a: Array, points: int) -> Array:
     return a if a.shape[-1] == points else np.broadcast_to(a, (*a.shape[:-1], points))
 
 
-def predicate(function: AnyFunction, *arrays: BallArray) -> NDArray[np.bool_]:
+def predicate(function: Code, *arrays: BallArray) -> NDArray[np.bool_]:
     """`pointwise` for a function that answers yes or no; a bool array."""
     return pointwise(function, *arrays).astype(bool)
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from flint import arb
 
-from backprove.harness.core.arrays import AnyFunction
+from backprove.harness.core.arrays import Code
 from backprove.harness.numbers.elementary.powers import square
 from backprove.harness.numbers.elementary.row import Unary
 from backprove.harness.numbers.elementary.steps import trunc
@@ -84,7 +84,7 @@ def logaddexp(a: arb, b: arb) -> arb:
     return maximum(a, b) + (-abs(a - b)).exp().log1p()
 
 
-BINARY: dict[str, AnyFunction] = {
+BINARY: dict[str, Code] = {
     "add": np.add,
     "add_any": np.add,
     "sub": np.subtract,

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from backprove.harness.core.arrays import AnyFunction, Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.numbers.elementary.row import Chain, SciPy
 from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.numbers.floats import floats
 from backprove.harness.numbers.integers import contract
 from backprove.harness.programs.program import ContractedAxes, Equation
 
-Call = tuple[AnyFunction, tuple[object, ...]]
+Call = tuple[Code, tuple[object, ...]]
 """A function and its arguments."""
 Extra = Callable[[tuple[int, ...], DTypeLike], Array]
 """Gives a further buffer for the time of these calls."""
