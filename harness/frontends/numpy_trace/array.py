@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import BackproveError
 from backprove.harness.core.formats import is_float
-from backprove.harness.frontends.numpy_trace.patches import suspended
+from backprove.harness.frontends.numpy_trace.patches import Options, suspended
 
 if TYPE_CHECKING:
     import jax
@@ -51,10 +51,6 @@ class Assumption:
 
 MOST_ASKED = 64
 ASSUMED: ContextVar[Assumption | None] = ContextVar("ASSUMED", default=None)
-
-
-Options = dict[str, Any]
-"""Keyword arguments of a call of NumPy."""
 
 
 def on_jax(function: Callable[..., R], *args: object, **kwargs: object) -> R:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -18,14 +18,13 @@ from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.frontends.numpy_trace.array import (
     Calls,
     NotTraceable,
-    Options,
     StandIns,
     Traced,
     on_jax,
     raw_value,
     stand_ins,
 )
-from backprove.harness.frontends.numpy_trace.patches import suspended
+from backprove.harness.frontends.numpy_trace.patches import Options, suspended
 
 if TYPE_CHECKING:
     import jax
@@ -286,7 +285,7 @@ def _copy(self: Traced, order: str = "C") -> Traced:
     return Traced(self.value)
 
 
-def _flatten(self: Traced, order: Any = "C") -> Traced:
+def _flatten(self: Traced, order: Literal["C", "F", "A", "K"] = "C") -> Traced:
     flat: Any = np.ravel(self, order)
     return Traced(flat.value)
 

@@ -36,7 +36,10 @@ class Host(Protocol):
         """`np.finfo(dtype)`."""
 
 
-Handler = Callable[[Host, Code, tuple[Any, ...], dict[str, Any]], object]
+Options = dict[str, Any]
+"""Keyword arguments of a call of NumPy."""
+
+Handler = Callable[[Host, Code, tuple[Any, ...], Options], object]
 """What answers a call of a function of NumPy: the host, the function, its arguments."""
 
 ALLOCATORS = ("zeros", "ones", "full", "empty", "eye", "identity", "zeros_like", "ones_like", "full_like", "empty_like")
@@ -108,7 +111,7 @@ def _replacement(original: Code, handler: Handler) -> Code:
     return functools.update_wrapper(call, original, updated=())
 
 
-def _allocate(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+def _allocate(host: Host, original: Code, args: tuple[Any, ...], kwargs: Options) -> object:
     if original.__name__ == "full" and any(map(host.holds, (*args[1:2], kwargs.get("fill_value")))):
         options = {"shape": None, "fill_value": None, "dtype": None, **kwargs}
         options.update(zip(("shape", "fill_value", "dtype"), args, strict=False))
@@ -122,7 +125,7 @@ def _allocate(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[st
     return result
 
 
-def _convert(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+def _convert(host: Host, original: Code, args: tuple[Any, ...], kwargs: Options) -> object:
     value = args[0] if args else kwargs.get("object", kwargs.get("a"))
     if not _contains(host, value):
         return original(*args, **kwargs)
@@ -137,7 +140,7 @@ def _contains(host: Host, value: object) -> bool:
     return host.holds(value)
 
 
-def _finfo(host: Host, original: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+def _finfo(host: Host, original: Code, args: tuple[Any, ...], kwargs: Options) -> object:
     with suspended():
         return host.finfo(*args, **kwargs)
 

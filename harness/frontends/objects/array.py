@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import is_float
-from backprove.harness.frontends.numpy_trace.patches import suspended
+from backprove.harness.frontends.numpy_trace.patches import Options, suspended
 from backprove.harness.frontends.objects.scalar import (
     ELEMENTARY,
     SETTINGS,
@@ -196,7 +196,7 @@ def _items(value: Tree) -> Tree:
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def _dispatch(ufunc: np.ufunc, name: str, method: str, operands: list[Any], kwargs: dict[str, Any]) -> object:
+def _dispatch(ufunc: np.ufunc, name: str, method: str, operands: list[Any], kwargs: Options) -> object:
     scalar = scalar_class()
     if method == "reduce" and name == "add" and scalar.reduce_add is not None:
         out = kwargs.pop("out", None)
@@ -268,7 +268,9 @@ CONTRACTIONS = frozenset(
 )
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def _norm(
+    x: ArrayLike, ord: object = None, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> object:
     """`np.linalg.norm` of vectors, and the Frobenius norm."""
     x = np.asanyarray(x)
     if ord is None and axis is None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import FORMATS
@@ -21,6 +22,12 @@ from backprove.harness.frontends.objects.bounds import BoundedScalar
 from backprove.harness.frontends.objects.branches import current, explore
 from backprove.harness.frontends.objects.scalar import SETTINGS, ExactScalar, NotRunnable, Settings
 from backprove.harness.numbers.balls.truth import Undecided
+
+Wides: TypeAlias = NDArray[np.longdouble]
+"""Values over the reals, in the wide format."""
+
+Errors: TypeAlias = NDArray[np.float64]
+"""Bounds on the error of floats beside such values."""
 
 
 def run_on_balls(function: Code, arrays: Sequence[Array], *, widen: float = 0.0) -> list[Array]:
@@ -71,7 +78,7 @@ def run_on_duals(
     return _unite([r[0] for r in runs]), _unite([r[1] for r in runs]), any(r[2] for r in runs)
 
 
-def run_on_bounded(function: Code, arrays: Sequence[Array], dtype: str) -> list[tuple[Array, Array]]:
+def run_on_bounded(function: Code, arrays: Sequence[Array], dtype: str) -> list[tuple[Wides, Errors]]:
     """Values of NumPy code over the reals, with bounds on the error of its floats in `dtype`.
 
     Args:

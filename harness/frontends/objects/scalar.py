@@ -222,8 +222,8 @@ ARRAY_METHODS = frozenset(
 """What NumPy's scalars share with its arrays."""
 
 
-def _operator(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
-    def apply(self: Any, other: Any) -> Any:
+def _operator(name: str, reflected: bool) -> Callable[[ExactScalar, object], object]:
+    def apply(self: ExactScalar, other: object) -> object:
         if isinstance(other, np.ndarray):
             return NotImplemented
         lifted = self.lift(other)
@@ -235,8 +235,8 @@ def _operator(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
     return apply
 
 
-def _comparison(name: str) -> Callable[[Any, Any], Any]:
-    def apply(self: Any, other: Any) -> Any:
+def _comparison(name: str) -> Callable[[ExactScalar, object], object]:
+    def apply(self: ExactScalar, other: object) -> object:
         if self is other:  # one number, however uncertain, equals itself
             return EQUAL in RELATIONS[name]
         lifted = None if isinstance(other, np.ndarray) else self.lift(other)
@@ -245,11 +245,11 @@ def _comparison(name: str) -> Callable[[Any, Any], Any]:
     return apply
 
 
-def _function(row: Elementary) -> Callable[[Any], Any]:
+def _function(row: Elementary) -> Callable[[ExactScalar], ExactScalar]:
     return lambda self: self.elementary(row)
 
 
-def _step(row: Elementary) -> Callable[[Any], Any]:
+def _step(row: Elementary) -> Callable[[ExactScalar], ExactScalar]:
     return lambda self: self.step(row)
 
 
