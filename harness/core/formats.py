@@ -32,7 +32,7 @@ class FloatFormat:
         max: largest finite number.
     """
 
-    name: str
+    name: Dtype
     numpy: np.dtype[Any]
     digits: int
     u: float
@@ -53,7 +53,7 @@ class FloatFormat:
         return out
 
 
-def _make(name: str, dtype: Any, digits: int) -> FloatFormat:
+def _make(name: Dtype, dtype: Any, digits: int) -> FloatFormat:
     info = ml_dtypes.finfo(dtype)
     return FloatFormat(name, np.dtype(dtype), digits, 2.0**-digits, float(info.tiny), float(info.max))
 
