@@ -11,10 +11,10 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.formats import FORMATS, Dtype
 from backprove.harness.programs.program import Equation, Program, Var, inner_programs
 
-BASE = "float64"
+BASE: Dtype = "float64"
 
 
 def renamed(program: Program, dtype: str) -> Program:

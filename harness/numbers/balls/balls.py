@@ -19,7 +19,7 @@ from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import BallArray, dot_general, lift, pointwise, scatter_add
-from backprove.harness.numbers.balls.reductions import Reductions
+from backprove.harness.numbers.balls.reductions import Real, Reductions
 from backprove.harness.numbers.balls.truth import (
     COMPARISONS,
     TOUCH,
@@ -38,7 +38,6 @@ from backprove.harness.numbers.balls.truth import (
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.steps import trunc
 from backprove.harness.numbers.elementary.table import ROWS
-from backprove.harness.programs.evaluate import V
 from backprove.harness.programs.program import Equation, Program, Var
 
 
@@ -55,7 +54,7 @@ def exact_bits(dtype: str) -> int:
     return min(12, FORMATS[dtype].digits // 2)
 
 
-class BallSystem(Reductions[V]):
+class BallSystem(Reductions[Real]):
     """What balls and dual balls share.
 
     Args:
@@ -81,7 +80,7 @@ class BallSystem(Reductions[V]):
     def primitives(cls) -> frozenset[str]:
         return super().primitives() | {*bf.BINARY, *COMPARISONS}
 
-    def constant(self, value: Array, var: Var) -> V | Array:
+    def constant(self, value: Array, var: Var) -> Real | Array:
         value = np.asarray(value)[..., None]
         if is_float(var.dtype):
             return self.lifted(self.real_constant(value.astype(np.float64), exact_bits(var.dtype)))
@@ -103,7 +102,7 @@ class BallSystem(Reductions[V]):
         out.setflags(write=False)
         return out
 
-    def select(self, which: V | Array, cases: Sequence[V | Array]) -> V | Array:
+    def select(self, which: Real | Array, cases: Sequence[Real | Array]) -> Real | Array:
         which = np.asarray(which)
         if which.dtype in (np.int8, bool):
             return self.choose(truth(which), cases[0], cases[1])
@@ -113,7 +112,7 @@ class BallSystem(Reductions[V]):
         return out
 
     @abstractmethod
-    def choose(self, which: Codes, no: V | Array, yes: V | Array) -> V | Array:
+    def choose(self, which: Codes, no: Real | Array, yes: Real | Array) -> Real | Array:
         """`yes` where a truth value is True, `no` where it is False, what holds both where it is undecided."""
 
     def chosen(self, which: Codes, no: Array, yes: Array) -> Array:
@@ -141,7 +140,7 @@ class BallSystem(Reductions[V]):
 
     # -- arithmetic ------------------------------------------------------------------------------------------------
 
-    def own(self, equation: Equation, inputs: Sequence[V | Array]) -> V | Array | list[V | Array]:
+    def own(self, equation: Equation, inputs: Sequence[Real | Array]) -> Real | Array | list[Real | Array]:
         name = equation.primitive
         if name in bf.BINARY and is_float(equation.outputs[0].dtype):
             return self.combine(name, self.real(inputs[0]), self.real(inputs[1]))
@@ -150,7 +149,7 @@ class BallSystem(Reductions[V]):
             return self.compare(name, self.primal(inputs[0]), self.primal(inputs[1]), same=same)
         return super().own(equation, inputs)
 
-    def logic(self, equation: Equation, inputs: Sequence[V | Array]) -> V | Array | None:
+    def logic(self, equation: Equation, inputs: Sequence[Real | Array]) -> Real | Array | None:
         """Logic of three values; integers made of undecided ones are for `cond` alone."""
         operands = [self.primal(x) for x in inputs]
         match equation.primitive:
@@ -169,10 +168,10 @@ class BallSystem(Reductions[V]):
             case "reduce_or":
                 return self.p_reduce_or(equation, operands)
             case "convert_element_type" if equation.outputs[0].dtype != "bool" and undecided(operands[0]):
-                return cast("Array", UndecidedChoice(operands[0]))  # which says so wherever it is used as one
+                return cast("Array", UndecidedChoice(operands[0]))  # it raises where one is needed
         return None
 
-    def whole(self, equation: Equation, inputs: Sequence[V | Array]) -> list[V | Array]:
+    def whole(self, equation: Equation, inputs: Sequence[Real | Array]) -> list[Real | Array]:
         pairs = zip(inputs, equation.inputs, strict=True)
         return super().whole(equation, [self.certain(self.primal(i)) if v.dtype == "bool" else i for i, v in pairs])
 
@@ -189,20 +188,20 @@ class BallSystem(Reductions[V]):
         told = compare_all(name, a, b)
         return told if self.watches_kinks else np.where(told & TOUCH, told & 1, told)
 
-    def p_clamp(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_clamp(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self.combine("min", self.combine("max", ins[1], ins[0]), ins[2])
 
-    def p_reduce_precision(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_reduce_precision(self, e: Equation, ins: Sequence[Real]) -> Real:
         return ins[0]
 
-    def p_is_finite(self, e: Equation, ins: Sequence[V]) -> Codes:
+    def p_is_finite(self, e: Equation, ins: Sequence[Real]) -> Codes:
         return np.ones(np.shape(self.primal(ins[0])), dtype=np.int8)
 
-    def p_iota(self, e: Equation, ins: Sequence[V]) -> V | Array:
+    def p_iota(self, e: Equation, ins: Sequence[Real]) -> Real | Array:
         out = indexing.iota(e)
         return self.lifted(lift(out)) if is_float(e.outputs[0].dtype) else out
 
-    def p_convert_element_type(self, e: Equation, ins: Sequence[V | Array]) -> V | Array:
+    def p_convert_element_type(self, e: Equation, ins: Sequence[Real | Array]) -> Real | Array:
         x = np.asarray(self.primal(ins[0]))
         if is_float(e.inputs[0].dtype):
             if is_float(e.outputs[0].dtype):

@@ -76,10 +76,6 @@ def maximum(a: arb, b: arb) -> arb:
     return a.max(b)
 
 
-def minimum(a: arb, b: arb) -> arb:
-    return a.min(b)
-
-
 def logaddexp(a: arb, b: arb) -> arb:
     return maximum(a, b) + (-abs(a - b)).exp().log1p()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy as np
 from flint import arb
@@ -19,30 +19,32 @@ from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import BallArray, along, pointwise, stable_order, total
 from backprove.harness.numbers.balls.truth import Codes, Undecided, reduce_and, truth, truth_not, undecided
 from backprove.harness.numbers.base import System
-from backprove.harness.programs.evaluate import V
 from backprove.harness.programs.program import Equation
 
+Real = TypeVar("Real")
+"""The real numbers of a ball system: arrays of balls, or duals."""
 
-class Reductions(System[V | Array], Generic[V]):
+
+class Reductions(System[Real | Array], Generic[Real]):
     """The part of the ball systems that reduces, accumulates and orders along axes.
 
-    V are the real numbers of the system; integers and truth values are arrays.
+    Integers and truth values are arrays, beside its `Real` numbers.
     """
 
     @abstractmethod
-    def primal(self, x: V | Array) -> Array:
+    def primal(self, x: Real | Array) -> Array:
         """The enclosure in a value of the system; integers and truth values as they are."""
 
     @abstractmethod
-    def real(self, x: V | Array) -> V:
+    def real(self, x: Real | Array) -> Real:
         """A real number of the system, made of an integer where it is none."""
 
     @abstractmethod
-    def lifted(self, enclosure: BallArray) -> V:
+    def lifted(self, enclosure: BallArray) -> Real:
         """An enclosure that does not depend on the inputs, as a value of the system."""
 
     @abstractmethod
-    def combine(self, name: str, a: V, b: V) -> V:
+    def combine(self, name: str, a: Real, b: Real) -> Real:
         """Two values joined by a function of `functions.BINARY`, or by "logaddexp"."""
 
     @abstractmethod
@@ -58,7 +60,7 @@ class Reductions(System[V | Array], Generic[V]):
         """`combine` of enclosures."""
         return pointwise(bf.logaddexp if name == "logaddexp" else bf.BINARY[name], a, b)
 
-    def entries(self, x: V, axes: Sequence[int]) -> list[V]:
+    def entries(self, x: Real, axes: Sequence[int]) -> list[Real]:
         """The slices of `x` along `axes`, in row-major order, each without those axes."""
         shape = np.shape(self.primal(x))
         picks = list(np.ndindex(*(shape[a] for a in axes)))
@@ -71,7 +73,7 @@ class Reductions(System[V | Array], Generic[V]):
 
         return [self.real(self.map(lambda a, p=p: take(a, p), x)) for p in picks]
 
-    def fold(self, name: str, x: V, axes: Sequence[int], start: arb) -> V:
+    def fold(self, name: str, x: Real, axes: Sequence[int], start: arb) -> Real:
         """Reduce `axes` from the first entry on; `start` for empty axes."""
         parts = self.entries(x, axes)
         if not parts:
@@ -82,17 +84,17 @@ class Reductions(System[V | Array], Generic[V]):
             acc = self.combine(name, acc, part)
         return acc
 
-    def p_reduce_sum(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_reduce_sum(self, e: Equation, ins: Sequence[Real]) -> Real:
         axes = tuple(e.params["axes"])
         return self.real(self.map(lambda a: total(a, axes), ins[0]))
 
-    def p_reduce_prod(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_reduce_prod(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self.fold("mul", ins[0], e.params["axes"], bf.ONE)
 
-    def p_reduce_max(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_reduce_max(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self.fold("max", ins[0], e.params["axes"], arb("-inf"))
 
-    def p_reduce_min(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_reduce_min(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self.fold("min", ins[0], e.params["axes"], arb("inf"))
 
     def p_reduce_and(self, e: Equation, ins: Sequence[Array]) -> Codes:
@@ -108,7 +110,7 @@ class Reductions(System[V | Array], Generic[V]):
 
     # -- along one axis ---------------------------------------------------------------------------------------------
 
-    def _scan(self, name: str, e: Equation, ins: Sequence[V]) -> V:
+    def _scan(self, name: str, e: Equation, ins: Sequence[Real]) -> Real:
         axis, reverse = e.params["axis"], e.params["reverse"]
         parts = self.entries(ins[0], (axis,))
         if not parts:
@@ -121,25 +123,25 @@ class Reductions(System[V | Array], Generic[V]):
             parts.reverse()
         return self.real(self.map(lambda *a: np.stack(np.broadcast_arrays(*a), axis=axis), *parts))
 
-    def p_cumsum(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_cumsum(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scan("add", e, ins)
 
-    def p_cumprod(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_cumprod(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scan("mul", e, ins)
 
-    def p_cummax(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_cummax(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scan("max", e, ins)
 
-    def p_cummin(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_cummin(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scan("min", e, ins)
 
-    def p_cumlogsumexp(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_cumlogsumexp(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scan("logaddexp", e, ins)
 
-    def p_argmax(self, e: Equation, ins: Sequence[V]) -> Array:
+    def p_argmax(self, e: Equation, ins: Sequence[Real]) -> Array:
         return self.position(e, self.primal(ins[0]), "gt")
 
-    def p_argmin(self, e: Equation, ins: Sequence[V]) -> Array:
+    def p_argmin(self, e: Equation, ins: Sequence[Real]) -> Array:
         return self.position(e, self.primal(ins[0]), "lt")
 
     def position(self, e: Equation, x: Array, better: str) -> Array:
@@ -154,7 +156,7 @@ class Reductions(System[V | Array], Generic[V]):
             best, index = np.where(w == 1, part, best), np.where(w == 1, i, index)
         return index
 
-    def p_sort(self, e: Equation, ins: Sequence[V | Array]) -> list[V | Array]:
+    def p_sort(self, e: Equation, ins: Sequence[Real | Array]) -> list[Real | Array]:
         axis = e.params["dimension"]
         keys = [
             self.certain(self.primal(x)) if v.dtype == "bool" else x
@@ -164,29 +166,29 @@ class Reductions(System[V | Array], Generic[V]):
         self.watch_ties(keys, order, axis)
         return [self.reorder(x, order, axis) for x in ins]
 
-    def p_top_k(self, e: Equation, ins: Sequence[V | Array]) -> list[V | Array]:
+    def p_top_k(self, e: Equation, ins: Sequence[Real | Array]) -> list[Real | Array]:
         axis, k = e.params["axis"], e.params["k"]
         order = stable_order([self.primal(ins[0])], axis, descending=True)
         self.watch_ties(ins, order, axis)
         first = np.take(order, range(k), axis=axis)
         return [self.reorder(ins[0], first, axis), first]
 
-    def reorder(self, x: V | Array, order: Array, axis: int) -> V | Array:
+    def reorder(self, x: Real | Array, order: Array, axis: int) -> Real | Array:
         return self.map(lambda a, o: along(a, o, axis), x, order)
 
-    def p_scatter_sub(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_scatter_sub(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scatter("sub", e, ins)
 
-    def p_scatter_mul(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_scatter_mul(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scatter("mul", e, ins)
 
-    def p_scatter_max(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_scatter_max(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scatter("max", e, ins)
 
-    def p_scatter_min(self, e: Equation, ins: Sequence[V]) -> V:
+    def p_scatter_min(self, e: Equation, ins: Sequence[Real]) -> Real:
         return self._scatter("min", e, ins)
 
-    def _scatter(self, name: str, e: Equation, ins: Sequence[V]) -> V:
+    def _scatter(self, name: str, e: Equation, ins: Sequence[Real]) -> Real:
         """Updates joined to the operand one after the other."""
         out, indices, updates = ins
         where = indexing.scatter_positions(e, np.asarray(indices))
@@ -197,5 +199,5 @@ class Reductions(System[V | Array], Generic[V]):
             out = self.real(self.map(lambda a, r, v: indexing.put_positions(a, r[None], v[None]), out, row, new))
         return out
 
-    def watch_ties(self, keys: Sequence[V | Array], order: Array, axis: int) -> None:
+    def watch_ties(self, keys: Sequence[Real | Array], order: Array, axis: int) -> None:
         """Called with the keys of a sort; the values alone have no kinks."""

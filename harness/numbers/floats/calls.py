@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from backprove.harness.core.arrays import Array, Code
+from backprove.harness.core.formats import Dtype
 from backprove.harness.numbers.elementary.row import Chain, SciPy
 from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.numbers.floats import floats
@@ -21,7 +22,7 @@ Extra = Callable[[tuple[int, ...], DTypeLike], Array]
 """Gives a further buffer for the time of these calls."""
 Maker = Callable[[Equation, Sequence[Array], Array, Extra], "list[Call] | None"]
 """The calls that compute an equation of `NATIVE` formats and truth values; None where they cannot."""
-NATIVE = ("float64", "float32", "bfloat16")
+NATIVE: tuple[Dtype, ...] = ("float64", "float32", "bfloat16")
 """Formats whose numbers NumPy computes; bfloat16 in float32, with a rounding after each equation."""
 
 
