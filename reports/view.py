@@ -189,7 +189,7 @@ class Page:
             notes=_distinct(n for p in s.properties for n in p.notes),
             mutants=_mutants(s.mutation),
             source=_source(s.source),
-            code=numbered(s.code, _line(s.source), colour=s.kind == "rule") if s.code else Markup(""),
+            code=numbered(s.code, _line(s.source), colour=s.is_user_code) if s.code else Markup(""),
             spots=_spots(s.source.get("spots", [])),
             rests_on=[self.link(n) for n in dict.fromkeys(s.rests_on)],
             used_by=[self.link(n) for n in self.users.get(s.name, [])],
