@@ -17,7 +17,7 @@ from backprove.harness.campaign.store import PartKey
 from backprove.harness.campaign.work import Item, Job, lost, run_here
 from backprove.harness.campaign.workers import ProgressCallback, Workers, run_isolated
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.results import PropertyResult, SubjectResult
+from backprove.harness.core.results import PropertyResult, SubjectResult, is_user_code
 
 Keep = Callable[[PartKey, list[PropertyResult]], None]
 
@@ -85,7 +85,7 @@ class Dispatch:
         # a few rules, fewer than workers: their dtypes side by side, with the same results
         room = self.isolated and not (self.spec.remote or one_by_one) and len(jobs) < self.spec.count
         for job in jobs if one_by_one else sorted(jobs, key=lambda j: -j.weight):
-            if number == 1 and not (room and job.kind == "rule" and len(self.options["dtypes"]) > 1):
+            if number == 1 and not (room and is_user_code(job.kind) and len(self.options["dtypes"]) > 1):
                 queue.append(Item(job))
                 continue
             large[job] = self._large(job, number)

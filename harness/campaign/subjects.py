@@ -144,9 +144,7 @@ def _judge(
     judge = Judge(binder, where, plan, progress, examples)
     result = judge.run()
     if judge.failure is not None:
-        result.counterexample = build(
-            judge, kind=record.kind, name=record.name, file=record.module, reference=reference
-        )
+        result.counterexample = build(judge, record, reference)
     result.seconds = perf_counter() - started
     return result
 

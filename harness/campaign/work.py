@@ -17,7 +17,7 @@ from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.records import from_plain, to_plain
-from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult
+from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult, is_user_code
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.statements.statement import Statement, statements
 
@@ -127,7 +127,7 @@ class Server:
         return self._files[target]
 
     def _subject(self, request: messages.Work) -> Any:
-        if request.kind == "rule":
+        if is_user_code(request.kind):
             return self._rules(request.target)[request.place]
         return importlib.import_module(request.target).load()[request.name]
 
@@ -142,7 +142,7 @@ class Server:
         wanted, target = request.fingerprint, request.target
         if not wanted or (wanted, target) in self._checked:
             return
-        file = split_target(target)[0] if request.kind == "rule" else None
+        file = split_target(target)[0] if is_user_code(request.kind) else None
         what = f"backprove{f', {file}' if file else ''} or a package it rests on"
         here = f"on the worker {platform.node()}"
         if file is not None and not Path(file).is_file():

@@ -20,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     from backprove.harness.campaign.store import Store
     from backprove.harness.cli.verify import THEOREMS
+    from backprove.harness.core.results import is_user_code
     from backprove.harness.explaining.replay import decode_id
 
     store = Store()
     payload = decode_id(args.id, store.subjects(), str(store.home))
-    if payload.kind == "theorem":
+    if not is_user_code(payload.kind):
         importlib.import_module(THEOREMS).load()
     # The answer is the failure in words, and empty where the point passes now.
     text = importlib.import_module(EVALUATE).replay(payload)

@@ -22,6 +22,13 @@ BINS = len(HISTOGRAM_EDGES) + 1
 
 
 Kind: TypeAlias = Literal["rule", "theorem"]
+
+
+def is_user_code(kind: Kind) -> bool:
+    """Whether subjects of that kind are a user's, found in a file; theorems are the catalogue's, found by name."""
+    return kind != "theorem"
+
+
 Number: TypeAlias = float | int | bool | None
 """A number of any dtype; None: not finite."""
 
@@ -245,12 +252,12 @@ class SubjectResult(Record):
 
     @property
     def is_user_code(self) -> bool:
-        """Whether this is the result of a user's rule."""
-        return self.kind == "rule"
+        """Whether this is the result of code of a user."""
+        return is_user_code(self.kind)
 
     @property
     def file(self) -> str:
-        """The file in which a user's rule is found; "" for what is found by its name."""
+        """The file in which code of a user is found; "" for what is found by its name."""
         return self.module if self.is_user_code else ""
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.results import Counterexample, Kind
+from backprove.harness.core.results import Counterexample, SubjectResult
 from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
 from backprove.harness.explaining.replay import encode_id, payload_of
@@ -29,11 +29,11 @@ def hexadecimal(a: Array) -> Any:
     return np.vectorize(float.hex, otypes=[object])(a).tolist() if a.size else a.tolist()
 
 
-def build(judge: Judge, *, kind: Kind, name: str, file: str = "", reference: str = "") -> Counterexample:
+def build(judge: Judge, subject: SubjectResult, reference: str = "") -> Counterexample:
     """The counterexample of a judge that found a failure.
 
     Args:
-        kind, name, file: of the rule or theorem, for replay.
+        subject: the record of the rule or theorem, for replay.
         reference: Python code that imports the rule as `rule`, for the test to paste.
     """
     failure = judge.failure
@@ -65,12 +65,11 @@ def build(judge: Judge, *, kind: Kind, name: str, file: str = "", reference: str
         expected=expected,
         oracle=violation.oracle,
         region=region,
-        test=paste_test(judge, failure, name, reference) if reference else "",
+        test=paste_test(judge, failure, subject.name, reference) if reference else "",
         message=sentence(failure, inputs, tangents, cotangents),
         jacobians=jacobians(claim_at, point.arrays) if isinstance(claim_at, DerivativeAt) else None,
     )
-    identifier = encode_id(payload_of(None, draft, kind=kind, name=name, file=file))
-    return replace(draft, id=identifier)
+    return replace(draft, id=encode_id(payload_of(subject, draft)))
 
 
 def number(value: Any) -> str:

@@ -44,19 +44,10 @@ class Payload(FrozenRecord, frozen=True):
     cotangents: dict[str, Numbers]
 
 
-def payload_of(
-    subject: SubjectResult | None, point: Counterexample, *, kind: Kind = "rule", name: str = "", file: str = ""
-) -> Payload:
-    """What it takes to evaluate `point` again.
-
-    Args:
-        subject: the rule or theorem; None where `kind`, `name` and `file` say it.
-        point: its `id` is not used.
-    """
-    if subject is not None:
-        kind, name, file = subject.kind, subject.name, subject.file
-    directions = (point.tangents, point.cotangents)
-    return Payload(kind, name, file, point.property, point.dtype, point.inputs_hex, *directions)
+def payload_of(subject: SubjectResult, point: Counterexample) -> Payload:
+    """What it takes to evaluate `point`, whose `id` is not used, again."""
+    which = (subject.kind, subject.name, subject.file)
+    return Payload(*which, point.property, point.dtype, point.inputs_hex, point.tangents, point.cotangents)
 
 
 def encode_id(payload: Payload) -> str:

@@ -283,7 +283,7 @@ def _adjointness(claim: Adjointness, n: int, m: int) -> Law:
     def right(*a: Any) -> Any:
         return pairing(a[n : n + m], arrays_of(claim.vjp(*a[:n], *a[n + m :])))
 
-    return Law(claim.forward, left, right, n, m, tangents=1, cotangents=1)
+    return Law(claim.forward, left, right, tangents=1, cotangents=1)
 
 
 def _kinks_of(functions: Sequence[Function], signature: Signature) -> Callable[[list[Any]], bool]:

@@ -1,8 +1,7 @@
-"""Binders of whole subjects are made here: one for each claim, and for each law worth running beside a user's rule."""
+"""Binders of whole subjects are made here: one for each claim, and for each law worth running beside user code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from backprove.harness.core.cache import Cache
@@ -10,8 +9,7 @@ from backprove.harness.judging.binder import Binder, binder_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.joint_xla import JointXla
-from backprove.harness.statements.laws import laws_of
-from backprove.harness.statements.rule import Rule
+from backprove.harness.statements.laws import Law, laws_of
 from backprove.harness.statements.subject import Subject
 
 
@@ -26,7 +24,7 @@ def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
         binder_of(name, claim, flat.inputs, flat.batched, is_user_code=flat.is_user_code, cache=cache)
         for name, claim in flat.named_claims()
     ]
-    if isinstance(flat, Rule):
+    if flat.is_user_code:
         return binders + _laws(flat, binders)
     joint = JointXla(len(flat.inputs), lambda shapes, dtype: [m for b in binders for m in b.compiled(shapes, dtype)])
     for binder in binders:
@@ -35,21 +33,15 @@ def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
     return binders
 
 
-def _laws(rule: Rule, claims: list[Binder]) -> list[Binder]:
-    """Binders of the laws that can tell something beside the claims of a rule."""
-    in_jax: dict[str, Callable[..., Any]] = {}
-    shapes = None
+def _laws(flat: Subject, claims: list[Binder]) -> list[Binder]:
+    """Binders of the laws that can tell something beside the claims of user code."""
+    found: list[tuple[str, Law]] = []
     for binder in claims:
         claim_at = small_claim(binder, "float64")
         if isinstance(claim_at, DerivativeAt):
-            in_jax |= claim_at.in_jax
-            shapes = claim_at.output_shapes
-    if shapes is None:
-        return []
-    return [
-        binder_of(name, law, rule.inputs, rule.batched, is_user_code=True)
-        for name, law in laws_of(rule, in_jax, shapes)
-    ]
+            found += laws_of(binder.name, claim_at.claim, flat.inputs, claim_at.in_jax, claim_at.output_shapes)
+    found.sort(key=lambda named: (bool(named[1].smooth), named[1].tangents))  # of a vjp first, second order last
+    return [binder_of(name, law, flat.inputs, flat.batched, is_user_code=True) for name, law in found]
 
 
 def small_claim(binder: Binder, dtype: str, last: int = 3) -> Any:

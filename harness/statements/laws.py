@@ -1,6 +1,6 @@
 """Laws hold for every derivative and need no oracle; each is a claim such as `<J v, w> = <v, J* w>`.
 
-Each law is one function that takes a rule (or a map) and returns a name and a claim. A law is an equality between two
+Each law is one function of a derivative claim and the inputs of its subject. A law is an equality between two
 functions of the inputs and of further tangents and cotangents, which are drawn like those of a derivative claim.
 """
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backprove.harness.core.arrays import Code, Tree
+from backprove.harness.statements.claims import Derivative
+from backprove.strategies.array import ArraySpec
 
 if TYPE_CHECKING:
     import jax
-
-    from backprove.harness.statements.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Law:
     Attributes:
         forward: gives the shapes of the cotangents.
         left, right: functions of the inputs, then `tangents` sets of tangents, then `cotangents` sets of cotangents.
-        inputs, moving: numbers of inputs and of differentiable inputs.
         tangents, cotangents: numbers of sets.
         smooth: functions of the inputs; the law is only claimed where all of them are smooth.
     """
@@ -35,42 +34,31 @@ class Law:
     forward: Code
     left: Code
     right: Code
-    inputs: int
-    moving: int
     tangents: int = 0
     cotangents: int = 0
     smooth: tuple[Code, ...] = ()
 
 
-def vjp_linearity(rule: Rule) -> tuple[str, Law]:
-    """`vjp(2g + h) = 2 vjp(g) + vjp(h)`."""
-    assert rule.vjp is not None
-    n, m = len(rule.inputs), len(rule.differentiable)
-    left, right = _linearity(rule.vjp, n)
-    return "vjp linearity", Law(rule.forward, left, right, n, m, cotangents=2)
+def linearity(claim: Derivative, inputs: Mapping[str, ArraySpec]) -> Law:
+    """`vjp(2g + h) = 2 vjp(g) + vjp(h)`, and so for a jvp."""
+    left, right = _linearity(claim.rule, len(inputs))
+    tangents, cotangents = (2, 0) if claim.mode == "jvp" else (0, 2)
+    return Law(claim.forward, left, right, tangents, cotangents)
 
 
-def jvp_linearity(rule: Rule) -> tuple[str, Law]:
-    """`jvp(2u + v) = 2 jvp(u) + jvp(v)`."""
-    assert rule.jvp is not None
-    n, m = len(rule.inputs), len(rule.differentiable)
-    left, right = _linearity(rule.jvp, n)
-    return "jvp linearity", Law(rule.forward, left, right, n, m, tangents=2)
-
-
-def second_order(rule: Rule, vjp_in_jax: Code | None = None) -> tuple[str, Law]:
+def second_order(claim: Derivative, inputs: Mapping[str, ArraySpec], vjp_in_jax: Code | None = None) -> Law:
     """`<H u, v> = <u, H v>`, H the derivative of the vjp of a scalar map, by JAX.
 
     Left by forward mode over the rule, right by reverse mode over it: a rule that is the gradient of no function at all
     is refused. Claimed at smooth points only.
 
     Args:
-        vjp_in_jax: a JAX function of the same map as `rule.vjp`; None for a rule that JAX can trace.
+        claim: of a vjp.
+        vjp_in_jax: a JAX function of the same map as the vjp; None for one that JAX can trace.
     """
-    assert rule.vjp is not None
-    vjp = rule.vjp if vjp_in_jax is None else vjp_in_jax
-    n, m = len(rule.inputs), len(rule.differentiable)
-    moving = [k for k, name in enumerate(rule.inputs) if name in rule.differentiable]
+    vjp = claim.rule if vjp_in_jax is None else vjp_in_jax
+    moving = [k for k, spec in enumerate(inputs.values()) if spec.differentiable]
+    n, m = len(inputs), len(moving)
 
     def gradient_at(inputs: Sequence[jax.Array]) -> Code:
         def partial(*moved: jax.Array) -> tuple[jax.Array, ...]:
@@ -97,23 +85,33 @@ def second_order(rule: Rule, vjp_in_jax: Code | None = None) -> tuple[str, Law]:
     def gradient(*x: jax.Array) -> tuple[jax.Array, ...]:
         return tuple(arrays_of(vjp(*x, np.ones((), dtype=x[moving[0]].dtype))))
 
-    return "second order", Law(rule.forward, left, right, n, m, tangents=2, smooth=(rule.forward, gradient))
+    return Law(claim.forward, left, right, tangents=2, smooth=(claim.forward, gradient))
 
 
-def laws_of(rule: Rule, in_jax: Mapping[str, Code], shapes: Sequence[tuple[int, ...]]) -> list[tuple[str, Law]]:
-    """The laws that are worth running beside the claims of `rule`.
+def laws_of(
+    name: str,
+    claim: Derivative,
+    inputs: Mapping[str, ArraySpec],
+    in_jax: Mapping[str, Code],
+    shapes: Sequence[tuple[int, ...]],
+) -> list[tuple[str, Law]]:
+    """The laws that are worth running beside a derivative claim, with their names.
 
     Args:
-        in_jax: by "forward", "jvp" and "vjp": the functions that can be traced, as JAX functions.
+        name: how reports call the claim.
+        inputs: of its subject.
+        in_jax: by "forward" and the mode of the claim: the functions that can be traced, as JAX functions.
         shapes: of forward's outputs.
     """
+    differentiable = tuple(name for name, spec in inputs.items() if spec.differentiable)
+    if claim.unit_cotangent or claim.wrt not in (None, differentiable):
+        return []  # a law is judged along directions of all differentiable inputs, and along cotangents
     out = []
-    if rule.vjp is not None and "vjp" not in in_jax:
-        out.append(vjp_linearity(rule))
-    if rule.jvp is not None and "jvp" not in in_jax:
-        out.append(jvp_linearity(rule))
-    if rule.vjp is not None and {"vjp", "forward"} <= in_jax.keys() and list(shapes) == [()]:
-        out.append(second_order(rule, in_jax["vjp"]))
+    if claim.mode not in in_jax:
+        out.append((f"{name} linearity", linearity(claim, inputs)))
+    if claim.mode == "vjp" and {"vjp", "forward"} <= in_jax.keys() and list(shapes) == [()]:
+        law = second_order(claim, inputs, in_jax["vjp"])
+        out.append(("second order" if name == claim.mode else f"{name} second order", law))
     return out
 
 

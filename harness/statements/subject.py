@@ -1,7 +1,8 @@
 """A `Subject` is what is judged as a whole: a rule of a user, a theorem of the catalogue, later an engine.
 
 It knows its own claims, where it is stated and how a test imports it, so that nothing beyond this room asks which kind
-of subject it has. A new kind is a class with these members, and a line in `loading.FINDERS` that says how it is found.
+of subject it has. A new kind is a class with these members, its word in `results.Kind`, and a line in `loading.FINDERS`
+that says how it is found again.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Subject(Protocol):
 
     @property
     def inputs(self) -> Mapping[str, ArraySpec]:
-        """Its inputs, in order."""
+        """The inputs, in order, that the functions of all its claims take."""
 
     @property
     def where(self) -> Code | None:
@@ -54,4 +55,4 @@ class Subject(Protocol):
         """The record of its result, in which nothing is judged yet."""
 
     def import_line(self) -> str:
-        """Code that imports it as `rule` in a test; "" where no test needs it."""
+        """Code that imports it as `rule`, with methods `jvp` and `vjp`, in a test; "" where no test needs it."""

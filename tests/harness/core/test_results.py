@@ -11,6 +11,7 @@ from backprove.harness.core.records import Malformed, Record, from_json, from_pl
 from backprove.harness.core.results import (
     BINS,
     Counterexample,
+    Kind,
     LayerTally,
     PropertyResult,
     RunResult,
@@ -87,3 +88,8 @@ def test_a_missing_field_is_refused(name: str) -> None:
 def test_a_value_that_no_run_gives_is_refused(name: str, value: Any) -> None:
     with pytest.raises(Malformed, match=rf"at `\$\.{name}`"):
         from_plain(changed(to_plain(PROPERTY), (name,), value), PropertyResult)
+
+
+@pytest.mark.parametrize(("kind", "file"), [("rule", "rules.py"), ("theorem", "")])
+def test_code_of_a_user_is_found_in_its_file_and_a_theorem_by_its_name(kind: Kind, file: str) -> None:
+    assert SubjectResult(kind, "square", "rules.py").file == file

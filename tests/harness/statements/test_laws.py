@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,17 +16,19 @@ from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements import laws
+from backprove.harness.statements.claims import Derivative
 from backprove.harness.statements.rule import Rule
-from backprove.strategies.array import array
+from backprove.strategies.array import ArraySpec, array
 
 VECTOR = {"x": array("n")}
-Named = tuple[str, Any]
 
 
-def verdict(rule: Rule, law: Named) -> Verdict:
-    return (
-        Judge(binder_of(law[0], law[1], rule.inputs, is_user_code=True), rule.where, Plan("float64", 60)).run().verdict
-    )
+def verdict(rule: Rule, law: Callable[[Derivative, Mapping[str, ArraySpec]], laws.Law]) -> Verdict:
+    """Of a law of the one claim of a rule."""
+    ((name, claim),) = rule.named_claims()
+    assert isinstance(claim, Derivative)
+    binder = binder_of(name, law(claim, rule.inputs), rule.inputs, is_user_code=True)
+    return Judge(binder, rule.where, Plan("float64", 60)).run().verdict
 
 
 def of(vjp: Any = None, jvp: Any = None, forward: Any = jnp.sin) -> Rule:
@@ -48,8 +50,8 @@ def called(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_linearity_accepts() -> None:
-    for law, rule in ((laws.vjp_linearity, of(vjp=times_cos)), (laws.jvp_linearity, of(jvp=times_cos))):
-        assert verdict(rule, law(rule)) is Verdict.HOLDS
+    for rule in (of(vjp=times_cos), of(jvp=times_cos)):
+        assert verdict(rule, laws.linearity) is Verdict.HOLDS
 
 
 @pytest.mark.parametrize(
@@ -57,16 +59,16 @@ def test_linearity_accepts() -> None:
     [lambda x, g: g * g * jnp.cos(x), lambda x, g: jnp.abs(g), lambda x, g: jnp.clip(g, -1, 1), lambda x, g: g + 1],
 )
 def test_linearity_refuses(wrong: Any) -> None:
-    for law, rule in ((laws.vjp_linearity, of(vjp=wrong)), (laws.jvp_linearity, of(jvp=wrong))):
-        assert verdict(rule, law(rule)) is Verdict.FALSIFIED
+    for rule in (of(vjp=wrong), of(jvp=wrong)):
+        assert verdict(rule, laws.linearity) is Verdict.FALSIFIED
 
 
 def test_linearity_of_a_black_box() -> None:
     forward = called(math.sin)
     right = of(vjp=called(lambda x, g: g * math.cos(x)), forward=forward)
     wrong = of(vjp=called(lambda x, g: abs(g) * math.cos(x)), forward=forward)
-    assert verdict(right, laws.vjp_linearity(right)) is not Verdict.FALSIFIED
-    assert verdict(wrong, laws.vjp_linearity(wrong)) is Verdict.FALSIFIED
+    assert verdict(right, laws.linearity) is not Verdict.FALSIFIED
+    assert verdict(wrong, laws.linearity) is Verdict.FALSIFIED
 
 
 def scalar(vjp: Any) -> Rule:
@@ -83,8 +85,8 @@ WRONG = scalar(lambda x, y, g: (2 * g * x * jnp.maximum(y, 0.0), 2 * g * x * x *
 
 
 def test_second_derivatives_are_symmetric() -> None:
-    assert verdict(RIGHT, laws.second_order(RIGHT)) is Verdict.HOLDS
-    assert verdict(WRONG, laws.second_order(WRONG)) is Verdict.FALSIFIED
+    assert verdict(RIGHT, laws.second_order) is Verdict.HOLDS
+    assert verdict(WRONG, laws.second_order) is Verdict.FALSIFIED
 
 
 def in_numpy(factor: float) -> Rule:
@@ -110,3 +112,22 @@ def test_which_laws_run_beside_a_rule() -> None:
     assert [b.name for b in binders_of(of(vjp=times_cos))] == ["vjp"]
     opaque = of(vjp=called(lambda x, g: g * math.cos(x)), forward=called(math.sin))
     assert [b.name for b in binders_of(opaque)] == ["vjp", "vjp linearity"]
+
+
+def test_laws_of_both_modes_keep_their_order() -> None:
+    opaque = called(lambda x, g: g * math.cos(x))
+    both = of(vjp=opaque, jvp=opaque, forward=called(math.sin))
+    assert [b.name for b in binders_of(both)] == ["jvp", "vjp", "adjointness", "vjp linearity", "jvp linearity"]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Derivative(jnp.sin, jnp.cos, "vjp", unit_cotangent=True),
+        Derivative(jnp.sin, times_cos, "vjp", wrt=("y",)),
+    ],
+)
+def test_no_law_runs_beside_a_claim_without_all_directions(claim: Derivative) -> None:
+    inputs = {"x": array("n"), "y": array("n")}
+    assert laws.laws_of("vjp", claim, inputs, {}, [(3,)]) == []
+    assert laws.laws_of("graph", Derivative(jnp.sin, times_cos, "vjp"), inputs, {}, [(3,)])[0][0] == "graph linearity"
