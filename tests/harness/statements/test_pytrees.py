@@ -13,7 +13,7 @@ import backprove as bp
 from backprove.harness.core.errors import ContractError, UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.evaluate_again import replay
-from backprove.harness.explaining.replay import decode_id
+from backprove.harness.explaining.replay import Payload, decode_id
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.statements.from_pairs import from_fwd_bwd
 
@@ -74,7 +74,7 @@ def test_right_and_wrong_rules_of_structures() -> None:
     assert report.diagnosis is not None and "params.b: the result is twice the derivative" in report.diagnosis
     assert "rule.flat" in point.test and "params_W = " in point.test
     compile(point.test, "test", "exec")
-    assert decode_id(point.id)["inputs"]["params.b"]
+    assert decode_id(point.id).inputs["params.b"]
 
 
 @pytest.mark.parametrize(
@@ -214,16 +214,8 @@ def test_a_structured_point_is_replayed(tmp_path: Any) -> None:
         "inputs={'p': {'a': bp.array('n'), 'b': bp.array('n')}})\n",
         encoding="utf-8",
     )
-    payload = {
-        "kind": "rule",
-        "name": "scale",
-        "file": str(file),
-        "property": "vjp",
-        "dtype": "float64",
-        "inputs": {"p.a": ["0x1.0p+0"], "p.b": ["0x1.0p+1"]},
-        "tangents": {},
-        "cotangents": {"cotangent": [1.0]},
-    }
+    inputs = {"p.a": ["0x1.0p+0"], "p.b": ["0x1.0p+1"]}
+    payload = Payload("rule", "scale", str(file), "vjp", "float64", inputs, {}, {"cotangent": [1.0]})
     assert "The rule gives -1.0 for p.b[0]; 1.0 is right" in replay(payload)
 
 
