@@ -17,6 +17,8 @@ from backprove.harness.statements.rule import Rule, shown_as
 def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
 
+    So is the primal that the rule returns beside its tangent, or its residuals, in a claim of its own called "primal".
+
     The rule is applied through `jax.jvp` or `jax.vjp`, so that `nondiff_argnums` and JAX's own checks of structure
     work as they do for its users. Outputs that are pytrees are flattened to tuples of arrays.
 
@@ -80,6 +82,12 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
         # integer outputs have no tangent
         return flat(jax.tree.map(lambda t: None if t.dtype == jax.dtypes.float0 else t, moved_out))
 
+    def primal(*primals: Any) -> Any:
+        f, moved = of_differentiable(primals)
+        if forward_mode:
+            return flat(jax.jvp(f, moved, [jax.numpy.zeros_like(x) for x in moved])[0])
+        return flat(jax.vjp(f, *moved)[0])
+
     def vjp(*arguments: Any) -> Any:
         f, moved = of_differentiable(arguments[: len(specs)])
         out, pullback = jax.vjp(f, *moved)
@@ -98,8 +106,8 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
     # with pytrees the signature of the undecorated function is not that of the leaves
     shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:
-        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), inputs=specs)
-    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), inputs=specs)
+        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), primal=primal, inputs=specs)
+    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), primal=primal, inputs=specs)
 
 
 def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any]) -> None:

@@ -39,6 +39,9 @@ class Rule:
         convention: function of the signature of vjp (of jvp where no vjp is given) whose value at kinks the rule must
             equal there.
         batched: forward, jvp and vjp accept one extra leading axis of points.
+        primal: `primal(*inputs)`, the value that a framework returns while it differentiates, where that is another
+            function than forward (the primal of a `jax.custom_jvp`, of the fwd of a `jax.custom_vjp`). It must equal
+            forward.
 
     Attributes:
         source: file and line where the rule is stated.
@@ -61,6 +64,7 @@ class Rule:
     where: Callable[..., Any] | None = None
     convention: Callable[..., Any] | None = None
     batched: bool = False
+    primal: Callable[..., Any] | None = None
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
     code: str = field(init=False, default="", repr=False)
 
@@ -111,6 +115,8 @@ class Rule:
             changes["convention"] = wrap(self.convention, "the convention")
         if callable(self.reference):
             changes["reference"] = boundary.flat_forward(self.reference)
+        if self.primal is not None:
+            changes["primal"] = boundary.flat_forward(self.primal)
         if self.where is not None:
             changes["where"] = boundary.packed(self.where)
         flat = copy.copy(self)
@@ -120,7 +126,7 @@ class Rule:
         return flat
 
     def named_claims(self) -> list[tuple[str, Claim]]:
-        """What the rule claims: jvp, vjp, adjointness (where both are given) and reference.
+        """What the rule claims: jvp, vjp, adjointness (where both are given), primal and reference.
 
         A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
         stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
@@ -135,7 +141,11 @@ class Rule:
         if self.jvp is not None and self.vjp is not None:
             claims.append(Adjointness(self.forward, self.jvp, self.vjp))
         named = [(c.name, c) for c in claims]
-        return [*named, ("reference", Equality(self.forward, reference))] if reference is not None else named
+        if self.primal is not None:
+            named.append(("primal", Equality(self.primal, self.forward, ("primal", "forward"))))
+        if reference is not None:
+            named.append(("reference", Equality(self.forward, reference)))
+        return named
 
     def record(self) -> SubjectResult:
         """The record of the rule's result, in which nothing is judged yet."""
@@ -153,7 +163,7 @@ class Rule:
         of_jvp = f"{primals} and one tangent per differentiable input ({', '.join(self.differentiable)})"
         of_vjp = f"{primals} and one cotangent per output of forward"
         _check_arity(self.name, "forward", self.forward, n, n, primals)
-        for label, function in (("reference", self.reference), ("where", self.where)):
+        for label, function in (("reference", self.reference), ("where", self.where), ("primal", self.primal)):
             if function is not None:
                 _check_arity(self.name, label, function, n, n, primals)
         if self.jvp is not None:
