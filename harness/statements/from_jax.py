@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.pytrees import flat_inputs, is_structured
 from backprove.harness.statements.rule import Rule, shown_as
+from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
 
 
-def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None) -> Rule:
+def from_jax(
+    fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | None = None, fixed: Fixed | None = None
+) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
 
     So is the primal that the rule returns beside its tangent, or its residuals, in a claim of its own called "primal".
@@ -24,10 +27,11 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
 
     Args:
         fn: the decorated function, or a `functools.partial` of one.
-        inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are bound with `functools.partial`, left
-            to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the jaxtyping
-            annotations of the undecorated function.
+        inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are fixed, bound with `functools.partial`,
+            left to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the
+            jaxtyping annotations of the undecorated function.
         name: defaults to the function's own name.
+        fixed: arguments that are no inputs, by name or position, such as `{"axis": -1}`.
 
     Raises:
         UsageError: when `fn` has no custom rule, when the rule is not defined yet, or when an input of floats is in
@@ -49,9 +53,16 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
     undecorated: Callable[..., Any] = decorated.fun
     if isinstance(fn, functools.partial):
         undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
+    who = f"from_jax({label})"
+    fixed = {} if fixed is None else fixed
+    check_fixed(who, undecorated, fixed, tuple(inputs or ()))
+    undecorated = Bound.of(undecorated, fixed)
     if inputs is None:
-        inputs = inputs_of(undecorated, f"from_jax({label})")
-    _refuse_nondiff(label, fn, decorated, inputs)
+        inputs = inputs_of(undecorated, who)
+    check_names(who, undecorated, tuple(inputs))
+    places_fixed = undecorated.positions if isinstance(undecorated, Bound) else {}
+    _refuse_nondiff(label, fn, decorated, inputs, places_fixed)
+    called = Bound.of(fn, fixed)
     trees: list[Any] = [jax.tree.structure(spec) for spec in inputs.values()]
     specs = flat_inputs(inputs)
     places = [i for i, spec in enumerate(specs.values()) if getattr(spec, "differentiable", False)]
@@ -69,7 +80,7 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
             full = list(primals)
             for i, x in zip(places, moved, strict=True):
                 full[i] = x
-            return fn(*packed(full))
+            return called(*packed(full))
 
         return restricted, [jax.numpy.asarray(primals[i]) for i in places]
 
@@ -110,14 +121,16 @@ def from_jax(fn: Any, *, inputs: Mapping[str, Any] | None = None, name: str | No
     return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), primal=primal, inputs=specs)
 
 
-def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any]) -> None:
+def _refuse_nondiff(name: str, fn: Any, decorated: Any, inputs: Mapping[str, Any], fixed: Collection[int]) -> None:
     bound = len(fn.args) if isinstance(fn, functools.partial) else 0
     specs = list(inputs.items())
     for position in decorated.nondiff_argnums:
-        k = position - bound
+        if position - bound in fixed:
+            continue
+        k = position - bound - sum(place < position - bound for place in fixed)
         leaves = flat_inputs(dict(specs[k : k + 1])) if k >= 0 else {}
         if any(getattr(spec, "differentiable", False) for spec in leaves.values()):
             raise UsageError(
                 f"from_jax: input {specs[k][0]!r} of {name} is in nondiff_argnums and has no derivative; "
-                f"leave it out of inputs and bind it, as in functools.partial({name}, {specs[k][0]}=...)"
+                f"leave it out of inputs and bind it, as in from_jax({name}, fixed={{{specs[k][0]!r}: ...}}, ...)"
             )
