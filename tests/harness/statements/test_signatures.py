@@ -60,7 +60,7 @@ def positional_only(a: Any, b: Any, /) -> Any:
         lambda a, *arrays: arrays,
         positional_only,
         functools.partial(product, scale=2.0),
-        functools.wraps(product)(functools.partial(product)),
+        functools.wraps(product)(lambda a, b: product(b, a)),
         jax.jit(product),
     ],
     ids=["ufunc", "builtin", "*args", "one and *args", "positional", "partial with keywords", "wrapper", "jit"],
