@@ -147,7 +147,8 @@ class EqualityBinder(Binder):
     claim: Equality = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        self.sides = [self.function(self.claim.left, "left"), self.function(self.claim.right, "right")]
+        functions = (self.claim.left, self.claim.right)
+        self.sides = [self.function(f, label) for f, label in zip(functions, self.claim.labels, strict=True)]
         self.spot = SpotCheck(self.cache, f"spot {self.name}")
 
     @property

@@ -208,7 +208,11 @@ class DerivativeShell:
         return Derived(self.functions, self.signature, self.rule_signature, self.mode, self.wrt, self.format.u)
 
     def _outputs(self) -> Signature:
-        """Shape and dtype of forward's floating-point outputs."""
+        """Shape and dtype of forward's floating-point outputs.
+
+        Raises:
+            Unsupported: where forward raises, or returns complex numbers.
+        """
         program = self.functions.forward.program(self.signature)
         if program is not None:
             return tuple((v.shape, v.dtype) for v in program.outputs if v.dtype in FORMATS)
@@ -219,6 +223,11 @@ class DerivativeShell:
             raise Unsupported(
                 f"forward raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"
             ) from why
+        if any(a.dtype.kind == "c" for a in found):
+            raise Unsupported(
+                f"forward returns complex numbers at shapes {shapes_of(self.signature)}, whose derivative cannot be "
+                "judged; let it return their real and imaginary parts"
+            )
         return tuple((a.shape, str(a.dtype) if str(a.dtype) in FORMATS else self.dtype) for a in found)
 
     # -- programs --------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Sequence
 from typing import Any
 
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
+from backprove.harness.statements.signatures import Bound
 from backprove.strategies.array import ArraySpec, array
 
 EXAMPLE = 'def forward(x: Float[Array, "m n"])'
@@ -21,7 +21,7 @@ SCALARS: dict[object, str] = {float: "float", int: "int64", bool: "bool"}
 BOOLEANS = frozenset(("bool", "bool_"))
 
 
-def inputs_of(function: Code, who: str, skip: Sequence[str] = ()) -> dict[str, Tree]:
+def inputs_of(function: Code, who: str) -> dict[str, Tree]:
     """The inputs that the annotations of `function` describe: argument name -> `array(...)`, or a structure of them.
 
     Understood are jaxtyping's arrays, `int`, `float` and `bool` (scalars), tuples, NamedTuples and TypedDicts of these,
@@ -29,9 +29,8 @@ def inputs_of(function: Code, who: str, skip: Sequence[str] = ()) -> dict[str, T
     description of an array are left out: they keep their default.
 
     Args:
-        function: forward, or a `functools.partial` of it.
+        function: forward, or a `functools.partial` or `Bound` of it.
         who: the start of messages.
-        skip: parameters that are no inputs.
 
     Raises:
         UsageError: naming the parameter and the annotation that cannot be understood.
@@ -43,7 +42,7 @@ def inputs_of(function: Code, who: str, skip: Sequence[str] = ()) -> dict[str, T
     hints = _hints(function, who)
     found: dict[str, Tree] = {}
     for p in parameters:
-        if p.name in skip or p.kind in (p.VAR_KEYWORD, p.KEYWORD_ONLY):
+        if p.kind in (p.VAR_KEYWORD, p.KEYWORD_ONLY):
             continue
         if p.kind is p.VAR_POSITIONAL:
             raise UsageError(f"{who}: forward takes *{p.name}, whose number no annotation tells; give inputs={{...}}")
@@ -62,7 +61,7 @@ def inputs_of(function: Code, who: str, skip: Sequence[str] = ()) -> dict[str, T
 
 
 def _hints(function: Code, who: str) -> dict[str, object]:
-    while isinstance(function, functools.partial):
+    while isinstance(function, (functools.partial, Bound)):
         function = function.func
     if not inspect.isroutine(function) and not hasattr(function, "__wrapped__"):
         function = type(function).__call__

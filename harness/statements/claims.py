@@ -45,10 +45,17 @@ class Derivative:
 
 @dataclass(frozen=True)
 class Equality:
-    """`left(*inputs) = right(*inputs)` entry by entry, at every point of the domain."""
+    """`left(*inputs) = right(*inputs)` entry by entry, at every point of the domain.
+
+    Attributes:
+        left: `left(*inputs)` -> array or tuple of arrays.
+        right: `right(*inputs)`, of the same shapes.
+        labels: how reports call the two.
+    """
 
     left: Code
     right: Code
+    labels: tuple[str, str] = ("left", "right")
     name: ClassVar[str] = "equality"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.pytrees import flat_inputs, is_structured
 from backprove.harness.statements.rule import Rule, shown_as
+from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
 
 if TYPE_CHECKING:
     import jax
@@ -20,18 +21,23 @@ if TYPE_CHECKING:
     from jax.typing import ArrayLike
 
 
-def from_jax(fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | None = None) -> Rule:
+def from_jax(
+    fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | None = None, fixed: Fixed | None = None
+) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
+
+    So is the primal that the rule returns beside its tangent, or its residuals, in a claim of its own called "primal".
 
     The rule is applied through `jax.jvp` or `jax.vjp`, so that `nondiff_argnums` and JAX's own checks of structure
     work as they do for its users. Outputs that are pytrees are flattened to tuples of arrays.
 
     Args:
         fn: the decorated function, or a `functools.partial` of one.
-        inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are bound with `functools.partial`, left
-            to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the jaxtyping
-            annotations of the undecorated function.
+        inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are fixed, bound with `functools.partial`,
+            left to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the
+            jaxtyping annotations of the undecorated function.
         name: defaults to the function's own name.
+        fixed: arguments that are no inputs, by name or position, such as `{"axis": -1}`.
 
     Raises:
         UsageError: when `fn` has no custom rule, when the rule is not defined yet, or when an input of floats is in
@@ -53,9 +59,16 @@ def from_jax(fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | 
     undecorated: Code = decorated.fun
     if isinstance(fn, functools.partial):
         undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
+    who = f"from_jax({label})"
+    fixed = {} if fixed is None else fixed
+    check_fixed(who, undecorated, fixed, tuple(inputs or ()))
+    undecorated = Bound.of(undecorated, fixed)
     if inputs is None:
-        inputs = inputs_of(undecorated, f"from_jax({label})")
-    _refuse_nondiff(label, fn, decorated, inputs)
+        inputs = inputs_of(undecorated, who)
+    check_names(who, undecorated, tuple(inputs))
+    places_fixed = undecorated.positions if isinstance(undecorated, Bound) else {}
+    _refuse_nondiff(label, fn, decorated, inputs, places_fixed)
+    called = Bound.of(fn, fixed)
     trees: list[PyTreeDef] = [jax.tree.structure(spec) for spec in inputs.values()]
     specs = flat_inputs(inputs)
     places = [i for i, spec in enumerate(specs.values()) if getattr(spec, "differentiable", False)]
@@ -73,7 +86,7 @@ def from_jax(fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | 
             full = list(primals)
             for i, x in zip(places, moved, strict=True):
                 full[i] = x
-            return fn(*packed(full))
+            return called(*packed(full))
 
         return restricted, [jax.numpy.asarray(primals[i]) for i in places]
 
@@ -85,6 +98,12 @@ def from_jax(fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | 
         _, moved_out = jax.jvp(f, moved, [jax.numpy.asarray(t) for t in arguments[len(specs) :]])
         # integer outputs have no tangent
         return flat(jax.tree.map(lambda t: None if t.dtype == jax.dtypes.float0 else t, moved_out))
+
+    def primal(*primals: ArrayLike) -> Tree:
+        f, moved = of_differentiable(primals)
+        if forward_mode:
+            return flat(jax.jvp(f, moved, [jax.numpy.zeros_like(x) for x in moved])[0])
+        return flat(jax.vjp(f, *moved)[0])
 
     def vjp(*arguments: ArrayLike) -> Tree:
         f, moved = of_differentiable(arguments[: len(specs)])
@@ -104,18 +123,20 @@ def from_jax(fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | 
     # with pytrees the signature of the undecorated function is not that of the leaves
     shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:
-        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), inputs=specs)
-    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), inputs=specs)
+        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), primal=primal, inputs=specs)
+    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), primal=primal, inputs=specs)
 
 
-def _refuse_nondiff(name: str, fn: Code, decorated: Any, inputs: Mapping[str, Tree]) -> None:
+def _refuse_nondiff(name: str, fn: Code, decorated: Any, inputs: Mapping[str, Tree], fixed: Collection[int]) -> None:
     bound = len(fn.args) if isinstance(fn, functools.partial) else 0
     specs = list(inputs.items())
     for position in decorated.nondiff_argnums:
-        k = position - bound
+        if position - bound in fixed:
+            continue
+        k = position - bound - sum(place < position - bound for place in fixed)
         leaves = flat_inputs(dict(specs[k : k + 1])) if k >= 0 else {}
         if any(getattr(spec, "differentiable", False) for spec in leaves.values()):
             raise UsageError(
                 f"from_jax: input {specs[k][0]!r} of {name} is in nondiff_argnums and has no derivative; "
-                f"leave it out of inputs and bind it, as in functools.partial({name}, {specs[k][0]}=...)"
+                f"leave it out of inputs and bind it, as in from_jax({name}, fixed={{{specs[k][0]!r}: ...}}, ...)"
             )

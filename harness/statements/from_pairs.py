@@ -9,6 +9,7 @@ from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.rule import Rule, shown_as
+from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
 
 
 def from_fwd_bwd(
@@ -17,6 +18,7 @@ def from_fwd_bwd(
     *,
     inputs: Mapping[str, Tree] | None = None,
     name: str | None = None,
+    fixed: Fixed | None = None,
 ) -> Rule:
     """The rule of a forward that keeps residuals and a backward that uses them.
 
@@ -26,6 +28,8 @@ def from_fwd_bwd(
             differentiable input; with several outputs `cotangent` is a tuple.
         inputs: argument name -> `array(...)`, or a pytree of these; None reads the jaxtyping annotations of fwd.
         name: defaults to fwd's own name.
+        fixed: arguments of fwd that are no inputs, by name or position; bwd is given those that it has under the same
+            name.
 
     Raises:
         UsageError: as `Rule`; and when the rule runs and `fwd` does not return a pair.
@@ -34,7 +38,12 @@ def from_fwd_bwd(
         if not callable(function):
             raise UsageError(f"from_fwd_bwd: {label} must be a function, got {function!r}")
     label = name or str(getattr(fwd, "__name__", "rule"))
-    stated = inputs_of(fwd, f"from_fwd_bwd({label})") if inputs is None else inputs
+    who = f"from_fwd_bwd({label})"
+    fixed = {} if fixed is None else fixed
+    check_fixed(who, fwd, fixed, tuple(inputs or ()))
+    fwd, bwd = Bound.of(fwd, fixed), Bound.of(bwd, {k: v for k, v in fixed.items() if isinstance(k, str)}, fwd)
+    stated = inputs_of(fwd, who) if inputs is None else inputs
+    check_names(who, fwd, tuple(stated))
 
     def pair(*primals: Tree) -> tuple[Tree, object]:
         result = fwd(*primals)

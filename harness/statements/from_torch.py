@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.thresholds.called_code import ANOTHER_WAY
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.rule import Rule, UnderContract, shown_as
+from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
 from backprove.strategies.array import ArraySpec
 
 Tensor = Any
@@ -24,7 +26,13 @@ ALL_SUBSETS = 5
 """Up to so many differentiable inputs every subset is tried; of more, each input alone and all but each."""
 
 
-def from_torch(function: object, *, inputs: Mapping[str, ArraySpec] | None = None, name: str | None = None) -> Rule:
+def from_torch(
+    function: object,
+    *,
+    inputs: Mapping[str, ArraySpec] | None = None,
+    name: str | None = None,
+    fixed: Fixed | None = None,
+) -> Rule:
     """The rule of a `torch.autograd.Function`.
 
     Forward is `Function.apply` on copies of the inputs; the pullback is `torch.autograd.grad` through it. A gradient
@@ -40,6 +48,7 @@ def from_torch(function: object, *, inputs: Mapping[str, ArraySpec] | None = Non
         inputs: argument name -> `array(...)`, in the order of forward's parameters after `ctx`; None reads them from
             the jaxtyping annotations of `function.forward`.
         name: defaults to the class's name.
+        fixed: arguments that are no inputs, by name or by position after `ctx`; they are given to `apply` as they are.
 
     Raises:
         UsageError: when torch is not installed or `function` is not such a class.
@@ -52,15 +61,21 @@ def from_torch(function: object, *, inputs: Mapping[str, ArraySpec] | None = Non
         raise UsageError(f"from_torch: expected a subclass of torch.autograd.Function, got {function!r}")
     cls: Any = function
     label = name or str(function.__name__)
+    who = f"from_torch({label})"
+    taken: Any = cls.forward if _has_setup(torch, cls) else functools.partial(cls.forward, None)  # no ctx
+    fixed = {} if fixed is None else fixed
+    check_fixed(who, taken, fixed, tuple(inputs or ()))
+    taken = Bound.of(taken, fixed)
     if inputs is None:
-        inputs = inputs_of(cls.forward, f"from_torch({label})", skip=() if _has_setup(torch, cls) else ("ctx",))
+        inputs = inputs_of(taken, who)
     for key, spec in inputs.items():
         if not isinstance(spec, ArraySpec):
             raise UsageError(
-                f"from_torch({label}): input {key!r} is {spec!r}; expected bp.array(...): "
+                f"{who}: input {key!r} is {spec!r}; expected bp.array(...): "
                 "torch.autograd.Function takes tensors, each an argument of its own"
             )
-    called = TorchFunction(torch, cls, dict(inputs))
+    check_names(who, taken, tuple(inputs))
+    called = TorchFunction(torch, cls, dict(inputs), taken.filled if isinstance(taken, Bound) else list)
 
     def forward(*arrays: Array) -> Array | tuple[Array, ...]:
         return called.forward(arrays)
@@ -83,10 +98,17 @@ class TorchFunction:
     Attributes:
         specs: the inputs, in order.
         moving: positions of the differentiable inputs.
+        filled: all arguments of `apply`, the fixed ones among them, from the inputs.
     """
 
-    def __init__(self, torch: ModuleType, cls: Any, specs: dict[str, ArraySpec]) -> None:
-        self.torch, self.cls, self.specs = torch, cls, specs
+    def __init__(
+        self,
+        torch: ModuleType,
+        cls: Any,
+        specs: dict[str, ArraySpec],
+        filled: Callable[[Sequence[Array]], list[object]],
+    ) -> None:
+        self.torch, self.cls, self.specs, self.filled = torch, cls, specs, filled
         self.names = tuple(specs)
         self.moving = tuple(i for i, s in enumerate(specs.values()) if s.differentiable)
         self._kept: tuple[int, ...] | None = None
@@ -104,7 +126,7 @@ class TorchFunction:
             outs, _, _ = self._apply(arrays, self.moving)
         else:
             with self.torch.no_grad():
-                found = self.cls.apply(*(self._tensor(a) for a in arrays))
+                found = self.cls.apply(*self.filled([self._tensor(a) for a in arrays]))
             outs = found if isinstance(found, tuple) else (found,)
         assert self._kept is not None
         kept = [self._array(outs[k]) for k in self._kept]
@@ -211,7 +233,7 @@ class TorchFunction:
         if self._in_place:
             inputs = [t.clone() for t in leaves]
         try:
-            found = self.cls.apply(*inputs)
+            found = self.cls.apply(*self.filled(inputs))
         except RuntimeError as why:
             if self._in_place or "leaf Variable" not in str(why):
                 raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
+from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names
 from backprove.harness.statements.source_text import call_site, import_line_of, source_text_of
 from backprove.strategies.array import ArraySpec
 
@@ -28,10 +28,10 @@ class Rule:
     Args:
         name: how reports call the rule.
         forward: `forward(*inputs)` -> array or tuple of arrays (or a pytree, or a tuple of pytrees).
-        inputs: argument name -> `array(...)`, in the order of forward's parameters; a pytree of them where the argument
-            is one, as in `{"params": {"W": array("m n"), "b": array("m")}}`. None reads the jaxtyping annotations of
-            forward. Tangents, cotangents and results have the structure of what they belong to, with None at leaves
-            that are integers, masks or indices.
+        inputs: argument name -> `array(...)`, named as forward's parameters and in their order; a pytree of them where
+            the argument is one, as in `{"params": {"W": array("m n"), "b": array("m")}}`. None reads the jaxtyping
+            annotations of forward. Tangents, cotangents and results have the structure of what they belong to, with
+            None at leaves that are integers, masks or indices.
         jvp: `jvp(*inputs, *tangents)` -> output tangent(s); one tangent per differentiable input, in order.
         vjp: `vjp(*inputs, *cotangents)` -> cotangent of the one differentiable input, or a tuple with one per
             differentiable input; one cotangent per output. At least one of jvp and vjp is given.
@@ -40,6 +40,12 @@ class Rule:
         convention: function of the signature of vjp (of jvp where no vjp is given) whose value at kinks the rule must
             equal there.
         batched: forward, jvp and vjp accept one extra leading axis of points.
+        fixed: arguments of forward that are no inputs, by name or position, such as `{"axis": -1, "mask": None}`. They
+            are bound before anything else, in the other functions too where they have a parameter of that name. A
+            position stands for the name that forward has there.
+        primal: `primal(*inputs)`, the value that a framework returns while it differentiates, where that is another
+            function than forward (the primal of a `jax.custom_jvp`, of the fwd of a `jax.custom_vjp`). It must equal
+            forward.
 
     Attributes:
         source: file and line where the rule is stated.
@@ -62,6 +68,8 @@ class Rule:
     where: Code | None = None
     convention: Code | None = None
     batched: bool = False
+    fixed: Fixed = field(default_factory=dict)
+    primal: Code | None = None
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
     code: str = field(init=False, default="", repr=False)
 
@@ -69,13 +77,14 @@ class Rule:
         name: object = self.name  # what callers pass may be anything
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {name!r}')
-        if self.inputs is None:
-            if not callable(self.forward):
-                raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
-            object.__setattr__(self, "inputs", inputs_of(self.forward, f"Rule({self.name!r})"))
-        object.__setattr__(self, "inputs", _checked_inputs(self.name, self.inputs))
+        if not callable(self.forward):
+            raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
         if isinstance(self.reference, str):
             object.__setattr__(self, "reference", _import_dotted(self.name, self.reference))
+        self._bind_fixed()
+        if self.inputs is None:
+            object.__setattr__(self, "inputs", inputs_of(self.forward, f"Rule({self.name!r})"))
+        object.__setattr__(self, "inputs", _checked_inputs(self.name, self.inputs))
         if self.jvp is None and self.vjp is None:
             raise UsageError(f"Rule({self.name!r}): give jvp, vjp or both; neither was given")
         if not isinstance(self.batched, bool):
@@ -112,6 +121,8 @@ class Rule:
             changes["convention"] = wrap(self.convention, "the convention")
         if callable(self.reference):
             changes["reference"] = boundary.flat_forward(self.reference)
+        if self.primal is not None:
+            changes["primal"] = boundary.flat_forward(self.primal)
         if self.where is not None:
             changes["where"] = boundary.packed(self.where)
         flat = copy.copy(self)
@@ -121,7 +132,7 @@ class Rule:
         return flat
 
     def named_claims(self) -> list[tuple[str, Claim]]:
-        """What the rule claims: jvp, vjp, adjointness (where both are given) and reference.
+        """What the rule claims: jvp, vjp, adjointness (where both are given), primal and reference.
 
         A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
         stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
@@ -136,7 +147,11 @@ class Rule:
         if self.jvp is not None and self.vjp is not None:
             claims.append(Adjointness(self.forward, self.jvp, self.vjp))
         named = [(c.name, c) for c in claims]
-        return [*named, ("reference", Equality(self.forward, reference))] if reference is not None else named
+        if self.primal is not None:
+            named.append(("primal", Equality(self.primal, self.forward, ("primal", "forward"))))
+        if reference is not None:
+            named.append(("reference", Equality(self.forward, reference)))
+        return named
 
     def record(self) -> SubjectResult:
         """The record of the rule's result, in which nothing is judged yet."""
@@ -149,25 +164,35 @@ class Rule:
             "" if self.flat is self else "\n\nrule = rule.flat  # one argument per array"
         )
 
+    def _bind_fixed(self) -> None:
+        inputs: Any = self.inputs  # not checked yet
+        names = tuple(inputs) if isinstance(inputs, Mapping) else ()
+        check_fixed(f"Rule({self.name!r})", self.forward, self.fixed, names)
+        forward = self.forward.func if isinstance(self.forward, Bound) else self.forward
+        object.__setattr__(self, "forward", Bound.of(forward, self.fixed))
+        for label in ("jvp", "vjp", "reference", "where", "convention"):
+            object.__setattr__(self, label, Bound.of(getattr(self, label), self.fixed, forward))
+
     def _check_functions(self) -> None:
         n = len(self.inputs)
         d = sum(any(s.differentiable for s in flat_inputs({k: v}).values()) for k, v in self.inputs.items())
         primals = f"one argument per input ({', '.join(self.inputs)})"
         of_jvp = f"{primals} and one tangent per differentiable input ({', '.join(self.differentiable)})"
         of_vjp = f"{primals} and one cotangent per output of forward"
-        _check_arity(self.name, "forward", self.forward, n, n, primals)
-        for label, function in (("reference", self.reference), ("where", self.where)):
+        check_arity(self.name, "forward", self.forward, n, n, primals)
+        check_names(f"Rule({self.name!r})", self.forward, tuple(self.inputs))
+        for label, function in (("reference", self.reference), ("where", self.where), ("primal", self.primal)):
             if function is not None:
-                _check_arity(self.name, label, function, n, n, primals)
+                check_arity(self.name, label, function, n, n, primals)
         if self.jvp is not None:
-            _check_arity(self.name, "jvp", self.jvp, n + d, n + d, of_jvp)
+            check_arity(self.name, "jvp", self.jvp, n + d, n + d, of_jvp)
         if self.vjp is not None:
-            _check_arity(self.name, "vjp", self.vjp, n + 1, None, of_vjp)
+            check_arity(self.name, "vjp", self.vjp, n + 1, None, of_vjp)
         if self.convention is not None:
             if self.vjp is not None:
-                _check_arity(self.name, "convention", self.convention, n + 1, None, of_vjp)
+                check_arity(self.name, "convention", self.convention, n + 1, None, of_vjp)
             else:
-                _check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
+                check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
 
 
 def _checked_inputs(name: str, inputs: object) -> dict[str, Tree]:
@@ -254,30 +279,3 @@ def _import_dotted(name: str, dotted: str) -> Code:
         f"Rule({name!r}): reference {dotted!r} cannot be imported; "
         'give a function or a name such as "jax.nn.log_softmax"'
     )
-
-
-def _check_arity(name: str, label: str, function: object, low: int, high: int | None, takes: str) -> None:
-    """Refuse a function that cannot be called with `low` (to `high`; None: or more) positional arguments."""
-    if not callable(function):
-        raise UsageError(f"Rule({name!r}): {label} must be a function, got {function!r}")
-    try:
-        signature = inspect.signature(function)
-    except (ValueError, TypeError):  # functions from C need not tell their parameters
-        return
-    p = inspect.Parameter
-    positional = [q for q in signature.parameters.values() if q.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = sum(1 for q in positional if q.default is p.empty)
-    variadic = any(q.kind is p.VAR_POSITIONAL for q in signature.parameters.values())
-    most = math.inf if variadic else len(positional)
-    keywords = [q.name for q in signature.parameters.values() if q.kind is p.KEYWORD_ONLY and q.default is p.empty]
-    if keywords:
-        raise UsageError(
-            f"Rule({name!r}): {label}{signature} needs the keyword argument {', '.join(keywords)}; "
-            f"{label} is called with {takes} only: give it a default or bind it with functools.partial"
-        )
-    if most < low or (high is not None and required > high):
-        count = f"{low}" if high is not None else f"at least {low}"
-        raise UsageError(
-            f"Rule({name!r}): {label}{signature} has the wrong number of parameters: "
-            f"{label} is called with {takes}, {count} in all"
-        )

@@ -113,7 +113,7 @@ def test_a_rule_that_raises_is_called_in_its_pasted_test() -> None:
 
 def test_the_tangent_of_an_input_is_called_so_whatever_the_input_is_called() -> None:
     inputs = {"tangential": bp.array("n")}
-    rule = bp.Rule("f", forward=lambda t: t * t, jvp=lambda t, dt: t * dt, inputs=inputs)
+    rule = bp.Rule("f", forward=lambda tangential: tangential**2, jvp=lambda t, dt: t * dt, inputs=inputs)
     example = example_of(rule)
     assert set(example.tangents) == {"tangential"} and not example.cotangents
     assert "tangent of tangential = [" in example.message

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from backprove import check
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.from_jax import from_jax
 from backprove.harness.statements.from_pairs import from_fwd_bwd
@@ -66,6 +67,47 @@ def test_a_custom_vjp_with_a_bound_argument_and_two_outputs() -> None:
     dx, dy = rule.vjp(X, G, G, X)
     np.testing.assert_allclose(dx, 3 * G * G + X, rtol=1e-6)
     np.testing.assert_allclose(dy, 3 * G * X, rtol=1e-6)
+
+
+def square_plus(scale: float, forward_mode: bool) -> Any:
+    """`x^2 + x` whose rule computes `scale` times the value, and rounds otherwise."""
+
+    def value(x: Any) -> Any:
+        return scale * (x * (x + 1))
+
+    if forward_mode:
+        f: Any = jax.custom_jvp(lambda x: x * x + x)
+        f.defjvp(lambda primals, tangents: (value(*primals), (2 * primals[0] + 1) * tangents[0]))
+        return f
+    f = jax.custom_vjp(lambda x: x * x + x)
+    f.defvjp(lambda x: (value(x), x), lambda x, g: (g * (2 * x + 1),))
+    return f
+
+
+@pytest.mark.parametrize("forward_mode", [True, False])
+@pytest.mark.parametrize(("scale", "verdict"), [(1.0, "holds"), (2.0, "falsified")])
+def test_the_primal_of_a_jax_rule_equals_the_undecorated_function(
+    forward_mode: bool, scale: float, verdict: str
+) -> None:
+    rule = from_jax(square_plus(scale, forward_mode), inputs={"x": array("n", low=-9, high=9)}, name="square plus")
+    report = check(rule, points=50, dtypes=["float32"])
+    verdicts = {p.name: str(p.verdict) for p in report.properties}
+    assert verdicts.pop("primal") == verdict
+    assert set(verdicts.values()) == {"holds"}
+
+
+def test_the_primal_of_a_jax_rule_of_pytrees_equals_the_undecorated_function() -> None:
+    @jax.custom_vjp
+    def halves(p: Any) -> Any:
+        return {"sum": p["a"] + p["b"], "count": p["k"]}
+
+    halves.defvjp(
+        lambda p: ({"sum": p["b"] - p["a"], "count": p["k"]}, None),
+        lambda _, g: ({"a": g["sum"], "b": g["sum"], "k": None},),
+    )
+    inputs = {"p": {"a": array("n"), "b": array("n"), "k": array("", dtype="int32")}}
+    report = check(from_jax(halves, inputs=inputs), points=50, dtypes=["float64"])
+    assert {p.name: str(p.verdict) for p in report.properties} == {"vjp": "holds", "primal": "falsified"}
 
 
 def test_an_integer_input_of_a_jax_rule_has_no_cotangent() -> None:

@@ -1,0 +1,55 @@
+"""Forward maps with complex outputs are not judged, and said to be complex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import backprove as bp
+
+INPUTS = {"x": bp.array("m 6")}
+FEW: dict[str, Any] = {"points": 40, "dtypes": ["float64"]}
+
+
+@pytest.mark.parametrize(
+    ("forward", "vjp"),
+    [
+        (np.fft.fft, lambda x, g: 3 * np.real(np.fft.fft(np.conj(g)))),
+        (jnp.fft.fft, lambda x, g: 3 * jnp.real(jnp.fft.fft(jnp.conj(g)))),
+        (lambda x: (x * 1j, x), lambda x, g, h: h),
+    ],
+    ids=["numpy", "jax", "one of two"],
+)
+def test_a_complex_output_is_named_and_nothing_holds(forward: Callable[..., Any], vjp: Callable[..., Any]) -> None:
+    report = bp.check(bp.Rule("complex", forward=forward, vjp=vjp, inputs=INPUTS), **FEW)
+    assert report.verdict == "inconclusive"
+    (result,) = report.properties
+    assert result.points == 0 and "forward returns complex numbers" in result.reason
+    assert "complex" in str(report)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "holds"), (3, "falsified")])
+def test_real_and_imaginary_parts_are_judged(factor: int, verdict: str) -> None:
+    def parts(x: Any) -> Any:
+        z = np.fft.fft(x)
+        return z.real, z.imag
+
+    def back(x: Any, g: Any, h: Any) -> Any:
+        return factor * np.real(np.fft.fft(np.asarray(g) - 1j * np.asarray(h)))
+
+    assert bp.check(bp.Rule("parts", forward=parts, vjp=back, inputs=INPUTS), **FEW).verdict == verdict
+
+
+def test_a_complex_output_of_a_jax_rule_is_not_judged_by_its_primal_alone() -> None:
+    @jax.custom_vjp
+    def turned(x: Any) -> Any:
+        return x * 1j
+
+    turned.defvjp(lambda x: (x * 1j, None), lambda _, g: (jnp.imag(g),))
+    report = bp.check(bp.from_jax(turned, inputs={"x": bp.array("n")}), **FEW)
+    assert report.verdict == "inconclusive" and "complex" in str(report)
