@@ -63,6 +63,10 @@ def log_or_zero(x: Any) -> Any:
     return jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)), 0.0)
 
 
+def norm(x: Any) -> Any:
+    return jnp.sqrt(jnp.sum(x * x))
+
+
 def weighted_abs(w: Any, x: Any, g: Any) -> Any:
     return g * jnp.abs(x), g * w * jnp.sign(x)
 
@@ -207,6 +211,34 @@ VANISHING: dict[str, Case] = {
         [[0.0, 0.0], [1.5, 1.8]],
         [1.0, 2.0],
     ),
+    "norm cubed at 0": Case(
+        lambda x: norm(x) ** 3,
+        lambda x, g: 3 * g * norm(x) * x,
+        [lambda x, g: 3 * g * norm(x) * x + 1e-6 * g],
+        [np.zeros(3)],
+        1.0,
+    ),
+    "zero weight times norm at 0": Case(
+        lambda w, x: w * norm(x),
+        lambda w, x, g: (g * norm(x), 0 * g * x),
+        [lambda w, x, g: (g * norm(x) + g, 0 * g * x)],
+        [0.0, np.zeros(3)],
+        1.0,
+    ),
+    "soft threshold 0": Case(
+        lambda x, t: jnp.sign(x) * relu(jnp.abs(x) - t),
+        lambda x, t, g: (g * (jnp.abs(x) > t), -g * jnp.sign(x) * (jnp.abs(x) > t)),
+        [lambda x, t, g: (g * 2.0 * (jnp.abs(x) >= t), -g * jnp.sign(x) * (jnp.abs(x) > t))],
+        [[0.0, 1.0], [0.0, 1.0]],
+        [1.0, 1.0],
+    ),
+    "square times logarithm at 0": Case(
+        lambda x: x * x * log_or_zero(x),
+        lambda x, g: g * x * (2 * log_or_zero(x) + step(x)),
+        [lambda x, g: g * (x * (2 * log_or_zero(x) + 1) + 1)],
+        [[0.0, 0.0]],
+        [1.0, -1.0],
+    ),
     "a root cubed at 0": Case(
         root_cubed,
         lambda x, g: g * 1.5 * jnp.sqrt(x),
@@ -246,6 +278,12 @@ ENDS = {
         lambda x, g: -g * x / jnp.sqrt(1 - x * x),
         [1.0, -1.0],
         [0.0, 0.0],
+    ),
+    "cap of a ball": (
+        lambda x: jnp.sqrt(1 - jnp.sum(x * x)),
+        lambda x, g: -g * x / jnp.sqrt(1 - jnp.sum(x * x)),
+        [0.0, -1.0, 0.0],
+        0.0,
     ),
     "arccos, silent at its ends": (
         jnp.arccos,
