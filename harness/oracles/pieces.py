@@ -24,7 +24,6 @@ from backprove.harness.core.thresholds.kinks import (
     SLOPE_BITS,
     STEEP,
     STEP_BITS,
-    ZERO_BITS,
 )
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -203,11 +202,9 @@ class Search:
         return found
 
     def measured(self, value: Array) -> Array:
-        """The value with zeros where no piece has a slope and what it says is nothing beside the whole result."""
+        """The value with zeros where no piece has a slope and it is below what is left of slopes that vanish."""
         pieces = np.stack([p.derivative for p in self.pieces], axis=1)
-        whole = max(float(np.abs(pieces).max()), float(np.abs(value).max()))
-        nothing = np.maximum(self._left, whole * 2.0**-ZERO_BITS)
-        return np.where(~pieces.any(axis=1) & (np.abs(value) <= nothing), 0.0, value)
+        return np.where(~pieces.any(axis=1) & (np.abs(value) <= self._left), 0.0, value)
 
     def inward(self) -> Array:
         """Directions that stay in the domain of forward; none where every entry may move both ways on its own.

@@ -60,7 +60,5 @@ OUTSIDE = 1e-6
 
 The feasibility tolerance of the solver (HiGHS: 1e-7) lies between the two.
 """
-ZERO_BITS = 50
-"""Where no piece has a slope, a value below 2**-50 of the whole result (4 units in its last place) is zero as well."""
 CLOSER = 0.01
 """Share of its distance from a separating plane by which a value must come closer for a piece to count as progress."""
