@@ -3,8 +3,9 @@
 The pieces are reached by moving the point by 2**-160 in random directions (sign patterns, tie orders) and
 differentiating there in dual balls; the hull is then tested by a linear program. A value that seems to lie outside is
 chased: the hyperplane that separates it names the direction in which a further piece is sought, by single flips and
-swaps, until no piece helps. Slopes along one direction only are never used: with several kinks at once they refuse
-members of the generalized (Clarke) derivative.
+swaps, until no piece helps. Before a refusal the pieces' derivatives give way to their limits at the kink. Slopes
+along one direction only are never used: with several kinks at once they refuse members of the generalized (Clarke)
+derivative.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from backprove.harness.core.thresholds.kinks import (
     STEP_BITS,
 )
 from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.oracles.limits import Unsettled
 from backprove.harness.oracles.pieces import Search, TooWide, numbers, slopes
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, take
@@ -144,7 +146,10 @@ def _judge(search: Search, x: list[Array], d: list[Array]) -> Outcome:
     random = dyadic(rng, (FIRST_DIRECTIONS, search.size))
     if search.jumps(first) or search.diverges(first[:2]) or search.diverges(random[:2]):
         return Outcome(Status.SINGULAR)
-    if value is None and Search(problem, x, [np.ones_like(a) for a in d]).diverges(first[:2]):
+    inward = search.inward()
+    if search.diverges(inward):
+        return Outcome(Status.SINGULAR)
+    if value is None and Search(problem, x, [np.ones_like(a) for a in d]).diverges(np.concatenate([first[:2], inward])):
         return Outcome(Status.SINGULAR)  # 0 * inf: the direction hides that the slopes diverge
     search.add(np.concatenate([random, -random[: FIRST_DIRECTIONS // 2]]))
     if not search.pieces:
@@ -164,8 +169,19 @@ def _undefined(search: Search, rule: Sequence[Array], shapes: Sequence[tuple[int
 
 
 def _hull(search: Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> Outcome:
+    if search.distance(value)[0] <= INSIDE:
+        return Outcome(Status.KINK_AGREES)
+    try:
+        return _hull_at_limits(search, value, shapes)
+    except Unsettled:
+        return Outcome(Status.SINGULAR)
+
+
+def _hull_at_limits(search: Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> Outcome:
+    search.go_to_the_kink()
     rounds = MAX_ROUNDS if search.size <= FLIPPED_ENTRIES else 2
     for _ in range(rounds):
+        value = search.measured(value)
         residual, normal = search.distance(value)
         if residual <= INSIDE:
             return Outcome(Status.KINK_AGREES)

@@ -12,7 +12,6 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.thresholds.exact import NEGLIGIBLE_BITS
 from backprove.harness.core.thresholds.kinks import (
     CHANGE_BITS,
     CLOSER,
@@ -28,6 +27,7 @@ from backprove.harness.core.thresholds.kinks import (
 )
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.oracles.limits import limit, negligible
 from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.oracles.vectors import finite, full, vector
 
@@ -43,16 +43,11 @@ class _Piece:
     """The derivative's entries on that piece, as floats."""
 
 
-_NEGLIGIBLE, _DIGITS, _CHANGE = arb(2) ** -NEGLIGIBLE_BITS, arb(2) ** -SLOPE_BITS, arb(2) ** -CHANGE_BITS
+_DIGITS, _CHANGE = arb(2) ** -SLOPE_BITS, arb(2) ** -CHANGE_BITS
 
 
 class TooWide(Undecided):
     """An enclosure next to a kink has too few digits at this precision."""
-
-
-def negligible(v: arb) -> bool:
-    """Below 2**-1500: zero for every format."""
-    return bool(v.abs_upper() < _NEGLIGIBLE)
 
 
 def numbers(balls: Iterable[arb]) -> Array:
@@ -126,6 +121,10 @@ class Search:
         largest = max(1.0, float(floats.max(initial=1.0)))
         self.precision = least + int(np.ceil(np.log2(largest))) - int(np.floor(np.log2(smallest)))
         self.pieces: list[_Piece] = []
+        self._at_kink = False
+        """Whether pieces are known by the limits of their derivatives."""
+        self._left = np.zeros(1)
+        """What is left at 2**-320 of entries whose limit is zero."""
 
     def too_wide(self, rule: Sequence[Array], value: Array) -> bool:
         """Whether an enclosure is wider than 2**-60 of its entry and of the pieces there."""
@@ -160,7 +159,7 @@ class Search:
         """Differentiate next to the point in each direction, unless that is `known`."""
         if not len(directions):
             return
-        found = known if known is not None else self.derivatives(directions, STEP_BITS)
+        found = known if known is not None else self._derivatives(directions)
         for direction, values in zip(directions, found, strict=True):
             if values is not None:
                 self.remember(direction, values)
@@ -171,6 +170,56 @@ class Search:
         piece = _Piece(direction, numbers(near))
         if not any(np.array_equal(p.derivative, piece.derivative) for p in self.pieces):
             self.pieces.append(piece)
+
+    def go_to_the_kink(self) -> None:
+        """Replace the pieces' derivatives by their limits, and those of all further pieces unless these stay the same.
+
+        Raises:
+            Unsettled: where a derivative has no limit.
+        """
+        beside, self.pieces, self._at_kink = self.pieces, [], True
+        self.add(np.stack([p.direction for p in beside]))
+        self._at_kink = len(beside) != len(self.pieces) or any(
+            np.any(np.abs(p.derivative - q.derivative) > SAME * np.abs(q.derivative))
+            for p, q in zip(beside, self.pieces, strict=True)
+        )
+
+    def _derivatives(self, directions: Array) -> list[Array | None]:
+        """Derivatives beside the kink, or their limits at it."""
+        near = self.derivatives(directions, STEP_BITS)
+        if not self._at_kink:
+            return near
+        with ctx.workprec(2 * self.precision):
+            nearer = self.derivatives(directions, 2 * STEP_BITS)
+        found: list[Array | None] = []
+        for p, q in zip(near, nearer, strict=True):
+            if p is None or q is None:
+                found.append(p)
+                continue
+            limits, left = limit(p, q)
+            self._left = np.maximum(self._left, left)
+            found.append(limits)
+        return found
+
+    def measured(self, value: Array) -> Array:
+        """The value with zeros where no piece has a slope and it is below what is left of slopes that vanish."""
+        pieces = np.stack([p.derivative for p in self.pieces], axis=1)
+        return np.where(~pieces.any(axis=1) & (np.abs(value) <= self._left), 0.0, value)
+
+    def inward(self) -> Array:
+        """Directions that stay in the domain of forward; none where every entry may move both ways on its own.
+
+        Else two, which differ in the entries that may move both ways; an entry that may move neither way rests.
+        """
+        units = np.eye(self.size)
+        try:
+            outputs = self.problem.forward.balls(self.moved(np.concatenate([units, -units]), STEP_BITS))
+        except Undecided:
+            return np.zeros((0, self.size))
+        up, down = finite(full(outputs, 2 * self.size), 2 * self.size).reshape(2, self.size)
+        if np.all(up & down):
+            return np.zeros((0, self.size))
+        return np.stack([np.where(up, 1.0, np.where(down, -1.0, 0.0)), np.where(down, -1.0, np.where(up, 1.0, 0.0))])
 
     def moved(self, directions: Array, bits: int) -> list[Array]:
         """The inputs moved by 2**-bits of their magnitude along each direction, one point per direction."""
@@ -212,6 +261,8 @@ class Search:
 
     def diverges(self, directions: Array) -> bool:
         """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
+        if not len(directions):
+            return False
         near = self.derivatives(directions, STEP_BITS)
         with ctx.workprec(2 * self.precision):
             nearer = self.derivatives(directions, 2 * STEP_BITS)
@@ -265,7 +316,7 @@ class Search:
     def further(self, directions: Array, normal: Array, needed: float) -> bool:
         """Remember the pieces in the given directions that lie further out than `needed`; whether there were any."""
         found = False
-        for direction, near in zip(directions, self.derivatives(directions, STEP_BITS), strict=True):
+        for direction, near in zip(directions, self._derivatives(directions), strict=True):
             if near is not None and float(normal @ numbers(near)) > needed:
                 self.remember(direction, near)
                 found = True
