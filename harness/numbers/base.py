@@ -105,8 +105,22 @@ class System(ABC):
                     return [truth]
             if name in integers.PRIMITIVES and not has_floats(equation):
                 return self.whole(equation, inputs)
+        if name == "dot_general":
+            inputs = self._as_floats(equation, inputs)
         result = self.own(equation, inputs)
         return result if isinstance(result, list) else [result]
+
+    def _as_floats(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
+        """The operands of a contraction, which may mix dtypes (`x > 0` with floats), converted to that of a float result."""
+        out = equation.outputs[0].dtype
+        converted = []
+        for x, v in zip(inputs, equation.inputs, strict=True):
+            if out in FORMATS and v.dtype not in FORMATS:
+                as_float = Var(v.slot, v.shape, out)
+                convert = Equation("convert_element_type", {"new_dtype": out}, (v,), (as_float,))
+                (x,) = self.apply(convert, [x])
+            converted.append(x)
+        return converted
 
     def move(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         """Entries moved or copied, each output by `map`."""

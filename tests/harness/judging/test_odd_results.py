@@ -75,3 +75,27 @@ def test_linearity_is_held_to_the_format_in_which_code_computes() -> None:
             [g, h],
         )
         assert {o.status for o in outcomes} == {status}
+
+
+def verdict(forward: Any, dims: str = "n", **rule: Any) -> Verdict:
+    return bp.check(
+        bp.Rule("odd", forward=forward, inputs={"x": bp.array(dims, low=-8, high=8)}, **rule),
+        points=40,
+        dtypes=("float64",),
+    ).verdict
+
+
+def test_truth_values_and_integers_are_numbers_in_a_contraction_with_floats() -> None:
+    def relu_sum(x: Any) -> Any:
+        return jnp.maximum(x, 0).sum()
+
+    assert verdict(relu_sum, jvp=lambda x, t: jnp.dot(x > 0, t)) is Verdict.HOLDS
+    assert verdict(relu_sum, jvp=lambda x, t: jnp.dot(x < 0, t)) is Verdict.FALSIFIED
+    assert verdict(lambda x: jnp.dot(jnp.arange(3), x), "3", vjp=lambda x, g: g * jnp.arange(3.0)) is Verdict.HOLDS
+    assert verdict(lambda x: jnp.dot(jnp.arange(3), x), "3", vjp=lambda x, g: g * jnp.ones(3)) is Verdict.FALSIFIED
+
+
+def test_a_refusal_by_differences_goes_without_tables_of_what_balls_lack() -> None:
+    assert verdict(jnp.abs, vjp=lambda x, g: jnp.where(jnp.signbit(x), -g, g)) is Verdict.HOLDS
+    assert verdict(jnp.abs, vjp=lambda x, g: jnp.where(jnp.signbit(x), g, -g)) is Verdict.FALSIFIED
+    assert verdict(jnp.sin, vjp=lambda x, g: g * jnp.nextafter(x, x + 1)) is Verdict.FALSIFIED
