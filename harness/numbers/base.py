@@ -111,16 +111,16 @@ class System(ABC):
         return result if isinstance(result, list) else [result]
 
     def _as_floats(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
-        """The operands of a contraction, which may mix dtypes (`x > 0` with floats), converted to that of a float result."""
+        """The operands of a contraction; where its result is a float, truth values and integers become floats too."""
         out = equation.outputs[0].dtype
-        converted = []
-        for x, v in zip(inputs, equation.inputs, strict=True):
-            if out in FORMATS and v.dtype not in FORMATS:
-                as_float = Var(v.slot, v.shape, out)
-                convert = Equation("convert_element_type", {"new_dtype": out}, (v,), (as_float,))
-                (x,) = self.apply(convert, [x])
-            converted.append(x)
-        return converted
+
+        def as_float(x: Any, var: Var) -> Any:
+            if out not in FORMATS or var.dtype in FORMATS:
+                return x
+            to = Var(var.slot, var.shape, out)
+            return self.apply(Equation("convert_element_type", {"new_dtype": out}, (var,), (to,)), [x])[0]
+
+        return [as_float(x, v) for x, v in zip(inputs, equation.inputs, strict=True)]
 
     def move(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:
         """Entries moved or copied, each output by `map`."""

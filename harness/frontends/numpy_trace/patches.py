@@ -2,8 +2,8 @@
 
 `out = np.zeros(n); out[perm] = g` fails where `g` is traced or exact, since a float64 array takes floats only. While
 `patched(host)` is active in a thread, the float arrays that this thread gets from `np.zeros`, `np.full`, `np.array`
-and the like are handed to the host, which returns a container of its own; other threads notice nothing. Compiled code that looks `np.empty` up, as NumPy's random
-generators do, writes into the memory of what it gets; it sees NumPy as it was.
+and the like are handed to the host, which returns a container of its own; other threads notice nothing. Compiled code
+that looks `np.empty` up, as NumPy's random generators do, writes into the memory that it gets: it sees NumPy as it was.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _restore() -> None:
 
 
 def _find_compiled() -> None:
-    """Enter in `_compiled` every compiled module loaded since the last call, with the name under which it holds NumPy."""
+    """Enter in `_compiled` every compiled module loaded since the last call, and its name for NumPy."""
     for key in sys.modules.keys() - _seen:
         _seen.add(key)
         module = sys.modules.get(key)
