@@ -99,3 +99,16 @@ def test_a_refusal_by_differences_goes_without_tables_of_what_balls_lack() -> No
     assert verdict(jnp.abs, vjp=lambda x, g: jnp.where(jnp.signbit(x), -g, g)) is Verdict.HOLDS
     assert verdict(jnp.abs, vjp=lambda x, g: jnp.where(jnp.signbit(x), g, -g)) is Verdict.FALSIFIED
     assert verdict(jnp.sin, vjp=lambda x, g: g * jnp.nextafter(x, x + 1)) is Verdict.FALSIFIED
+
+
+def test_a_wrong_rule_that_raises_at_other_sizes_does_not_run_as_it_should() -> None:
+    def sine(vjp: Any) -> bp.Report:
+        return bp.check(
+            bp.Rule("sine", forward=np.sin, vjp=vjp, inputs={"x": bp.array("n")}), points=40, dtypes=("float64",)
+        )
+
+    report = sine(lambda x, g: g @ np.zeros((3, 3)))
+    assert report.verdict is Verdict.ERROR
+    assert "vjp raised ValueError" in report.properties[0].reason
+    assert any("not the derivative of forward" in n for n in report.properties[0].notes)
+    assert sine(lambda x, g: g @ np.zeros((len(g), len(g)))).verdict is Verdict.FALSIFIED
