@@ -112,3 +112,18 @@ def test_a_wrong_rule_that_raises_at_other_sizes_does_not_run_as_it_should() -> 
     assert "vjp raised ValueError" in report.properties[0].reason
     assert any("not the derivative of forward" in n for n in report.properties[0].notes)
     assert sine(lambda x, g: g @ np.zeros((len(g), len(g)))).verdict is Verdict.FALSIFIED
+
+
+def test_a_workspace_that_the_code_keeps_by_shape_holds_real_arrays() -> None:
+    def kept(factor: float) -> Any:
+        cache: dict[Any, Any] = {}
+
+        def vjp(x: Any, g: Any) -> Any:
+            if x.shape not in cache:
+                cache[x.shape] = np.zeros_like(x)
+            return factor * g * np.cos(x) + cache[x.shape]
+
+        return vjp
+
+    assert verdict(np.sin, vjp=kept(1.0)) is Verdict.HOLDS
+    assert verdict(np.sin, vjp=kept(2.0)) is Verdict.FALSIFIED
