@@ -20,7 +20,7 @@ class ArraySpec:
     Attributes:
         dims: parsed dimensions: an int, a name, or `"*name"` for any number of leading axes.
         dtype: "float" (the dtype under test) or a NumPy dtype name.
-        low, high: closed bounds of the points tried (`high` may be a dim name for `kind="index"`).
+        low, high: closed bounds of the points tried (of `kind="index"`, `high` is a size or the dim name of one).
         nonzero, distinct, extreme, kind: see `array`.
     """
 
@@ -69,7 +69,8 @@ def array(
         dims: names and integers separated by blanks: `"m n"`, `"4"`, `"n n"` (square), `"*batch n"` (any number of
             leading axes), `""` (scalar). One name has one size within a rule.
         dtype: `"float"` for the dtype under test, or a NumPy dtype for integers and booleans.
-        low, high: closed bounds of the points tried. For `kind="index"`, `high` may be a dim name.
+        low, high: closed bounds of the points tried. Of `kind="index"`, `high` is one more than the largest index: a
+            size, or the dim name of one.
         nonzero: no entry is zero.
         distinct: no two entries are equal.
         extreme: every verdict counts in the dtype's whole range, not only up to magnitude 1e4.
@@ -117,6 +118,8 @@ def array(
             raise UsageError(f"array: {label} must be a finite number or None for an open side, got {bound!r}")
     if low is not None and isinstance(high, (int, float)) and low > high:
         raise UsageError(f"array: low={low!r} is above high={high!r}")
+    if kind == "index" and isinstance(high, (int, float)) and high <= (low or 0):
+        raise UsageError(f'array: kind="index" has no index from {low or 0!r} to below high={high!r}')
     if nonzero and low == 0 and high == 0:
         raise UsageError("array: nonzero=True leaves no point between low=0 and high=0")
     return ArraySpec(tuple(parsed), name, low, high, nonzero, distinct, extreme, kind)

@@ -204,7 +204,7 @@ def point_domain(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:
 
 
 def integer_bounds(spec: ArraySpec, sizes: dict[str, int | tuple[int, ...]]) -> tuple[int, int]:
-    """Smallest and largest admissible integer (first > second: none); a dim name as `high` means a valid index."""
+    """Smallest and largest admissible integer (first > second: none); an index is below `high` (or that dim)."""
     if spec.kind == "mask" or spec.dtype == "bool":
         return 0, 1
     least = 0 if spec.kind == "index" else -INTEGER_BOUND
@@ -214,6 +214,8 @@ def integer_bounds(spec: ArraySpec, sizes: dict[str, int | tuple[int, ...]]) -> 
         high = (int(np.prod(size)) if isinstance(size, tuple) else size) - 1
     else:
         high = max(INTEGER_BOUND, 10 * low) if spec.high is None else int(np.floor(spec.high))
+        if spec.kind == "index" and spec.high is not None:
+            high = int(np.ceil(spec.high)) - 1
     if spec.low is None and spec.high is not None and spec.kind != "index":
         low = min(low, 10 * high if high < 0 else low)
     info = np.iinfo(np.dtype(spec.dtype)) if np.dtype(spec.dtype).kind in "iu" else np.iinfo(np.int64)

@@ -12,6 +12,7 @@ import numpy as np
 
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
+from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
@@ -74,13 +75,25 @@ def judge_part(
 def conclude(subject: Subject, properties: Sequence[PropertyResult]) -> SubjectResult:
     """The result of a subject whose properties are judged: grades, and for a user's rule what is wrong with it."""
     record = subject.flat.record()
+    record.properties = list(properties)
     if not subject.is_user_code:
-        record.properties = list(properties)
         _grade_findings(record)
         return record
+    try:
+        _describe(subject, record)
+    except UsageError:
+        raise
+    except Exception as why:
+        for p in record.properties:
+            p.notes.append(f"the report says less than it might: {_in_words(why)}")
+    return record
+
+
+def _describe(subject: Subject, record: SubjectResult) -> None:
+    """Enter what is said of the judged properties of a user's rule together."""
     binders = binders_of(subject)
     by_name = {b.name: b for b in binders}
-    record.properties = [p for p in properties if _says_something(by_name[p.name], p)]
+    record.properties = [p for p in record.properties if p.name not in by_name or _says_something(by_name[p.name], p)]
     _grade_findings(record)
     _front_ends(binders, record)
     record.source["spots"] = _spots(binders, record)
@@ -88,7 +101,6 @@ def conclude(subject: Subject, properties: Sequence[PropertyResult]) -> SubjectR
         from backprove.harness.explaining.diagnosis import diagnose
 
         record.diagnosis = diagnose(binders, record)
-    return record
 
 
 def _judged(
@@ -109,7 +121,14 @@ def _judged(
     """
     flat, reference = subject.flat, subject.import_line()
     cache = Cache() if subject.is_user_code else cache_of(subject.name)
-    binders = binders_of(subject, None if subject.is_user_code else cache)
+    try:
+        binders = binders_of(subject, None if subject.is_user_code else cache)
+    except UsageError:
+        raise
+    except Exception as why:
+        if not subject.is_user_code:
+            raise
+        return [_stopped(name, dtype, why) for dtype in dtypes for name, _ in flat.named_claims()]
     examples = (
         Examples(flat.inputs, seed, DRAWN_EXAMPLES, new_shapes=USERS_SHAPES)
         if subject.is_user_code
@@ -142,11 +161,41 @@ def _judge(
 ) -> PropertyResult:
     started = perf_counter()
     judge = Judge(binder, where, plan, progress, examples)
-    result = judge.run()
-    if judge.failure is not None:
-        result.counterexample = build(judge, record, reference)
+    try:
+        result = judge.run()
+    except UsageError:
+        raise
+    except Exception as why:
+        if not binder.is_user_code:
+            raise
+        result = _stopped(binder.name, plan.dtype, why)
+    else:
+        _show_failure(judge, result, record, reference)
     result.seconds = perf_counter() - started
     return result
+
+
+def _show_failure(judge: Judge, result: PropertyResult, record: SubjectResult, reference: str) -> None:
+    """Give the result its counterexample; of a user's rule trouble on the way is a note, and the verdict stays."""
+    if judge.failure is None:
+        return
+    try:
+        result.counterexample = build(judge, record, reference)
+    except Exception as why:
+        if not judge.binder.is_user_code:
+            raise
+        result.notes.append(f"no counterexample is shown: {_in_words(why)}")
+
+
+def _stopped(name: str, dtype: str, why: Exception) -> PropertyResult:
+    """A property that an exception kept from being judged: nothing is said of the rule."""
+    result = PropertyResult(name, dtype)
+    result.verdict, result.reason = Verdict.INCONCLUSIVE, f"the checker could not judge this: {_in_words(why)}"
+    return result
+
+
+def _in_words(why: Exception) -> str:
+    return f"{type(why).__name__}: {str(why)[:200]}"
 
 
 def _grade_findings(subject: SubjectResult) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import Direction, Number, Spot
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
@@ -38,7 +39,7 @@ def jacobians(claim_at: DerivativeAt, arrays: Sequence[Array]) -> dict[str, Any]
                 given = [lift(u) for u in unit]
                 mine.append(_flat(claim_at.problem.rule.balls([*balls, *given])))
                 true.append(_flat(vector(claim_at.problem, balls, given)))
-    except Undecided:
+    except (Undecided, UnsupportedPrimitive):
         return None
     found = {"rule": np.array(mine, dtype=float), "true": np.array(true, dtype=float)}
     if claim_at.mode == "jvp":
@@ -73,7 +74,7 @@ def spot_values(claim_at: DerivativeAt, arrays: Sequence[Array]) -> Spot | None:
         with ctx.workprec(PRECISION):
             got = claim_at.problem.rule.balls([*balls, *given])
             expected = vector(claim_at.problem, balls, given)
-    except Undecided:
+    except (Undecided, UnsupportedPrimitive):
         return None
     along = ones[0].tolist() if len(ones) == 1 else [o.tolist() for o in ones]
     direction: Direction = {"cotangent": along} if claim_at.mode == "vjp" else {"tangent": along}

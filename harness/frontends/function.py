@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from backprove.harness.core.arrays import Array, Code, flatten, quiet
 from backprove.harness.core.cache import Cache
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.frontends.jax_trace import uses_library_rules
@@ -26,6 +29,11 @@ def shapes_of(signature: Signature) -> str:
     return ", ".join(str(list(shape)) for shape, _ in signature)
 
 
+def ones(signature: Signature) -> list[Array]:
+    """Arguments of ones, for a call that tells what the code returns."""
+    return [np.ones(shape, dtype=FORMATS[d].numpy if d in FORMATS else d) for shape, d in signature]
+
+
 @dataclass
 class Function:
     """A callable with its front ends; programs are cached by signature.
@@ -36,6 +44,7 @@ class Function:
         only: restrict to this front end and the ones after it (a trace that was found untrue).
         stand_in: JAX-traceable function of the same map, for code that cannot be traced.
         cache, key: where traces are kept from run to run, and the name of this function there.
+        called_first: whether the code is called for real before it is traced, so that what it keeps is real arrays.
         generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
 
@@ -46,6 +55,7 @@ class Function:
     cache: Cache | None = None
     key: str = ""
     generic: bool = False
+    called_first: bool = False
     _cache: dict[Signature, tuple[FrontEnd, Program | None]] = field(default_factory=dict)
     _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -87,6 +97,9 @@ class Function:
             self.restrict(after(end))
 
     def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
+        if self.called_first:
+            with contextlib.suppress(Exception):  # ones may lie outside the domain
+                self.at(*ones(signature))
         for end in from_on(self.only):
             with contextlib.suppress(Exception), quiet():
                 return end, self._trace_by(end, signature)

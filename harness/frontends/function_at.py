@@ -20,7 +20,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import Called, call_points, plain_values
 from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
-from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.function import Function, ones
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
@@ -82,8 +82,7 @@ class FunctionAt:
         program = self.program
         if program is not None:
             return tuple(v.shape for v in program.outputs if not self.floats_only or v.dtype in FORMATS)
-        probe = [np.ones(s, dtype=FORMATS[d].numpy if d in FORMATS else d) for s, d in self.signature]
-        found = self.function.at(*probe)
+        found = self.function.at(*ones(self.signature))
         return tuple(a.shape for a in found if not self.floats_only or a.dtype.kind not in "iub")
 
     # -- floats ----------------------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ class _Builder:
     def var(self, aval: Any) -> Var:
         if str(aval.dtype).startswith("complex"):
             raise TypeError("the code computes with complex numbers, which no number system here has")
+        if str(aval.dtype).startswith("key<"):
+            raise TypeError("the code draws random numbers from keys, which no number system here has")
         self.next_slot += 1
         return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), str(aval.dtype))
 
@@ -112,7 +114,8 @@ def trace(function: Code, *inputs: tuple[tuple[int, ...], str]) -> Program:
         inputs: one `(shape, dtype name)` per positional argument.
 
     Raises:
-        Exception: whatever tracing raises when the function cannot be traced; TypeError for complex numbers inside.
+        Exception: whatever tracing raises when the function cannot be traced; TypeError for complex numbers
+            or random keys inside.
     """
     import jax
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
-from backprove.harness.frontends.function import Function, shapes_of
+from backprove.harness.frontends.function import Function, ones, shapes_of
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.examination import Unsupported
@@ -92,9 +90,17 @@ class DerivativeFunctions:
                 cache=cache,
                 key=f"{key(claim.forward)} {key(claim.reference)}",
                 generic=not is_user_code,
+                called_first=is_user_code,
             ),
-            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not is_user_code),
-            Function(claim.convention, "convention", cache=cache, key=key(claim.convention), generic=not is_user_code)
+            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not is_user_code, called_first=is_user_code),
+            Function(
+                claim.convention,
+                "convention",
+                cache=cache,
+                key=key(claim.convention),
+                generic=not is_user_code,
+                called_first=is_user_code,
+            )
             if claim.convention
             else None,
             SpotCheck(cache, f"spot {rule_key}"),
@@ -216,9 +222,8 @@ class DerivativeShell:
         program = self.functions.forward.program(self.signature)
         if program is not None:
             return tuple((v.shape, v.dtype) for v in program.outputs if v.dtype in FORMATS)
-        probe = [np.ones(s, dtype=FORMATS[d].numpy if d in FORMATS else d) for s, d in self.signature]
         try:
-            found = [a for a in self.functions.forward.at(*probe) if a.dtype.kind not in "iub"]
+            found = [a for a in self.functions.forward.at(*ones(self.signature)) if a.dtype.kind not in "iub"]
         except Exception as why:
             raise Unsupported(
                 f"forward raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"

@@ -18,6 +18,7 @@ from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import EXACT_CAP
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
 from backprove.harness.judging.examples import Examples
 from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
@@ -27,7 +28,8 @@ from backprove.harness.numbers.floats.runs import on_device
 from backprove.harness.oracles.problem import Outcome
 from backprove.strategies.philox import generator
 from backprove.strategies.points import DrawnPoint, PointSpace
-from backprove.strategies.shapes import Sizes, has_empty
+from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
+from backprove.strategies.values import draw_points
 
 Progress = Callable[[str, int, int], None]
 
@@ -85,6 +87,8 @@ class Judge:
                     break
             for claim_at in list(self._held):
                 self._release(claim_at, result)
+            if self.failure and self.failure.violation.verdict is Verdict.FALSIFIED and self.binder.is_user_code:
+                self._look_for_raising(self.failure.violation)
             if self.failure:
                 self.failure = self._minimal(self.failure)
         self._conclude(result)
@@ -217,6 +221,26 @@ class Judge:
             if self.failure is None or violation.verdict.rank < self.failure.violation.verdict.rank:
                 drawn = self.space().at(points, i, [d[..., i] for d in directions])
                 self.failure = Failure(violation, drawn, seen.outcomes[i])
+
+    def _look_for_raising(self, wrong: Violation) -> None:
+        """Of a wrong rule that raises at other sizes it is said first that it does not run as it should."""
+        specs = dict(self.binder.specs)
+        for sizes in shape_buckets(specs):
+            claim_at = self.claims_at.get(tuple(s.shape(sizes) for s in specs.values()))
+            if not isinstance(claim_at, DerivativeAt) or claim_at.rule.is_its_program or has_empty(specs, sizes):
+                continue
+            points = draw_points(specs, sizes, self.plan.dtype, 1, self.plan.seed, ("raising", str(sizes)))
+            directions = [np.ones((*s, 1)) for s in claim_at.direction_shapes]
+            point = self.space().at(points, 0, [d[..., 0] for d in directions])
+            if self.where is not None and not bool(np.all(self.where(*point.arrays))):
+                continue
+            if claim_at.forward.calls(points.arrays).troubles:
+                continue
+            trouble = claim_at.rule.calls([*points.arrays, *directions]).troubles.get(0)
+            if trouble is not None and trouble.kind == "raised":
+                self.failure = Failure(Violation(Verdict.ERROR, trouble.text, raised=True), point, None)
+                self.notes.append(f"at sizes where it runs: {wrong.what}")
+                return
 
     def _left(self, batch: Batch, keep: Array, result: PropertyResult) -> _Left:
         """The points of `keep` that the screen does not let pass, ascending; the others are counted."""

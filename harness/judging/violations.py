@@ -224,7 +224,7 @@ class DerivativeViolations:
         try:
             with ctx.workprec(TRUE_VALUE_PRECISION):
                 exact = vector(self.problem, lift_floats(x), [lift(a) for a in d])
-        except Undecided:
+        except (Undecided, UnsupportedPrimitive):
             return None
         read = np.vectorize(lambda v: float(v.mid()) if v.is_finite() else np.nan, otypes=[float])
         return [read(e[..., 0]) for e in exact]

@@ -106,8 +106,22 @@ class System(ABC, Generic[V]):
                     return [truth]
             if name in integers.PRIMITIVES and not has_floats(equation):
                 return self.whole(equation, inputs)
+        if name == "dot_general":
+            inputs = self._as_floats(equation, inputs)
         result = self.own(equation, inputs)
         return result if isinstance(result, list) else [result]
+
+    def _as_floats(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
+        """The operands of a contraction; where its result is a float, truth values and integers become floats too."""
+        out = equation.outputs[0].dtype
+
+        def as_float(x: V, var: Var) -> V:
+            if out not in FORMATS or var.dtype in FORMATS:
+                return x
+            to = Var(var.slot, var.shape, out)
+            return self.apply(Equation("convert_element_type", {"new_dtype": out}, (var,), (to,)), [x])[0]
+
+        return [as_float(x, v) for x, v in zip(inputs, equation.inputs, strict=True)]
 
     def move(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """Entries moved or copied, each output by `map`."""

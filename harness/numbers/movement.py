@@ -68,7 +68,10 @@ def _broadcast_in_dim(e: Equation, data: Sequence[Array], indices: Sequence[Arra
 
 
 def _reshape(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
-    return [data[0].reshape((*e.outputs[0].shape, data[0].shape[-1]))]
+    x, order = data[0], e.params.get("dimensions")  # a reshape may transpose first; a squeeze names what it drops
+    if order is not None and e.primitive == "reshape":
+        x = x.transpose((*order, x.ndim - 1))
+    return [x.reshape((*e.outputs[0].shape, x.shape[-1]))]
 
 
 def _transpose(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:

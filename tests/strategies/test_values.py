@@ -231,3 +231,13 @@ def test_ten_thousand_points_of_64_entries_take_little_time() -> None:
         spent.append(time.process_time() - start)
     # About 0.04 s; the limit leaves room for slow and busy machines.
     assert min(spent) < 0.4
+
+
+def test_an_index_stays_below_a_number_as_it_does_below_a_dim_name() -> None:
+    for spec in (array("4", kind="index", high=7), array("4", kind="index", high=6.5)):
+        assert integer_bounds(spec, {}) == (0, 6)
+        drawn = draw_points({"i": spec}, {}, "float64", 400, 0, ("index",)).arrays[0]
+        assert (drawn.min(), drawn.max()) == (0, 6)
+    assert integer_bounds(array("4", dtype="int64", low=0, high=7), {}) == (0, 7)
+    with pytest.raises(UsageError, match="no index from 3 to below high=3"):
+        array("4", kind="index", low=3, high=3)

@@ -2,18 +2,23 @@
 
 `out = np.zeros(n); out[perm] = g` fails where `g` is traced or exact, since a float64 array takes floats only. While
 `patched(host)` is active in a thread, the float arrays that this thread gets from `np.zeros`, `np.full`, `np.array`
-and the like are handed to the host, which returns a container of its own; other threads notice nothing.
+and the like are handed to the host, which returns a container of its own; other threads notice nothing. Compiled code
+that looks `np.empty` up, as NumPy's random generators do, writes into the memory that it gets: it sees NumPy as it was.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.machinery import ExtensionFileLoader
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.random  # NumPy loads its generators late; here they are compiled modules that are known
 from numpy.typing import DTypeLike
 
 from backprove.harness.core.arrays import Array, Code
@@ -47,6 +52,8 @@ CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray")
 
 _lock = threading.RLock()
 _originals: dict[str, Code] = {}
+_compiled: list[tuple[ModuleType, str]] = []
+_seen: set[str] = set()
 _users = 0
 _stack = threading.local()
 
@@ -91,6 +98,11 @@ def patched(host: Host) -> Iterator[None]:
 
 
 def _install() -> None:
+    _find_compiled()
+    unpatched = ModuleType(np.__name__)
+    unpatched.__dict__.update(np.__dict__)
+    for module, name in _compiled:
+        setattr(module, name, unpatched)
     for name, replacement in _REPLACEMENTS.items():
         _originals[name] = getattr(np, name)
         setattr(np, name, replacement)
@@ -100,6 +112,18 @@ def _restore() -> None:
     for name, original in _originals.items():
         setattr(np, name, original)
     _originals.clear()
+    for module, name in _compiled:
+        setattr(module, name, np)
+
+
+def _find_compiled() -> None:
+    """Enter in `_compiled` every compiled module loaded since the last call, and its name for NumPy."""
+    for key in sys.modules.keys() - _seen:
+        _seen.add(key)
+        module = sys.modules.get(key)
+        loader = getattr(getattr(module, "__spec__", None), "loader", None)
+        if module is not None and isinstance(loader, ExtensionFileLoader):
+            _compiled.extend((module, name) for name, value in vars(module).items() if value is np)
 
 
 def _replacement(original: Code, handler: Handler) -> Code:

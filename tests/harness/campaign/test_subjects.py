@@ -176,3 +176,58 @@ def test_an_id_of_a_point_that_does_not_fit_is_wrong_use(tmp_path: Path, changes
 def test_binders_follow_the_rule() -> None:
     assert [b.name for b in binders_of(square_rule(jvp=None, reference=None))] == ["vjp"]
     assert [b.name for b in binders_of(square_rule(vjp=None, reference=None))] == ["jvp"]
+
+
+SINE = bp.Rule(
+    "sine",
+    forward=np.sin,
+    jvp=lambda x, t: t * np.cos(x),
+    vjp=lambda x, g: -g * np.cos(x),
+    inputs={"x": bp.array("n", low=-3, high=3)},
+)
+
+
+def stop(*arguments: Any, **options: Any) -> Any:
+    raise ZeroDivisionError("a layer fell over")
+
+
+def test_a_fault_of_ours_about_one_property_is_its_own_and_the_others_are_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = subjects.Judge.run
+
+    def falls_over(judge: Any) -> Any:
+        return stop() if judge.binder.name == "jvp" else run(judge)
+
+    monkeypatch.setattr(subjects.Judge, "run", falls_over)
+    found = {p.name: p for p in bp.check(SINE, points=20, dtypes=["float64"]).properties}
+    assert found["vjp"].verdict is Verdict.FALSIFIED
+    assert found["jvp"].verdict is Verdict.INCONCLUSIVE
+    assert found["jvp"].reason == "the checker could not judge this: ZeroDivisionError: a layer fell over"
+
+
+@pytest.mark.parametrize("part", ["build", "_spots", "_front_ends"])
+def test_a_fault_while_a_refusal_is_described_leaves_the_refusal(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects, part, stop)
+    report = bp.check(SINE, points=20, dtypes=["float64"])
+    assert report.verdict is Verdict.FALSIFIED
+    assert any("ZeroDivisionError: a layer fell over" in n for p in report.properties for n in p.notes)
+
+
+def test_a_fault_before_any_property_leaves_all_of_them_without_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects, "binders_of", stop)
+    report = bp.check(SINE, points=20, dtypes=["float64"])
+    assert {"jvp", "vjp"} <= {p.name for p in report.properties}
+    assert {p.verdict for p in report.properties} == {Verdict.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, UsageError])
+def test_an_interrupt_and_wrong_use_are_no_faults_of_ours(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(judge: Any) -> Any:
+        raise kind("now")
+
+    monkeypatch.setattr(subjects.Judge, "run", interrupted)
+    with pytest.raises(kind):
+        bp.check(SINE, points=20, dtypes=["float64"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -121,3 +122,9 @@ def test_cast() -> None:
     assert cast(np.ones(2), "float16").dtype == np.float16
     assert cast(np.ones(2, dtype=np.int64), "float32").dtype == np.int64
     assert cast(np.ones(2, dtype=bool), "float32").dtype == bool
+
+
+def test_code_that_draws_from_random_keys_is_called() -> None:
+    drawn = Function(lambda x: jnp.sin(x) * jax.random.normal(jax.random.key(0), x.shape), "forward")
+    assert drawn.program(VECTOR) is None
+    assert Function(lambda x: jnp.sin(x) * 2, "forward").front_end(VECTOR) is JAX

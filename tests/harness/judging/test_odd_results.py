@@ -75,3 +75,55 @@ def test_linearity_is_held_to_the_format_in_which_code_computes() -> None:
             [g, h],
         )
         assert {o.status for o in outcomes} == {status}
+
+
+def verdict(forward: Any, dims: str = "n", **rule: Any) -> Verdict:
+    return bp.check(
+        bp.Rule("odd", forward=forward, inputs={"x": bp.array(dims, low=-8, high=8)}, **rule),
+        points=40,
+        dtypes=("float64",),
+    ).verdict
+
+
+def test_truth_values_and_integers_are_numbers_in_a_contraction_with_floats() -> None:
+    def relu_sum(x: Any) -> Any:
+        return jnp.maximum(x, 0).sum()
+
+    assert verdict(relu_sum, jvp=lambda x, t: jnp.dot(x > 0, t)) is Verdict.HOLDS
+    assert verdict(relu_sum, jvp=lambda x, t: jnp.dot(x < 0, t)) is Verdict.FALSIFIED
+    assert verdict(lambda x: jnp.dot(jnp.arange(3), x), "3", vjp=lambda x, g: g * jnp.arange(3.0)) is Verdict.HOLDS
+    assert verdict(lambda x: jnp.dot(jnp.arange(3), x), "3", vjp=lambda x, g: g * jnp.ones(3)) is Verdict.FALSIFIED
+
+
+def test_a_refusal_by_differences_goes_without_tables_of_what_balls_lack() -> None:
+    assert verdict(jnp.abs, vjp=lambda x, g: jnp.where(jnp.signbit(x), -g, g)) is Verdict.HOLDS
+    assert verdict(jnp.abs, vjp=lambda x, g: jnp.where(jnp.signbit(x), g, -g)) is Verdict.FALSIFIED
+    assert verdict(jnp.sin, vjp=lambda x, g: g * jnp.nextafter(x, x + 1)) is Verdict.FALSIFIED
+
+
+def test_a_wrong_rule_that_raises_at_other_sizes_does_not_run_as_it_should() -> None:
+    def sine(vjp: Any) -> bp.Report:
+        return bp.check(
+            bp.Rule("sine", forward=np.sin, vjp=vjp, inputs={"x": bp.array("n")}), points=40, dtypes=("float64",)
+        )
+
+    report = sine(lambda x, g: g @ np.zeros((3, 3)))
+    assert report.verdict is Verdict.ERROR
+    assert "vjp raised ValueError" in report.properties[0].reason
+    assert any("not the derivative of forward" in n for n in report.properties[0].notes)
+    assert sine(lambda x, g: g @ np.zeros((len(g), len(g)))).verdict is Verdict.FALSIFIED
+
+
+def test_a_workspace_that_the_code_keeps_by_shape_holds_real_arrays() -> None:
+    def kept(factor: float) -> Any:
+        cache: dict[Any, Any] = {}
+
+        def vjp(x: Any, g: Any) -> Any:
+            if x.shape not in cache:
+                cache[x.shape] = np.zeros_like(x)
+            return factor * g * np.cos(x) + cache[x.shape]
+
+        return vjp
+
+    assert verdict(np.sin, vjp=kept(1.0)) is Verdict.HOLDS
+    assert verdict(np.sin, vjp=kept(2.0)) is Verdict.FALSIFIED

@@ -59,6 +59,11 @@ F, I = "float64", "int64"
 MOVES: dict[str, tuple[Callable[..., Any], Any]] = {
     "broadcast": (lambda x: jnp.broadcast_to(x[:, None], (3, 4, 2)), [((3, 2), F)]),
     "reshape": (lambda x: x.reshape(2, 3, 2), [((4, 3), F)]),
+    "reshape of another order": (lambda x: lax.reshape(x, (6,), dimensions=(1, 0)), [((2, 3), F)]),
+    "reshape, three axes reordered": (lambda x: lax.reshape(x, (4, 6), dimensions=(2, 0, 1)), [((2, 3, 4), F)]),
+    "broadcast to inner axes": (lambda x: lax.broadcast_in_dim(x, (2, 3, 4), (0, 2)), [((2, 1), F)]),
+    "slice with a stride": (lambda x: lax.slice(x, (1, 0), (6, 4), (2, 3)), [((6, 4), F)]),
+    "stacked on the last axis": (lambda x, y: jnp.stack([x, y], -1), [((3,), F), ((3,), F)]),
     "squeeze": (lambda x: jnp.squeeze(x, (0, 2)), [((1, 3, 1), F)]),
     "expand": (lambda x: lax.expand_dims(x, (0, 2)), [((3, 2), F)]),
     "transpose": (lambda x: x.transpose(2, 0, 1), [((2, 3, 4), F)]),
