@@ -20,7 +20,7 @@ FEW: dict[str, Any] = {"points": 40, "dtypes": ["float64"]}
     ("forward", "vjp"),
     [
         (np.fft.fft, lambda x, g: 3 * np.real(np.fft.fft(np.conj(g)))),
-        (lambda x: jnp.fft.fft(x), lambda x, g: 3 * jnp.real(jnp.fft.fft(jnp.conj(g)))),
+        (lambda x: jnp.fft.fft(x, axis=-1), lambda x, g: 3 * jnp.real(jnp.fft.fft(jnp.conj(g)))),
         (lambda x: (x * 1j, x), lambda x, g, h: h),
     ],
     ids=["numpy", "jax", "one of two"],
