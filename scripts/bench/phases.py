@@ -27,7 +27,7 @@ PHASES: dict[str, tuple[tuple[str, str], ...]] = {
     "tracing by JAX": (("frontends/jax_trace.py", "trace"), ("oracles/autodiff.py", "derivative_program")),
     "XLA: compiled spot checks": (
         ("judging/spot_check.py", "enter"),
-        ("oracles/compiled.py", "__call__"),
+        ("frontends/function_at.py", "xla"),
         ("oracles/joint_xla.py", ""),
     ),
     "Hypothesis: drawing examples": (("harness/judging/examples.py", ""),),
@@ -43,8 +43,8 @@ PHASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("harness/judging/derivative.py", "_rounding"),
         ("harness/judging/derivative.py", "_result"),
         ("harness/judging/derivative.py", "_forward"),
-        ("harness/judging/sides.py", "floats"),
-        ("harness/judging/sides.py", "bounds"),
+        ("frontends/function_at.py", "floats"),
+        ("frontends/function_at.py", "bounds"),
     ),
     "rule against autodiff, sides of identities": (
         ("harness/judging/derivative.py", "_against_autodiff"),
