@@ -23,6 +23,7 @@ from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import vector
+from tests.harness.numbers.cases import ACTIVATIONS
 from tests.harness.oracles.problems import UNIT, judge, vjp_of, vjp_problem
 
 C = np.sqrt(2 / np.pi)
@@ -153,29 +154,6 @@ WILD = np.array(
         1e4,
     ]
 )
-
-ACTIVATIONS: dict[str, Callable[..., Any]] = {
-    "relu": jnn.relu,
-    "relu6": jnn.relu6,
-    "sigmoid": jnn.sigmoid,
-    "softplus": jnn.softplus,
-    "sparse_plus": jnn.sparse_plus,
-    "sparse_sigmoid": jnn.sparse_sigmoid,
-    "soft_sign": jnn.soft_sign,
-    "silu": jnn.silu,
-    "mish": jnn.mish,
-    "log_sigmoid": jnn.log_sigmoid,
-    "leaky_relu": jnn.leaky_relu,
-    "hard_sigmoid": jnn.hard_sigmoid,
-    "hard_silu": jnn.hard_silu,
-    "hard_tanh": jnn.hard_tanh,
-    "elu": jnn.elu,
-    "celu": jnn.celu,
-    "selu": jnn.selu,
-    "gelu": jnn.gelu,
-    "gelu exactly": lambda x: jnn.gelu(x, approximate=False),
-    "squareplus": jnn.squareplus,
-}
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
