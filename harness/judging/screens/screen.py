@@ -54,7 +54,7 @@ class Screened:
         suspicious: per point, where forward is finite: something else is not, or does not agree.
         formula: per point: suspicious in float64 already, not only by the roundings of a shorter format.
         told: per point: whether the differences could tell.
-        autodiff, differences, rounding: numbers of points that the comparison let not pass.
+        autodiff, differences, adjointness, rounding: numbers of points that the comparison let not pass.
     """
 
     points: int
@@ -64,6 +64,7 @@ class Screened:
     told: Bools
     autodiff: int = 0
     differences: int = 0
+    adjointness: int = 0
     rounding: int = 0
 
 
@@ -307,6 +308,7 @@ class _Chunk:
         seen.told[here] = self.told[:n]
         seen.autodiff += int(unlike[:n].sum())
         seen.differences += int(differ[:n].sum())
+        seen.adjointness += int(unpaired[:n].sum())
         seen.rounding += int(apart[:n].sum())
 
     def _differences(
