@@ -44,8 +44,8 @@ class Function:
         only: restrict to this front end and the ones after it (a trace that was found untrue).
         stand_in: JAX-traceable function of the same map, for code that cannot be traced.
         cache, key: where traces are kept from run to run, and the name of this function there.
-        is_user_code: whether nothing is known of the code: it is called for real before it is traced, so that what it
-            keeps is real arrays, and a trace of one dtype is never had from that of another (`same_in_all_formats.py`).
+        called_first: whether the code is called for real before it is traced, so that what it keeps is real arrays.
+        generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
 
     call: Code
@@ -54,7 +54,8 @@ class Function:
     stand_in: Code | None = None
     cache: Cache | None = None
     key: str = ""
-    is_user_code: bool = True
+    generic: bool = False
+    called_first: bool = False
     _cache: dict[Signature, tuple[FrontEnd, Program | None]] = field(default_factory=dict)
     _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -96,7 +97,7 @@ class Function:
             self.restrict(after(end))
 
     def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
-        if self.is_user_code:
+        if self.called_first:
             with contextlib.suppress(Exception):  # ones may lie outside the domain
                 self.at(*ones(signature))
         for end in from_on(self.only):
@@ -106,7 +107,7 @@ class Function:
 
     def _trace_by(self, end: FrontEnd, signature: Signature) -> Program | None:
         trace = partial(end.trace, self)
-        if self.is_user_code or not end.same_in_all_formats:
+        if not (self.generic and end.same_in_all_formats):
             return trace(signature)
         return self._traces.setdefault(end.name, FormatGenericTrace(trace))(signature)
 

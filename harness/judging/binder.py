@@ -113,7 +113,9 @@ class Binder(ABC):
     def function(self, call: Code, label: str) -> Function:
         """A function of the claim, with its traces in the cache."""
         key = f"{self.cache.name(call)} " if self.cache is not None else ""
-        return Function(call, label, cache=self.cache, key=key, is_user_code=self.is_user_code)
+        return Function(
+            call, label, cache=self.cache, key=key, generic=not self.is_user_code, called_first=self.is_user_code
+        )
 
     def signature(self, shapes: Shapes, dtype: str) -> Signature:
         """Shape and dtype of every input."""
@@ -222,7 +224,8 @@ class LawBinder(Binder):
                     label,
                     cache=self.cache,
                     key=f"{self.name} {label}",
-                    is_user_code=self.is_user_code,
+                    generic=not self.is_user_code,
+                    called_first=self.is_user_code,
                 )
                 for f, label in zip((law.left, law.right), self.labels, strict=True)
             ]

@@ -89,15 +89,17 @@ class DerivativeFunctions:
                 stand_in=claim.reference,
                 cache=cache,
                 key=f"{key(claim.forward)} {key(claim.reference)}",
-                is_user_code=is_user_code,
+                generic=not is_user_code,
+                called_first=is_user_code,
             ),
-            Function(rule, claim.mode, cache=cache, key=rule_key, is_user_code=is_user_code),
+            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not is_user_code, called_first=is_user_code),
             Function(
                 claim.convention,
                 "convention",
                 cache=cache,
                 key=key(claim.convention),
-                is_user_code=is_user_code,
+                generic=not is_user_code,
+                called_first=is_user_code,
             )
             if claim.convention
             else None,
