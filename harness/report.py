@@ -64,6 +64,8 @@ class Report:
     def __str__(self) -> str:
         head = f"{self.subject.name}: {self.verdict} ({MEANING[self.verdict]})"
         blocks = [head]
+        if self.subject.property_words:
+            blocks.append(f"  Statement: {self.subject.property_words}")
         if self.diagnosis:
             blocks.append(f"  Likely mistake: {self.diagnosis}")
         blocks += _failures(self.subject)

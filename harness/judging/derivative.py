@@ -18,6 +18,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
 from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
+from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Called
 from backprove.harness.frontends.front_end import FrontEnd
 from backprove.harness.frontends.function import ProgramFunction
@@ -36,6 +37,7 @@ from backprove.harness.judging.grading import grade
 from backprove.harness.judging.jit_and_vmap import differs_transformed
 from backprove.harness.judging.opaque_code import CodeLayers
 from backprove.harness.judging.screens.claims import ClaimScreen, DerivativeScreen
+from backprove.harness.judging.screens.valued import ValuedScreen
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.exact import ExactLayer
@@ -65,8 +67,9 @@ class DerivativeAt(DerivativeShell):
         self._known = self._front()
         self._contract = Watch()
 
-    def _front(self) -> tuple[FrontEnd, FrontEnd]:
-        return self.functions.forward.only, self.functions.rule.only
+    def _front(self) -> tuple[FrontEnd, ...]:
+        f = self.functions
+        return f.forward.only, f.rule.only, *([] if f.valued is None else [f.valued.only])
 
     @cached_property
     def code(self) -> CodeLayers:
@@ -80,7 +83,16 @@ class DerivativeAt(DerivativeShell):
         convention = self.claim.convention is not None
         program = self.forward_program
         return DerivativeViolations(
-            self.mode, names, self.result_names, shapes, convention, self.problem, program, self._bounds_at, self.format
+            self.mode,
+            names,
+            self.result_names,
+            shapes,
+            convention,
+            self.problem,
+            program,
+            self._bounds_at,
+            self.format,
+            self.forward.label,
         )
 
     def _bounds_at(self, arrays: list[Array]) -> list[Bounded] | None:
@@ -106,7 +118,6 @@ class DerivativeAt(DerivativeShell):
         x, d = list(inputs), list(directions)
         self._trust(x, d, seen)
         forward = self._forward(x, seen)
-        seen.outside = any_entry([~np.isfinite(f) for f in forward], n)
         result = self._result(x, d, seen)
         if result is None:
             return seen
@@ -136,7 +147,9 @@ class DerivativeAt(DerivativeShell):
         f = self.functions
         distrust(f.forward, self.signature, x, self.dtype, f.compared, f.is_user_code)
         distrust(f.rule, self.rule_signature, [*x, *d], self.dtype, f.compared, f.is_user_code)
-        for note in (*f.forward.notes, *f.rule.notes):
+        if f.valued is not None:
+            distrust(f.valued, self.signature, x, self.dtype, f.compared, f.is_user_code)
+        for note in (*f.forward.notes, *f.rule.notes, *([] if f.valued is None else f.valued.notes)):
             seen.note(note)
         if self._front() != self._known:
             self._known = self._front()
@@ -145,7 +158,8 @@ class DerivativeAt(DerivativeShell):
     def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
         """Whether the user's code breaks its contract, which no trace shows."""
         f = self.functions
-        pairs = ((f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d]))
+        before = [] if f.valued is None else [(f.valued, self.signature, x)]
+        pairs = [*before, (f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d])]
         names, results = (*self.input_names, *self.direction_names), dict.fromkeys(self.result_names, self.format.numpy)
         # JAX code is slow to call at every new shape, and does the same at all of them
         once = f"contract {self.dtype}" if all(g.front_end(s).is_its_program for g, s, _ in pairs) else ""
@@ -155,10 +169,15 @@ class DerivativeAt(DerivativeShell):
         return bad
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
-        called = self._called(self.forward, x, seen)
-        for i, t in called.troubles.items():
-            if t.kind in ("changed", "two answers"):
-                seen.violations[i] = self._violations.of_trouble(t)
+        """Values of the map whose derivative is claimed; where they or those of forward are not finite is outside."""
+        for function in (self.valued, self.forward):
+            if function is None:
+                continue
+            called = self._called(function, x, seen)
+            for i, t in called.troubles.items():
+                if t.kind in ("changed", "two answers"):
+                    seen.violations[i] = self._violations.of_trouble(t)
+            seen.outside |= any_entry([~np.isfinite(v) for v in called.values], seen.outside.size)
         return called.values
 
     def _result(self, x: list[Array], d: list[Array], seen: Examination) -> list[Array] | None:
@@ -174,7 +193,9 @@ class DerivativeAt(DerivativeShell):
         return None if seen.violations and all(v is not None for v in seen.violations) else called.values
 
     def _wrong_program(self) -> Violation | None:
-        """What is wrong with the results of the rule at all points, as its trace tells."""
+        """What is wrong with the results at all points, as traces tell."""
+        if self.mismatch:
+            return Violation(Verdict.ERROR, self.mismatch)
         program = self.rule_program
         if program is None:
             return None
@@ -324,7 +345,8 @@ class DerivativeAt(DerivativeShell):
 
     @property
     def is_its_program(self) -> bool:
-        return self.forward.is_its_program and self.rule.is_its_program
+        functions = (self.valued, self.forward, self.rule)
+        return all(f.is_its_program for f in functions if f is not None)
 
     @property
     def programs(self) -> Sequence[Program | None]:
@@ -332,12 +354,13 @@ class DerivativeAt(DerivativeShell):
 
     def with_programs(self, other: Mapping[int, Program]) -> DerivativeAt:
         f = self.functions
-        functions = DerivativeFunctions(f.forward, ProgramFunction(other[0], self.mode), f.convention)
+        rule = ProgramFunction(other[0], self.mode)
+        functions = DerivativeFunctions(f.forward, rule, f.convention, valued=f.valued)
         return type(self)(self.claim, functions, self.specs, self.shapes, self.dtype, batched=self.batched)
 
     def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
         with contextlib.suppress(UnsupportedPrimitive, ValueError):
-            return DerivativeScreen(
+            screen = DerivativeScreen(
                 self.forward_program,
                 self.rule_program,
                 self.autodiff,
@@ -347,6 +370,7 @@ class DerivativeAt(DerivativeShell):
                 shapes=self.result_shapes,
                 further_dtype=further_dtype,
             )
+            return screen if self.valued is None else ValuedScreen(screen, self.valued.program)
         return None
 
     def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:

@@ -27,6 +27,8 @@ class DerivativeFunctions:
     """The functions of a derivative claim with their traces, shared by all sizes and dtypes.
 
     Attributes:
+        forward: the map whose derivative is claimed; a surrogate where the claim has one.
+        valued: forward itself, where a surrogate has its place.
         spot: the compiled check, run once per dtype.
         users: the code is a user's, so that traces are held against real calls too.
     """
@@ -34,6 +36,7 @@ class DerivativeFunctions:
     forward: Function
     rule: Function
     convention: Function | None
+    valued: Function | None = field(default=None, kw_only=True)
     spot: SpotCheck = field(default_factory=SpotCheck)
     is_user_code: bool = False
     compared: set[str] = field(default_factory=set)
@@ -82,16 +85,27 @@ class DerivativeFunctions:
             def rule(*arguments: Any) -> Any:
                 return gradient(*arguments[:-1])
 
-        return DerivativeFunctions(
-            Function(
-                claim.forward,
-                "forward",
-                stand_in=claim.reference,
+        computed = Function(
+            claim.forward,
+            "forward",
+            stand_in=claim.reference,
+            cache=cache,
+            key=f"{key(claim.forward)} {key(claim.reference)}",
+            generic=not is_user_code,
+            called_first=is_user_code,
+        )
+        surrogate = None
+        if claim.surrogate is not None:
+            surrogate = Function(
+                claim.surrogate,
+                "surrogate",
                 cache=cache,
-                key=f"{key(claim.forward)} {key(claim.reference)}",
+                key=key(claim.surrogate),
                 generic=not is_user_code,
                 called_first=is_user_code,
-            ),
+            )
+        return DerivativeFunctions(
+            surrogate or computed,
             Function(rule, claim.mode, cache=cache, key=rule_key, generic=not is_user_code, called_first=is_user_code),
             Function(
                 claim.convention,
@@ -105,6 +119,7 @@ class DerivativeFunctions:
             else None,
             SpotCheck(cache, f"spot {rule_key}"),
             is_user_code=is_user_code,
+            valued=None if surrogate is None else computed,
         )
 
 
@@ -162,7 +177,9 @@ class DerivativeShell:
         direction_signature: those of the cotangents (in the dtype of forward's outputs) or tangents.
         rule_signature: both.
         wrt: positions of the differentiated inputs.
-        forward, rule: the two functions there.
+        forward, rule: the two functions there; forward is the map whose derivative is claimed.
+        valued: forward itself, where a surrogate has its place; else None.
+        mismatch: how the outputs of a surrogate differ from those of forward, in words; "" where they do not.
         derived: JAX's derivative and the claim in balls, of the traces as they are now.
     """
 
@@ -187,7 +204,10 @@ class DerivativeShell:
         self.signature: Signature = tuple(
             (shape, dtype if s.dtype == "float" else s.dtype) for shape, s in zip(shapes, specs.values(), strict=True)
         )
-        outputs = self._outputs()
+        outputs = self._outputs(functions.forward)
+        self.mismatch = ""
+        if functions.valued is not None:
+            outputs, self.mismatch = self._held_to(outputs, self._outputs(functions.valued, every=True))
         self.output_shapes = tuple(shape for shape, _ in outputs)
         self.direction_signature: Signature
         n = len(outputs)
@@ -208,32 +228,54 @@ class DerivativeShell:
             functions.forward, self.signature, dtype, self.output_shapes, batched=batched, floats_only=True
         )
         self.rule = FunctionAt(functions.rule, self.rule_signature, dtype, self.result_shapes, batched=batched)
+        self.valued: FunctionAt | None = None
+        if functions.valued is not None:
+            self.valued = FunctionAt(functions.valued, self.signature, dtype, batched=batched)
         self.derived = self._derive()
 
     def _derive(self) -> Derived:
         return Derived(self.functions, self.signature, self.rule_signature, self.mode, self.wrt, self.format.u)
 
-    def _outputs(self) -> Signature:
-        """Shape and dtype of forward's floating-point outputs.
+    def _outputs(self, function: Function, every: bool = False) -> Signature:
+        """Shape and dtype of the floating-point outputs of forward or its surrogate.
+
+        Args:
+            every: outputs of integers and truth values too.
 
         Raises:
-            Unsupported: where forward raises, or returns complex numbers.
+            Unsupported: where the function raises, or returns complex numbers.
         """
-        program = self.functions.forward.program(self.signature)
+        program, left_out = function.program(self.signature), "" if every else "iub"
         if program is not None:
-            return tuple((v.shape, v.dtype) for v in program.outputs if v.dtype in FORMATS)
+            return tuple((v.shape, v.dtype) for v in program.outputs if every or v.dtype in FORMATS)
         try:
-            found = [a for a in self.functions.forward.at(*ones(self.signature)) if a.dtype.kind not in "iub"]
+            found = [a for a in function.at(*ones(self.signature)) if a.dtype.kind not in left_out]
         except Exception as why:
             raise Unsupported(
-                f"forward raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"
+                f"{function.label} raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"
             ) from why
         if any(a.dtype.kind == "c" for a in found):
             raise Unsupported(
-                f"forward returns complex numbers at shapes {shapes_of(self.signature)}, whose derivative cannot be "
-                "judged; let it return their real and imaginary parts"
+                f"{function.label} returns complex numbers at shapes {shapes_of(self.signature)}, whose derivative "
+                "cannot be judged; let it return their real and imaginary parts"
             )
-        return tuple((a.shape, str(a.dtype) if str(a.dtype) in FORMATS else self.dtype) for a in found)
+        return tuple(
+            (a.shape, str(a.dtype) if str(a.dtype) in FORMATS or a.dtype.kind in "iub" else self.dtype) for a in found
+        )
+
+    @staticmethod
+    def _held_to(surrogate: Signature, forward: Signature) -> tuple[Signature, str]:
+        """The outputs of a surrogate in the dtypes of forward's floats, and what is wrong with their shapes, if it is.
+
+        A forward may return integers or truth values (a spike) where its surrogate returns floats.
+        """
+        floats = tuple(o for o in forward if o[1] in FORMATS)
+        same = floats if len(floats) == len(surrogate) else forward
+        if [shape for shape, _ in same] != [shape for shape, _ in surrogate]:
+            theirs, ours = ([list(shape) for shape, _ in outputs] for outputs in (surrogate, forward))
+            return surrogate, f"the surrogate returns outputs of shapes {theirs} where forward returns {ours}"
+        named = zip(surrogate, same, strict=True)
+        return tuple((shape, f if f in FORMATS else s) for (shape, s), (_, f) in named), ""
 
     # -- programs --------------------------------------------------------------------------------------------------
 
@@ -252,7 +294,8 @@ class DerivativeShell:
 
     @property
     def front_ends(self) -> dict[str, str]:
-        return {"forward": self.forward.front_end.name, self.mode: self.rule.front_end.name}
+        found = [f for f in (self.valued, self.forward, self.rule) if f is not None]
+        return {f.label: f.front_end.name for f in found}
 
     @property
     def in_jax(self) -> dict[str, Callable[..., Any]]:

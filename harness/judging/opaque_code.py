@@ -32,7 +32,7 @@ from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_layers import held_against
-from backprove.harness.judging.violations import NOT_FINITE
+from backprove.harness.judging.violations import NOT_FINITE, not_derivative
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
@@ -238,7 +238,7 @@ class CodeLayers:
     def _refused(self, o: Outcome) -> Violation:
         """A refusal by differences as a finding."""
         assert o.argument is not None and o.entry is not None
-        what = f"the {self.mode} is not the derivative of forward"
+        what = not_derivative(self.mode, self.forward.label)
         name = self.result_names[o.argument]
         return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 

@@ -27,6 +27,15 @@ NOT_FINITE = "the result overflows or is not a number, where forward is finite a
 UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
 
 
+def not_derivative(mode: Mode, of: str) -> str:
+    """What a refused formula is, in words.
+
+    Args:
+        of: "forward", or what stands in its place, such as "surrogate".
+    """
+    return f"the {mode} is not the derivative of {of if of == 'forward' else f'the {of}'}"
+
+
 @dataclass(frozen=True)
 class DerivativeViolations:
     """Words for the violations of one derivative claim at fixed sizes and dtype.
@@ -41,6 +50,7 @@ class DerivativeViolations:
         bounds: running error bounds of the rule at one point (arguments with a points axis of size 1); None where there
             are none.
         format: the format under test.
+        of: what the rule must be the derivative of, "forward" or "surrogate".
     """
 
     mode: Mode
@@ -52,6 +62,7 @@ class DerivativeViolations:
     forward_program: Program | None
     bounds: Callable[[list[Array]], list[Bounded] | None]
     format: FloatFormat
+    of: str = "forward"
 
     def of_trouble(self, trouble: Trouble) -> Violation:
         """What the rule's call did wrong, as an error."""
@@ -156,7 +167,7 @@ class DerivativeViolations:
     def _refused(self, o: Outcome) -> Violation:
         assert o.argument is not None and o.entry is not None
         at_kink = o.status is Status.KINK_REFUTED
-        what = f"the {self.mode} is not the derivative of forward"
+        what = not_derivative(self.mode, self.of)
         if at_kink:
             what = (
                 "the value is not the declared convention at this kink"

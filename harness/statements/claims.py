@@ -28,6 +28,8 @@ class Derivative:
         convention: function of the signature of `rule` whose value the rule must equal at kinks.
         reference: JAX-traceable function of the same map, used where `forward` cannot be traced.
         unit_cotangent: for scalar `forward`: `rule(*inputs)` is the gradient, the cotangent 1 is understood.
+        surrogate: function of the signature of `forward` whose derivative `rule` must equal in place of forward's; what
+            `forward` returns still says where the domain is.
     """
 
     forward: Code
@@ -37,10 +39,16 @@ class Derivative:
     convention: Code | None = None
     reference: Code | None = None
     unit_cotangent: bool = False
+    surrogate: Code | None = None
 
     @property
     def name(self) -> str:
         return "gradient" if self.unit_cotangent else self.mode
+
+    @property
+    def differentiated(self) -> Code:
+        """The map whose derivative the rule must equal."""
+        return self.forward if self.surrogate is None else self.surrogate
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.pytrees import flat_inputs, is_structured
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def from_jax(
-    fn: Code, *, inputs: Mapping[str, Tree] | None = None, name: str | None = None, fixed: Fixed | None = None
+    fn: Code,
+    *,
+    inputs: Mapping[str, Tree] | None = None,
+    name: str | None = None,
+    fixed: Fixed | None = None,
+    **further: Unpack[Further],
 ) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
 
@@ -38,6 +44,7 @@ def from_jax(
             jaxtyping annotations of the undecorated function.
         name: defaults to the function's own name.
         fixed: arguments that are no inputs, by name or position, such as `{"axis": -1}`.
+        further: other arguments of `Rule`, such as `surrogate` and `reference`.
 
     Raises:
         UsageError: when `fn` has no custom rule, when the rule is not defined yet, or when an input of floats is in
@@ -120,11 +127,21 @@ def from_jax(
         found = pullback(tree.unflatten(cotangents))
         return found[0] if len(found) == 1 else tuple(found)
 
+    def of_leaves(label: str, function: Code) -> Code:
+        if label == "convention" or not is_structured(inputs):
+            return function
+
+        def call(*leaves: ArrayLike) -> Tree:
+            return flat(function(*packed(leaves)))
+
+        return shown_as(call, function)
+
+    more = bound_further(who, further, fixed, undecorated, tuple(inputs), of_leaves)
     # with pytrees the signature of the undecorated function is not that of the leaves
     shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:
-        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), primal=primal, inputs=specs)
-    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), primal=primal, inputs=specs)
+        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), primal=primal, inputs=specs, **more)
+    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), primal=primal, inputs=specs, **more)
 
 
 def _refuse_nondiff(name: str, fn: Code, decorated: Any, inputs: Mapping[str, Tree], fixed: Collection[int]) -> None:

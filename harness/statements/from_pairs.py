@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Unpack
 
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
 
@@ -19,6 +21,7 @@ def from_fwd_bwd(
     inputs: Mapping[str, Tree] | None = None,
     name: str | None = None,
     fixed: Fixed | None = None,
+    **further: Unpack[Further],
 ) -> Rule:
     """The rule of a forward that keeps residuals and a backward that uses them.
 
@@ -30,6 +33,7 @@ def from_fwd_bwd(
         name: defaults to fwd's own name.
         fixed: arguments of fwd that are no inputs, by name or position; bwd is given those that it has under the same
             name.
+        further: other arguments of `Rule`, such as `surrogate` and `reference`.
 
     Raises:
         UsageError: as `Rule`; and when the rule runs and `fwd` does not return a pair.
@@ -44,6 +48,7 @@ def from_fwd_bwd(
     fwd, bwd = Bound.of(fwd, fixed), Bound.of(bwd, {k: v for k, v in fixed.items() if isinstance(k, str)}, fwd)
     stated = inputs_of(fwd, who) if inputs is None else inputs
     check_names(who, fwd, tuple(stated))
+    more = bound_further(who, further, fixed, fwd, tuple(stated))
 
     def pair(*primals: Tree) -> tuple[Tree, object]:
         result = fwd(*primals)
@@ -61,4 +66,4 @@ def from_fwd_bwd(
         found = bwd(residuals, cotangents[0] if len(cotangents) == 1 else tuple(cotangents))
         return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
-    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd), inputs=stated)
+    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd), inputs=stated, **more)

@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from types import ModuleType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.thresholds.called_code import ANOTHER_WAY
 from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, UnderContract, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
 from backprove.strategies.array import ArraySpec
@@ -32,6 +33,7 @@ def from_torch(
     inputs: Mapping[str, ArraySpec] | None = None,
     name: str | None = None,
     fixed: Fixed | None = None,
+    **further: Unpack[Further],
 ) -> Rule:
     """The rule of a `torch.autograd.Function`.
 
@@ -49,6 +51,8 @@ def from_torch(
             the jaxtyping annotations of `function.forward`.
         name: defaults to the class's name.
         fixed: arguments that are no inputs, by name or by position after `ctx`; they are given to `apply` as they are.
+        further: other arguments of `Rule`, such as `surrogate` and `reference`. Their functions may be JAX's or
+            NumPy's, or torch's, which are called with tensors.
 
     Raises:
         UsageError: when torch is not installed or `function` is not such a class.
@@ -83,13 +87,40 @@ def from_torch(
     def vjp(*arguments: Array) -> Array | tuple[Array, ...]:
         return called.vjp(arguments)
 
+    more = bound_further(who, further, fixed, taken, tuple(inputs), lambda _, f: TensorsToo(f, called))
     backward = UnderContract(vjp, called.contract)
-    return Rule(label, forward=shown_as(forward, cls.forward), vjp=shown_as(backward, cls.backward), inputs=inputs)
+    shown = shown_as(forward, cls.forward)
+    return Rule(label, forward=shown, vjp=shown_as(backward, cls.backward), inputs=inputs, **more)
 
 
 def _has_setup(torch: ModuleType, cls: Any) -> bool:
     """Whether forward takes no ctx: the class has a `setup_context` of its own."""
     return cls.setup_context is not torch.autograd.Function.setup_context
+
+
+class TensorsToo:
+    """A function beside a torch forward that takes arrays, or tensors where it cannot take arrays.
+
+    Args:
+        call: JAX or NumPy code, which front ends trace; or torch code, which is called.
+        tensors: makes tensors of arrays, and arrays of tensors.
+    """
+
+    def __init__(self, call: Code, tensors: TorchFunction) -> None:
+        self.__wrapped__, self.tensors = call, tensors
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not all(isinstance(a, np.ndarray) for a in arguments):
+            return self.__wrapped__(*arguments)
+        try:
+            return self._as_arrays(self.__wrapped__(*arguments))
+        except (TypeError, AttributeError):
+            return self._as_arrays(self.__wrapped__(*map(self.tensors._tensor, arguments)))
+
+    def _as_arrays(self, found: Any) -> Any:
+        if isinstance(found, (tuple, list)):
+            return tuple(self._as_arrays(f) for f in found)
+        return self.tensors._array(found) if isinstance(found, self.tensors.torch.Tensor) else found
 
 
 class TorchFunction:

@@ -43,7 +43,7 @@ def linearity(claim: Derivative, inputs: Mapping[str, ArraySpec]) -> Law:
     """`vjp(2g + h) = 2 vjp(g) + vjp(h)`, and so for a jvp."""
     left, right = _linearity(claim.rule, len(inputs))
     tangents, cotangents = (2, 0) if claim.mode == "jvp" else (0, 2)
-    return Law(claim.forward, left, right, tangents, cotangents)
+    return Law(claim.differentiated, left, right, tangents, cotangents)
 
 
 def second_order(claim: Derivative, inputs: Mapping[str, ArraySpec], vjp_in_jax: Code | None = None) -> Law:
@@ -85,7 +85,7 @@ def second_order(claim: Derivative, inputs: Mapping[str, ArraySpec], vjp_in_jax:
     def gradient(*x: jax.Array) -> tuple[jax.Array, ...]:
         return tuple(arrays_of(vjp(*x, np.ones((), dtype=x[moving[0]].dtype))))
 
-    return Law(claim.forward, left, right, tangents=2, smooth=(claim.forward, gradient))
+    return Law(claim.differentiated, left, right, tangents=2, smooth=(claim.differentiated, gradient))
 
 
 def laws_of(

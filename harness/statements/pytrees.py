@@ -75,7 +75,12 @@ def flat_inputs(inputs: Mapping[str, Tree]) -> dict[str, Tree]:
     for name, value in inputs.items():
         leaves, _ = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda v: v is None)
         for path, leaf in leaves:
-            found[".".join([name, *(_key(k) for k in path)])] = leaf
+            dotted = ".".join([name, *(_key(k) for k in path)])
+            if dotted in found:
+                raise UsageError(
+                    f"two inputs are called {dotted!r}, in which the parts of a name are joined; rename one"
+                )
+            found[dotted] = leaf
         if not leaves:
             raise UsageError(f"input {name!r} is {value!r}, which holds no bp.array(...)")
     return found

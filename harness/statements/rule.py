@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -12,11 +11,13 @@ from typing import Any, ClassVar
 
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.formats import Mode
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
+from backprove.harness.statements.further import check_text, imported
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
-from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names
+from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
 from backprove.harness.statements.source_text import call_site, import_line_of, source_text_of
 from backprove.strategies.array import ArraySpec
 
@@ -36,6 +37,9 @@ class Rule:
         vjp: `vjp(*inputs, *cotangents)` -> cotangent of the one differentiable input, or a tuple with one per
             differentiable input; one cotangent per output. At least one of jvp and vjp is given.
         reference: a JAX-traceable function of the same map, or its dotted name, where forward is opaque to JAX.
+        surrogate: a function of forward's signature whose derivative the rule must equal in place of forward's: for
+            straight-through estimators, surrogate gradients and quantisation. Its outputs have forward's shapes.
+            Forward still says where the domain is, and has one answer for one input.
         where: `where(*inputs) -> bool`, a condition over several inputs.
         convention: function of the signature of vjp (of jvp where no vjp is given) whose value at kinks the rule must
             equal there.
@@ -46,6 +50,7 @@ class Rule:
         primal: `primal(*inputs)`, the value that a framework returns while it differentiates, where that is another
             function than forward (the primal of a `jax.custom_jvp`, of the fwd of a `jax.custom_vjp`). It must equal
             forward.
+        latex, words: the statement as a formula (without dollar signs) and as a sentence, which reports show.
 
     Attributes:
         source: file and line where the rule is stated.
@@ -70,6 +75,9 @@ class Rule:
     batched: bool = False
     fixed: Fixed = field(default_factory=dict)
     primal: Code | None = None
+    surrogate: Code | None = None
+    latex: str = ""
+    words: str = ""
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
     code: str = field(init=False, default="", repr=False)
 
@@ -80,7 +88,7 @@ class Rule:
         if not callable(self.forward):
             raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
         if isinstance(self.reference, str):
-            object.__setattr__(self, "reference", _import_dotted(self.name, self.reference))
+            object.__setattr__(self, "reference", imported(f"Rule({self.name!r})", self.reference))
         self._bind_fixed()
         if self.inputs is None:
             object.__setattr__(self, "inputs", inputs_of(self.forward, f"Rule({self.name!r})"))
@@ -90,6 +98,8 @@ class Rule:
         if not isinstance(self.batched, bool):
             raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {self.batched!r}")
         self._check_functions()
+        for label in ("latex", "words"):
+            check_text(f"Rule({self.name!r})", label, getattr(self, label))
         site = call_site()
         functions = [f for f in (self.forward, self.jvp, self.vjp) if f is not None]
         object.__setattr__(self, "source", (site.f_code.co_filename, site.f_lineno) if site else ("", 0))
@@ -121,8 +131,10 @@ class Rule:
             changes["convention"] = wrap(self.convention, "the convention")
         if callable(self.reference):
             changes["reference"] = boundary.flat_forward(self.reference)
-        if self.primal is not None:
-            changes["primal"] = boundary.flat_forward(self.primal)
+        for label in ("primal", "surrogate"):
+            function = getattr(self, label)
+            if function is not None:
+                changes[label] = boundary.flat_forward(function)
         if self.where is not None:
             changes["where"] = boundary.packed(self.where)
         flat = copy.copy(self)
@@ -141,11 +153,11 @@ class Rule:
         claims: list[Claim] = []
         if self.jvp is not None:
             convention = self.convention if self.vjp is None else None
-            claims.append(Derivative(self.forward, self.jvp, "jvp", self.differentiable, convention, reference))
+            claims.append(self._derivative(self.jvp, "jvp", convention))
         if self.vjp is not None:
-            claims.append(Derivative(self.forward, self.vjp, "vjp", self.differentiable, self.convention, reference))
+            claims.append(self._derivative(self.vjp, "vjp", self.convention))
         if self.jvp is not None and self.vjp is not None:
-            claims.append(Adjointness(self.forward, self.jvp, self.vjp))
+            claims.append(Adjointness(self.surrogate or self.forward, self.jvp, self.vjp))
         named = [(c.name, c) for c in claims]
         if self.primal is not None:
             named.append(("primal", Equality(self.primal, self.forward, ("primal", "forward"))))
@@ -153,10 +165,24 @@ class Rule:
             named.append(("reference", Equality(self.forward, reference)))
         return named
 
+    def _derivative(self, rule: Code, mode: Mode, convention: Code | None) -> Derivative:
+        reference = self.reference if callable(self.reference) else None
+        return Derivative(
+            self.forward, rule, mode, self.differentiable, convention, reference, surrogate=self.surrogate
+        )
+
     def record(self) -> SubjectResult:
         """The record of the rule's result, in which nothing is judged yet."""
         file, line = self.source
-        return SubjectResult(self.kind, self.name, module=file, source={"file": file, "line": line}, code=self.code)
+        return SubjectResult(
+            self.kind,
+            self.name,
+            module=file,
+            latex=self.latex,
+            property_words=self.words,
+            source={"file": file, "line": line},
+            code=self.code,
+        )
 
     def import_line(self) -> str:
         """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
@@ -170,7 +196,7 @@ class Rule:
         check_fixed(f"Rule({self.name!r})", self.forward, self.fixed, names)
         forward = self.forward.func if isinstance(self.forward, Bound) else self.forward
         object.__setattr__(self, "forward", Bound.of(forward, self.fixed))
-        for label in ("jvp", "vjp", "reference", "where", "convention"):
+        for label in ("jvp", "vjp", "reference", "surrogate", "where", "convention"):
             object.__setattr__(self, label, Bound.of(getattr(self, label), self.fixed, forward))
 
     def _check_functions(self) -> None:
@@ -181,9 +207,12 @@ class Rule:
         of_vjp = f"{primals} and one cotangent per output of forward"
         check_arity(self.name, "forward", self.forward, n, n, primals)
         check_names(f"Rule({self.name!r})", self.forward, tuple(self.inputs))
-        for label, function in (("reference", self.reference), ("where", self.where), ("primal", self.primal)):
+        for label in ("reference", "surrogate", "where", "primal"):
+            function = getattr(self, label)
             if function is not None:
                 check_arity(self.name, label, function, n, n, primals)
+        for label in ("jvp", "vjp", "reference", "surrogate", "where", "primal", "convention"):
+            check_order(f"Rule({self.name!r})", label, getattr(self, label), tuple(self.inputs))
         if self.jvp is not None:
             check_arity(self.name, "jvp", self.jvp, n + d, n + d, of_jvp)
         if self.vjp is not None:
@@ -257,25 +286,3 @@ def shown_as(function: Any, original: Code) -> Code:
     function.__signature__ = inspect.signature(function)
     function.__wrapped__ = original
     return function  # type: ignore[no-any-return]
-
-
-def _import_dotted(name: str, dotted: str) -> Code:
-    """The object called `dotted`: the longest importable prefix is the module, the rest are attributes."""
-    parts = dotted.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        module_name = ".".join(parts[:cut])
-        try:
-            found: Any = importlib.import_module(module_name)
-        except ModuleNotFoundError as e:
-            if e.name and (module_name == e.name or module_name.startswith(e.name + ".")):
-                continue
-            raise
-        for part in parts[cut:]:
-            if not hasattr(found, part):
-                raise UsageError(f"Rule({name!r}): reference {dotted!r}: {found!r} has no attribute {part!r}")
-            found = getattr(found, part)
-        return found  # type: ignore[no-any-return]
-    raise UsageError(
-        f"Rule({name!r}): reference {dotted!r} cannot be imported; "
-        'give a function or a name such as "jax.nn.log_softmax"'
-    )

@@ -77,6 +77,32 @@ def check_names(who: str, function: Callable[..., Any], inputs: Sequence[str]) -
     )
 
 
+def check_order(who: str, label: str, function: Any, inputs: Sequence[str]) -> None:
+    """Refuse a function beside forward that takes an input under the name of another one.
+
+    `vjp=lambda w, x, g: ...` for the inputs x and w would be called with x as its w. Other names are nobody's business;
+    parameters that cannot be known are not compared, see `check_names`.
+
+    Args:
+        who: the start of the message.
+        label: how the message calls the function.
+        function: None where the rule has none.
+        inputs: the names in `inputs`.
+
+    Raises:
+        UsageError: with what the function takes and what it is called with.
+    """
+    parameters = _known_parameters(function)
+    names = [] if parameters is None else [p.name for p in parameters]
+    for place, expected in enumerate(inputs):
+        given = names[place] if place < len(names) else expected
+        if given != expected and given in inputs:
+            raise UsageError(
+                f"{who}: {label} takes {', '.join(names)} but is called with {', '.join(inputs)} first: what it calls "
+                f"{given} would be {expected}. Give its first parameters the order of inputs"
+            )
+
+
 def signature_of(function: Any) -> inspect.Signature | None:
     """The signature of a function; None where it does not tell."""
     try:

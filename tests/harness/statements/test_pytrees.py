@@ -16,6 +16,7 @@ from backprove.harness.explaining.evaluate_again import replay
 from backprove.harness.explaining.replay import Payload, decode_id
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.statements.from_pairs import from_fwd_bwd
+from backprove.harness.statements.pytrees import flat_inputs
 
 W, B, X, G = np.array([[1.0, 2.0, 0.5]]), np.array([0.25]), np.array([1.0, -1.0, 2.0]), np.array([3.0])
 INPUTS = {"params": {"W": bp.array("m n"), "b": bp.array("m")}, "x": bp.array("n")}
@@ -249,3 +250,11 @@ def test_a_jax_rule_with_an_integer_output() -> None:
 
     stated = bp.from_jax(f, inputs={"x": bp.array("3")})
     assert bp.check(stated, points=20, dtypes=("float64",)).ok
+
+
+def test_two_leaves_of_one_dotted_name_are_refused() -> None:
+    inputs = {"a": {"b": bp.array("n")}, "a.b": bp.array("n")}
+    with pytest.raises(UsageError, match=r"two inputs are called 'a\.b'"):
+        flat_inputs(inputs)
+    with pytest.raises(UsageError, match=r"two inputs are called 'a\.b'"):
+        bp.Rule("clash", forward=lambda *x: x[0]["b"], vjp=lambda *x: x, inputs=inputs)

@@ -15,7 +15,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.from_jax import from_jax
 from backprove.harness.statements.from_pairs import from_fwd_bwd
 from backprove.harness.statements.rule import Rule
-from backprove.harness.statements.signatures import Bound, check_names
+from backprove.harness.statements.signatures import Bound, check_names, check_order
 from backprove.strategies.array import array
 
 X = np.array([[0.5, -1.0, 2.0], [1.0, 3.0, 0.0]])
@@ -220,3 +220,71 @@ def test_fixed_arguments_of_a_pair_reach_bwd_under_their_names() -> None:
 
     assert check(stated(lambda r, g, c: c * g), **FEW).ok
     assert check(stated(lambda r, g: g), **FEW).verdict == "falsified"
+
+
+# -- the order of parameters beside forward ----------------------------------------------------------------------------
+
+
+class Pulled:
+    def right(self, x: Any, w: Any, g: Any) -> Any:
+        return g, g
+
+    def wrong(self, w: Any, x: Any, g: Any) -> Any:
+        return g, g
+
+    def __call__(self, w: Any, x: Any, g: Any) -> Any:
+        return g, g
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        None,
+        lambda x, w, g: g,
+        lambda a, b, c: c,
+        lambda *arguments: arguments,
+        lambda x, *rest: x,
+        lambda x, w, g=None: g,
+        Pulled().right,
+        Pulled(),
+        functools.partial(lambda w, x, y, g: g, 1.0),
+        jax.jit(lambda w, x, g: g),
+        functools.wraps(product)(lambda w, x, g: g),
+        np.multiply,
+        max,
+    ],
+)
+def test_names_beside_forward_that_say_nothing_of_another_order_are_allowed(function: Any) -> None:
+    check_order("it", "vjp", function, ["x", "w"] if function is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("function", "takes"),
+    [
+        (lambda w, x, g: g, "w, x, g"),
+        (lambda g, x, w: g, "g, x, w"),
+        (lambda a, x, g: g, "a, x, g"),
+        (Pulled().wrong, "w, x, g"),
+        (functools.partial(lambda k, w, x, g: g, 1.0), "w, x, g"),
+    ],
+)
+def test_an_input_under_the_name_of_another_is_wrong_use(function: Any, takes: str) -> None:
+    with pytest.raises(UsageError, match=f"it: vjp takes {takes} but is called with x, w first"):
+        check_order("it", "vjp", function, ["x", "w"])
+
+
+def test_a_cotangent_may_have_any_name() -> None:
+    check_order("it", "vjp", lambda x, w, g: g, ["x", "g"])
+
+
+@pytest.mark.parametrize("which", ["jvp", "vjp", "where", "reference"])
+def test_every_function_of_a_rule_is_held_to_the_order(which: str) -> None:
+    def state(*names: str) -> Rule:
+        more = ("g",) if which == "vjp" else ("dx", "dw") if which == "jvp" else ()
+        function = eval(f"lambda {', '.join((*names, *more))}: x")
+        given = {"vjp": product_vjp, which: function}
+        return Rule("product", forward=product, inputs={"x": array("m n"), "w": array("n k")}, **given)
+
+    state("x", "w")
+    with pytest.raises(UsageError, match=f"{which} takes w, x"):
+        state("w", "x")
