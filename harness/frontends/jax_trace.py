@@ -11,10 +11,12 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import numpy_dtype
+from backprove.harness.frontends.lowering.registry import LOWERED
+from backprove.harness.frontends.lowering.settled import Settled
 from backprove.harness.programs.program import Equation, Program, Var
 
 if TYPE_CHECKING:
-    from jax.extend.core import ClosedJaxpr, Jaxpr
+    from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
     from jax.extend.core import Literal as JaxLiteral
     from jax.extend.core import Var as JaxVar
     from jax.typing import ArrayLike
@@ -46,18 +48,22 @@ class _Builder:
     next_slot: int = 0
     constants: dict[int, Array] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
+    settled: Settled = field(default_factory=Settled)
 
-    def var(self, aval: Any) -> Var:
-        if str(aval.dtype).startswith("complex"):
+    def var(self, aval: Any, *, settled: bool = False) -> Var:
+        dtype = str(aval.dtype)
+        if dtype.startswith("complex"):
             raise TypeError("the code computes with complex numbers, which no number system here has")
-        if str(aval.dtype).startswith("key<"):
-            raise TypeError("the code draws random numbers from keys, which no number system here has")
+        if dtype.startswith("key<") and not settled:
+            raise TypeError("the code draws random numbers from keys that are inputs, which no number system here has")
         self.next_slot += 1
-        return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), str(aval.dtype))
+        return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), dtype)
 
     def constant(self, value: ArrayLike, aval: Any) -> Var:
-        var = self.var(aval)
-        self.constants[var.slot] = np.asarray(value).astype(np.dtype(aval.dtype))
+        var = self.var(aval, settled=True)
+        self.settled.enter(var, value)
+        if not var.dtype.startswith("key<"):
+            self.constants[var.slot] = np.asarray(value).astype(np.dtype(aval.dtype))
         return var
 
     def inline(self, jaxpr: Jaxpr, consts: Sequence[ArrayLike | Var], args: Sequence[Var]) -> list[Var]:
@@ -77,13 +83,29 @@ class _Builder:
                 sub = next(eqn.params[k] for k in (CALLS[name], "jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
                 closed = hasattr(sub, "consts")
                 outs = self.inline(sub.jaxpr if closed else sub, sub.consts if closed else (), ins)
+            elif self.settled.is_data(eqn, ins):
+                values = self.settled.values(eqn, ins)
+                outs = [self.constant(x, v.aval) for x, v in zip(values, eqn.outvars, strict=True)]
+                self.settled.drawn |= {v.slot for v in outs}
+            elif name in LOWERED:
+                outs = self.lowered(eqn, ins)
             else:
                 outs = [self.var(v.aval) for v in eqn.outvars]
                 # where values lie on devices says nothing of them
                 params = {k: None if k.endswith(("sharding", "mesh")) else _plain(v) for k, v in eqn.params.items()}
                 self.equations.append(Equation(name, params, tuple(ins), tuple(outs)))
+                self.settled.note(eqn, ins, outs)
             env.update(zip(eqn.outvars, outs, strict=True))
         return [read(v) for v in jaxpr.outvars]
+
+    def lowered(self, eqn: JaxprEqn, ins: Sequence[Var]) -> list[Var]:
+        """What an equation's primitive means, inlined in its place."""
+        import jax
+
+        code = LOWERED[eqn.primitive.name]
+        with jax.enable_x64(True):
+            closed = jax.make_jaxpr(lambda *x: code(*x, **eqn.params))(*(v.aval for v in eqn.invars))
+        return self.inline(closed.jaxpr, closed.consts, ins)
 
 
 def _plain(value: Any) -> object:
