@@ -114,7 +114,7 @@ def _plain(value: Any) -> object:
         return from_jaxpr(value)
     if isinstance(value, np.dtype):
         return str(value)
-    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+    if isinstance(value, (tuple, list)) and (not hasattr(value, "_fields") or any(hasattr(v, "jaxpr") for v in value)):
         return tuple(_plain(v) for v in value)
     return value
 

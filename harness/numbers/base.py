@@ -19,7 +19,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import control, integers, movement
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.table import function_of
-from backprove.harness.programs.evaluate import V
+from backprove.harness.programs.evaluate import V, evaluate
 from backprove.harness.programs.program import Equation, Var
 
 TRUTH = frozenset({"and", "or", "not", "xor", "reduce_and", "reduce_or"})
@@ -139,6 +139,11 @@ class System(ABC, Generic[V]):
     def whole(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """A primitive of `integers` on integers and truth values alone."""
         return integers.apply(equation, inputs)
+
+    def p_custom_linear_solve(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
+        """What the `solve` of the equation computes: the solution of `matvec(x) = b`."""
+        parts = control.linear_solve(equation, inputs)
+        return evaluate(parts.solve, self, *parts.solve_constants, *parts.right)
 
     def own(self, equation: Equation, inputs: Sequence[V]) -> V | list[V]:
         """What the system evaluates in its own way: one value, or a list with one per output.

@@ -7,8 +7,10 @@ sides and selected; so is one that the system cannot decide, where its `select` 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.integers import UndecidedInteger, undecided
 from backprove.harness.programs.evaluate import NumberSystem, V, evaluate
-from backprove.harness.programs.program import Equation
+from backprove.harness.programs.program import Equation, Program
 
 PRIMITIVES = frozenset({"scan", "cond", "while", "empty2"})
 
@@ -100,6 +102,29 @@ def _while(equation: Equation, inputs: Sequence[V], system: NumberSystem[V]) -> 
         # Points whose condition failed keep their state, so it fails for them from now on.
         state = turned if going.all() else [system.select(going, pair) for pair in zip(state, turned, strict=True)]
     raise UnsupportedPrimitive(f"while of more than {MAX_TURNS} turns", system.name)
+
+
+@dataclass(frozen=True)
+class LinearSolve(Generic[V]):
+    """The parts of a `custom_linear_solve`: x solves `matvec(x) = right`, and `solve` finds it.
+
+    Each program takes its constants first.
+    """
+
+    matvec: Program
+    matvec_constants: Sequence[V]
+    solve: Program
+    solve_constants: Sequence[V]
+    right: Sequence[V]
+
+
+def linear_solve(equation: Equation, inputs: Sequence[V]) -> LinearSolve[V]:
+    """The parts of an equation of this primitive with its operands."""
+    ends = list(itertools.accumulate(equation.params["const_lengths"]))
+    starts = [0, *ends[:-1]]
+    given = [inputs[i:j] for i, j in zip(starts, ends, strict=True)]
+    matvec, _, solve, _ = equation.params["jaxprs"]
+    return LinearSolve(matvec, given[0], solve, given[2], inputs[ends[-1] :])
 
 
 class _Rule(Protocol):

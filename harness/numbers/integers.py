@@ -16,6 +16,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.indexing import iota, put_positions, scatter_positions
+from backprove.harness.numbers.matrices import permutation
 from backprove.harness.programs.program import ContractedAxes, Equation
 
 
@@ -221,6 +222,12 @@ def _platform(e: Equation) -> Array:
     return np.array([found[0]])
 
 
+def _permutation(e: Equation, pivots: Array) -> Array:
+    """The order of rows after the exchanges that `pivots` name, shape (*batch, k, points)."""
+    order = permutation(np.moveaxis(pivots, -2, 0), int(e.params["permutation_size"]))
+    return np.moveaxis(order, 0, -2)
+
+
 _RULES: dict[str, Code] = {
     "add": _plain(np.add),
     "add_any": _plain(np.add),
@@ -269,6 +276,7 @@ _RULES: dict[str, Code] = {
     "stop_gradient": _plain(lambda x: x),
     "iota": iota,
     "platform_index": _platform,
+    "lu_pivots_to_permutation": _permutation,
     **{name: scatter_combining for name in SCATTERS},
     **{name.replace("-", "_"): scatter_combining for name in SCATTERS},
 }

@@ -176,7 +176,12 @@ def _unstack(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill:
     return [np.take(data[0], i, axis=axis) for i in range(data[0].shape[axis])]
 
 
+def _tile(e: Equation, data: Sequence[Array], indices: Sequence[Array], fill: Entry) -> list[Array]:
+    return [np.tile(data[0], (*(int(n) for n in e.params["reps"]), 1))]
+
+
 _MOVES: dict[str, Move] = {
+    "tile": _tile,
     "unstack": _unstack,
     "stack": _stack,
     "broadcast_in_dim": _broadcast_in_dim,

@@ -5,8 +5,9 @@ It is the way back from a traced program to a JAX function: `trace(as_jax_functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from backprove.harness.core.arrays import Code
@@ -16,6 +17,7 @@ from backprove.harness.programs.program import Equation, Program, inner_programs
 
 if TYPE_CHECKING:
     import jax
+    from jax.extend.core import ClosedJaxpr
     from jax.typing import ArrayLike
 
 
@@ -56,7 +58,27 @@ def _primitives() -> Mapping[str, Code]:
     from jax.interpreters import ad
 
     differentiable = {p.name: p.bind for p in ad.primitive_jvps}
-    return differentiable | {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
+    everything = differentiable | {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
+    return everything | {"custom_linear_solve": _linear_solve}
+
+
+def _linear_solve(*operands: jax.Array, jaxprs: Sequence[ClosedJaxpr | None], const_lengths: Sequence[int]) -> object:
+    """`custom_linear_solve` from its parts: the operands are the constants of each part, then the right-hand sides."""
+    import jax
+    from jax.extend.core import jaxpr_as_fun
+
+    ends = list(itertools.accumulate(const_lengths))
+    matvec, _, solve, transposed = (
+        None if part is None else partial(jaxpr_as_fun(part), *operands[end - size : end])
+        for part, size, end in zip(jaxprs, const_lengths, ends, strict=True)
+    )
+    assert matvec is not None and solve is not None
+    return jax.lax.custom_linear_solve(
+        lambda x: matvec(*x),
+        list(operands[ends[-1] :]),
+        lambda _, b: solve(*b),
+        None if transposed is None else lambda _, b: transposed(*b),
+    )
 
 
 def _params(e: Equation, all_digits: bool) -> dict[str, object]:
@@ -74,7 +96,7 @@ def _param(name: str, value: object, all_digits: bool) -> object:
     if isinstance(value, Program):
         return _closed_jaxpr(value, all_digits)
     if isinstance(value, tuple) and any(isinstance(v, Program) for v in value):
-        return tuple(_closed_jaxpr(v, all_digits) for v in value)
+        return tuple(None if v is None else _closed_jaxpr(v, all_digits) for v in value)
     return numpy_dtype(value) if isinstance(value, str) and name.endswith("type") else value
 
 

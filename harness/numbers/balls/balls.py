@@ -19,7 +19,8 @@ from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import BallArray, dot_general, lift, pointwise, scatter_add
-from backprove.harness.numbers.balls.reductions import Real, Reductions
+from backprove.harness.numbers.balls.matrices import Matrices
+from backprove.harness.numbers.balls.reductions import Real
 from backprove.harness.numbers.balls.truth import (
     COMPARISONS,
     TOUCH,
@@ -54,7 +55,7 @@ def exact_bits(dtype: str) -> int:
     return min(12, FORMATS[dtype].digits // 2)
 
 
-class BallSystem(Reductions[Real]):
+class BallSystem(Matrices[Real]):
     """What balls and dual balls share.
 
     Args:

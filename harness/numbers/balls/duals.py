@@ -18,7 +18,7 @@ from flint import arb
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import ONE_SLOPE_BITS
-from backprove.harness.numbers import indexing, movement
+from backprove.harness.numbers import control, indexing, movement
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import (
     BallArray,
@@ -37,6 +37,7 @@ from backprove.harness.numbers.elementary.exponential import logistic
 from backprove.harness.numbers.elementary.powers import at_zero
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.steps import trunc
+from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation
 
 
@@ -252,6 +253,23 @@ class DualBalls(BallSystem[Dual]):
         best = along(x, np.expand_dims(index, axis), axis)
         self.touch(predicate(_same, x, best).sum(axis=axis) > 1)
         return index
+
+    def p_custom_linear_solve(self, e: Equation, ins: Sequence[Dual | Array]) -> list[Dual | Array]:
+        """x' solves `matvec(x') = b' - matvec'(x)`, whatever `solve` does to find a solution.
+
+        Its operands are held as they are: JAX solves with factors of `stop_gradient(a)`.
+        """
+        parts = control.linear_solve(e, ins)
+        held = [self.primal(c) for c in parts.solve_constants]
+        right = [self.real(b) for b in parts.right]
+        still = [Dual(c) if c.dtype == object else c for c in held]
+        x = evaluate(parts.solve, self, *still, *(Dual(b.v) for b in right))
+        moved = evaluate(parts.matvec, self, *parts.matvec_constants, *x)
+        pairs = zip(right, map(self.real, moved), strict=True)
+        moves = [self.combine("sub", Dual(b.tangent), Dual(m.tangent)) for b, m in pairs]
+        wide = [spread(c, _width(*(t.v for t in moves))) for c in held]
+        slopes = evaluate(parts.solve, self, *(Dual(c) if c.dtype == object else c for c in wide), *moves)
+        return [Dual(self.primal(v), self.primal(t)) for v, t in zip(x, slopes, strict=True)]
 
     def p_dot_general(self, e: Equation, ins: Sequence[Dual]) -> Dual:
         a, b = ins

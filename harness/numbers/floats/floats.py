@@ -18,6 +18,7 @@ from backprove.harness.numbers.base import System
 from backprove.harness.numbers.elementary.gamma import float_digamma
 from backprove.harness.numbers.elementary.row import Elementary, SciPy
 from backprove.harness.numbers.elementary.table import having
+from backprove.harness.numbers.floats.matrices import MATRICES
 from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
 from backprove.harness.numbers.integers import accumulate, contract, scatter_combining, sort_by_keys
 from backprove.harness.programs.evaluate import evaluate, schedule
@@ -40,7 +41,7 @@ class Floats(System[Array]):
 
     @classmethod
     def primitives(cls) -> frozenset[str]:
-        return super().primitives() | {*ARITHMETIC, *EXACT, *COMPARISONS}
+        return super().primitives() | {*ARITHMETIC, *EXACT, *COMPARISONS, *MATRICES}
 
     def constant(self, value: Array, var: Var) -> Array:
         return self._stored(np.asarray(value)[..., None], var.dtype)
@@ -114,6 +115,9 @@ class Floats(System[Array]):
                 return _rounded(arithmetic(*inputs), dtype)
             if name in EXACT:
                 return EXACT[name](*inputs)
+            if name in MATRICES:
+                pairs = zip(MATRICES[name](equation, inputs), equation.outputs, strict=True)
+                return [_rounded(x, v.dtype) if v.dtype in FORMATS else x for x, v in pairs]
         elif name in COMPARISONS and equation.inputs[0].dtype in FORMATS:
             return COMPARISONS[name](*inputs)
         return super().own(equation, inputs)

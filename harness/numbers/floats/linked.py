@@ -77,7 +77,7 @@ class Linked:
                 self._env[v.slot] = given_inputs[k]
             self.bytes += self._env[v.slot].nbytes
         for equation, dying in zip(program.equations, last_uses(program), strict=True):
-            if inner_programs(equation):
+            if inner_programs(equation) and equation.primitive != "custom_linear_solve":
                 raise UnsupportedPrimitive(equation.primitive, "flat programs")
             given = [self._env[v.slot] for v in equation.inputs]
             if all(v.slot in fixed for v in equation.inputs):

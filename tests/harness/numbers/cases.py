@@ -17,6 +17,8 @@ from jax import lax
 from jax import nn as jnn
 from jax.extend.core import primitives as named
 
+from tests.harness.numbers.matrix_cases import MATRICES, as_permutation
+
 F, I, B = "float64", "int64", "bool"
 
 POINTS = 4
@@ -353,6 +355,7 @@ INTEGERS: dict[str, Case] = {
         ("convert_element_type", lambda i: i.astype("int32"), ONE),
         ("stop_gradient", lax.stop_gradient, ONE),
         ("iota", lambda i: i + lax.iota("int64", 4), ONE),
+        ("lu_pivots_to_permutation", as_permutation, ONE),
         ("platform_index", lambda i: lax.platform_dependent(i, cpu=lambda k: k + 1, default=lambda k: k), ONE),
     )
 } | {f"scatter-{short}": scattered(method) for short, method in SCATTERS.items()}
@@ -364,6 +367,7 @@ REALS = {
     "reductions": REDUCTIONS,
     "control": CONTROL,
     "jax.nn": JAX_NN,
+    "matrices": {name: Case(call, specs) for name, (call, specs) in MATRICES.items()},
 }
 """Groups whose values and tangents the ball systems know."""
 

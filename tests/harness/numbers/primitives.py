@@ -163,12 +163,16 @@ NUMPY: dict[str, tuple[str, Callable[..., Any]]] = {
     "cumlogsumexp": ("reductions: cumlogsumexp", np.logaddexp.accumulate),
     "sort": ("reductions: sort", lambda x: np.sort(x, axis=0)),
     "dot_general": ("reductions: matmul", np.matmul),
+    "tile": ("matrices: tile", lambda x: np.tile(x, (2, 3))),
 }
 """Primitive -> its case, and NumPy code of the same meaning."""
 
 _ABSENT = "NumPy has no such function"
 _JAX_ONLY = "JAX's own bookkeeping; NumPy code has nothing of the kind"
+_FACTORED = "NumPy factors matrices in LAPACK, which takes floats alone; programs have these primitives"
 _PYTHON = "NumPy code loops and branches in Python, which runs as it is"
+
+MATRIX_PRIMITIVES = ("lu", "cholesky", "triangular_solve", "custom_linear_solve")
 
 WITHOUT_NUMPY: dict[str, tuple[str, str]] = {
     "logistic": ("smooth: logistic", _ABSENT),
@@ -192,6 +196,7 @@ WITHOUT_NUMPY: dict[str, tuple[str, str]] = {
     "scan": ("control: scan", _PYTHON),
     "cond": ("control: cond", _PYTHON),
     "while": ("control: while", _PYTHON),
+    **{name: (f"matrices: {name}", _FACTORED) for name in MATRIX_PRIMITIVES},
 }
 """Primitive -> its case, and why there is no NumPy code for it."""
 

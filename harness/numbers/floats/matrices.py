@@ -1,0 +1,38 @@
+"""Floats factor and solve matrices at many points at once, by the textbook algorithms that LAPACK's are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.numbers import matrices
+from backprove.harness.numbers.matrices import PLAIN, inward, outward
+from backprove.harness.programs.program import Equation
+
+
+def _lu(e: Equation, inputs: Sequence[Array]) -> list[Array]:
+    factors, pivots, order = matrices.lu(PLAIN, inward(inputs[0]))
+    places = (np.moveaxis(p, 0, -2).astype(v.dtype) for p, v in zip((pivots, order), e.outputs[1:], strict=True))
+    return [outward(factors), *places]
+
+
+def _cholesky(e: Equation, inputs: Sequence[Array]) -> list[Array]:
+    """Nothing is a number where the matrix is not positive definite, as in XLA."""
+    factor = matrices.cholesky(PLAIN, inward(inputs[0]))
+    lost = np.isnan(factor).any(axis=(0, 1))
+    return [outward(np.where(lost, np.asarray(np.nan, factor.dtype), factor))]
+
+
+def _triangular_solve(e: Equation, inputs: Sequence[Array]) -> list[Array]:
+    a, b = map(inward, inputs)
+    return [outward(matrices.triangular_solve(PLAIN, e.params, a, b))]
+
+
+MATRICES: dict[str, Callable[[Equation, Sequence[Array]], list[Array]]] = {
+    "lu": _lu,
+    "cholesky": _cholesky,
+    "triangular_solve": _triangular_solve,
+}
+"""Primitives of linear algebra; the results are not rounded to a format shorter than their storage."""
