@@ -102,8 +102,8 @@ def lu(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> list[
     e = below + triangle(_higher_orders(of_upper, _largest(relative)), lower=False)
     # entries of the lower factor are the candidates of a pivot, divided by it
     rival = np.abs(triangle(lower, lower=True, diagonal=-1)) + below >= 1
-    first_is_exact = ~(error[:, 0] > 0).any(axis=0)
-    rival[:, 0] &= ~first_is_exact
+    first_is_exact = ~(error[:, :1] > 0).any(axis=(0, 1))
+    rival[:, :1] &= ~first_is_exact
     doubt = np.asarray(rival.any(axis=(0, 1)) | ~np.isfinite(float64(packed)).all(axis=(0, 1)))
     e = np.where(doubt | np.isnan(e), np.inf, e)
     inverse_order = np.argsort(order, axis=0)

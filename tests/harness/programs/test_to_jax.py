@@ -207,3 +207,21 @@ def test_products_keep_all_digits_where_asked() -> None:
         (scan,) = trace(as_jax_function(program, all_digits=asked), ((3, 2, 2), F)).equations[-1:]
         (product,) = (e for e in scan.params["jaxpr"].equations if e.primitive == "dot_general")
         assert (product.params["precision"] is not None) == asked
+
+
+@pytest.mark.parametrize("transformed", [False, True])
+def test_a_linear_solve_is_differentiated_by_its_definition(transformed: bool) -> None:
+    """Both as it was traced and as JAX's own derivative of it holds it, with the parts exchanged."""
+
+    def pulled(a: Any, b: Any) -> Any:
+        return jax.vjp(jnp.linalg.solve, a, b)[1](jnp.cos(b)) if transformed else jnp.linalg.solve(a, b)
+
+    rng = np.random.default_rng(2)
+    a, b, c = rng.normal(size=(3, 3)), rng.normal(size=(3, 2)), rng.normal(size=(3, 3))
+    with jax.enable_x64(True):
+        rebuilt = as_jax_function(trace(pulled, (a.shape, F), (b.shape, F)))
+        moved, again = (jax.tree.leaves(jax.jvp(f, (a, b), (c, b))) for f in (pulled, rebuilt))
+        for x, y in zip(again, moved, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-12)
+        wanted = jax.grad(lambda x: sum(v.sum() for v in jax.tree.leaves(pulled(x, b))))(a)
+        np.testing.assert_allclose(jax.grad(lambda x: sum(v.sum() for v in rebuilt(x, b)))(a), wanted, rtol=1e-9)
