@@ -28,7 +28,7 @@ def as_permutation(i: Any) -> Any:
 
 MATRICES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "lu": (lambda x: lax.linalg.lu(x)[0], (SQUARE,)),
-    "lu of a batch": (lambda x: lax.linalg.lu(x)[0] * lax.linalg.lu(x)[2][:, None], (((2, 3, 4), "float64"),)),
+    "lu of a batch": (lambda x: lax.linalg.lu(x)[0] * lax.linalg.lu(x)[2][..., None], (((2, 3, 4), "float64"),)),
     "slogdet": (jnp.linalg.slogdet, (SQUARE,)),
     "det": (jnp.linalg.det, (((4, 4), "float64"),)),
     "cholesky": (lambda x: jnp.linalg.cholesky(definite(x)), (SQUARE,)),
