@@ -38,12 +38,14 @@ class Trouble:
         text: what happened, in words.
         shapes: shapes of the results, where they are wrong.
         argument: position of the changed argument.
+        singular: what was raised says that a matrix is singular, or not positive definite.
     """
 
     kind: str
     text: str
     shapes: tuple[tuple[int, ...], ...] = ()
     argument: int = -1
+    singular: bool = False
 
 
 @dataclass
@@ -173,7 +175,8 @@ def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_onl
     except ContractError as why:
         return Trouble("structure", str(why))
     except Exception as why:
-        return Trouble("raised", f"{function.label} raised {type(why).__name__}: {why}")
+        what = f"{function.label} raised {type(why).__name__}: {why}"
+        return Trouble("raised", what, singular=isinstance(why, np.linalg.LinAlgError))
     if floats_only:
         got = [g for g in got if g.dtype.kind not in "iub"]
     strange = next((g for g in got if not _is_real(g)), None)

@@ -40,7 +40,7 @@ from backprove.harness.judging.screens.claims import ClaimScreen, DerivativeScre
 from backprove.harness.judging.screens.valued import ValuedScreen
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.oracles.exact import ExactLayer
+from backprove.harness.oracles.exact import ExactLayer, has_no_value
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.vectors import dyadic
@@ -189,7 +189,10 @@ class DerivativeAt(DerivativeShell):
             return None
         called = self._called(self.rule, [*x, *d], seen)
         for i, t in called.troubles.items():
-            seen.violations[i] = self._violations.of_trouble(t)
+            if t.singular and has_no_value(self.forward_program, x, i, self.dtype):
+                seen.outside[i] = True
+            else:
+                seen.violations[i] = self._violations.of_trouble(t)
         return None if seen.violations and all(v is not None for v in seen.violations) else called.values
 
     def _wrong_program(self) -> Violation | None:

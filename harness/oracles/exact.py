@@ -19,10 +19,13 @@ from flint import arb, ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, NEGLIGIBLE_BITS, PRECISIONS
+from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.numbers.balls.arrays import BallArray, lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status, within_reach
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
+from backprove.harness.programs.program import Program
 
 REFUSED_COLUMNS = 4096
 """Points times entries that are localised at once."""
@@ -253,6 +256,18 @@ def _localise(every: Sequence[list[BallArray]], gap: arb) -> Outcome:
         got_value=float(g.mid()),
         expected_value=float(e.mid()),
     )
+
+
+def has_no_value(forward: Program | None, x: Sequence[Array], point: int, dtype: str) -> bool:
+    """Whether the forward map has no value at a point, or none that floats can tell: a matrix may be singular there."""
+    if forward is None:
+        return False
+    here = [a if a.shape[-1] == 1 else a[..., point : point + 1] for a in x]
+    with ctx.workprec(PRECISIONS[1]), contextlib.suppress(Undecided, UnsupportedPrimitive):
+        if not all(np.isfinite(b.e).all() for b in Running(dtype).run(forward, here)):
+            return True
+        return not finite(ProgramOnBalls(forward).balls(lift_floats(here)), 1)[0]
+    return False
 
 
 _CLOSE, _NEGLIGIBLE = arb(2) ** -AGREEMENT_BITS, arb(2) ** -NEGLIGIBLE_BITS

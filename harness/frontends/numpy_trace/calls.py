@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import FORMATS, is_float
+from backprove.harness.frontends.numpy_trace import linear_algebra
 from backprove.harness.frontends.numpy_trace.array import (
     Calls,
     NotTraceable,
@@ -188,7 +189,8 @@ def call_function(func: Code, args: tuple[object, ...], kwargs: Options) -> obje
     if name in ("sort", "argsort"):
         options["stable"] = True
     place = {"numpy.linalg": jnp.linalg, "numpy.fft": jnp.fft}.get(module, jnp)
-    target = getattr(place, name, None)
+    target = linear_algebra.FUNCTIONS.get(name) if module == "numpy.linalg" else None
+    target = target or getattr(place, name, None)
     if target is None:
         raise NotTraceable(f"jax.numpy has no {name}")
     arguments, options = raw_value(args), raw_value_of(options)

@@ -34,13 +34,14 @@ class Factors(Bounded):
     Attributes:
         matrix: what was factored.
         weight: |L||U| in the order of the matrix's own rows, inward.
+        floor: what numbers that underflow cost each entry of the matrix, inward.
     """
 
-    __slots__ = ("matrix", "weight")
+    __slots__ = ("floor", "matrix", "weight")
 
-    def __init__(self, factors: Bounded, matrix: Bounded, weight: Errors) -> None:
+    def __init__(self, factors: Bounded, matrix: Bounded, weight: Errors, floor: Errors) -> None:
         super().__init__(factors.v, factors.e)
-        self.matrix, self.weight = matrix, weight
+        self.matrix, self.weight, self.floor = matrix, weight, floor
 
 
 def _times(a: Array, b: Array) -> Errors:
@@ -71,6 +72,12 @@ def _charge(fmt: Format, n: int) -> float:
     return MATRIX_CHARGE * n * fmt.u * (1 + fmt.wide)
 
 
+def _underflow(system: Charging, fmt: Format, upper: Array) -> Errors:
+    """An entry of one factor that underflows is multiplied by entries of the other one."""
+    e = system.eta(fmt) * (len(upper) + float64(np.abs(upper)).sum(axis=0))
+    return np.broadcast_to(e, upper.shape)
+
+
 def _both(x: Bounded) -> tuple[Array, Errors]:
     """Value and error, rows and columns first."""
     return inward(x.v), inward(np.broadcast_to(x.e, x.v.shape))
@@ -94,7 +101,8 @@ def lu(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> list[
     left = matrices.substitute(PLAIN, lower, _unit(n, packed), lower=True, unit=True)
     right = matrices.substitute(PLAIN, upper, _unit(n, packed), lower=False, unit=False)
     moved = np.take_along_axis(error, np.broadcast_to(order[:, None], (n, 1, *order.shape[1:])), axis=0)
-    off = moved + _charge(fmt, n) * weight + n * system.eta(fmt)
+    floor = _underflow(system, fmt, upper)
+    off = moved + _charge(fmt, n) * weight + floor
     relative = _times(_times(np.abs(left), off), np.abs(right))
     of_lower = _times(np.abs(lower), triangle(relative, lower=True, diagonal=-1))
     of_upper = _times(triangle(relative, lower=False), np.abs(upper))
@@ -108,7 +116,7 @@ def lu(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> list[
     e = np.where(doubt | np.isnan(e), np.inf, e)
     inverse_order = np.argsort(order, axis=0)
     weight = np.take_along_axis(weight, inverse_order[:, None], axis=0)
-    factors = Factors(Bounded(outward(packed), outward(e)), inputs[0], weight)
+    factors = Factors(Bounded(outward(packed), outward(e)), inputs[0], weight, floor)
     return [factors, *(truth.integers(p, doubt[..., None, :]) for p in places)]
 
 
@@ -118,15 +126,14 @@ def cholesky(system: Charging, equation: Equation, inputs: Sequence[Bounded]) ->
     factor = matrices.cholesky(PLAIN, a)
     n = len(factor)
     weight = _times(np.abs(factor), np.abs(transposed(factor)))
-    read = triangle(error, lower=True)
-    off = (
-        read + transposed(triangle(read, lower=True, diagonal=-1)) + _charge(fmt, n + 1) * weight + n * system.eta(fmt)
-    )
+    read = triangle(error, lower=True) + transposed(triangle(error, lower=True, diagonal=-1))
+    floor = _underflow(system, fmt, transposed(factor))
+    off = read + _charge(fmt, n + 1) * weight + np.maximum(floor, transposed(floor))
     inverse: Array = np.abs(matrices.substitute(PLAIN, factor, _unit(n, factor), lower=True, unit=False))
     relative = _times(_times(inverse, off), transposed(inverse))
     half = triangle(relative, lower=True) - _unit(n, relative) * relative / 2
     e = triangle(_higher_orders(_times(np.abs(factor), half), _largest(relative)), lower=True)
-    return Factors(Bounded(outward(factor), outward(np.where(np.isnan(e), np.inf, e))), inputs[0], weight)
+    return Factors(Bounded(outward(factor), outward(np.where(np.isnan(e), np.inf, e))), inputs[0], weight, floor)
 
 
 def triangular_solve(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> Bounded:
@@ -141,7 +148,8 @@ def triangular_solve(system: Charging, equation: Equation, inputs: Sequence[Boun
     size = keep(np.abs(float64(t))) + (_unit(n, t) if unit else 0)
     inverse: Array = np.abs(matrices.substitute(PLAIN, t, _unit(n, t), lower=lower, unit=unit))
     off = keep(t_error) + _charge(fmt, n) * size
-    first = _times(inverse, _times(off, np.abs(x)) + b_error + n * system.eta(fmt))
+    lost = system.eta(fmt) * (n + size.sum(axis=1, keepdims=True))
+    first = _times(inverse, _times(off, np.abs(x)) + b_error + lost)
     e = _higher_orders(first, _largest(_times(inverse, off)))
     back = partial(matrices.turned_back, params)
     return system.rounded(fmt, outward(back(x)), outward(back(np.where(np.isnan(e), np.inf, e))), k=0.0)
@@ -174,9 +182,10 @@ def solved(
     n = len(a)
     inverse = _inverse(a)
     size, weight = np.abs(inverse), known.weight
+    lost = system.eta(fmt) * (n + product(weight, np.ones(b.v.shape)))
     x = product(inverse, b.v)
-    off = error + _charge(fmt, n) * weight + n * system.eta(fmt)
-    first = float64(product(size, product(off, np.abs(x)) + b.e + n * system.eta(fmt)))
+    off = error + _charge(fmt, n) * weight + known.floor
+    first = float64(product(size, product(off, np.abs(x)) + b.e + lost))
     own = float64(product(size, product(weight, product(size, np.abs(b.v))))) * _charge(fmt, n) * fmt.wide
     rho = _largest(_times(size, off))
     e = _higher_orders(first + own, rho.reshape(rho.shape[:-1] + (1,) * (x.ndim - rho.ndim) + rho.shape[-1:]))
