@@ -76,12 +76,12 @@ def _details(subject: SubjectResult, result: PropertyResult) -> str:
         lines.append(f"diagnosis: {subject.diagnosis}")
     if c:
         lines += [f"{k} = {decimal(v)}" for k, v in {**c.inputs, **c.tangents, **c.cotangents}.items()]
-        lines += [
-            f"{entry_name(c.argument, c.entry)}: got {decimal(c.got)}, "
-            f"expected {expected_words(c.expected)} ({c.oracle})",
-            f"region: {c.region}",
-            f"replay: backprove replay {shlex.quote(c.id)}",
-        ]
+        if c.oracle:  # else there are no two values: the code raised, or answered in another form
+            lines.append(
+                f"{entry_name(c.argument, c.entry)}: got {decimal(c.got)}, "
+                f"expected {expected_words(c.expected)} ({c.oracle})"
+            )
+        lines += [f"region: {c.region}", f"replay: backprove replay {shlex.quote(c.id)}"]
     return "\n".join(lines)
 
 

@@ -104,12 +104,10 @@ def _failure(subject: SubjectResult) -> list[str]:
     if c.message:
         out += [_text(c.message), ""]
     lines = [f"{k} = {hexadecimal(v)}" for k, v in {**c.inputs, **c.tangents, **c.cotangents}.items()]
-    lines += [
-        f"{entry_name(c.argument, c.entry)} in {c.dtype} ({c.property}, {c.region})",
-        f"  got      {decimal(c.got)}",
-        f"  expected {expected_words(c.expected)}  from {c.oracle}",
-        f"backprove replay {shlex.quote(c.id)}",
-    ]
+    lines.append(f"{entry_name(c.argument, c.entry) or 'the result'} in {c.dtype} ({c.property}, {c.region})")
+    if c.oracle:  # else there are no two values: the code raised, or answered in another form
+        lines += [f"  got      {decimal(c.got)}", f"  expected {expected_words(c.expected)}  from {c.oracle}"]
+    lines.append(f"backprove replay {shlex.quote(c.id)}")
     return [*out, *_block(lines, "text"), *(_block(c.test.splitlines(), "python") if c.test else []), ""]
 
 

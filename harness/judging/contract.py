@@ -18,6 +18,7 @@ from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.programs.program import Signature
 from backprove.harness.statements.rule import UnderContract
+from backprove.strategies.philox import generator
 
 
 def two_answers(function: Callable[..., Any], arguments: Sequence[Array]) -> bool:
@@ -166,12 +167,26 @@ class Watch:
 
 
 def _narrow(function: Function, arguments: Sequence[Array], which: int) -> bool:
-    """Whether a result holds numbers of float32 alone, at a point whose own numbers need float64."""
-    fine = [a * (1 + 2.0**-30) if np.asarray(a).dtype == np.float64 else a for a in arguments]
-    found = np.asarray(function.at(*(np.array(a) for a in fine))[which]).astype(np.float64)
-    shown = found[np.isfinite(found) & (found != 0)]
+    """Whether a result holds numbers of float32 alone, at two points whose own numbers need float64.
+
+    Every entry is moved by a factor of its own, so that nothing cancels in a quotient or a difference; entries that
+    are the same at both points, such as 1/2 or the sign of an input, would be numbers of float32 in any case.
+    """
+    rng, seen = generator("narrow"), []
+    for _ in range(2):
+        fine = [_moved(np.array(a), rng) for a in arguments]
+        seen.append(np.asarray(function.at(*fine)[which]).astype(np.float64))
+    first, second = seen
+    if first.shape != second.shape:
+        return False
+    told = np.isfinite(first) & np.isfinite(second) & (first != second)
     with np.errstate(all="ignore"):
-        return bool(shown.size and (shown == shown.astype(np.float32)).all())
+        return bool(told.any() and all((r[told] == r[told].astype(np.float32)).all() for r in seen))
+
+
+def _moved(a: Array, rng: np.random.Generator) -> Array:
+    """Floats made smaller by 2**-13 to 2**-12 of themselves, each by another part; the rest as it is."""
+    return a * (1 - 2.0**-12 * (0.5 + rng.random(a.shape) / 2)) if a.dtype == np.float64 else a
 
 
 def _bits(dtype: Any) -> int:

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import backprove as bp
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import RunResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.summary import load_run
 from backprove.reports.write import write_reports
 
@@ -123,3 +126,27 @@ def test_all_reports_of_the_catalogue_within_a_second(
     start = time.process_time()
     write_reports(holding_run, tmp_path)
     assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x, g: g[..., None],
+        lambda x, g: np.copyto(g, 2 * g) or 2 * x * g,
+        lambda x, g: {}["slope"],
+        lambda x, g: 2 * x * g + np.random.default_rng().random(),
+    ],
+    ids=["shape", "changed", "raised", "two answers"],
+)
+def test_an_error_shows_no_values_where_there_are_none(wrong: Any, tmp_path: Path) -> None:
+    rule = bp.Rule("square", forward=lambda x: x * x, vjp=wrong, inputs={"x": bp.array("n")})
+    report = bp.check(rule, points=40, dtypes=["float64"])
+    assert report.verdict is Verdict.ERROR
+    report.write(tmp_path)
+    texts = {f: (tmp_path / f).read_text() for f in ("index.html", "summary.md", "junit.xml")} | {"text": str(report)}
+    for name, text in texts.items():
+        for word in ("got not finite", "expected not finite", "right is (", 'class="got"', "got      "):
+            assert word not in text, (name, word)
+    stored = json.loads((tmp_path / "results.json").read_text())
+    shown = [p["counterexample"] for s in stored["subjects"] for p in s["properties"]]
+    assert all(c["got"] is None and c["expected"] is None and not c["oracle"] for c in shown)

@@ -149,6 +149,40 @@ def test_what_is_worth_knowing_is_no_error(rule: Any, said: str) -> None:
     assert len(found) == bool(said) and all(f.startswith(said) for f in found)
 
 
+@pytest.mark.parametrize("start", [[1.0, 1.0], [0.0, 3.0], [0.5, 1e10]])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda x, g: g / x,
+        lambda x, g: g - g[::-1],
+        lambda x, g: np.sign(x) * np.sign(g),
+        lambda x, g: g / (x + x) * x,
+        lambda x, g: 0 * g + 0.5,
+        lambda x, g: (x > 0) * g,
+        lambda x, g: g / np.where(x == 0, 1, x) * x,
+        lambda x, g: x * 0,
+    ],
+)
+def test_wide_code_is_not_called_narrow(rule: Any, start: list[float]) -> None:
+    given = [np.array(start), np.array(start[::-1])]
+    assert not remarks(Function(rule, "vjp"), given, ["x", "cotangent"], {"x": np.float64})
+
+
+@pytest.mark.parametrize("start", [[1.0, 1.0], [0.0, 3.0], [0.5, 1e10]])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda x, g: (g * np.cos(x)).astype(np.float32).astype(float),
+        lambda x, g: g.astype(np.float32).astype(float),
+        lambda x, g: (g * (x.astype(np.float32) + 1)).astype(np.float32).astype(float),
+    ],
+)
+def test_code_that_is_narrow_inside_is_named(rule: Any, start: list[float]) -> None:
+    given = [np.array(start), np.array(start[::-1])]
+    (said,) = remarks(Function(rule, "vjp"), given, ["x", "cotangent"], {"x": np.float64})
+    assert said.startswith("vjp gives float32 numbers for x")
+
+
 def test_a_remark_leaves_the_verdict_alone() -> None:
     rule = bp.Rule("shift", forward=lambda x: x + 1, vjp=lambda x, g: g, inputs={"x": bp.array("n")})
     report = bp.check(rule, points=20, dtypes=("float64",))
