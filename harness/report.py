@@ -107,7 +107,8 @@ def _failures(subject: SubjectResult) -> list[str]:
         also = f" (also in {', '.join(others)})" if others else ""
         lines = [f"  {name}, {shown.dtype}: {verdict}{also}"]
         point = shown.counterexample
-        if shown.reason and (point is None or shown.reason not in point.message):
+        reason = shown.reason if point is None else shown.reason.removeprefix(f"{point.example}: ")
+        if reason and (point is None or reason not in point.message):
             lines.append(f"    {shown.reason}")
         if point is not None:
             lines += [f"    {line}" if line else "" for line in _explain(point)]
@@ -117,6 +118,8 @@ def _failures(subject: SubjectResult) -> list[str]:
 
 def _explain(c: Counterexample) -> list[str]:
     rows: list[tuple[str, str]] = []
+    if c.example:
+        rows.append(("found by", f"{c.example}, then made as small as it stays wrong"))
     for name, value in c.inputs.items():
         rows.append((f"at {name}", f"{_show(value)}"))
         if name in c.inputs_hex:
@@ -166,7 +169,9 @@ def _counts(properties: list[PropertyResult]) -> str:
                 if p.grade and p.verdict is Verdict.HOLDS
                 else ""
             )
-            cells.append(f"{p.dtype}: {p.verdict} in {p.points:,} points{ulp}{grade}")
+            own = p.counts.get("examples", 0)
+            given = f", {own} example{'s' * (own > 1)} among them" if own else ""
+            cells.append(f"{p.dtype}: {p.verdict} in {p.points:,} points{given}{ulp}{grade}")
         lines += [f"  {name}, {cell}" for cell in cells]
     held = sum(1 for p in properties if p.verdict is Verdict.HOLDS)
     lines.append(f"Checks that hold: {held} of {len(properties)}, {sum(p.points for p in properties):,} points in all.")

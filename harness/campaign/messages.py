@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import field
 
@@ -17,6 +17,10 @@ from backprove.harness.statements.statement import Statement
 Do: TypeAlias = Literal["prepare", "run", "part", "conclude"]
 
 
+Examples: TypeAlias = dict[str, list[dict[str, Any]]]
+"""Points of the user's own by the name of their rule: `{"label": how reports call it, "point": {"x": 1.5}}`."""
+
+
 class EngineOptions(TypedDict):
     """Keyword arguments for the engine."""
 
@@ -24,12 +28,14 @@ class EngineOptions(TypedDict):
     dtypes: list[str]
     seed: int
     accuracy: float | None
+    examples: NotRequired[Examples]
 
 
 class Load(Record, tag_field="ask", tag="load"):
-    """Which rules stand in `FILE[::NAME]`?"""
+    """Which rules stand in `FILE[::NAME]`, and do these points belong to them?"""
 
     target: str
+    examples: Examples = field(default_factory=dict)
 
 
 class State(Record, tag_field="ask", tag="state"):

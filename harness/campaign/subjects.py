@@ -23,7 +23,9 @@ from backprove.harness.judging.binders import binders_of, small_claim
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.judge import Judge, Progress
+from backprove.harness.judging.own_points import check_directions
 from backprove.harness.judging.sampling import Plan
+from backprove.harness.statements.own_points import OwnPoint
 from backprove.harness.statements.subject import Subject
 
 
@@ -134,13 +136,16 @@ def _judged(
         if subject.is_user_code
         else Examples(flat.inputs, seed, DRAWN_EXAMPLES, cache)
     )
+    if not part:
+        check_directions(flat.own_points, binders, dtypes[0])
     if part:  # one compiled program for each claim and dtype is enough
         for binder in binders:
             binder.leave_out_compiled()
     found = []
     for dtype in dtypes:
         plan = Plan(dtype, points, seed, accuracy, dtype != first, part, parts_of(points))
-        found += [_judge(b, flat.where, plan, progress, flat.record(), reference, examples) for b in binders]
+        own = flat.own_points
+        found += [_judge(b, flat.where, plan, progress, flat.record(), reference, examples, own) for b in binders]
     cache.save()
     return found
 
@@ -158,9 +163,10 @@ def _judge(
     record: SubjectResult,
     reference: str,
     examples: Examples,
+    own: Sequence[OwnPoint],
 ) -> PropertyResult:
     started = perf_counter()
-    judge = Judge(binder, where, plan, progress, examples)
+    judge = Judge(binder, where, plan, progress, examples, own)
     try:
         result = judge.run()
     except UsageError:

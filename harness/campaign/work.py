@@ -11,7 +11,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
@@ -93,7 +93,7 @@ class Server:
             UsageError: when the user's file or rule is at fault, or this machine has other code than the main process.
         """
         if isinstance(request, messages.Load):
-            return self._found(request.target)
+            return self._found(request.target, request.examples)
         if isinstance(request, messages.State):
             return messages.Stated(list(stated(request.target).values()))
         self._check_code(request)
@@ -105,7 +105,8 @@ class Server:
             return self._result(engine, subject, request)
 
     def _result(self, engine: Any, subject: Any, request: messages.Work) -> messages.Answer:
-        options = request.options
+        options = cast(dict[str, Any], dict(request.options))
+        subject = with_examples(subject, options.pop("examples", None))
         if request.do == "part":
             part = engine.judge_part(subject, dtype=request.dtype, part=request.part, **options, progress=self._step)
             return messages.JudgedPart(part)
@@ -113,8 +114,10 @@ class Server:
             return messages.Judged(engine.conclude(subject, request.properties))
         return messages.Judged(engine.run(subject, **options, progress=self._step))
 
-    def _found(self, target: str) -> messages.Found:
+    def _found(self, target: str, examples: messages.Examples) -> messages.Found:
         rules = self._rules(target)
+        for rule in rules:
+            with_examples(rule, examples)
         return messages.Found(
             [messages.FoundRule(r.name, tuple(n for n, _ in r.named_claims()), r.source, r.code) for r in rules]
         )
@@ -152,6 +155,20 @@ class Server:
                 f"{what} differs {here} from that of the main process; install the same versions on all machines"
             )
         self._checked.add((wanted, target))
+
+
+def with_examples(subject: Any, examples: messages.Examples | None) -> Any:
+    """The subject with those of the points that are its own.
+
+    Raises:
+        UsageError: where one does not fit it.
+    """
+    own = (examples or {}).get(subject.name, [])
+    if not own:
+        return subject
+    from backprove.harness.statements.own_points import Named
+
+    return subject.with_examples([Named(e["point"], str(e["label"])) for e in own])
 
 
 def stated(target: str) -> dict[str, Statement]:

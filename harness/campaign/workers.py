@@ -238,15 +238,21 @@ def _how_it_ended(status: int) -> str:
     return f"exit status {status}"
 
 
-def find_jobs(worker: Worker, target: str, *, timeout: float | None = None) -> list[Job]:
+def find_jobs(
+    worker: Worker, target: str, *, timeout: float | None = None, examples: messages.Examples | None = None
+) -> list[Job]:
     """The rules of `FILE[::NAME]`, found in the worker.
 
+    Args:
+        examples: points of the user's own, which are held against their rules.
+
     Raises:
-        UsageError: as `loading.load_rules`, and when importing the file hangs or ends the process.
+        UsageError: as `loading.load_rules`, when importing the file hangs or ends the process, and for a point that
+            does not fit its rule.
     """
     try:
         limit = None if timeout is None else timeout + START_UP
-        answer = worker.request(messages.Load(target), messages.Found, timeout=limit)
+        answer = worker.request(messages.Load(target, examples or {}), messages.Found, timeout=limit)
     except WorkerLost as e:
         raise UsageError(f"{target}: importing the file {e}") from None
     return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(answer.rules)]

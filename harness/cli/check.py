@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backprove.harness.cli.example_files import Given, by_rule, read_examples
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
 from backprove.harness.core.verdicts import Exit, worst
 
@@ -27,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "target", metavar="FILE[::NAME]", help="a Python file; NAME is a variable, a dict key or a rule's name"
     )
     add_run_arguments(parser, out=None)
+    parser.add_argument(
+        "--example",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE.json",
+        dest="examples",
+        help='points to judge first, such as {"x": [1.0, 2.0]}, or a list of them; may be repeated',
+    )
 
 
 def run(args: argparse.Namespace) -> Exit:
@@ -35,12 +48,12 @@ def run(args: argparse.Namespace) -> Exit:
 
     workers = Workers()
     try:
-        return _run(args.target, options, workers)
+        return _run(args.target, options, read_examples(args.examples), workers)
     finally:
         workers.stop()
 
 
-def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
+def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Workers) -> Exit:
     from backprove.harness.campaign.progress import make_progress
     from backprove.harness.campaign.store import run_name
     from backprove.harness.campaign.workers import find_jobs
@@ -52,7 +65,11 @@ def _run(target: str, options: RunOptions, workers: Workers) -> Exit:
     path, _ = split_target(target)
     with workers.one() as worker:
         found = find_jobs(worker, target, timeout=options.timeout)
-    jobs = [j for j in found if options.selects(j.name)]
+        jobs = [j for j in found if options.selects(j.name)]
+        if given and jobs:
+            examples = by_rule(given, [j.name for j in found], [j.name for j in jobs])
+            find_jobs(worker, target, timeout=options.timeout, examples=examples)
+            options = replace(options, examples=examples)
     if not jobs:
         print(f"{path}: no rule matches --only {options.only!r}", file=sys.stderr)
         return Exit.NOTHING_RAN

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ class RunOptions:
         timeout: seconds per rule or theorem (in a large run per part of one), or None.
         out: folder of the reports, or None.
         json: file for the machine-readable result, or None.
+        examples: points of the user's own by the name of their rule, see `cli/example_files.py`.
     """
 
     points: int
@@ -49,16 +50,28 @@ class RunOptions:
     timeout: float | None
     out: Path | None
     json: Path | None
+    examples: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def engine(self) -> EngineOptions:
         """Keyword arguments for the engine."""
-        return {"points": self.points, "dtypes": list(self.dtypes), "seed": self.seed, "accuracy": self.accuracy}
+        found: EngineOptions = {
+            "points": self.points,
+            "dtypes": list(self.dtypes),
+            "seed": self.seed,
+            "accuracy": self.accuracy,
+        }
+        if self.examples:
+            found["examples"] = dict(self.examples)
+        return found
 
     @property
     def shown(self) -> dict[str, Any]:
         """What the report shows of the options."""
-        return {**self.engine, "profile": self.profile, "only": self.only}
+        found: dict[str, Any] = {**self.engine, "profile": self.profile, "only": self.only}
+        if self.examples:
+            found["examples"] = [str(e["label"]) for given in self.examples.values() for e in given]
+        return found
 
     def selects(self, *names: str) -> bool:
         """Whether `--only` lets one of `names` through."""

@@ -121,6 +121,7 @@ class Counterexample(FrozenRecord, frozen=True):
         test: source of a pytest test that fails on this rule.
         message: one or two plain sentences.
         jacobians: for the report, {"rule": rows, "true": rows} at small inputs.
+        example: the user's own point from which it was found ("example 2"); "" where it was drawn.
     """
 
     id: str
@@ -139,6 +140,7 @@ class Counterexample(FrozenRecord, frozen=True):
     test: str = ""
     message: str = ""
     jacobians: dict[str, list[list[Number]]] | None = None
+    example: str = ""
 
 
 class LayerTally(Record):

@@ -68,6 +68,7 @@ def build(judge: Judge, subject: SubjectResult, reference: str = "") -> Countere
         test=paste_test(judge, failure, subject.name, reference) if reference else "",
         message=sentence(failure, inputs, tangents, cotangents),
         jacobians=jacobians(claim_at, point.arrays) if isinstance(claim_at, DerivativeAt) else None,
+        example=failure.example,
     )
     return replace(draft, id=encode_id(payload_of(subject, draft)))
 

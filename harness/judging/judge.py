@@ -21,11 +21,13 @@ from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
 from backprove.harness.judging.examples import Examples
+from backprove.harness.judging.own_points import nearer, own_batches
 from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
 from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
 from backprove.harness.oracles.problem import Outcome
+from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.philox import generator
 from backprove.strategies.points import DrawnPoint, PointSpace
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
@@ -48,6 +50,8 @@ class Failure:
     violation: Violation
     point: DrawnPoint
     outcome: Outcome | None
+    example: str = ""
+    """The user's own point from which it was found, if it was."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Judge:
     progress: Progress | None = None
     examples: Examples | None = None
     """Inputs drawn for all claims of the rule; drawn for this one alone where there are none."""
+    own: Sequence[OwnPoint] = ()
+    """Points of a user's own, which come first."""
     failure: Failure | None = None
     claims_at: dict[tuple[tuple[int, ...], ...], ClaimAt | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -77,9 +83,9 @@ class Judge:
     def run(self) -> PropertyResult:
         result = PropertyResult(self.binder.name, self.plan.dtype)
         with quiet():
-            for batch in Batches(self.binder, self.where, self.plan, self.claim_at, self.claims_at, self.examples)(
-                result
-            ):
+            self._judge_own(result)
+            drawn = Batches(self.binder, self.where, self.plan, self.claim_at, self.claims_at, self.examples)
+            for batch in () if self._decided else drawn(result):
                 self._take(batch, result)
                 if self.progress:
                     self.progress(self.binder.name, min(result.points, self.plan.share), self.plan.share)
@@ -93,6 +99,18 @@ class Judge:
                 self.failure = self._minimal(self.failure)
         self._conclude(result)
         return result
+
+    def _judge_own(self, result: PropertyResult) -> None:
+        """The points of a user's own, one by one."""
+        for batch in own_batches(self.own, self.binder, self.plan, self.claim_at, self.notes.append):
+            before = result.points
+            self._take(batch, result)
+            if result.points > before:
+                result.count("examples")
+            else:
+                self.notes.append(f"{batch.example} was not judged: forward has no finite value there")
+            if self._decided:
+                return
 
     # -- points ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +238,7 @@ class Judge:
             assert violation is not None
             if self.failure is None or violation.verdict.rank < self.failure.violation.verdict.rank:
                 drawn = self.space().at(points, i, [d[..., i] for d in directions])
-                self.failure = Failure(violation, drawn, seen.outcomes[i])
+                self.failure = Failure(violation, drawn, seen.outcomes[i], batch.example)
 
     def _look_for_raising(self, wrong: Violation) -> None:
         """Of a wrong rule that raises at other sizes it is said first that it does not run as it should."""
@@ -290,7 +308,8 @@ class Judge:
         result.notes += [n for n in dict.fromkeys(self.notes) if n not in result.notes][:4]
         if self.failure is not None:
             result.verdict = self.failure.violation.verdict
-            result.reason = self.failure.violation.what
+            named = f"{self.failure.example}: " if self.failure.example else ""
+            result.reason = named + self.failure.violation.what
             return
         decided = sum(result.layer(n).agreed for n in DECIDING_LAYERS if n in result.layers)
         if result.points and decided:
@@ -334,11 +353,12 @@ class Judge:
             return violation is not None and violation.verdict is wanted
 
         try:
-            point, _ = shrink(
-                strategy, still, failure.point.choices(), max_calls=1200, seconds=8.0, start=failure.point
-            )
+            start = nearer(failure.point, still) if failure.example else failure.point
+            point, _ = shrink(strategy, still, start.choices(), max_calls=1200, seconds=8.0, start=start)
             violation, outcome = self.probe(point)
         except Exception as why:  # a shrinker's trouble must not lose the failure itself
             self.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
             return failure
-        return Failure(violation, point, outcome) if violation is not None and violation.verdict is wanted else failure
+        if violation is None or violation.verdict is not wanted:
+            return failure
+        return Failure(violation, point, outcome, failure.example)

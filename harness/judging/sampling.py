@@ -98,6 +98,8 @@ class Batch:
     """All examined points are compared in the wide format; else, where there is a screen, those it leaves there."""
     hold: bool = False
     """What the screen leaves may wait for more of its size: the layers cost less by the point, the more there are."""
+    example: str = ""
+    """How reports call the point, where it is a user's own."""
 
     def take(self, index: Array) -> Batch:
         """Some of the points."""

@@ -44,7 +44,7 @@ def from_jax(
             jaxtyping annotations of the undecorated function.
         name: defaults to the function's own name.
         fixed: arguments that are no inputs, by name or position, such as `{"axis": -1}`.
-        further: other arguments of `Rule`, such as `surrogate` and `reference`.
+        further: other arguments of `Rule`, such as `surrogate`, `reference` and `examples`.
 
     Raises:
         UsageError: when `fn` has no custom rule, when the rule is not defined yet, or when an input of floats is in
@@ -141,7 +141,14 @@ def from_jax(
     shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:
         return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), primal=primal, inputs=specs, **more)
-    return Rule(label, forward=shown, vjp=shown_as(vjp, decorated.bwd), primal=primal, inputs=specs, **more)
+    return Rule(
+        label,
+        forward=shown,
+        vjp=shown_as(vjp, decorated.bwd, 1 + len(decorated.nondiff_argnums)),
+        primal=primal,
+        inputs=specs,
+        **more,
+    )
 
 
 def _refuse_nondiff(name: str, fn: Code, decorated: Any, inputs: Mapping[str, Tree], fixed: Collection[int]) -> None:

@@ -33,7 +33,7 @@ def from_fwd_bwd(
         name: defaults to fwd's own name.
         fixed: arguments of fwd that are no inputs, by name or position; bwd is given those that it has under the same
             name.
-        further: other arguments of `Rule`, such as `surrogate` and `reference`.
+        further: other arguments of `Rule`, such as `surrogate`, `reference` and `examples`.
 
     Raises:
         UsageError: as `Rule`; and when the rule runs and `fwd` does not return a pair.
@@ -66,4 +66,4 @@ def from_fwd_bwd(
         found = bwd(residuals, cotangents[0] if len(cotangents) == 1 else tuple(cotangents))
         return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
-    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd), inputs=stated, **more)
+    return Rule(label, forward=forward, vjp=shown_as(vjp, bwd, 1), inputs=stated, **more)

@@ -51,8 +51,8 @@ def from_torch(
             the jaxtyping annotations of `function.forward`.
         name: defaults to the class's name.
         fixed: arguments that are no inputs, by name or by position after `ctx`; they are given to `apply` as they are.
-        further: other arguments of `Rule`, such as `surrogate` and `reference`. Their functions may be JAX's or
-            NumPy's, or torch's, which are called with tensors.
+        further: other arguments of `Rule`, such as `surrogate`, `reference` and `examples`. Functions among them may be
+            JAX's or NumPy's, or torch's, which are called with tensors.
 
     Raises:
         UsageError: when torch is not installed or `function` is not such a class.
@@ -90,7 +90,7 @@ def from_torch(
     more = bound_further(who, further, fixed, taken, tuple(inputs), lambda _, f: TensorsToo(f, called))
     backward = UnderContract(vjp, called.contract)
     shown = shown_as(forward, cls.forward)
-    return Rule(label, forward=shown, vjp=shown_as(backward, cls.backward), inputs=inputs, **more)
+    return Rule(label, forward=shown, vjp=shown_as(backward, cls.backward, 1), inputs=inputs, **more)
 
 
 def _has_setup(torch: ModuleType, cls: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from backprove.harness.core.arrays import Code
@@ -20,6 +20,7 @@ class Further(TypedDict, total=False):
     where: Code | None
     convention: Code | None
     batched: bool
+    examples: Sequence[Mapping[str, Any]]
     latex: str
     words: str
 

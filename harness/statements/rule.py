@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.further import check_text, imported
+from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
 from backprove.harness.statements.source_text import call_site, import_line_of, source_text_of
@@ -50,6 +51,9 @@ class Rule:
         primal: `primal(*inputs)`, the value that a framework returns while it differentiates, where that is another
             function than forward (the primal of a `jax.custom_jvp`, of the fwd of a `jax.custom_vjp`). It must equal
             forward.
+        examples: points of one's own, judged before all others and named in the report: dicts of the inputs and, where
+            wanted, of the directions, which are called as the rule's own parameters or as reports do ("cotangent",
+            "tangent of x"), as in `[{"x": [1.0, 2.0], "g": [0, 1]}]`. Sizes may be any; values lie in the domain.
         latex, words: the statement as a formula (without dollar signs) and as a sentence, which reports show.
 
     Attributes:
@@ -76,6 +80,7 @@ class Rule:
     fixed: Fixed = field(default_factory=dict)
     primal: Code | None = None
     surrogate: Code | None = None
+    examples: Sequence[Mapping[str, Any]] = ()
     latex: str = ""
     words: str = ""
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
@@ -100,6 +105,7 @@ class Rule:
         self._check_functions()
         for label in ("latex", "words"):
             check_text(f"Rule({self.name!r})", label, getattr(self, label))
+        assert isinstance(self.own_points, tuple)  # the examples are validated when they are first asked for
         site = call_site()
         functions = [f for f in (self.forward, self.jvp, self.vjp) if f is not None]
         object.__setattr__(self, "source", (site.f_code.co_filename, site.f_lineno) if site else ("", 0))
@@ -109,6 +115,35 @@ class Rule:
     def differentiable(self) -> tuple[str, ...]:
         """Names of the inputs that have tangents and cotangents; `params.W` where an input is a pytree."""
         return tuple(n for n, spec in flat_inputs(self.inputs).items() if spec.differentiable)
+
+    @cached_property
+    def own_points(self) -> tuple[OwnPoint, ...]:
+        """The points of `examples`.
+
+        Raises:
+            UsageError: where one is not of the form that `examples` has, or lies outside the stated domain.
+        """
+        if isinstance(self.examples, (list, tuple)) and not self.examples:
+            return ()
+        n, where = len(self.inputs), self.where
+        parameters = [direction_parameters(f, n) for f in (self.vjp, self.jvp)]
+        if where is not None and is_structured(self.inputs):
+            where = Boundary(self.inputs, self.forward).packed(where)
+        names = Names(flat_inputs(self.inputs), self.inputs, *parameters)
+        return own_points(f"Rule({self.name!r})", self.examples, names, where)
+
+    def with_examples(self, further: Sequence[Mapping[str, Any]]) -> Rule:
+        """The same rule, stated at the same place, with more examples.
+
+        Raises:
+            UsageError: as the rule itself.
+        """
+        other = copy.copy(self)
+        for derived in ("flat", "own_points"):
+            other.__dict__.pop(derived, None)
+        object.__setattr__(other, "examples", (*self.examples, *further))
+        assert isinstance(other.own_points, tuple)
+        return other
 
     @cached_property
     def flat(self) -> Rule:
@@ -281,8 +316,14 @@ class UnderContract:
         return self.call(*arguments)
 
 
-def shown_as(function: Any, original: Code) -> Code:
-    """`function` with its own signature, whose text in the report is that of `original`."""
+def shown_as(function: Any, original: Code, skipped: int | None = None) -> Code:
+    """`function` with its own signature, whose text in the report is that of `original`.
+
+    Args:
+        skipped: parameters of `original` before its directions, whose names examples may use; None: it has none.
+    """
+    if skipped is not None:
+        function.direction_parameters = direction_parameters(original, skipped)
     function.__signature__ = inspect.signature(function)
     function.__wrapped__ = original
     return function  # type: ignore[no-any-return]

@@ -7,12 +7,13 @@ that says how it is found again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from backprove.harness.core.arrays import Code
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.claims import Claim
+from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.array import ArraySpec
 
 
@@ -43,6 +44,10 @@ class Subject(Protocol):
     @property
     def batched(self) -> bool:
         """Whether its functions accept one extra leading axis of points."""
+
+    @property
+    def own_points(self) -> Sequence[OwnPoint]:
+        """Points that its user names, which are judged before anything that is drawn."""
 
     @property
     def flat(self) -> Subject:

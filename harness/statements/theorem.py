@@ -13,6 +13,7 @@ from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.claims import Claim
+from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.array import ArraySpec
 
 
@@ -35,6 +36,7 @@ class Theorem:
     kind: ClassVar[Kind] = "theorem"
     is_user_code: ClassVar[bool] = False
     batched: ClassVar[bool] = False
+    own_points: ClassVar[tuple[OwnPoint, ...]] = ()
 
     name: str
     inputs: dict[str, ArraySpec]
