@@ -24,6 +24,7 @@ SPOT: Spot = {"inputs": {"x": [1.0]}, "cotangent": 1.0, "got": [1.0], "expected"
 POINT = Counterexample(
     "id", "vjp", "float64", {"x": [[1.0, 2], [None, True]], "k": 3}, {"x": [["0x1p0"]], "k": 3}, {"x": 1.0},
     {"out": [1.0]}, "x", [0, 1], 0.5, [0.0, 1.0], "balls", "tie", "test", "message", {"rule": [[1.0, None]]},
+    "example 2",
 )  # fmt: skip
 TALLY = LayerTally(4, 1, 2, 1, 1, 1, 0.5, "note")
 PROPERTY = PropertyResult(

@@ -18,6 +18,7 @@ from backprove.harness.frontends.front_end import CodeStopped, FrontEnd
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.registry import BLACK_BOX, JAX, NUMPY, OBJECTS
 from backprove.harness.numbers.balls.arrays import lift
+from backprove.harness.numbers.floats.floats import run_floats
 
 VECTOR = (((3,), "float64"),)
 
@@ -124,7 +125,9 @@ def test_cast() -> None:
     assert cast(np.ones(2, dtype=bool), "float32").dtype == bool
 
 
-def test_code_that_draws_from_random_keys_is_called() -> None:
+def test_draws_under_a_fixed_key_are_constants_of_the_program() -> None:
     drawn = Function(lambda x: jnp.sin(x) * jax.random.normal(jax.random.key(0), x.shape), "forward")
-    assert drawn.program(VECTOR) is None
+    program, x = drawn.program(VECTOR), np.array([0.5, -1.0, 2.0])
+    assert program is not None and drawn.front_end(VECTOR) is JAX
+    assert np.allclose(run_floats(program, [x[:, None]])[0][:, 0], drawn.at(x)[0], rtol=1e-12)
     assert Function(lambda x: jnp.sin(x) * 2, "forward").front_end(VECTOR) is JAX
