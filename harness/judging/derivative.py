@@ -21,7 +21,7 @@ from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Called
 from backprove.harness.frontends.front_end import FrontEnd
-from backprove.harness.frontends.function import ProgramFunction
+from backprove.harness.frontends.function import Function, ProgramFunction
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.trust import distrust
 from backprove.harness.judging.contract import Watch
@@ -44,7 +44,7 @@ from backprove.harness.oracles.exact import ExactLayer, has_no_value
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.vectors import dyadic
-from backprove.harness.programs.program import Program
+from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
 
@@ -68,8 +68,7 @@ class DerivativeAt(DerivativeShell):
         self._contract = Watch()
 
     def _front(self) -> tuple[FrontEnd, ...]:
-        f = self.functions
-        return f.forward.only, f.rule.only, *([] if f.valued is None else [f.valued.only])
+        return tuple(f.only for f in (*self.functions.maps, self.functions.rule))
 
     @cached_property
     def code(self) -> CodeLayers:
@@ -145,21 +144,24 @@ class DerivativeAt(DerivativeShell):
     def _trust(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """Hold the traces against real calls; what was learnt from an untrue one is forgotten."""
         f = self.functions
-        distrust(f.forward, self.signature, x, self.dtype, f.compared, f.is_user_code)
-        distrust(f.rule, self.rule_signature, [*x, *d], self.dtype, f.compared, f.is_user_code)
-        if f.valued is not None:
-            distrust(f.valued, self.signature, x, self.dtype, f.compared, f.is_user_code)
-        for note in (*f.forward.notes, *f.rule.notes, *([] if f.valued is None else f.valued.notes)):
-            seen.note(note)
+        for function, signature, arrays in self._with_arguments(x, d):
+            distrust(function, signature, arrays, self.dtype, f.compared, f.is_user_code)
+        for function in (*f.maps, f.rule):
+            for note in function.notes:
+                seen.note(note)
         if self._front() != self._known:
             self._known = self._front()
             self.derived = self._derive()
 
+    def _with_arguments(self, x: list[Array], d: list[Array]) -> list[tuple[Function, Signature, list[Array]]]:
+        """Every function with its signature and its arguments, the rule last."""
+        f = self.functions
+        return [*((g, self.signature, x) for g in f.maps), (f.rule, self.rule_signature, [*x, *d])]
+
     def _violates_contract(self, x: list[Array], d: list[Array], seen: Examination) -> bool:
         """Whether the user's code breaks its contract, which no trace shows."""
         f = self.functions
-        before = [] if f.valued is None else [(f.valued, self.signature, x)]
-        pairs = [*before, (f.forward, self.signature, x), (f.rule, self.rule_signature, [*x, *d])]
+        pairs = self._with_arguments(x, d)
         names, results = (*self.input_names, *self.direction_names), dict.fromkeys(self.result_names, self.format.numpy)
         # JAX code is slow to call at every new shape, and does the same at all of them
         once = f"contract {self.dtype}" if all(g.front_end(s).is_its_program for g, s, _ in pairs) else ""
@@ -170,9 +172,7 @@ class DerivativeAt(DerivativeShell):
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
         """Values of the map whose derivative is claimed; where they or those of forward are not finite is outside."""
-        for function in (self.valued, self.forward):
-            if function is None:
-                continue
+        for function in self.maps:
             called = self._called(function, x, seen)
             for i, t in called.troubles.items():
                 if t.kind in ("changed", "two answers"):
@@ -194,6 +194,15 @@ class DerivativeAt(DerivativeShell):
             else:
                 seen.violations[i] = self._violations.of_trouble(t)
         return None if seen.violations and all(v is not None for v in seen.violations) else called.values
+
+    def raised_at(self, x: Sequence[Array], d: Sequence[Array]) -> Violation | None:
+        """What the rule raises at one point where forward has a value; None where it does not."""
+        seen = Examination.empty(1)
+        self._forward(list(x), seen)
+        if not seen.outside[0] and seen.violations[0] is None:
+            self._result(list(x), list(d), seen)
+        found = seen.violations[0]
+        return found if found is not None and found.raised else None
 
     def _wrong_program(self) -> Violation | None:
         """What is wrong with the results at all points, as traces tell."""
@@ -348,8 +357,7 @@ class DerivativeAt(DerivativeShell):
 
     @property
     def is_its_program(self) -> bool:
-        functions = (self.valued, self.forward, self.rule)
-        return all(f.is_its_program for f in functions if f is not None)
+        return all(f.is_its_program for f in (*self.maps, self.rule))
 
     @property
     def programs(self) -> Sequence[Program | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from backprove.harness.core.cache import Cache
@@ -48,6 +48,11 @@ class DerivativeFunctions:
     stopped: int = 0
     """Points at which the exact layer could, and could not, run the code on exact scalars."""
 
+    @property
+    def maps(self) -> list[Function]:
+        """The functions of the inputs alone: forward, and the surrogate that has its place where there is one."""
+        return [f for f in (self.valued, self.forward) if f is not None]
+
     def derivatives(self, mode: Mode, wrt: tuple[int, ...], inputs: int) -> FormatGenericTrace:
         """JAX's derivatives of the forward map, a function of `inputs` inputs, by the signature of the rule."""
 
@@ -85,38 +90,18 @@ class DerivativeFunctions:
             def rule(*arguments: Any) -> Any:
                 return gradient(*arguments[:-1])
 
-        computed = Function(
-            claim.forward,
-            "forward",
-            stand_in=claim.reference,
-            cache=cache,
-            key=f"{key(claim.forward)} {key(claim.reference)}",
-            generic=not is_user_code,
-            called_first=is_user_code,
-        )
-        surrogate = None
+        made = partial(Function, cache=cache, generic=not is_user_code, called_first=is_user_code)
+        both = f"{key(claim.forward)} {key(claim.reference)}"
+        computed = made(claim.forward, "forward", stand_in=claim.reference, key=both)
+        surrogate = convention = None
         if claim.surrogate is not None:
-            surrogate = Function(
-                claim.surrogate,
-                "surrogate",
-                cache=cache,
-                key=key(claim.surrogate),
-                generic=not is_user_code,
-                called_first=is_user_code,
-            )
+            surrogate = made(claim.surrogate, "surrogate", key=key(claim.surrogate))
+        if claim.convention is not None:
+            convention = made(claim.convention, "convention", key=key(claim.convention))
         return DerivativeFunctions(
             surrogate or computed,
-            Function(rule, claim.mode, cache=cache, key=rule_key, generic=not is_user_code, called_first=is_user_code),
-            Function(
-                claim.convention,
-                "convention",
-                cache=cache,
-                key=key(claim.convention),
-                generic=not is_user_code,
-                called_first=is_user_code,
-            )
-            if claim.convention
-            else None,
+            made(rule, claim.mode, key=rule_key),
+            convention,
             SpotCheck(cache, f"spot {rule_key}"),
             is_user_code=is_user_code,
             valued=None if surrogate is None else computed,
@@ -179,6 +164,7 @@ class DerivativeShell:
         wrt: positions of the differentiated inputs.
         forward, rule: the two functions there; forward is the map whose derivative is claimed.
         valued: forward itself, where a surrogate has its place; else None.
+        maps: the functions of the inputs alone, forward itself first.
         mismatch: how the outputs of a surrogate differ from those of forward, in words; "" where they do not.
         derived: JAX's derivative and the claim in balls, of the traces as they are now.
     """
@@ -231,6 +217,7 @@ class DerivativeShell:
         self.valued: FunctionAt | None = None
         if functions.valued is not None:
             self.valued = FunctionAt(functions.valued, self.signature, dtype, batched=batched)
+        self.maps = [f for f in (self.valued, self.forward) if f is not None]
         self.derived = self._derive()
 
     def _derive(self) -> Derived:

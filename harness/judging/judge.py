@@ -252,11 +252,9 @@ class Judge:
             point = self.space().at(points, 0, [d[..., 0] for d in directions])
             if self.where is not None and not bool(np.all(self.where(*point.arrays))):
                 continue
-            if claim_at.forward.calls(points.arrays).troubles:
-                continue
-            trouble = claim_at.rule.calls([*points.arrays, *directions]).troubles.get(0)
-            if trouble is not None and trouble.kind == "raised":
-                self.failure = Failure(Violation(Verdict.ERROR, trouble.text, raised=True), point, None)
+            raised = claim_at.raised_at(points.arrays, directions)
+            if raised is not None:
+                self.failure = Failure(raised, point, None)
                 self.notes.append(f"at sizes where it runs: {wrong.what}")
                 return
 

@@ -66,8 +66,7 @@ class OwnPoint:
         Raises:
             UsageError: where it has another shape.
         """
-        plain = re.sub(r"^cotangent$", f"{COTANGENT}0", name)
-        found = self.directions.get(plain, self.directions.get(f"{TANGENT}{name}"))
+        found = next((self.directions[n] for n in _kept_as(name) if n in self.directions), None)
         if found is None:
             return None
         if found.shape != tuple(shape):
@@ -80,8 +79,13 @@ class OwnPoint:
         Args:
             names: those that the claims of the rule take at these sizes.
         """
-        taken = {re.sub(r"^cotangent$", f"{COTANGENT}0", n) for n in names} | {f"{TANGENT}{n}" for n in names}
+        taken = {kept for n in names for kept in _kept_as(n)}
         return [n for n in self.directions if n not in taken]
+
+
+def _kept_as(name: str) -> tuple[str, str]:
+    """The names of `OwnPoint.directions` for the direction that a claim calls `name`."""
+    return f"{COTANGENT}0" if name == "cotangent" else name, f"{TANGENT}{name}"
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Rule:
         self._check_functions()
         for label in ("latex", "words"):
             check_text(f"Rule({self.name!r})", label, getattr(self, label))
-        assert isinstance(self.own_points, tuple)  # the examples are validated when they are first asked for
+        _ = self.own_points  # they are validated when they are first asked for
         site = call_site()
         functions = [f for f in (self.forward, self.jvp, self.vjp) if f is not None]
         object.__setattr__(self, "source", (site.f_code.co_filename, site.f_lineno) if site else ("", 0))
@@ -142,7 +142,7 @@ class Rule:
         for derived in ("flat", "own_points"):
             other.__dict__.pop(derived, None)
         object.__setattr__(other, "examples", (*self.examples, *further))
-        assert isinstance(other.own_points, tuple)
+        _ = other.own_points
         return other
 
     @cached_property
@@ -188,9 +188,9 @@ class Rule:
         claims: list[Claim] = []
         if self.jvp is not None:
             convention = self.convention if self.vjp is None else None
-            claims.append(self._derivative(self.jvp, "jvp", convention))
+            claims.append(self._derivative(self.jvp, "jvp", convention, reference))
         if self.vjp is not None:
-            claims.append(self._derivative(self.vjp, "vjp", self.convention))
+            claims.append(self._derivative(self.vjp, "vjp", self.convention, reference))
         if self.jvp is not None and self.vjp is not None:
             claims.append(Adjointness(self.surrogate or self.forward, self.jvp, self.vjp))
         named = [(c.name, c) for c in claims]
@@ -200,8 +200,7 @@ class Rule:
             named.append(("reference", Equality(self.forward, reference)))
         return named
 
-    def _derivative(self, rule: Code, mode: Mode, convention: Code | None) -> Derivative:
-        reference = self.reference if callable(self.reference) else None
+    def _derivative(self, rule: Code, mode: Mode, convention: Code | None, reference: Code | None) -> Derivative:
         return Derivative(
             self.forward, rule, mode, self.differentiable, convention, reference, surrogate=self.surrogate
         )

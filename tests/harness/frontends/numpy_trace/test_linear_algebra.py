@@ -79,6 +79,18 @@ def test_a_rule_that_is_off_by_little_is_refused(name: str) -> None:
     assert judged(name, 1 + 1e-9) == "falsified"
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_wrong_rule_is_no_error_for_raising_where_forward_has_no_value(dtype: str) -> None:
+    rule = bp.Rule(
+        "logdet",
+        forward=lambda a: np.linalg.slogdet(a)[1],
+        vjp=lambda a, g: g * np.linalg.inv(a),  # not transposed, and singular matrices have no inverse
+        inputs={"a": bp.array("n n")},
+    )
+    report = bp.check(rule, points=200, dtypes=(dtype,))
+    assert {p.name: str(p.verdict) for p in report.properties}["vjp"] == "falsified"
+
+
 def test_a_rule_that_raises_where_there_is_a_derivative_does_not_hold() -> None:
     def vjp(a: Any, g: Any) -> Any:
         np.linalg.cholesky(a)  # of matrices that are not definite either

@@ -84,7 +84,9 @@ def looked_at(name: str, family: str, n: int) -> tuple[list[float], list[float]]
 def test_no_result_is_farther_off_than_its_bound(name: str, family: str, n: int) -> None:
     ratios, _ = looked_at(name, family, n)
     assert max(ratios, default=0.0) <= 1
-    assert len(ratios) > 10 or name == "triangular" or family != "random"
+    # pivots tie in every growing matrix, and the bound of single factors needs their order
+    nothing_is_claimed = (name, family) == ("slogdet", "growing") and n > 2
+    assert (len(ratios) > 20) != nothing_is_claimed
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
