@@ -29,8 +29,8 @@ def property_json(result: PropertyResult) -> dict[str, Any]:
 
 
 def counterexample_json(counterexample: Counterexample) -> dict[str, Any]:
-    """A counterexample without what only the HTML report shows."""
-    return {k: v for k, v in asdict(counterexample).items() if k not in ("message", "jacobians")}
+    """A counterexample with the fields that are published."""
+    return {k: v for k, v in asdict(counterexample).items() if k not in ("message", "jacobians", "example")}
 
 
 def verify_json(run: RunResult) -> dict[str, Any]:

@@ -136,7 +136,11 @@ def cluster(tmp_path: Path, env: dict[str, str], workers: int) -> Iterator[tuple
     log = tmp_path / "dask.log"
     with contextlib.ExitStack() as stack:
         stack.enter_context(started([python, "-m", "distributed.cli.dask_scheduler", *options], env, log))
-        address = until(lambda: file.exists() and json.loads(file.read_text())["address"])
+        address = until(
+            lambda: (
+                file.exists() and file.read_text().rstrip().endswith("}") and json.loads(file.read_text())["address"]
+            )
+        )
         worker = [python, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1"]
         worker += ["--no-dashboard", "--local-directory", str(tmp_path)]
         logs = [tmp_path / f"worker{k}.log" for k in range(workers)]
