@@ -62,9 +62,20 @@ def _largest(a: Errors) -> Errors:
 
 
 def _higher_orders(e: Errors, rho: Errors) -> Errors:
-    """First-order errors with all higher orders; infinite where these are not small."""
+    """First-order errors with all higher orders; infinite where these are not small.
+
+    The sum of G e, G^2 e, ... is at most rho / (1 - rho) times the largest entry of e, in every entry: an exact zero of
+    a result, which has no error of first order, has one of second order.
+
+    Args:
+        e: first-order errors of the entries.
+        rho: the norm of G, whose axes are the last ones of e; those of entries are of size 1 or left out.
+    """
     small = rho < MATRIX_REACH
-    return np.where(small, e / np.where(small, 1 - rho, 1.0), np.inf)
+    rest = np.where(small, 1 - rho, 1.0)
+    missing = e.ndim - rho.ndim
+    axes = tuple(range(missing)) + tuple(k + missing for k, n in enumerate(rho.shape[:-1]) if n == 1)
+    return np.where(small, (e + rho * e.max(axis=axes, keepdims=True, initial=0)) / rest, np.inf)
 
 
 def _charge(fmt: Format, n: int) -> float:
