@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from types import GenericAlias
 from typing import Any, NoReturn, TypeVar
 
@@ -23,6 +24,10 @@ T = TypeVar("T")
 
 DEEPEST = 64
 """Levels to which lists nest at most: the axes that an array can have."""
+
+
+_CONVERTING = threading.Lock()
+"""Held while msgspec works: two threads that are the first to convert to one type end the process (SIGSEGV)."""
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,7 +79,8 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
 def from_plain(data: object, kind: type[T]) -> T:
     """As `from_json`, from data that is parsed already."""
     try:
-        found = msgspec.convert(data, kind)
+        with _CONVERTING:
+            found = msgspec.convert(data, kind)
     except (msgspec.ValidationError, UnicodeError) as e:  # a name that is no Unicode is of the second kind
         raise Malformed(str(e)) from None
     if to_plain(found) != data:  # what is written has all fields; a default is for the code that makes the record

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -109,3 +111,29 @@ def test_lists_nest_as_deep_as_arrays_do() -> None:
     for wrong in ("1", ["1"], {}, [[{}]], json.loads("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1))):
         with pytest.raises(Malformed, match="Expected"):
             from_plain(wrong, Nested)
+
+
+TOGETHER = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from msgspec import defstruct
+from backprove.harness.core.records import Record, from_plain, nested
+
+sys.setswitchinterval(1e-6)
+with ThreadPoolExecutor(4) as threads:
+    for _ in range(100):  # types that nobody has read before
+        leaf = defstruct("Leaf", [("tree", nested(float | None))], bases=(Record,))
+        fields = [(f"f{i}", dict[str, leaf] | list[int] | None, None) for i in range(8)]
+        kind, start = defstruct("Kind", fields, bases=(Record,)), threading.Barrier(4)
+
+        def read(_):
+            start.wait()
+            return from_plain({f"f{i}": None for i in range(8)}, kind | None)
+
+        assert len(set(map(repr, threads.map(read, range(4))))) == 1
+"""
+
+
+def test_threads_that_read_a_type_for_the_first_time_together_do_not_end_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", TOGETHER], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
