@@ -21,10 +21,10 @@ from backprove.harness.explaining.jacobians import spot_values
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import binders_of, small_claim
 from backprove.harness.judging.derivative import DerivativeAt
-from backprove.harness.judging.examples import USERS_SHAPES, Examples
+from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
+from backprove.harness.judging.drawing.own_points import check_directions
+from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.judging.judge import Judge, Progress
-from backprove.harness.judging.own_points import check_directions
-from backprove.harness.judging.sampling import Plan
 from backprove.harness.statements.own_points import OwnPoint
 from backprove.harness.statements.subject import Subject
 

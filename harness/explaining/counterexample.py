@@ -16,7 +16,8 @@ from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
 from backprove.harness.explaining.replay import encode_id, payload_of
 from backprove.harness.judging.derivative import DerivativeAt
-from backprove.harness.judging.judge import Failure, Judge
+from backprove.harness.judging.judge import Judge
+from backprove.harness.judging.single_points import Failure
 from backprove.harness.oracles.problem import Status
 
 SHOWN_REGIONS = {"tiny": "ordinary", "extreme": "large"}

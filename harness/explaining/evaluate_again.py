@@ -11,8 +11,9 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.explaining.counterexample import sentence
 from backprove.harness.explaining.replay import Payload
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.judge import Failure, Judge
-from backprove.harness.judging.sampling import Plan
+from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.judge import Judge
+from backprove.harness.judging.single_points import Failure
 from backprove.harness.statements.loading import find_subject
 from backprove.strategies.points import DrawnPoint, PointSpace
 

@@ -7,7 +7,8 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Violation
-from backprove.harness.judging.judge import Failure, Judge
+from backprove.harness.judging.judge import Judge
+from backprove.harness.judging.single_points import Failure
 
 
 def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str:

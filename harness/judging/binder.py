@@ -16,11 +16,12 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.derivative import DerivativeAt
-from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
+from backprove.harness.judging.derivative_functions import DerivativeFunctions
+from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
 from backprove.harness.judging.positivity import PositivityAt
-from backprove.harness.judging.spot_check import SpotCheck
+from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.joint_xla import JointXla, Member

@@ -1,55 +1,33 @@
-"""`DerivativeAt` is a derivative claim at fixed sizes and one dtype: all its layers look at a batch of points.
-
-Order of the layers: the float result against its running error bound; rule against JAX's derivative of the forward
-map, both in the wide format; finite differences; and the exact layer for everything suspicious and everything asked.
-Only the exact layer says that a formula is wrong; where it cannot run, differences that know their error decide.
-"""
+"""`DerivativeAt` is a derivative claim at fixed sizes and one dtype: all its layers look at a batch of points."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.formats import FORMATS
-from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
 from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
-from backprove.harness.core.verdicts import Verdict
-from backprove.harness.frontends.calls import Called
 from backprove.harness.frontends.front_end import FrontEnd
 from backprove.harness.frontends.function import Function, ProgramFunction
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.frontends.trust import distrust
-from backprove.harness.judging.contract import Watch
-from backprove.harness.judging.derivative_shape import DerivativeFunctions, DerivativeShell
+from backprove.harness.judging.derivative_functions import DerivativeFunctions
+from backprove.harness.judging.derivative_layers import DerivativeLayers
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import blamed, unexplained
-from backprove.harness.judging.float_layers import (
-    against_autodiff,
-    against_bounds,
-    against_differences,
-)
-from backprove.harness.judging.grading import grade
-from backprove.harness.judging.jit_and_vmap import differs_transformed
-from backprove.harness.judging.opaque_code import CodeLayers
+from backprove.harness.judging.real_calls.contract import Watch
+from backprove.harness.judging.real_calls.jit_and_vmap import differs_transformed
 from backprove.harness.judging.screens.claims import ClaimScreen, DerivativeScreen
 from backprove.harness.judging.screens.valued import ValuedScreen
-from backprove.harness.judging.violations import DerivativeViolations
-from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.oracles.exact import ExactLayer, has_no_value
-from backprove.harness.oracles.kinks import at_kink
-from backprove.harness.oracles.mean_value import by_mean_value
-from backprove.harness.oracles.vectors import dyadic
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.array import ArraySpec
 
 
-class DerivativeAt(DerivativeShell):
+class DerivativeAt(DerivativeLayers):
     """See the module's text; the interface is `examination.ClaimAt`."""
 
     def __init__(
@@ -69,37 +47,6 @@ class DerivativeAt(DerivativeShell):
 
     def _front(self) -> tuple[FrontEnd, ...]:
         return tuple(f.only for f in (*self.functions.maps, self.functions.rule))
-
-    @cached_property
-    def code(self) -> CodeLayers:
-        """The layers that need no program."""
-        return CodeLayers(self.forward, self.rule, self.result_names, self.wrt, self.mode)
-
-    @property
-    def _violations(self) -> DerivativeViolations:
-        names = (*self.input_names, *self.direction_names)
-        shapes = self.result_shapes
-        convention = self.claim.convention is not None
-        program = self.forward_program
-        return DerivativeViolations(
-            self.mode,
-            names,
-            self.result_names,
-            shapes,
-            convention,
-            self.problem,
-            program,
-            self._bounds_at,
-            self.format,
-            self.forward.label,
-        )
-
-    def _bounds_at(self, arrays: list[Array]) -> list[Bounded] | None:
-        """Running error bounds of the rule at one point."""
-        if self.rule_program is not None:
-            return self.rule.bounds(arrays)
-        bounds, run = self.code.bounds(arrays, [0])
-        return bounds if run[0] else None
 
     # -- examination -----------------------------------------------------------------------------------------------
 
@@ -180,21 +127,6 @@ class DerivativeAt(DerivativeShell):
             seen.outside |= any_entry([~np.isfinite(v) for v in called.values], seen.outside.size)
         return called.values
 
-    def _result(self, x: list[Array], d: list[Array], seen: Examination) -> list[Array] | None:
-        """The rule's float results; violations of verdict `error` where it raises or returns a wrong shape."""
-        wrong = self._wrong_program()
-        if wrong is not None:
-            for i in np.flatnonzero(~seen.outside).tolist():
-                seen.violations[i] = wrong
-            return None
-        called = self._called(self.rule, [*x, *d], seen)
-        for i, t in called.troubles.items():
-            if t.singular and has_no_value(self.forward_program, x, i, self.dtype):
-                seen.outside[i] = True
-            else:
-                seen.violations[i] = self._violations.of_trouble(t)
-        return None if seen.violations and all(v is not None for v in seen.violations) else called.values
-
     def raised_at(self, x: Sequence[Array], d: Sequence[Array]) -> Violation | None:
         """What the rule raises at one point where forward has a value; None where it does not."""
         seen = Examination.empty(1)
@@ -204,150 +136,7 @@ class DerivativeAt(DerivativeShell):
         found = seen.violations[0]
         return found if found is not None and found.raised else None
 
-    def _wrong_program(self) -> Violation | None:
-        """What is wrong with the results at all points, as traces tell."""
-        if self.mismatch:
-            return Violation(Verdict.ERROR, self.mismatch)
-        program = self.rule_program
-        if program is None:
-            return None
-        whole = next((v.dtype for v in program.outputs if v.dtype not in FORMATS), "")
-        if whole:
-            return self._violations.wrong_dtype(whole)
-        shapes = tuple(v.shape for v in program.outputs)
-        if self.rule.is_its_program and shapes != self.result_shapes:
-            return self._violations.wrong_shape(shapes)
-        return None
-
-    def _called(self, function: FunctionAt, arrays: list[Array], seen: Examination) -> Called:
-        called = function.floats(arrays, seen.outside)
-        for note in called.notes:
-            seen.note(note)
-        return called
-
     # -- layers ----------------------------------------------------------------------------------------------------
-
-    def _rounding(self, x: list[Array], d: list[Array], result: list[Array], exact: Array, seen: Examination) -> Array:
-        """Float results beyond twice the running error bound of the rule's own operations."""
-        n = seen.outside.size
-        run = np.ones(n, dtype=bool)
-        if self.rule_program is not None:
-            try:
-                bounds = self.rule.bounds([*x, *d])
-            except UnsupportedPrimitive as why:
-                seen.note(f"rounding bound skipped: {why}")
-                return np.zeros(n, dtype=bool)
-        else:
-            bounds, run = self.code.bounds([*x, *d], self.code.bounded_points(exact, seen.outside))
-            if not run.any():
-                return np.zeros(n, dtype=bool)
-        return against_bounds(result, bounds, self.dtype, seen, run)
-
-    def _compare(
-        self, x: list[Array], d: list[Array], exact: Array, seen: Examination, compared: Array | None
-    ) -> Array:
-        """Points where rule and JAX's derivative, or rule and differences, are apart, among those of `compared`."""
-        if self.forward_program is None or self.rule_program is None:
-            suspicious = self.code.compare(x, d, seen)
-            return suspicious | self.code.complex_steps(x, d, np.flatnonzero(exact & ~seen.outside), seen)
-        try:
-            if compared is None:
-                return self._against_autodiff(x, d, seen) | self._differences(x, d, seen)
-            index, out = np.flatnonzero(compared), np.zeros(compared.size, dtype=bool)
-            if index.size:
-                here, given, part = [a[..., index] for a in x], [a[..., index] for a in d], seen.part(index)
-                out[index] = self._against_autodiff(here, given, part) | self._differences(here, given, part)
-            return out
-        except UnsupportedPrimitive as why:
-            seen.note(f"screens skipped: {why}")
-            return self.code.compare(x, d, seen)
-
-    def _against_autodiff(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
-        """Rule against JAX's derivative, both in the wide format."""
-        if self.rule_program is None or self.autodiff is None:
-            return np.zeros(seen.outside.size, dtype=bool)
-        return against_autodiff(self.rule_program, self.autodiff, [*x, *d], self.dtype, seen)
-
-    def _differences(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
-        """Finite differences of the forward map on a share of the points."""
-        forward, rule = self.forward_program, self.rule_program
-        index = np.flatnonzero(~seen.outside)[:DIFFERENCES_PER_BATCH]
-        if forward is None or rule is None or not index.size:
-            return np.zeros(seen.outside.size, dtype=bool)
-        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
-        rng = np.random.Generator(np.random.Philox(key=[3, 5]))
-        other = [np.repeat(dyadic(rng, (*s, 1)), index.size, axis=-1) for s in self.result_shapes]
-        pairing = (other, given, other) if self.mode == "vjp" else (given, other, other)
-        return against_differences(forward, rule, here, given, self.wrt, pairing, self.dtype, seen, index)
-
-    def _arbitrate(
-        self,
-        x: list[Array],
-        d: list[Array],
-        result: list[Array],
-        index: Array,
-        broken: Array,
-        beyond: Array,
-        suspicious: Array,
-        seen: Examination,
-    ) -> Array:
-        """Ask the exact layer; the points that it cannot run are returned."""
-        if self.problem is None:
-            return index
-        layer = ExactLayer(kinks=at_kink, second=by_mean_value, kink_budget=self.kink_budget)
-        try:
-            outcomes = layer.derivative(self.problem, [a[..., index] for a in x], [a[..., index] for a in d])
-        except UnsupportedPrimitive as why:
-            self.functions.unsupported = True
-            seen.note(f"exact layer skipped: {why}")
-            return index
-        self.kink_budget = layer.kink_budget
-        tally, left = seen.layer("exact"), []
-        for i, o in zip(index.tolist(), outcomes, strict=True):
-            if o.stopped:
-                left.append(i)
-                continue
-            seen.outcomes[i] = o
-            tally.checked += 1
-            tally.agreed += o.status.accepted
-            tally.refuted += o.status.refused
-            tally.cleared += bool(o.status.accepted and suspicious[i])
-            tally.undecided += not (o.status.accepted or o.status.refused)
-            if seen.violations[i] is None:
-                point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
-                here = [r[..., i] for r in result]
-                seen.violations[i] = self._violations.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
-        self.functions.tell_runnable(len(outcomes) - len(left), len(left), self.signature, self.rule_signature)
-        return np.array(left, dtype=np.int64)
-
-    def _zeros(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> None:
-        """Points with a zero input that met the exact layer: the rule with all zeros of one sign, and of the other."""
-        moving = [x[i] for i in self.wrt]
-        zero = any_entry([a == 0 for a in moving], seen.outside.size)
-        index = np.array([i for i in index.tolist() if zero[i] and seen.violations[i] is None], dtype=np.int64)
-        if not index.size:
-            return
-        here, given = [a[..., index] for a in x], [a[..., index] for a in d]
-        results = []
-        for sign in (0.0, -0.0):
-            signed = [np.where(a == 0, sign, a) if i in self.wrt else a for i, a in enumerate(here)]
-            result = self._result(signed, given, Examination.empty(index.size))
-            if result is None:
-                return
-            results.append(result)
-        plus, minus = results
-        with np.errstate(all="ignore"):
-            differ = any_entry(
-                [~((p == m) | (np.isnan(p) & np.isnan(m))) for p, m in zip(plus, minus, strict=True)], index.size
-            )
-        for k in np.flatnonzero(differ).tolist():
-            point = [a[..., k : k + 1] for a in here], [a[..., k : k + 1] for a in given]
-            pair = [p[..., k] for p in plus], [m[..., k] for m in minus]
-            seen.violations[int(index[k])] = self._violations.sign_of_zero(*point, *pair)
-
-    def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
-        if self.problem is not None:
-            grade(self.problem, x, d, result, index, self.format, seen)
 
     # -- what the claim is to others -------------------------------------------------------------------------------
 
@@ -383,10 +172,3 @@ class DerivativeAt(DerivativeShell):
             )
             return screen if self.valued is None else ValuedScreen(screen, self.valued.program)
         return None
-
-    def _compiled(self, x: list[Array], d: list[Array], seen: Examination) -> None:
-        """The rule compiled by XLA, once per dtype."""
-        rule, program = self.rule, self.rule_program
-        if program is not None and rule.front_end.is_jax_code:
-            call, spot = rule.function.call, self.functions.spot
-            spot.enter(call, rule.signature, program, [*x, *d], self.dtype, seen, self.result_names)

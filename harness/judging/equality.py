@@ -20,9 +20,9 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
+from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.judging.screens.claims import ClaimScreen, EqualityScreen
 from backprove.harness.judging.sides import SidesAt
-from backprove.harness.judging.spot_check import SpotCheck
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
 from backprove.harness.numbers.bounds.truth import Bounded

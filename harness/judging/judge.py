@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -17,21 +16,18 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import EXACT_CAP
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.derivative import DerivativeAt
-from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
-from backprove.harness.judging.examples import Examples
-from backprove.harness.judging.own_points import nearer, own_batches
-from backprove.harness.judging.sampling import CHUNK, Batch, Batches, Plan
+from backprove.harness.judging.drawing.examples import Examples
+from backprove.harness.judging.drawing.own_points import own_batches
+from backprove.harness.judging.drawing.sampling import CHUNK, Batch, Batches
+from backprove.harness.judging.examination import Unsupported
+from backprove.harness.judging.minimal import minimal, raising
 from backprove.harness.judging.screens.claims import ClaimScreen
+from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
-from backprove.harness.oracles.problem import Outcome
 from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.philox import generator
-from backprove.strategies.points import DrawnPoint, PointSpace
-from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
-from backprove.strategies.values import draw_points
+from backprove.strategies.shapes import has_empty
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,17 +39,6 @@ FEW_COMPARED = 64
 """So many points are cheaper in the exact layer than in the wide format."""
 
 
-@dataclass
-class Failure:
-    """A violated point, as found."""
-
-    violation: Violation
-    point: DrawnPoint
-    outcome: Outcome | None
-    example: str = ""
-    """The user's own point from which it was found, if it was."""
-
-
 @dataclass(frozen=True)
 class _Left:
     """What a screen left: the points, and which of them it suspects in float64 already (None: there is no screen)."""
@@ -63,20 +48,15 @@ class _Left:
 
 
 @dataclass
-class Judge:
+class Judge(SinglePoints):
     """Judges one claim at one dtype; `run` gives the result, `failure` holds the minimal failing point if any."""
 
-    binder: Binder
-    where: Callable[..., Any] | None
-    plan: Plan
     progress: Progress | None = None
     examples: Examples | None = None
     """Inputs drawn for all claims of the rule; drawn for this one alone where there are none."""
     own: Sequence[OwnPoint] = ()
     """Points of a user's own, which come first."""
     failure: Failure | None = None
-    claims_at: dict[tuple[tuple[int, ...], ...], ClaimAt | None] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
     _screens: dict[int, ClaimScreen | None] = field(default_factory=dict)
     _held: dict[int, list[tuple[Batch, Array]]] = field(default_factory=dict)
 
@@ -94,9 +74,9 @@ class Judge:
             for claim_at in list(self._held):
                 self._release(claim_at, result)
             if self.failure and self.failure.violation.verdict is Verdict.FALSIFIED and self.binder.is_user_code:
-                self._look_for_raising(self.failure.violation)
+                self.failure = raising(self, self.failure.violation) or self.failure
             if self.failure:
-                self.failure = self._minimal(self.failure)
+                self.failure = minimal(self, self.failure)
         self._conclude(result)
         return result
 
@@ -111,38 +91,6 @@ class Judge:
                 self.notes.append(f"{batch.example} was not judged: forward has no finite value there")
             if self._decided:
                 return
-
-    # -- points ----------------------------------------------------------------------------------------------------
-
-    def claim_at(self, shapes: Sequence[tuple[int, ...]]) -> ClaimAt | None:
-        """The claim at these shapes; None where forward does not support them."""
-        key = tuple(shapes)
-        if key not in self.claims_at:
-            try:
-                self.claims_at[key] = self.binder.bind(key, self.plan.dtype)
-            except Unsupported as why:
-                self.notes.append(f"unsupported sizes: {why}")
-                self.claims_at[key] = None
-        return self.claims_at[key]
-
-    def space(self) -> PointSpace:
-        """Single points of this claim, for Hypothesis."""
-        specs = dict(self.binder.specs)
-
-        def shape_of(k: int) -> Callable[[Sizes], tuple[int, ...]]:
-            def shape(sizes: Sizes) -> tuple[int, ...]:
-                claim_at = self.claim_at([s.shape(sizes) for s in specs.values()])
-                return (
-                    claim_at.direction_shapes[k] if claim_at is not None and k < len(claim_at.direction_shapes) else ()
-                )
-
-            return shape
-
-        some = next((b for b in self.claims_at.values() if b is not None), None)
-        names = some.direction_names if some is not None else ()
-        directions = tuple((name, shape_of(k)) for k, name in enumerate(names))
-        specials = tuple(sorted({c for b in self.claims_at.values() if b is not None for c in b.specials}))
-        return PointSpace(specs, self.plan.dtype, directions, specials, any(s.extreme for s in specs.values()))
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -213,7 +161,7 @@ class Judge:
             return
         if self.plan.accuracy is not None:
             seen.factor[beyond] = np.nan
-            self._hold_to_accuracy(seen, batch.claim_at)
+            self.hold_to_accuracy(seen, batch.claim_at)
         if has_empty(dict(self.binder.specs), points.sizes) and any(f is not None for f in seen.violations):
             # code that cannot handle size 0 is unsupported there, nothing worse
             result.count("unsupported", points.count)
@@ -239,24 +187,6 @@ class Judge:
             if self.failure is None or violation.verdict.rank < self.failure.violation.verdict.rank:
                 drawn = self.space().at(points, i, [d[..., i] for d in directions])
                 self.failure = Failure(violation, drawn, seen.outcomes[i], batch.example)
-
-    def _look_for_raising(self, wrong: Violation) -> None:
-        """Of a wrong rule that raises at other sizes it is said first that it does not run as it should."""
-        specs = dict(self.binder.specs)
-        for sizes in shape_buckets(specs):
-            claim_at = self.claims_at.get(tuple(s.shape(sizes) for s in specs.values()))
-            if not isinstance(claim_at, DerivativeAt) or claim_at.rule.is_its_program or has_empty(specs, sizes):
-                continue
-            points = draw_points(specs, sizes, self.plan.dtype, 1, self.plan.seed, ("raising", str(sizes)))
-            directions = [np.ones((*s, 1)) for s in claim_at.direction_shapes]
-            point = self.space().at(points, 0, [d[..., 0] for d in directions])
-            if self.where is not None and not bool(np.all(self.where(*point.arrays))):
-                continue
-            raised = claim_at.raised_at(points.arrays, directions)
-            if raised is not None:
-                self.failure = Failure(raised, point, None)
-                self.notes.append(f"at sizes where it runs: {wrong.what}")
-                return
 
     def _left(self, batch: Batch, keep: Array, result: PropertyResult) -> _Left:
         """The points of `keep` that the screen does not let pass, ascending; the others are counted."""
@@ -292,16 +222,6 @@ class Judge:
         enter_places(points, done & ~beyond, result)
         return _Left(keep[~done], (seen.formula & ~seen.outside)[~done])
 
-    def _hold_to_accuracy(self, seen: Examination, claim_at: ClaimAt) -> None:
-        assert self.plan.accuracy is not None
-        for i in np.flatnonzero(seen.factor > self.plan.accuracy):
-            if seen.violations[i] is None:
-                what = (
-                    f"the float result is {seen.factor[i]:.3g} times further from the exact one than conditioning "
-                    f"forces (accuracy={self.plan.accuracy:g} was asked for)"
-                )
-                seen.violations[i] = Violation(Verdict.INACCURATE, what)
-
     def _conclude(self, result: PropertyResult) -> None:
         result.notes += [n for n in dict.fromkeys(self.notes) if n not in result.notes][:4]
         if self.failure is not None:
@@ -318,45 +238,3 @@ class Judge:
             result.reason = (
                 "no layer could judge a single point" if result.points else f"no point could be evaluated{why}"
             )
-
-    # -- shrinking -------------------------------------------------------------------------------------------------
-
-    def probe(self, point: DrawnPoint) -> tuple[Violation | None, Outcome | None]:
-        """Judge one point again, by itself."""
-        claim_at = self.claim_at([a.shape for a in point.arrays])
-        if claim_at is None or tuple(d.shape for d in point.directions) != tuple(claim_at.direction_shapes):
-            return None, None
-        if self.where is not None and not bool(np.all(self.where(*point.arrays))):
-            return None, None
-        inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
-        if claim_at.unit:
-            directions = [np.ones_like(d) for d in directions]
-        claim_at.kink_budget = 1
-        with quiet():
-            seen = claim_at.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
-        if self.plan.accuracy is not None:
-            self._hold_to_accuracy(seen, claim_at)
-        return seen.violations[0], seen.outcomes[0]
-
-    def _minimal(self, failure: Failure) -> Failure:
-        from backprove.strategies.drawing import point_strategy
-        from backprove.strategies.shrinking import shrink  # Hypothesis takes a third of a second to import
-
-        wanted = failure.violation.verdict
-        space = failure.point.space
-        strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
-
-        def still(point: DrawnPoint) -> bool:
-            violation, _ = self.probe(point)
-            return violation is not None and violation.verdict is wanted
-
-        try:
-            start = nearer(failure.point, still) if failure.example else failure.point
-            point, _ = shrink(strategy, still, start.choices(), max_calls=1200, seconds=8.0, start=start)
-            violation, outcome = self.probe(point)
-        except Exception as why:  # a shrinker's trouble must not lose the failure itself
-            self.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
-            return failure
-        if violation is None or violation.verdict is not wanted:
-            return failure
-        return Failure(violation, point, outcome, failure.example)

@@ -20,7 +20,7 @@ def stack(*places: tuple[str, str]) -> FrameType:
     return cast(FrameType, frame)
 
 
-JUDGE, DRAWING = "a/harness/judging/judge.py", "a/harness/judging/sampling.py"
+JUDGE, DRAWING = "a/harness/judging/judge.py", "a/harness/judging/drawing/sampling.py"
 
 
 @pytest.mark.parametrize(

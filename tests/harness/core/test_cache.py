@@ -62,7 +62,7 @@ def test_a_second_run_traces_draws_and_compiles_nothing(home: Path, monkeypatch:
 
     monkeypatch.setattr("backprove.harness.frontends.jax_code.trace", never)
     monkeypatch.setattr("backprove.harness.judging.derivative_shape.derivative_program", never)
-    monkeypatch.setattr("backprove.harness.judging.examples.draw", never)
+    monkeypatch.setattr("backprove.harness.judging.drawing.examples.draw", never)
     monkeypatch.setattr("backprove.harness.frontends.compiled.CompiledFunction.__call__", never)
     second = run()
     assert all(p.layer("compiled").agreed for p in second.properties)  # those of the first run

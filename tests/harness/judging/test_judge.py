@@ -17,9 +17,9 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging import judge as judge_module
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.judge import Judge
-from backprove.harness.judging.sampling import Plan
 from backprove.harness.numbers.floats import runs
 from backprove.harness.numbers.floats.device import Jitted
 from backprove.rules.all import load

@@ -11,7 +11,7 @@ from backprove.harness.campaign import subjects
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.sampling import Plan
+from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.statements.rule import Rule
 from backprove.strategies import shrinking

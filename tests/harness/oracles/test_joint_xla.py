@@ -13,7 +13,7 @@ from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.spot_check import SpotCheck
+from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.oracles.joint_xla import JointXla, Member
 from backprove.harness.programs.program import Signature
 from backprove.rules.all import load

@@ -16,8 +16,8 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.contract import remarks
 from backprove.harness.judging.examination import Violation
+from backprove.harness.judging.real_calls.contract import remarks
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.values import draw_points
 

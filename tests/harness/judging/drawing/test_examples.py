@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.formats import FORMATS
-from backprove.harness.judging.examples import NEW_SHAPES, Examples
+from backprove.harness.judging.drawing.examples import NEW_SHAPES, Examples
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.domain import point_domain
 from backprove.strategies.shapes import has_empty, shape_buckets

@@ -13,7 +13,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.judging.examination import Examination
-from backprove.harness.judging.spot_check import SpotCheck
+from backprove.harness.judging.real_calls.spot_check import SpotCheck
 
 SIGNATURE = (((3,), "float64"),)
 POINTS = np.linspace(-2, 2, 3 * 70).reshape(3, 70)

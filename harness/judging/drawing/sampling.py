@@ -33,9 +33,9 @@ from backprove.harness.core.thresholds.coverage import (
     SPECIAL_POINTS,
 )
 from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
+from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
 from backprove.harness.judging.examination import ClaimAt
-from backprove.harness.judging.examples import USERS_SHAPES, Examples
-from backprove.harness.judging.hypotheses import Hypotheses, hypotheses
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets

@@ -12,7 +12,7 @@ import pytest
 import backprove as bp
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
-from backprove.harness.judging.contract import broken, changed, remarks, two_answers, violation
+from backprove.harness.judging.real_calls.contract import broken, changed, remarks, two_answers, violation
 from backprove.harness.statements.rule import UnderContract
 
 

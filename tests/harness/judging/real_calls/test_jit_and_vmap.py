@@ -12,7 +12,7 @@ from jax.custom_batching import custom_vmap
 
 import backprove as bp
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.jit_and_vmap import disagreement, usual_points
+from backprove.harness.judging.real_calls.jit_and_vmap import disagreement, usual_points
 
 ARRAYS = [np.array([[0.5, 2.0, -1.0], [1.5, -3.0, 4.0]]), np.array([[1.0, 0.5, 2.0], [-1.0, 3.0, 0.25]])]
 SIGNATURE = (((2,), "float64"), ((2,), "float64"))

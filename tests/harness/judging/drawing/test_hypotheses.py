@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backprove.harness.core.cache import Cache
-from backprove.harness.judging.hypotheses import Hypotheses, hypotheses
+from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
 from backprove.strategies.array import array
 from backprove.strategies.points import Points
 from backprove.strategies.values import draw_points

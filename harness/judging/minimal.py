@@ -1,0 +1,61 @@
+"""A failing point becomes minimal here, and a wrong rule that raises at other sizes is found out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.drawing.own_points import nearer
+from backprove.harness.judging.examination import Violation
+from backprove.harness.judging.single_points import Failure, SinglePoints
+from backprove.strategies.points import DrawnPoint
+from backprove.strategies.shapes import has_empty, shape_buckets
+from backprove.strategies.values import draw_points
+
+
+def minimal(points: SinglePoints, failure: Failure) -> Failure:
+    """The smallest point, as Hypothesis shrinks, at which the claim fails with the same verdict."""
+    from backprove.strategies.drawing import point_strategy
+    from backprove.strategies.shrinking import shrink  # Hypothesis takes a third of a second to import
+
+    wanted = failure.violation.verdict
+    space = failure.point.space
+    strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
+
+    def still(point: DrawnPoint) -> bool:
+        violation, _ = points.probe(point)
+        return violation is not None and violation.verdict is wanted
+
+    try:
+        start = nearer(failure.point, still) if failure.example else failure.point
+        point, _ = shrink(strategy, still, start.choices(), max_calls=1200, seconds=8.0, start=start)
+        violation, outcome = points.probe(point)
+    except Exception as why:  # a shrinker's trouble must not lose the failure itself
+        points.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
+        return failure
+    if violation is None or violation.verdict is not wanted:
+        return failure
+    return Failure(violation, point, outcome, failure.example)
+
+
+def raising(points: SinglePoints, wrong: Violation) -> Failure | None:
+    """Of a wrong rule that raises at other sizes it is said first that it does not run as it should.
+
+    Returns:
+        The failure that takes the place of `wrong`, if there is one.
+    """
+    specs = dict(points.binder.specs)
+    for sizes in shape_buckets(specs):
+        claim_at = points.claims_at.get(tuple(s.shape(sizes) for s in specs.values()))
+        if not isinstance(claim_at, DerivativeAt) or claim_at.rule.is_its_program or has_empty(specs, sizes):
+            continue
+        drawn = draw_points(specs, sizes, points.plan.dtype, 1, points.plan.seed, ("raising", str(sizes)))
+        directions = [np.ones((*s, 1)) for s in claim_at.direction_shapes]
+        point = points.space().at(drawn, 0, [d[..., 0] for d in directions])
+        if points.where is not None and not bool(np.all(points.where(*point.arrays))):
+            continue
+        raised = claim_at.raised_at(drawn.arrays, directions)
+        if raised is not None:
+            points.notes.append(f"at sizes where it runs: {wrong.what}")
+            return Failure(raised, point, None)
+    return None
