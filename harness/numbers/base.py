@@ -18,6 +18,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import control, integers, movement
 from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.several import Several
 from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.programs.evaluate import V, evaluate
 from backprove.harness.programs.program import Equation, Var
@@ -41,6 +42,8 @@ class System(ABC, Generic[V]):
     name = "numbers"
     functions: ClassVar[Mapping[str, Elementary]] = {}
     """The elementary functions that this system evaluates."""
+    of_several: ClassVar[Mapping[str, Several]] = {}
+    """The functions of several variables that this system evaluates."""
 
     @property
     def key(self) -> Hashable | None:
@@ -56,7 +59,7 @@ class System(ABC, Generic[V]):
         """
         methods = (name.removeprefix("p_") for name in dir(cls) if name.startswith("p_"))
         shared = {"select_n", *TRUTH, *control.PRIMITIVES, *movement.PRIMITIVES}
-        functions = cls.functions.keys() - NOT_OF_JAX
+        functions = {*cls.functions, *cls.of_several} - NOT_OF_JAX
         return frozenset(shared | functions | {_AS_JAX_SPELLS.get(name, name) for name in methods})
 
     @abstractmethod
@@ -79,6 +82,10 @@ class System(ABC, Generic[V]):
     def elementary(self, row: Elementary, equation: Equation, x: V) -> V:
         """A function of one variable, which is among `functions`."""
 
+    def several(self, row: Several, equation: Equation, inputs: Sequence[V]) -> V:
+        """A function of several variables, which is among `of_several`."""
+        raise UnsupportedPrimitive(row.name, self.name)
+
     def apply(self, equation: Equation, inputs: Sequence[V]) -> list[V]:
         """Evaluate one equation; returns one value per output.
 
@@ -99,6 +106,8 @@ class System(ABC, Generic[V]):
             row = self.functions.get(name if name != "round" else function_of(equation))
             if row is not None:
                 return [self.elementary(row, equation, inputs[0])]
+            if name in self.of_several:
+                return [self.several(self.of_several[name], equation, inputs)]
         else:
             if inputs and equation.inputs[0].dtype == "bool":
                 truth = self.logic(equation, inputs)

@@ -37,8 +37,9 @@ from backprove.harness.numbers.balls.truth import (
     undecided,
 )
 from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.several import Several
 from backprove.harness.numbers.elementary.steps import trunc
-from backprove.harness.numbers.elementary.table import ROWS
+from backprove.harness.numbers.elementary.table import ROWS, SEVERAL
 from backprove.harness.programs.program import Equation, Program, Var
 
 
@@ -66,6 +67,7 @@ class BallSystem(Matrices[Real]):
     """
 
     functions = ROWS
+    of_several = SEVERAL
     watches_kinks = False
     """Whether comparisons of equal quantities are marked; a rule's own value at a point does not need it."""
 
@@ -249,6 +251,9 @@ class Balls(BallSystem[Array]):
     def elementary(self, row: Elementary, equation: Equation, x: Array) -> Array:
         return pointwise(row.enclosure, x)
 
+    def several(self, row: Several, equation: Equation, inputs: Sequence[Array]) -> Array:
+        return pointwise(row.ball, *map(self.real, inputs))
+
     def p_integer_pow(self, e: Equation, ins: Sequence[Array]) -> BallArray:
         return pointwise(bf.power_of(e.params["y"]), ins[0])
 
@@ -282,7 +287,7 @@ def expand(which: Array, like: Array) -> Array:
 
 
 PRIMITIVES = (
-    frozenset({*ROWS, *bf.BINARY, "select_n", "integer_pow", "convert_element_type"})
+    frozenset({*ROWS, *SEVERAL, *bf.BINARY, "select_n", "integer_pow", "convert_element_type"})
     | frozenset({"clamp", "stop_gradient", "is_finite", "and", "or", "not", "xor"})
     | COMPARISONS
 )

@@ -36,6 +36,7 @@ from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED, Codes
 from backprove.harness.numbers.elementary.exponential import logistic
 from backprove.harness.numbers.elementary.powers import at_zero
 from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.several import Several
 from backprove.harness.numbers.elementary.steps import trunc
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation
@@ -203,6 +204,23 @@ class DualBalls(BallSystem[Dual]):
         if row.slope is not None:
             return Dual(y, _scaled(pointwise(row.slope, x.v, y), x.t))
         return Dual(y)
+
+    def several(self, row: Several, equation: Equation, inputs: Sequence[Dual | Array]) -> Dual:
+        operands = [self.real(x) for x in inputs]
+        places = [x.v for x in operands]
+        y = pointwise(row.ball, *places)
+        terms = []
+        for slope, operand in zip(row.slopes, operands, strict=True):
+            if operand.t is None:
+                continue
+            if slope is None:
+                raise UnsupportedPrimitive(row.name, self.name)
+            terms.append(_scaled(pointwise(slope, *places), operand.t))
+        if not terms:
+            return Dual(y)
+        t = sum(terms[1:], terms[0])
+        shape = (*y.shape[:-1], t.shape[-1])
+        return Dual(y, t if t.shape == shape else np.broadcast_to(t, shape))
 
     def combine(self, name: str, a: Dual, b: Dual) -> Dual:
         """Value and tangent of a function of two variables."""

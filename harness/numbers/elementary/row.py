@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,6 +134,32 @@ class SciPy:
 
     def __call__(self, *x: Array) -> Array:
         return np.asarray(self.ufunc(*x))
+
+
+@dataclass(frozen=True)
+class Jax:
+    """A function of `jax.lax` that SciPy lacks, compiled by JAX when it is called, for few sizes."""
+
+    name: str
+
+    def __call__(self, *x: Array) -> Array:
+        import jax
+
+        operands = np.broadcast_arrays(*x)
+        shape, size = operands[0].shape, operands[0].size
+        room = 64
+        while room < size:
+            room *= 8
+        flat = [np.pad(a.ravel(), (0, room - size), constant_values=1) for a in operands]
+        with jax.enable_x64(True):
+            return np.asarray(_compiled(self.name)(*flat))[:size].reshape(shape)
+
+
+@cache
+def _compiled(name: str) -> Callable[..., Array]:
+    import jax
+
+    return jax.jit(getattr(jax.lax, name))
 
 
 class Chain:

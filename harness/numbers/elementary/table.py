@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from backprove.harness.numbers.elementary import (
+    bessel,
     error_functions,
     exponential,
     gamma,
     hyperbolic,
+    incomplete,
     powers,
     steps,
     trigonometric,
 )
 from backprove.harness.numbers.elementary.row import OPTIONAL, Elementary
+from backprove.harness.numbers.elementary.several import Several
 from backprove.harness.programs.program import Equation
 
-_FAMILIES = (exponential, trigonometric, hyperbolic, powers, steps, error_functions, gamma)
+_FAMILIES = (exponential, trigonometric, hyperbolic, powers, steps, error_functions, gamma, bessel)
 
 ROWS: dict[str, Elementary] = {row.name: row for family in _FAMILIES for row in family.ROWS}
 """A row per function; a family's module holds its rows and what they need."""
+
+
+SEVERAL: dict[str, Several] = {row.name: row for family in (gamma, incomplete) for row in family.SEVERAL}
+"""The functions of several variables."""
 
 
 def having(*columns: str) -> dict[str, Elementary]:

@@ -15,9 +15,8 @@ from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.base import System
-from backprove.harness.numbers.elementary.gamma import float_digamma
-from backprove.harness.numbers.elementary.row import Elementary, SciPy
-from backprove.harness.numbers.elementary.table import having
+from backprove.harness.numbers.elementary.row import Elementary
+from backprove.harness.numbers.elementary.table import SEVERAL, having
 from backprove.harness.numbers.floats.matrices import MATRICES
 from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
 from backprove.harness.numbers.integers import accumulate, contract, scatter_combining, sort_by_keys
@@ -252,11 +251,6 @@ def _power(x: Array, y: Array) -> Array:
     return np.asarray(np.power(x, y.astype(x.dtype, copy=False)))
 
 
-def _polygamma(m: Array, x: Array) -> Array:
-    """(-1)**(m + 1) * m! * zeta(m + 1, x)."""
-    return np.where(m == 0, float_digamma(x), np.where(m % 2, 1, -1) * SciPy("gamma")(m + 1) * SciPy("zeta")(m + 1, x))
-
-
 ARITHMETIC: dict[str, Callable[..., Array]] = {
     "add": np.add,
     "add_any": np.add,
@@ -266,9 +260,9 @@ ARITHMETIC: dict[str, Callable[..., Array]] = {
     "rem": np.fmod,
     "pow": _power,
     "atan2": np.arctan2,
-    "polygamma": _polygamma,
+    **{name: row.numpy for name, row in SEVERAL.items()},
 }
-"""Functions of two variables, computed in the storage dtype and rounded."""
+"""Functions of several variables, computed in the storage dtype and rounded."""
 
 EXACT: dict[str, Callable[..., Array]] = {
     "max": _maximum,

@@ -18,6 +18,7 @@ from jax import nn as jnn
 from jax.extend.core import primitives as named
 
 from tests.harness.numbers.matrix_cases import MATRICES, as_permutation
+from tests.harness.numbers.special_cases import SPECIAL
 
 F, I, B = "float64", "int64", "bool"
 
@@ -95,8 +96,6 @@ SMOOTH: dict[str, Case] = {
     "erf": unary(lax.erf),
     "erfc": unary(lax.erfc),
     "erf_inv": unary(lax.erf_inv, -0.9, 0.9),
-    "lgamma": unary(lax.lgamma, 0.1, 9),
-    "digamma": unary(lax.digamma, 0.1, 9),
     "integer_pow": unary(lambda x: x**3 + x**-2, 0.5, 3),
     "add_any": binary(lambda x, y: named.add_jaxvals_p.bind(x * y, x + y)),
     "reduce_precision": unary(lambda x: lax.reduce_precision(x, 11, 52)),
@@ -290,9 +289,6 @@ JAX_NN["dot_product_attention"] = of(
 
 FURTHER: dict[str, Case] = {
     "nextafter": Case(lax.nextafter, (((3,), F), ((3,), F)), tangent=False),
-    "polygamma": of(lambda x: lax.polygamma(jnp.ones(3), x), (3,), low=0.1, high=9),
-    "bessel_i0e": unary(lax.bessel_i0e),
-    "bessel_i1e": unary(lax.bessel_i1e),
 }
 
 SCATTERS = {"add": "add", "sub": "subtract", "mul": "multiply", "min": "min", "max": "max"}
@@ -368,6 +364,7 @@ REALS = {
     "control": CONTROL,
     "jax.nn": JAX_NN,
     "matrices": {name: Case(call, specs) for name, (call, specs) in MATRICES.items()},
+    "special": {name: Case(call, shapes, *span) for name, (call, shapes, span) in SPECIAL.items()},
 }
 """Groups whose values and tangents the ball systems know."""
 

@@ -174,17 +174,18 @@ _PYTHON = "NumPy code loops and branches in Python, which runs as it is"
 
 MATRIX_PRIMITIVES = ("lu", "cholesky", "triangular_solve", "custom_linear_solve")
 
+SPECIAL_PRIMITIVES = (
+    *("lgamma", "digamma", "polygamma", "zeta", "igamma", "igammac", "igamma_grad_a"),
+    *("regularized_incomplete_beta", "bessel_i0e", "bessel_i1e"),
+)
+
 WITHOUT_NUMPY: dict[str, tuple[str, str]] = {
     "logistic": ("smooth: logistic", _ABSENT),
     "rsqrt": ("smooth: rsqrt", _ABSENT),
     "erf": ("smooth: erf", _ABSENT),
     "erfc": ("smooth: erfc", _ABSENT),
     "erf_inv": ("smooth: erf_inv", _ABSENT),
-    "lgamma": ("smooth: lgamma", _ABSENT),
-    "digamma": ("smooth: digamma", _ABSENT),
-    "polygamma": ("further: polygamma", _ABSENT),
-    "bessel_i0e": ("further: bessel_i0e", _ABSENT),
-    "bessel_i1e": ("further: bessel_i1e", _ABSENT),
+    **{name: (f"special: {name}", _ABSENT) for name in SPECIAL_PRIMITIVES},
     "reduce_precision": ("smooth: reduce_precision", _ABSENT),
     "lt_to": ("elementwise: lt_to", _ABSENT),
     "le_to": ("elementwise: le_to", _ABSENT),
@@ -208,7 +209,6 @@ ROWS: dict[str, Row] = {
 INTEGER_ROWS: dict[str, Row] = {f"integers: {primitive}": Row(f"integers: {primitive}") for primitive in INTEGERS}
 
 _FLAT = "flat programs have no control flow; `Floats` runs these"
-_NO_SLOPE = "values only: the slope is not in the table, and the exact layer uses the mean-value form"
 _NO_GROWTH = "no proven bound yet on how an error of the argument grows"
 _TOTAL_ORDER = "the total order tells -0 from 0 and sorts NaN; `jnp.searchsorted` alone asks for it"
 _NEIGHBOUR = "the next float is no function over the reals"
@@ -216,13 +216,9 @@ _NEIGHBOUR = "the next float is no function over the reals"
 HOLES: dict[tuple[str, str], str] = {
     **{(primitive, system): why for primitive, (_, why) in WITHOUT_NUMPY.items() for system in OBJECTS},
     **{(primitive, "linked floats"): _FLAT for primitive in ("scan", "cond", "while", "integers: platform_index")},
-    **{(p, s): "SciPy's function is not called yet" for p in ("bessel_i0e", "bessel_i1e") for s in TRACED[:2]},
     **{(p, s): _TOTAL_ORDER for p in ("lt_to", "le_to") for s in ("floats", "linked floats", "error bounds")},
-    **{(p, "dual balls"): _NO_SLOPE for p in ("bessel_i0e", "bessel_i1e")},
-    **{("polygamma", s): "arb's polygamma is not in the table yet" for s in ("balls", "dual balls")},
     **{("nextafter", s): _NEIGHBOUR for s in ("balls", "dual balls", "error bounds", *OBJECTS)},
-    **{(p, "error bounds"): _NO_GROWTH for p in ("digamma", "lgamma", "polygamma")},
-    **{(p, "error bounds"): _NO_GROWTH for p in ("bessel_i0e", "bessel_i1e")},
+    **{(p, "error bounds"): _NO_GROWTH for p in SPECIAL_PRIMITIVES},
     ("top_k", "error bounds"): "no rule yet for positions that depend on rounding; `sort` has one",
     ("scatter-mul", "error bounds"): "no bound yet for several factors at one place in any order",
     ("scatter-min", "error bounds"): "not written yet; `min` has the bound",

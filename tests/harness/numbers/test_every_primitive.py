@@ -145,9 +145,9 @@ class TestWhatTheTableRefuses:
         assert without_row() == {"sinc", "integers: clz"}
 
     def test_a_hole_without_an_entry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delitem(HOLES, ("polygamma", "balls"))
-        with pytest.raises(AssertionError, match="polygamma in balls is a hole without a reason"):
-            assert_cell("polygamma", "balls")
+        monkeypatch.delitem(HOLES, ("nextafter", "balls"))
+        with pytest.raises(AssertionError, match="nextafter in balls is a hole without a reason"):
+            assert_cell("nextafter", "balls")
 
     def test_an_entry_whose_hole_is_filled(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(HOLES, ("tanh", "balls"), "never written")
