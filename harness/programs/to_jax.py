@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import numpy_dtype
+from backprove.harness.programs.further_primitives import further_primitives
 from backprove.harness.programs.program import Equation, Program, inner_programs
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def _primitives() -> Mapping[str, Code]:
 
     differentiable = {p.name: p.bind for p in ad.primitive_jvps}
     everything = differentiable | {p.name: p.bind for p in vars(primitives).values() if hasattr(p, "bind")}
-    return everything | {"custom_linear_solve": _linear_solve}
+    further = {name: p.bind for name, p in further_primitives().items()}
+    return everything | further | {"custom_linear_solve": _linear_solve}
 
 
 def _linear_solve(*operands: jax.Array, jaxprs: Sequence[ClosedJaxpr | None], const_lengths: Sequence[int]) -> object:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import FORMATS, is_float
-from backprove.harness.frontends.numpy_trace import linear_algebra
+from backprove.harness.frontends.numpy_trace import linear_algebra, scipy_functions
 from backprove.harness.frontends.numpy_trace.array import (
     Calls,
     NotTraceable,
@@ -99,13 +99,14 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[ArrayLike, ...], kwar
     """A NumPy ufunc or one of its methods on traced operands.
 
     Raises:
-        NotTraceable: for ufuncs that are not NumPy's (scipy.special) and methods without a JAX counterpart.
+        NotTraceable: for ufuncs that neither NumPy nor `scipy_functions` knows, and methods without a JAX counterpart.
     """
     import jax.numpy as jnp
 
     name = ufunc.__name__
-    if getattr(np, name, None) is not ufunc:
-        raise NotTraceable(f"{name} is not a function of NumPy")
+    special = scipy_functions.of_ufunc(ufunc)
+    if special is None and getattr(np, name, None) is not ufunc:
+        raise NotTraceable(f"{name} is no function of NumPy, nor one of SciPy's that is followed")
     if method == "at":
         if not isinstance(inputs[0], Traced):
             raise NotTraceable(f"np.{name}.at on an ordinary array with traced operands")
@@ -117,11 +118,11 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[ArrayLike, ...], kwar
     out = kwargs.pop("out", None)
     options = {k: v for k, v in kwargs.items() if k not in DROPPED}
     if method == "__call__":
-        raw = _elementwise(ufunc, name, inputs, options)
+        raw = _elementwise(ufunc, special or getattr(jnp, name, None), inputs, options)
     elif method == "outer":
         a, b = (np.shape(raw_value(x)) for x in inputs)
         left = np.reshape(inputs[0], a + (1,) * len(b))
-        raw = _elementwise(ufunc, name, (left, inputs[1]), options)
+        raw = _elementwise(ufunc, special or getattr(jnp, name, None), (left, inputs[1]), options)
     elif method == "reduce" and name in REDUCTIONS:
         options = {"axis": 0, **raw_value_of(options)}
         options.pop("dtype", None)
@@ -147,11 +148,13 @@ def raw_value_of(options: Options) -> Options:
     return {k: raw_value(v) for k, v in options.items()}
 
 
-def _elementwise(ufunc: np.ufunc, name: str, inputs: tuple[ArrayLike, ...], options: Options) -> jax.Array:
+def _elementwise(
+    ufunc: np.ufunc, function: Callable[..., jax.Array] | None, inputs: tuple[ArrayLike, ...], options: Options
+) -> jax.Array:
     """Operands converted as NumPy converts them (Python scalars are weak), then the function of `jax.numpy`."""
     import jax.numpy as jnp
 
-    function: Callable[..., jax.Array] | None = getattr(jnp, name, None)
+    name = ufunc.__name__
     if function is None:
         raise NotTraceable(f"jax.numpy has no {name}")
     if options.get("where", True) is not True or options.get("dtype") is not None:
@@ -206,6 +209,18 @@ def call_function(func: Code, args: tuple[object, ...], kwargs: Options) -> obje
         return _store(out, Traced(raw))
     if out is not None and out is not np._NoValue:
         raise NotTraceable("a traced result cannot be written into an ordinary array")
+    return _wrap(raw, like, found)
+
+
+def call_scipy(function: Code, args: tuple[object, ...], kwargs: Options) -> object:
+    """A function of SciPy that is written in Python, with traced arguments."""
+    found: StandIns = []
+    like = _numpy_itself(function, args, kwargs, found)
+    target = scipy_functions.of_function(function)
+    try:
+        raw = on_jax(target, *raw_value(args), **raw_value_of(kwargs))
+    except TypeError as why:
+        raise NotTraceable(f"{function.__name__} with these arguments is not followed: {why}") from why
     return _wrap(raw, like, found)
 
 

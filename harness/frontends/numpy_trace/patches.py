@@ -23,6 +23,8 @@ from numpy.typing import DTypeLike
 
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import is_float
+from backprove.harness.frontends.numpy_trace import scipy_functions
+from backprove.harness.frontends.numpy_trace.substitutes import Substitutes
 
 
 class Host(Protocol):
@@ -39,6 +41,9 @@ class Host(Protocol):
 
     def finfo(self, dtype: DTypeLike) -> object:
         """`np.finfo(dtype)`."""
+
+    def call(self, function: Code, args: tuple[Any, ...], kwargs: Options) -> object:
+        """A function of SciPy's with arguments of the front end."""
 
 
 Options = dict[str, Any]
@@ -80,12 +85,17 @@ def suspended() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def patched(host: Host) -> Iterator[None]:
-    """Hand what NumPy's allocators return in this thread to `host`; nests, and restores NumPy at the end."""
+def patched(host: Host, code: object = None) -> Iterator[None]:
+    """Hand what NumPy's allocators return in this thread to `host`; nests, and restores NumPy at the end.
+
+    Args:
+        code: what runs meanwhile; SciPy's functions among its global names are handed to `host` too.
+    """
     global _users  # noqa: PLW0603 - the number of threads inside decides when NumPy is restored
     with _lock:
         if _users == 0:
             _install()
+        _substitutes.enter(code)
         _users += 1
     try:
         with _pushed(host):
@@ -94,6 +104,7 @@ def patched(host: Host) -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
+                _substitutes.leave()
                 _restore()
 
 
@@ -174,3 +185,12 @@ _REPLACEMENTS: dict[str, Code] = {
     for handler, names in ((_allocate, ALLOCATORS), (_convert, CONVERTERS), (_finfo, ("finfo",)))
     for name in names
 }
+
+
+def _called(host: Host, original: Code, args: tuple[Any, ...], kwargs: Options) -> object:
+    if not _contains(host, [*args, *kwargs.values()]):
+        return original(*args, **kwargs)
+    return host.call(original, args, kwargs)
+
+
+_substitutes = Substitutes(scipy_functions.FUNCTIONS, lambda original: _replacement(original, _called))

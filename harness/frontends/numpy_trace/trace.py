@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
-import backprove.harness.frontends.numpy_trace.calls  # noqa: F401 - gives traced arrays their functions
 from backprove.harness.core.arrays import Array, Code, Tree
 from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.numpy_trace.array import NotTraceable, Traced, on_jax, raw_value
-from backprove.harness.frontends.numpy_trace.patches import patched
+from backprove.harness.frontends.numpy_trace.calls import call_scipy  # the module gives traced arrays their functions
+from backprove.harness.frontends.numpy_trace.patches import Options, patched
 from backprove.harness.programs.program import Program
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ class _TracingHost:
     def finfo(self, dtype: DTypeLike) -> object:
         return np.finfo(dtype)
 
+    def call(self, function: Code, args: tuple[object, ...], kwargs: Options) -> object:
+        return call_scipy(function, args, kwargs)
+
 
 def _nested(value: object) -> bool:
     return isinstance(value, (list, tuple)) and any(isinstance(v, (Traced, list, tuple)) for v in value)
@@ -69,7 +72,7 @@ def as_jax(function: Code) -> Code:
 
         operands = [Traced(jnp.asarray(a)) for a in arguments]
         try:
-            with patched(_TracingHost()), np.errstate(all="ignore"):
+            with patched(_TracingHost(), function), np.errstate(all="ignore"):
                 result = function(*operands)
             return _outputs(result)
         except NotTraceable:

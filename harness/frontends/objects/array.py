@@ -309,3 +309,6 @@ class ExactHost:
 
     def finfo(self, dtype: DTypeLike) -> object:
         return np.finfo(SETTINGS.get().format.numpy if np.dtype(dtype) == object else dtype)
+
+    def call(self, function: Code, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        return function(*args, **kwargs)

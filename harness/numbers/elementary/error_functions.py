@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.numbers.elementary.row import (
+    NO_BOUND,
     NOT_IN_NUMPY,
     UNIT,
     Elementary,
@@ -13,6 +16,9 @@ from backprove.harness.numbers.elementary.row import (
     float64,
     nearest_to_zero,
 )
+
+if TYPE_CHECKING:
+    from flint import arb
 
 TWO_OVER_SQRT_PI = "1.12837916709551257389615890312154517"
 SERIES_TERMS = 60
@@ -98,6 +104,23 @@ def _erf_growth(v: Array, e: Array) -> Array:
     return np.asarray(np.minimum(2.0, 1.13 * e * np.exp(-(nearest_to_zero(v, e) ** 2))))
 
 
+def log_of_normal(x: arb) -> arb:
+    """log of the probability that a normal number is below x."""
+    scaled = x / type(x)(2).sqrt()
+    return (-scaled.erfc() / 2).log1p() if x > 0 else ((-scaled).erfc() / 2).log()
+
+
+def _slope_of_log_of_normal(x: arb, y: arb) -> arb:
+    return (-x * x / 2 - y).exp() / (2 * type(x).pi()).sqrt()
+
+
+def scaled_complement(x: arb) -> arb:
+    """exp(x^2) erfc(x)."""
+    return (x * x).exp() * x.erfc()
+
+
+NO_GROWTH = {"growth": NO_BOUND, "numpy_name": NOT_IN_NUMPY}
+
 ROWS = (
     Elementary(
         name="erf",
@@ -129,5 +152,19 @@ ROWS = (
         wide_k=64.0,
         domain=UNIT,
         holes={"numpy_name": NOT_IN_NUMPY},
+    ),
+    Elementary(
+        name="erfcx",
+        numpy=SciPy("erfcx"),
+        ball=scaled_complement,
+        slope=lambda x, y: 2 * x * y - 2 / x.const_sqrt_pi(),
+        holes=NO_GROWTH,
+    ),
+    Elementary(
+        name="log_ndtr",
+        numpy=SciPy("log_ndtr"),
+        ball=log_of_normal,
+        slope=_slope_of_log_of_normal,
+        holes=NO_GROWTH,
     ),
 )

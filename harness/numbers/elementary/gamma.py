@@ -85,6 +85,13 @@ NO_GROWTH = {"growth": NO_BOUND, "numpy_name": NOT_IN_NUMPY}
 
 ROWS = (
     Elementary(
+        name="gamma",
+        numpy=SciPy("gamma"),
+        ball="gamma",
+        slope=lambda x, y: y * x.digamma(),
+        holes=NO_GROWTH,
+    ),
+    Elementary(
         name="lgamma",
         numpy=SciPy("gammaln"),
         ball=log_gamma,

@@ -176,6 +176,7 @@ MATRIX_PRIMITIVES = ("lu", "cholesky", "triangular_solve", "custom_linear_solve"
 
 SPECIAL_PRIMITIVES = (
     *("lgamma", "digamma", "polygamma", "zeta", "igamma", "igammac", "igamma_grad_a"),
+    *("gamma", "erfcx", "log_ndtr"),
     *("regularized_incomplete_beta", "bessel_i0e", "bessel_i1e"),
 )
 

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import jax.scipy.special as jsp
 from jax import lax
 
+from backprove.harness.programs.further_primitives import further_primitives
+
 ONE, TWO = (((3,), "float64"),), (((3,), "float64"), ((3,), "float64"))
 
 
@@ -16,6 +18,10 @@ def beta(a: Any, x: Any) -> Any:
     """The derivative in the orders is not JAX's: they are constants."""
     place = x / (1 + x)
     return a * lax.betainc(jnp.array([0.7, 2.5, 9.0]), jnp.array([3.0, 0.4, 11.0]), place)
+
+
+def further(name: str) -> Callable[..., Any]:
+    return further_primitives()[name].bind
 
 
 def held(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,6 +33,9 @@ SPECIAL: dict[str, tuple[Callable[..., Any], tuple[Any, ...], tuple[float, float
     "lgamma": (lax.lgamma, ONE, (0.1, 9)),
     "lgamma of negatives": (lax.lgamma, ONE, (-1.9, -1.1)),
     "digamma": (lax.digamma, ONE, (0.1, 9)),
+    "gamma": (further("gamma"), ONE, (0.1, 9)),
+    "erfcx": (further("erfcx"), ONE, (-2, 9)),
+    "log_ndtr": (further("log_ndtr"), ONE, (-20, 2)),
     "polygamma": (lambda x: lax.polygamma(jnp.array([0.0, 1.0, 2.0]), x), ONE, (0.1, 9)),
     "zeta": (lambda x: jsp.zeta(jnp.array([1.5, 2.0, 3.5]), x), ONE, (0.1, 9)),
     "igamma": (lax.igamma, TWO, (0.1, 9)),

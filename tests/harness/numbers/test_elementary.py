@@ -27,9 +27,10 @@ from backprove.harness.numbers.elementary.row import FLAT, NOT_IN_NUMPY, Chain, 
 from backprove.harness.numbers.elementary.steps import at_halves
 from backprove.harness.numbers.elementary.table import BY_NUMPY_NAME, ROWS, having, matrix
 from backprove.harness.numbers.floats.floats import Floats
+from backprove.harness.programs.further_primitives import further_primitives
 from tests.harness.numbers.floats.linked_run import run_linked
 
-SPANS = {"tan": (-1.5, 1.5), "digamma": (0.05, 9.0), "lgamma": (0.05, 9.0)}
+SPANS = {"tan": (-1.5, 1.5), "digamma": (0.05, 9.0), "lgamma": (0.05, 9.0), "gamma": (0.05, 9.0)}
 """Where a function is looked at, if not from -4 to 4 or in its domain: between poles."""
 
 UNMEASURED_K = 64.0
@@ -207,7 +208,8 @@ def by_xla(row: Elementary, dtype: str) -> Callable[[Array], Array]:
 def lax_function(row: Elementary) -> Callable[[Any], Any]:
     if row.name in ("round", "round_even"):
         return lambda x: lax.round(x, lax.RoundingMethod(int(row.name == "round_even")))
-    function: Callable[[Any], Any] = getattr(lax, row.name)
+    further = further_primitives()
+    function: Callable[[Any], Any] = further[row.name].bind if row.name in further else getattr(lax, row.name)
     return function
 
 

@@ -1,0 +1,64 @@
+"""Functions written in Python, as SciPy's `logsumexp` is, are replaced wherever modules hold them, and put back.
+
+NumPy dispatches its own functions on duck arrays; these it does not know. `from scipy.special import logsumexp` leaves
+the function in the module of the code, so that every loaded module is searched for it, again when it has grown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backprove.harness.core.arrays import Code
+
+Namespace = dict[str, Any]
+
+
+class Substitutes:
+    """Replacements of functions in all namespaces that hold them.
+
+    Args:
+        names: the functions by module and name; modules that nobody has imported have none.
+        replace: makes the replacement of a function.
+    """
+
+    def __init__(self, names: Mapping[str, Mapping[str, object]], replace: Callable[[Code], Code]) -> None:
+        self._names, self._replace = names, replace
+        self._known: dict[int, tuple[Code, Code]] = {}
+        self._sizes: dict[str, int] = {}
+        self._places: dict[tuple[int, str], tuple[Namespace, Code]] = {}
+        self._put: list[tuple[Namespace, str, Any]] = []
+
+    def enter(self, code: object) -> None:
+        """Put the replacements in place, in the global names of `code` too."""
+        for module, names in self._names.items():
+            loaded = sys.modules.get(module)
+            for name in names if loaded is not None else ():
+                function = getattr(loaded, name, None)
+                if function is not None and not any(function is made for _, made in self._known.values()):
+                    self._known.setdefault(id(function), (function, self._replace(function)))
+        if not self._known:
+            return
+        for key, module_ in list(sys.modules.items()):
+            names_ = getattr(module_, "__dict__", None)
+            if names_ is not None and self._sizes.get(key) != len(names_):
+                self._sizes[key] = len(names_)
+                self._find(names_)
+        self._find(getattr(code, "__globals__", {}))
+        for (_, name), (namespace, function) in self._places.items():
+            if namespace.get(name) is function and function is not None:
+                namespace[name] = self._known[id(function)][1]
+                self._put.append((namespace, name, function))
+
+    def leave(self) -> None:
+        """Put the functions themselves back."""
+        while self._put:
+            namespace, name, function = self._put.pop()
+            namespace[name] = function
+
+    def _find(self, names: Namespace) -> None:
+        for name, value in list(names.items()):
+            known = self._known.get(id(value))
+            if known is not None and known[0] is value:
+                self._places[id(names), name] = names, value
