@@ -43,6 +43,7 @@ PILLS = {
     "autodiff": "AD",
     "differences": "FD",
     "compiled": "XLA",
+    "own calls": "calls",
     "exact": "balls",
     "rounding": "bound",
     "screen": "screen",

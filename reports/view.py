@@ -41,6 +41,7 @@ LAYERS = {
     "autodiff": "JAX forward and reverse mode",
     "differences": "finite differences with an error estimate",
     "compiled": "the jitted XLA program",
+    "own calls": "the code called as it is, plainly and jitted, beside what the layers evaluated",
     "exact": "ball arithmetic over the reals",
     "rounding": "running bound of the rounding error",
     "screen": "what must be equal, compared in plain floats; what it does not let pass meets the other layers",

@@ -7,11 +7,11 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, any_entry
+from backprove.harness.core.arrays import Array, any_entry, at_points
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
@@ -27,6 +27,7 @@ from backprove.harness.judging.float_layers import (
 )
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.opaque_code import CodeLayers
+from backprove.harness.judging.real_calls.own_calls import exact_values
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.exact import ExactLayer, has_no_value
@@ -203,6 +204,19 @@ class DerivativeLayers(DerivativeShell):
         if program is not None and rule.front_end.is_jax_code:
             call, spot = rule.function.call, self.functions.spot
             spot.enter(call, rule.signature, program, [*x, *d], self.dtype, seen, self.result_names)
+        if self.functions.is_user_code:
+            self._own_calls(x, d, seen)
+
+    def _own_calls(self, x: list[Array], d: list[Array], seen: Examination) -> None:
+        """The user's functions, called as they are, beside what was evaluated in their place."""
+
+        def derivative(i: int) -> list[Array] | None:
+            return self._violations.truth([at_points(a, [i]) for a in x], [at_points(a, [i]) for a in d])
+
+        own, outputs = self.functions.own, tuple(f"output {k}" for k in range(len(self.output_shapes)))
+        for function in self.maps:
+            own.enter(function, x, outputs, partial(exact_values, function.exact, x), seen)
+        own.enter(self.rule, [*x, *d], self.result_names, derivative, seen)
 
     def _called(self, function: FunctionAt, arrays: list[Array], seen: Examination) -> Called:
         called = function.floats(arrays, seen.outside)

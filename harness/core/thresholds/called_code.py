@@ -72,6 +72,11 @@ IDENTITY_SHORT = {"float32": 2.0**-10, "float16": 2.0**-4}
 
 Half the digits of float32 (24 bits) and of float16 (11 bits), rounded to what a few operations leave.
 """
+CALLED = {"float64": IDENTITY, **IDENTITY_SHORT, "bfloat16": 2.0**-4}
+"""Share of the size of a result by which a call may be off where no error bound of its operations is known.
+
+Half the digits of each format: what is further off is another function, and no rounding.
+"""
 
 # -- short formats -----------------------------------------------------------------------------------------------------
 

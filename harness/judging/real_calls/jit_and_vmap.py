@@ -145,6 +145,31 @@ def _differing(
     return None
 
 
+def differing_at(plain: Sequence[Array], jitted: Sequence[Array], noise: Sequence[Array]) -> list[int]:
+    """Points at which two ways to call code differ.
+
+    Args:
+        plain, jitted: one array per result, shape + points.
+        noise: running error bounds of the results; none where there are none.
+    """
+    n = plain[0].shape[-1] if plain else 0
+
+    def at(arrays: Sequence[Array], k: int) -> list[Array]:
+        return [a[..., k] for a in arrays]
+
+    allowed = [COMPILED_ROUNDINGS * e for e in noise]
+    return [
+        k
+        for k in range(n)
+        if _differing([at(plain, k)], [at(jitted, k)], [at(allowed, k)] if allowed else None) is not None
+    ]
+
+
+def shortened(results: Sequence[Array]) -> str:
+    """The first numbers of the results of one call."""
+    return ", ".join(_short(r) for r in results)
+
+
 def _first_line(why: Exception) -> str:
     return (str(why).strip().splitlines() or [""])[0][:200]
 
