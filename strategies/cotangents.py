@@ -16,9 +16,6 @@ from backprove.strategies.philox import below, generator, quotas, shuffled, word
 
 Shape = tuple[int, ...]
 
-REACH = 128.0
-"""Largest magnitude of a drawn direction's entry."""
-
 _SHARES = (154, 51, 38)
 """Shares of the patterns in 256ths: dense normal, short dyadics, one entry; the others are zero."""
 _DYADICS = (np.arange(256) * 25 // 256 - 12) / 4
@@ -33,7 +30,8 @@ WINDOW = 4096
 
 def direction_domain(dtype: str) -> Domain:
     """Admissible entries of tangents and cotangents."""
-    return Domain(FORMATS[dtype], -REACH, REACH)
+    form = FORMATS[dtype]
+    return Domain(form, -form.max, form.max)
 
 
 def draw_directions(

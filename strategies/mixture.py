@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.data import ConjectureData
 
+from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec
-from backprove.strategies.cotangents import REACH
 from backprove.strategies.domain import Domain, integer_bounds, neighbours, point_domain, special_values
 from backprove.strategies.shapes import Sizes
 
@@ -143,7 +143,8 @@ def _saturated(k: int) -> float:
 
 def plain_entries() -> st.SearchStrategy[float]:
     """One float of a direction as a single choice; any representable entry encodes as itself."""
-    return st.floats(-REACH, REACH, allow_subnormal=False)
+    reach = FORMATS["float64"].max
+    return st.floats(-reach, reach, allow_subnormal=False)
 
 
 def mixed_entries() -> st.SearchStrategy[float]:

@@ -25,6 +25,10 @@ EXTREME_POINTS = 128
 """Points far out, beyond `DEFAULT_BOUND`, shared out over the sizes."""
 EXTREME_EXACT_POINTS = 8
 """Of these, those of one size that meet the exact layer."""
+PLANTED_DIRECTIONS = 160
+"""Points with planted tangents or cotangents, shared out over the sizes: all magnitudes, and constants of the code."""
+PLANTED_EXACT = 4
+"""Of these, those of one size that meet the exact layer in any case."""
 EMPTY_POINTS = 8
 """Points of a size of zero: there is little to draw."""
 EXACT_CAP = 256

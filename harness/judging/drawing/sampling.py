@@ -28,6 +28,8 @@ from backprove.harness.core.thresholds.coverage import (
     FIRST_SIZES,
     MAX_DRAWS,
     MORE_DRAWN_EXAMPLES,
+    PLANTED_DIRECTIONS,
+    PLANTED_EXACT,
     RANDOM_EXACT_POINTS,
     SIZES_COMPARED,
     SPECIAL_POINTS,
@@ -37,6 +39,7 @@ from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
 from backprove.harness.judging.examination import ClaimAt
 from backprove.strategies.cotangents import draw_directions
+from backprove.strategies.planted_directions import planted_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
 from backprove.strategies.special import special_points
@@ -137,6 +140,8 @@ class _Share:
     exact: Array
     beyond: Array
     screened: Array
+    directions: tuple[Array, ...] | None = None
+    """Where they are planted."""
 
 
 @dataclass
@@ -260,9 +265,22 @@ class Batches:
             if not first:
                 beyond.screened[:] = ~beyond.exact
             parts.append(beyond)
+        if not claim_at.unit:
+            parts.append(self._planted(sizes, claim_at, turn, turns, specials))
         batch = self._joined(parts, claim_at)
         batch.compared = first
         return batch
+
+    def _planted(self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int, specials: tuple[float, ...]) -> _Share:
+        """Points whose directions are planted, see `planted_directions`; those far out lie beyond the default range."""
+        specs, plan = dict(self.binder.specs), self.plan
+        planted = planted_directions(
+            claim_at.direction_shapes, specials, plan.dtype, PLANTED_DIRECTIONS, turn, turns, bool(claim_at.programs)
+        )
+        item, count = ("planted", self.binder.name, str(sizes)), planted.ordinary.size
+        points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials)
+        share = self._share(points, claim_at, item, exact=PLANTED_EXACT)
+        return replace(share, beyond=~planted.ordinary, directions=planted.arrays)
 
     def _specials(self, sizes: Sizes) -> tuple[float, ...]:
         """Constants of interest at these sizes."""
@@ -288,8 +306,7 @@ class Batches:
         if claim_at.unit:
             directions = tuple(np.ones((*s, points.count)) for s in claim_at.direction_shapes)
         else:
-            item = tuple((p.item, p.points.count) for p in parts)
-            directions = draw_directions(claim_at.direction_shapes, points.count, self.plan.seed, item, self.plan.dtype)
+            directions = self._directions(parts, claim_at)
         return Batch(
             claim_at,
             points,
@@ -301,6 +318,14 @@ class Batches:
             parts[0].item,
             np.concatenate([p.screened for p in parts]),
         )
+
+    def _directions(self, parts: Sequence[_Share], claim_at: ClaimAt) -> tuple[Array, ...]:
+        """Drawn directions, and after them the planted ones of the last parts."""
+        item = tuple((p.item, p.points.count) for p in parts if p.directions is None)
+        count, plan = sum(n for _, n in item), self.plan
+        drawn = draw_directions(claim_at.direction_shapes, count, plan.seed, item, plan.dtype)
+        planted = [p.directions for p in parts if p.directions is not None]
+        return tuple(np.concatenate(c, axis=-1) for c in zip(drawn, *planted, strict=True)) if planted else drawn
 
     def _drawn(self, sizes: Sequence[Sizes], turns: Sequence[int]) -> list[Points]:
         """Examples of Hypothesis, those of one shape together: of the sizes in turn, at the first dtype of new ones."""

@@ -61,7 +61,7 @@ def test_a_second_run_traces_draws_and_compiles_nothing(home: Path, monkeypatch:
         raise AssertionError("done again")
 
     monkeypatch.setattr("backprove.harness.frontends.jax_code.trace", never)
-    monkeypatch.setattr("backprove.harness.judging.derivative_shape.derivative_program", never)
+    monkeypatch.setattr("backprove.harness.judging.derivative_functions.derivative_program", never)
     monkeypatch.setattr("backprove.harness.judging.drawing.examples.draw", never)
     monkeypatch.setattr("backprove.harness.frontends.compiled.CompiledFunction.__call__", never)
     second = run()
