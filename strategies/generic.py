@@ -9,6 +9,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.strategies.array import ArraySpec
+from backprove.strategies.domain import integer_bounds
 
 
 def draw(specs: dict[str, ArraySpec], sizes: dict[str, Any], seed: int) -> list[Array]:
@@ -20,8 +21,10 @@ def draw(specs: dict[str, ArraySpec], sizes: dict[str, Any], seed: int) -> list[
 def _values(spec: ArraySpec, shape: tuple[int, ...], sizes: dict[str, Any], rng: np.random.Generator) -> Array:
     n = shape[-1] if shape else 1
     if spec.kind == "index":
-        high = sizes[spec.high] if isinstance(spec.high, str) else int(spec.high) + 1 if spec.high is not None else n
-        return rng.integers(0, high, shape)
+        first, last = integer_bounds(spec, sizes)
+        if not spec.distinct:
+            return rng.integers(first, min(last, first + max(n, 7)) + 1, shape)
+        return rng.permutation(np.arange(first, last + 1))[: int(np.prod(shape))].reshape(shape)
     if spec.kind == "mask":
         return rng.random(shape) < 0.6
     if spec.kind == "one_hot":

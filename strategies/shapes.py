@@ -43,6 +43,11 @@ def dim_names(specs: Specs) -> tuple[str, ...]:
     return tuple(found)
 
 
+def size_label(sizes: Sizes) -> str:
+    """How reports name sizes: "m=3, n=5"; "scalar" where nothing has a name."""
+    return ", ".join(f"{k}={v}" for k, v in sizes.items()) or "scalar"
+
+
 def entries(spec: ArraySpec, sizes: Sizes) -> int:
     """Number of entries of one input."""
     return math.prod(spec.shape(sizes))

@@ -60,8 +60,6 @@ def merge_property(parts: Sequence[PropertyResult]) -> PropertyResult:
     out = PropertyResult(first.name, first.dtype)
     failing = [p for p in parts if p.verdict.fails]
     says = min(failing, key=lambda p: p.verdict.rank) if failing else first
-    if not failing:
-        says = next((p for p in parts if p.verdict is Verdict.HOLDS), first)
     out.verdict, out.reason, out.counterexample = says.verdict, says.reason, says.counterexample
     graded = max(parts, key=lambda p: (_GRADES[p.grade], p.grade_factor or 0.0))
     out.grade, out.grade_region = graded.grade, graded.grade_region
@@ -78,6 +76,9 @@ def merge_property(parts: Sequence[PropertyResult]) -> PropertyResult:
                 total[key] = total.get(key, 0) + n
         for text, finding in zip(p.findings, p.finding_keys, strict=True):
             out.remark(text, finding)
+        out.evidence.merge(p.evidence)
+    if not failing and (out.evidence.sizes or out.evidence.left_out):  # else nothing was judged, as the first part says
+        out.verdict, out.reason = out.evidence.verdict(out.points)
     notes = dict.fromkeys(n for p in parts for n in p.notes)
     out.notes = list(notes)[: max(SHOWN_NOTES, len(first.notes))]
     return out

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict
 
 from msgspec import Meta, field
 
+from backprove.harness.core.evidence import Evidence
 from backprove.harness.core.records import FrozenRecord, Record, nested
 from backprove.harness.core.verdicts import Verdict, worst
 
@@ -184,6 +185,7 @@ class PropertyResult(Record):
         notes: remarks that change no verdict.
         findings: what a reader should know although it holds.
         finding_keys: one per finding; what says the same of several points, or in several parts, has the same key.
+        evidence: what the verdict rests on.
     """
 
     name: str
@@ -205,6 +207,7 @@ class PropertyResult(Record):
     findings: list[str] = field(default_factory=list)
     finding_keys: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    evidence: Evidence = field(default_factory=Evidence)
 
     def layer(self, name: str) -> LayerTally:
         return self.layers.setdefault(name, LayerTally())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,9 +30,9 @@ def shapes_of(signature: Signature) -> str:
     return ", ".join(str(list(shape)) for shape, _ in signature)
 
 
-def ones(signature: Signature) -> list[Array]:
-    """Arguments of ones, for a call that tells what the code returns."""
-    return [np.ones(shape, dtype=FORMATS[d].numpy if d in FORMATS else d) for shape, d in signature]
+def one_point(signature: Signature) -> list[list[Array]]:
+    """Arguments of ones, for a call that tells what the code returns where nothing is known of its domain."""
+    return [[np.ones(shape, dtype=FORMATS[d].numpy if d in FORMATS else d) for shape, d in signature]]
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Function:
         stand_in: JAX-traceable function of the same map, for code that cannot be traced.
         cache, key: where traces are kept from run to run, and the name of this function there.
         called_first: whether the code is called for real before it is traced, so that what it keeps is real arrays.
+        inside: arguments of calls that tell what the code returns, inside the stated domain; ones without it.
         generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
 
@@ -56,6 +58,7 @@ class Function:
     key: str = ""
     generic: bool = False
     called_first: bool = False
+    inside: Callable[[Signature], Iterable[list[Array]]] = one_point
     _cache: dict[Signature, tuple[FrontEnd, Program | None]] = field(default_factory=dict)
     _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -98,8 +101,8 @@ class Function:
 
     def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
         if self.called_first:
-            with contextlib.suppress(Exception):  # ones may lie outside the domain
-                self.at(*ones(signature))
+            with contextlib.suppress(Exception):  # what raises everywhere is told where results are needed
+                self.called_inside(signature)
         for end in from_on(self.only):
             with contextlib.suppress(Exception), quiet():
                 return end, self._trace_by(end, signature)
@@ -149,6 +152,20 @@ class Function:
 
         with jax.enable_x64(True), quiet():
             return flatten(self.call(*arguments))
+
+    def called_inside(self, signature: Signature) -> list[Array]:
+        """What the code returns at the first point of the domain at which it does not raise; a flat list of arrays.
+
+        Raises:
+            Exception: what the code raises at the last point, where it raises at all that are tried.
+        """
+        found: Exception = TypeError(f"{self.label}: there is no point to call it at")
+        for arguments in self.inside(signature):
+            try:
+                return self.at(*arguments)
+            except Exception as why:
+                found = why
+        raise found
 
 
 class ProgramFunction(Function):

@@ -20,7 +20,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import Called, call_points, plain_values
 from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
-from backprove.harness.frontends.function import Function, ones
+from backprove.harness.frontends.function import Function
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
@@ -72,7 +72,7 @@ class FunctionAt:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """Shapes of the results; of untraced code those of a call with ones.
+        """Shapes of the results; of untraced code those of a call inside its domain.
 
         Raises:
             Exception: what the code raises there.
@@ -82,7 +82,7 @@ class FunctionAt:
         program = self.program
         if program is not None:
             return tuple(v.shape for v in program.outputs if not self.floats_only or v.dtype in FORMATS)
-        found = self.function.at(*ones(self.signature))
+        found = self.function.called_inside(self.signature)
         return tuple(a.shape for a in found if not self.floats_only or a.dtype.kind not in "iub")
 
     # -- floats ----------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from backprove.harness.programs.program import Signature
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality, Positivity
 from backprove.harness.statements.laws import Law, arrays_of, pairing
 from backprove.strategies.array import ArraySpec
+from backprove.strategies.inside import Inside
 
 Shapes = Sequence[tuple[int, ...]]
 Code = Callable[..., Any]
@@ -48,6 +49,7 @@ class Binder(ABC):
         is_user_code: the code is a user's; its traces are held against real calls.
         cache: keeps the traces from run to run.
         siblings: the binders of all claims of the theorem.
+        where: domain condition over several inputs.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Binder(ABC):
     is_user_code: bool = False
     cache: Cache | None = None
     siblings: Sequence[Binder] = field(default=(), kw_only=True)
+    where: Code | None = field(default=None, kw_only=True)
     kind: ClassVar[str]
     """What sort of statement it is: "derivative", "equality", "positivity" or "law"."""
     _specials: dict[tuple[Any, ...], tuple[float, ...]] = field(default_factory=dict, kw_only=True, repr=False)
@@ -114,9 +117,18 @@ class Binder(ABC):
     def function(self, call: Code, label: str) -> Function:
         """A function of the claim, with its traces in the cache."""
         key = f"{self.cache.name(call)} " if self.cache is not None else ""
+        return self._function(call, label, key)
+
+    def _function(self, call: Code, label: str, key: str) -> Function:
+        users = self.is_user_code
         return Function(
-            call, label, cache=self.cache, key=key, generic=not self.is_user_code, called_first=self.is_user_code
+            call, label, cache=self.cache, key=key, generic=not users, called_first=users, inside=self.inside
         )
+
+    @property
+    def inside(self) -> Inside:
+        """Points of the domain, at which code is called to learn what it returns."""
+        return Inside(self.specs, self.where)
 
     def signature(self, shapes: Shapes, dtype: str) -> Signature:
         """Shape and dtype of every input."""
@@ -132,7 +144,7 @@ class DerivativeBinder(Binder):
     claim: Derivative = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        self.functions = DerivativeFunctions.of(self.claim, self.is_user_code, self.cache)
+        self.functions = DerivativeFunctions.of(self.claim, self.is_user_code, self.cache, self.inside)
 
     @property
     def spots(self) -> list[SpotCheck]:
@@ -220,14 +232,7 @@ class LawBinder(Binder):
         law = self.law(n, m)
         if m not in self._sides:
             self._sides[m] = [
-                Function(
-                    f,
-                    label,
-                    cache=self.cache,
-                    key=f"{self.name} {label}",
-                    generic=not self.is_user_code,
-                    called_first=self.is_user_code,
-                )
+                self._function(f, label, f"{self.name} {label}")
                 for f, label in zip((law.left, law.right), self.labels, strict=True)
             ]
         names, directions = [], []
@@ -261,27 +266,29 @@ def binder_of(
     *,
     is_user_code: bool = False,
     cache: Cache | None = None,
+    where: Code | None = None,
 ) -> Binder:
     """The binder of a claim: the one place that knows which kind is bound how.
 
     Args:
-        name, specs, batched, is_user_code, cache: see `Binder`.
+        name, specs, batched, is_user_code, cache, where: see `Binder`.
     """
     common = (name, specs, batched, is_user_code, cache)
     match claim:
         case Derivative():
-            return DerivativeBinder(*common, claim=claim)
+            return DerivativeBinder(*common, where=where, claim=claim)
         case Equality():
-            return EqualityBinder(*common, claim=claim)
+            return EqualityBinder(*common, where=where, claim=claim)
         case Positivity():
-            return PositivityBinder(*common, claim=claim)
+            return PositivityBinder(*common, where=where, claim=claim)
         case Adjointness():
             law = partial(_adjointness, claim)
             labels = ("<jvp(dx), g>", "<dx, vjp(g)>")
-            return LawBinder(*common, forward=claim.forward, law=law, labels=labels, is_claimed=True)
+            return LawBinder(*common, where=where, forward=claim.forward, law=law, labels=labels, is_claimed=True)
         case Law():
+            sides = ("left", "right")
             return LawBinder(
-                *common, forward=claim.forward, law=lambda n, m: claim, labels=("left", "right"), is_claimed=False
+                *common, where=where, forward=claim.forward, law=lambda n, m: claim, labels=sides, is_claimed=False
             )
 
 

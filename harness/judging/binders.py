@@ -21,7 +21,7 @@ def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
     """
     flat = subject.flat
     binders = [
-        binder_of(name, claim, flat.inputs, flat.batched, is_user_code=flat.is_user_code, cache=cache)
+        binder_of(name, claim, flat.inputs, flat.batched, is_user_code=flat.is_user_code, cache=cache, where=flat.where)
         for name, claim in flat.named_claims()
     ]
     if flat.is_user_code:
@@ -41,7 +41,7 @@ def _laws(flat: Subject, claims: list[Binder]) -> list[Binder]:
         if isinstance(claim_at, DerivativeAt):
             found += laws_of(binder.name, claim_at.claim, flat.inputs, claim_at.in_jax, claim_at.output_shapes)
     found.sort(key=lambda named: (bool(named[1].smooth), named[1].tangents))  # of a vjp first, second order last
-    return [binder_of(name, law, flat.inputs, flat.batched, is_user_code=True) for name, law in found]
+    return [binder_of(name, law, flat.inputs, flat.batched, is_user_code=True, where=flat.where) for name, law in found]
 
 
 def small_claim(binder: Binder, dtype: str, last: int = 3) -> Any:

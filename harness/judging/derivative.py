@@ -18,6 +18,7 @@ from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.derivative_layers import DerivativeLayers
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import blamed, unexplained
+from backprove.harness.judging.objections import in_rounds, undecided
 from backprove.harness.judging.real_calls.contract import Watch
 from backprove.harness.judging.real_calls.jit_and_vmap import differs_transformed
 from backprove.harness.judging.screens.claims import ClaimScreen, DerivativeScreen
@@ -73,17 +74,18 @@ class DerivativeAt(DerivativeLayers):
         programs = self.forward_program, self.rule_program, self.autodiff
         broken = unexplained(programs, x, d, result, broken, self.dtype)
         beyond = self._rounding(x, d, result, exact, seen)
-        suspicious = beyond | blamed(programs, x, d, result, broken, self.dtype)
+        suspicious = blamed(programs, x, d, result, broken, self.dtype)
+        seen.doubt("rounding", suspicious & ~seen.outside, assumed=None in programs)
+        suspicious = suspicious | beyond
         if cap:  # else the screens, which only point to the exact layer, are left out
             suspicious |= self._compare(x, d, exact, seen, compared)
         suspicious &= ~seen.outside
-        asked = exact & ~seen.outside
-        asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
-        index = np.flatnonzero(asked)
-        left = self._arbitrate(x, d, result, index, broken, beyond, suspicious, seen) if index.size else index
-        if left.size:
-            self.code.decide(x, d, forward, result, left, broken, seen)
-        self._zeros(x, d, index, seen)
+        for index in in_rounds(exact & ~seen.outside, suspicious, cap, seen.outcomes):
+            left = self._arbitrate(x, d, result, index, broken, beyond, suspicious, seen)
+            left = np.union1d(left, undecided(seen.outcomes, index, suspicious))
+            if left.size:
+                self.code.decide(x, d, forward, result, left, broken, seen)
+            self._zeros(x, d, index, seen)
         self._compiled(x, d, seen)
         self._grade(x, d, result, np.flatnonzero(exact & ~seen.outside), seen)
         return seen

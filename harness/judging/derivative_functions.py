@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
-from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.function import Function, one_point
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
 from backprove.harness.judging.real_calls.own_calls import OwnCalls
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
@@ -76,7 +77,12 @@ class DerivativeFunctions:
             function.give_up_exact(given)
 
     @staticmethod
-    def of(claim: Derivative, is_user_code: bool = False, cache: Cache | None = None) -> DerivativeFunctions:
+    def of(
+        claim: Derivative,
+        is_user_code: bool = False,
+        cache: Cache | None = None,
+        inside: Callable[[Signature], Iterable[list[Array]]] = one_point,
+    ) -> DerivativeFunctions:
         rule = claim.rule
 
         def key(call: Callable[..., Any] | None) -> str:
@@ -89,7 +95,7 @@ class DerivativeFunctions:
             def rule(*arguments: Any) -> Any:
                 return gradient(*arguments[:-1])
 
-        made = partial(Function, cache=cache, generic=not is_user_code, called_first=is_user_code)
+        made = partial(Function, cache=cache, generic=not is_user_code, called_first=is_user_code, inside=inside)
         both = f"{key(claim.forward)} {key(claim.reference)}"
         computed = made(claim.forward, "forward", stand_in=claim.reference, key=both)
         surrogate = convention = None

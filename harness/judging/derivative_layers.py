@@ -106,6 +106,10 @@ class DerivativeLayers(DerivativeShell):
             if index.size:
                 here, given, part = [a[..., index] for a in x], [a[..., index] for a in d], seen.part(index)
                 out[index] = self._against_autodiff(here, given, part) | self._differences(here, given, part)
+                left = ~part.agreed & ~part.outside  # what the screen left and nothing cleared
+                out[index] |= left
+                part.doubt("screen", left)
+                seen.enter_part(part, index)
             return out
         except UnsupportedPrimitive as why:
             seen.note(f"screens skipped: {why}")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from backprove.harness.core.formats import FORMATS, Mode
-from backprove.harness.frontends.function import Function, ones, shapes_of
+from backprove.harness.frontends.function import Function, shapes_of
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.examination import Unsupported
@@ -146,15 +146,17 @@ class DerivativeShell:
         if program is not None:
             return tuple((v.shape, v.dtype) for v in program.outputs if every or v.dtype in FORMATS)
         try:
-            found = [a for a in function.at(*ones(self.signature)) if a.dtype.kind not in left_out]
+            found = [a for a in function.called_inside(self.signature) if a.dtype.kind not in left_out]
         except Exception as why:
             raise Unsupported(
-                f"{function.label} raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}"
+                f"{function.label} raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}",
+                f"{function.label} raises {type(why).__name__}",
             ) from why
         if any(a.dtype.kind == "c" for a in found):
             raise Unsupported(
                 f"{function.label} returns complex numbers at shapes {shapes_of(self.signature)}, whose derivative "
-                "cannot be judged; let it return their real and imaginary parts"
+                "cannot be judged; let it return their real and imaginary parts",
+                f"{function.label} returns complex numbers",
             )
         return tuple(
             (a.shape, str(a.dtype) if str(a.dtype) in FORMATS or a.dtype.kind in "iub" else self.dtype) for a in found

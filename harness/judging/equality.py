@@ -20,6 +20,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
+from backprove.harness.judging.objections import in_rounds
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.judging.screens.claims import ClaimScreen, EqualityScreen
 from backprove.harness.judging.sides import SidesAt
@@ -71,12 +72,10 @@ class EqualityAt(SidesAt):
         except UnsupportedPrimitive as why:
             seen.note(f"rounding bound skipped: {why}")
             suspicious, beyond = nothing, nothing
-        asked = exact.copy()
-        asked[np.flatnonzero(suspicious & ~asked)[:cap]] = True
-        index = np.flatnonzero(asked)
-        left_over = self._arbitrate(x, index, suspicious, seen) if index.size else index
-        if left_over.size:
-            self._black_box(x, left_over, seen)
+        for index in in_rounds(exact, suspicious, cap, seen.outcomes):
+            left_over = self._arbitrate(x, index, suspicious, seen)
+            if left_over.size:
+                self._black_box(x, left_over, seen)
         if self.lenient:
             return seen
         for i in np.flatnonzero(beyond):
@@ -139,14 +138,21 @@ class EqualityAt(SidesAt):
         tally.agreed += judged_points - int((beyond & ~seen.balls_only).sum())
         finite = seen.ulps[np.isfinite(seen.ulps)]
         tally.worst = float(finite.max()) if finite.size else None
+        if not self.lenient:
+            seen.doubt("rounding", beyond)
         suspicious = np.zeros(n, dtype=bool)
         index = np.arange(n) if chosen is None else np.flatnonzero(chosen)
         if index.size:
-            suspicious[index] = self._apart([a[..., index] for a in x], index.size, seen)
+            apart, told = self._apart([a[..., index] for a in x], index.size, seen)
+            suspicious[index] = apart
+            seen.doubt("wide", suspicious)
+            if chosen is not None:  # what the screen left and nothing cleared
+                suspicious[index] |= ~told
+                seen.doubt("screen", suspicious)
         return suspicious | beyond, beyond
 
-    def _apart(self, x: list[Array], n: int, seen: Examination) -> Array:
-        """Points where the sides differ in the wide format, by its own error bounds."""
+    def _apart(self, x: list[Array], n: int, seen: Examination) -> tuple[Array, Array]:
+        """Points where the sides differ in the wide format, by its own error bounds, and those where these tell."""
         left, right = (s.program for s in self.sides)
         assert left is not None and right is not None
         wide = Running(self.dtype, unit=WIDE_UNIT[self.dtype])
@@ -165,7 +171,7 @@ class EqualityAt(SidesAt):
         tally.checked += int(compared.sum())
         tally.suspicious += int((suspicious & compared).sum())
         tally.agreed += int((compared & ~suspicious).sum())
-        return suspicious
+        return suspicious, compared
 
     def _arbitrate(self, x: list[Array], index: Array, suspicious: Array, seen: Examination) -> Array:
         """Ask the exact layer; the points that it cannot run are returned."""

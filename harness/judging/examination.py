@@ -56,6 +56,9 @@ class Examination:
         lost: graded points without a correct digit.
         layers: tallies of this batch by layer.
         notes: how the points were judged, e.g. a layer that had to be skipped and why.
+        doubts: layer -> points at which it objected.
+        assumed: layers of these that assume their error.
+        agreed: points at which a layer that compares in bulk agreed, so that nothing else need be asked.
         findings: what a reader should know although it is no violation: key -> text. Texts that say the same of
             several points have the same key, and the first is kept.
     """
@@ -70,6 +73,12 @@ class Examination:
     layers: dict[str, LayerTally] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     findings: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, Array] = field(default_factory=dict)
+    assumed: set[str] = field(default_factory=set)
+    agreed: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.agreed = np.zeros(self.outside.size, dtype=bool)
 
     @staticmethod
     def empty(points: int) -> Examination:
@@ -90,6 +99,28 @@ class Examination:
 
     def layer(self, name: str) -> LayerTally:
         return self.layers.setdefault(name, LayerTally())
+
+    def doubt(self, layer: str, points: Array, *, assumed: bool = False) -> None:
+        """Enter objections of a layer (a truth value per point).
+
+        Args:
+            assumed: the layer assumes its error, or knows nothing of the code's inside.
+        """
+        self.doubts[layer] = self.doubts[layer] | points if layer in self.doubts else points.copy()
+        self.assumed |= {layer} if assumed else set()
+
+    def supersede(self, index: Array) -> None:
+        """Drop objections of layers that assume their error at some points: what judged them there knows its own."""
+        for layer in self.assumed:
+            self.doubts[layer][index] = False
+
+    def enter_part(self, part: Examination, index: Array) -> None:
+        """Enter objections and agreement at the points of `part`."""
+        self.agreed[index] |= part.agreed
+        for layer, points in part.doubts.items():
+            here = np.zeros(self.outside.size, dtype=bool)
+            here[index] = points
+            self.doubt(layer, here, assumed=layer in part.assumed)
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -163,4 +194,13 @@ class ClaimAt(Protocol):
 
 
 class Unsupported(Exception):
-    """The claim cannot be evaluated at these sizes (forward raises, or nothing is defined there)."""
+    """The claim cannot be evaluated at these sizes (forward raises, or nothing is defined there).
+
+    Args:
+        text: what happened, in full.
+        reason: in a few words, the same at all sizes where it happens.
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason

@@ -46,6 +46,7 @@ def against_bounds(
     tally.agreed += int((judged & ~beyond).sum())
     finite = seen.ulps[np.isfinite(seen.ulps)]
     tally.worst = float(finite.max()) if finite.size else None
+    seen.doubt("rounding", beyond & ~seen.outside)
     return beyond & ~seen.outside
 
 
@@ -69,6 +70,8 @@ def against_autodiff(rule: Program, autodiff: Program, arrays: list[Array], dtyp
     tally.checked += int(judged.sum())
     tally.suspicious += int((suspicious & judged).sum())
     tally.agreed += int((judged & ~suspicious).sum())
+    seen.agreed |= judged & ~suspicious
+    seen.doubt("autodiff", suspicious)
     return suspicious
 
 
@@ -124,6 +127,8 @@ def against_differences(
     tally.suspicious += int((told & ~agree).sum())
     tally.undecided += int((~told).sum())
     suspicious[index[told & ~agree]] = True
+    seen.agreed[index[told & agree]] = True
+    seen.doubt("differences", suspicious)
     return suspicious
 
 

@@ -21,6 +21,7 @@ from backprove.harness.judging.drawing.own_points import own_batches
 from backprove.harness.judging.drawing.sampling import CHUNK, Batch, Batches
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.minimal import minimal, raising
+from backprove.harness.judging.rests_on import enter_agreed, enter_left_out, enter_objections
 from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.harness.judging.tally import enter, enter_places
@@ -31,8 +32,6 @@ from backprove.strategies.shapes import has_empty
 
 Progress = Callable[[str, int, int], None]
 
-DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "screen")
-"""Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
 FEW_LEFT = 512
 """If the screen leaves more points than this, the first ones are examined before them."""
 FEW_COMPARED = 64
@@ -73,6 +72,7 @@ class Judge(SinglePoints):
                     break
             for claim_at in list(self._held):
                 self._release(claim_at, result)
+            enter_left_out(self.left_out, self.binder, result)
             if self.failure and self.failure.violation.verdict is Verdict.FALSIFIED and self.binder.is_user_code:
                 self.failure = raising(self, self.failure.violation) or self.failure
             if self.failure:
@@ -158,6 +158,7 @@ class Judge(SinglePoints):
         except Unsupported as why:
             result.count("unsupported", points.count)
             self.notes.append(f"unsupported sizes: {dict(points.sizes)}: {why}")
+            self.left_out[points.shapes] = why
             return
         if self.plan.accuracy is not None:
             seen.factor[beyond] = np.nan
@@ -175,6 +176,8 @@ class Judge(SinglePoints):
         result.points += int((inside & ~beyond).sum())
         result.count("balls_only", int((seen.balls_only & ~beyond).sum()))
         enter(seen, points, result, beyond, tuple(self.binder.specs))
+        enter_agreed(points, {name: tally.agreed for name, tally in seen.layers.items()}, self.binder, result)
+        enter_objections(seen, beyond, result)
         order = sorted(
             (f.verdict.rank, i)
             for i, f in enumerate(seen.violations)
@@ -220,6 +223,7 @@ class Judge(SinglePoints):
             result.count("outside_domain", int(seen.outside.sum()))
             done = passed | seen.outside
         enter_places(points, done & ~beyond, result)
+        enter_agreed(points, {"screen": int((passed & ~beyond).sum())}, self.binder, result)
         return _Left(keep[~done], (seen.formula & ~seen.outside)[~done])
 
     def _conclude(self, result: PropertyResult) -> None:
@@ -229,12 +233,5 @@ class Judge(SinglePoints):
             named = f"{self.failure.example}: " if self.failure.example else ""
             result.reason = named + self.failure.violation.what
             return
-        decided = sum(result.layer(n).agreed for n in DECIDING_LAYERS if n in result.layers)
-        if result.points and decided:
-            result.verdict = Verdict.HOLDS
-        else:
-            result.verdict = Verdict.INCONCLUSIVE
-            why = f": {self.notes[0]}" if self.notes else ""
-            result.reason = (
-                "no layer could judge a single point" if result.points else f"no point could be evaluated{why}"
-            )
+        result.evidence.beside = self.binder.is_aside
+        result.verdict, result.reason = result.evidence.verdict(result.points, self.notes[0] if self.notes else "")

@@ -144,6 +144,8 @@ class CodeLayers:
         tally.suspicious += int((told & ~agree).sum())
         tally.undecided += int((~told).sum())
         suspicious[index[told & ~agree]] = True
+        seen.agreed[index[told & agree]] = True
+        seen.doubt("differences", suspicious, assumed=True)
         return suspicious
 
     def complex_steps(self, x: list[Array], d: list[Array], index: Array, seen: Examination) -> Array:
@@ -171,6 +173,7 @@ class CodeLayers:
                 tally.suspicious += not near
                 suspicious[i] = not near
             tally.checked += 1
+        seen.doubt("complex step", suspicious, assumed=True)
         return suspicious
 
     def _complex_near(
@@ -227,6 +230,7 @@ class CodeLayers:
             broken: points whose result is not finite.
         """
         outcomes = self.judge(x, d, index, seen)
+        seen.supersede(index)
         for i, o in zip(index.tolist(), outcomes, strict=True):
             seen.outcomes[i] = o
             if seen.violations[i] is None and o.status is Status.REFUTED:

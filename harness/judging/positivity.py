@@ -15,6 +15,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import ulps
+from backprove.harness.judging.objections import in_rounds
 from backprove.harness.judging.screens.claims import ClaimScreen, PositivityScreen
 from backprove.harness.judging.sides import SidesAt
 from backprove.harness.oracles.problem import Outcome, Status
@@ -51,18 +52,28 @@ class PositivityAt(SidesAt):
             seen.ulps = np.where(
                 good.reshape(-1, n).all(axis=0), largest([ulps(result, bound.v, self.dtype)], n), np.nan
             )
-        asked = exact.copy()
-        asked[np.flatnonzero(seen.balls_only & ~asked)[:cap]] = True
-        index = np.flatnonzero(asked)
-        if self.exact_sides is None or not index.size:
-            return seen
-        outcomes = self.over_reals(
-            x, index, lambda balls, values: [self._judge(values[0][0], p) for p in range(values[0][0].shape[-1])]
-        )
-        tally, floats = seen.layer("exact"), seen.layer("floats")
+        seen.doubt("floats", seen.balls_only)
+        for index in in_rounds(exact, seen.balls_only, cap, seen.outcomes):
+            if self.exact_sides is not None:
+                self._arbitrate(x, index, seen)
+        floats = seen.layer("floats")
         floats.checked += n
         floats.agreed += int((~seen.balls_only).sum())
         floats.cleared += int(seen.balls_only.sum())
+        for i in np.flatnonzero(seen.balls_only)[:1]:
+            where = ", ".join(
+                f"{k} = {np.array2string(a[..., i], precision=6)}" for k, a in zip(self.input_names, x, strict=True)
+            )
+            lost = f"positive over the reals, but the {self.dtype} value is {float(flat[0, i])!r}"
+            seen.remark(f"{lost} at {where}", lost)
+        return seen
+
+    def _arbitrate(self, x: list[Array], index: Array, seen: Examination) -> None:
+        """Ask the exact layer."""
+        outcomes = self.over_reals(
+            x, index, lambda balls, values: [self._judge(values[0][0], p) for p in range(values[0][0].shape[-1])]
+        )
+        tally = seen.layer("exact")
         for i, o in zip(index.tolist(), outcomes, strict=True):
             seen.outcomes[i] = o
             tally.checked += 1
@@ -74,13 +85,6 @@ class PositivityAt(SidesAt):
                 seen.violations[i] = Violation(
                     Verdict.FALSIFIED, what, self.sides[0].function.label, o.entry, o.got_value, None, "ball arithmetic"
                 )
-        for i in np.flatnonzero(seen.balls_only)[:1]:
-            where = ", ".join(
-                f"{k} = {np.array2string(a[..., i], precision=6)}" for k, a in zip(self.input_names, x, strict=True)
-            )
-            lost = f"positive over the reals, but the {self.dtype} value is {float(flat[0, i])!r}"
-            seen.remark(f"{lost} at {where}", lost)
-        return seen
 
     def with_programs(self, other: Mapping[int, Program]) -> PositivityAt:
         (value,) = self._sides_with(other)

@@ -75,7 +75,10 @@ class SidesAt:
         try:
             return side.shapes
         except Exception as why:
-            raise Unsupported(f"{side.label} raises at shapes {shapes_of(self.signature)}: {why}") from why
+            raise Unsupported(
+                f"{side.label} raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}",
+                f"{side.label} raises {type(why).__name__}",
+            ) from why
 
     @cached_property
     def exact_sides(self) -> list[ExactFunction] | None:

@@ -36,6 +36,7 @@ class SinglePoints:
     Attributes:
         where: domain condition over several inputs.
         claims_at: the claim by shapes; None where forward does not support them.
+        left_out: why there is no claim at shapes where `claims_at` has none.
         notes: what a reader should know of the judging, e.g. sizes that forward does not support.
     """
 
@@ -43,6 +44,7 @@ class SinglePoints:
     where: Callable[..., Any] | None
     plan: Plan
     claims_at: dict[tuple[tuple[int, ...], ...], ClaimAt | None] = field(default_factory=dict, kw_only=True)
+    left_out: dict[tuple[tuple[int, ...], ...], Unsupported] = field(default_factory=dict, kw_only=True)
     notes: list[str] = field(default_factory=list, kw_only=True)
 
     def claim_at(self, shapes: Sequence[tuple[int, ...]]) -> ClaimAt | None:
@@ -53,7 +55,7 @@ class SinglePoints:
                 self.claims_at[key] = self.binder.bind(key, self.plan.dtype)
             except Unsupported as why:
                 self.notes.append(f"unsupported sizes: {why}")
-                self.claims_at[key] = None
+                self.claims_at[key], self.left_out[key] = None, why
         return self.claims_at[key]
 
     def space(self) -> PointSpace:

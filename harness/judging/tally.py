@@ -13,13 +13,14 @@ from backprove.harness.judging.examination import Examination
 from backprove.harness.oracles.problem import Status
 from backprove.strategies.points import Points
 from backprove.strategies.regions import REGIONS
+from backprove.strategies.shapes import size_label
 
 SHOWN_ENTRIES = 4
 
 
 def enter_places(points: Points, chosen: Array, result: PropertyResult) -> None:
     """Count the chosen ones (a truth value each) of the points by shape and by region."""
-    label = ", ".join(f"{k}={v}" for k, v in points.sizes.items()) or "scalar"
+    label = size_label(points.sizes)
     counts = np.bincount(points.region[chosen], minlength=len(REGIONS)).tolist()
     result.shapes[label] = result.shapes.get(label, 0) + sum(counts)
     for region, n in zip(REGIONS, counts, strict=True):

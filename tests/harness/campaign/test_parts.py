@@ -27,7 +27,10 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def part(verdict: Verdict = Verdict.HOLDS, points: int = 5, **more: Any) -> PropertyResult:
-    return PropertyResult("vjp", "float64", verdict, points, **more)
+    found = PropertyResult("vjp", "float64", verdict, points, **more)
+    if verdict is not Verdict.INCONCLUSIVE:
+        found.evidence.at("n=3", {"exact": points}, "full")
+    return found
 
 
 def point(name: str) -> Counterexample:
@@ -75,6 +78,13 @@ def test_one_part_that_decides_is_enough_to_hold() -> None:
     undecided = part(Verdict.INCONCLUSIVE, reason="no layer could judge")
     assert parts.merge_property([undecided, part()]).verdict is Verdict.HOLDS
     assert parts.merge_property([undecided, undecided]).reason == "no layer could judge"
+
+
+def test_an_objection_in_any_part_is_one_of_the_whole() -> None:
+    doubtful = part()
+    doubtful.evidence.object("differences", 3, 2)
+    merged = parts.merge_property([part(), doubtful])
+    assert merged.verdict is Verdict.INCONCLUSIVE and "at 2 points" in merged.reason
 
 
 def plain(result: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backprove.harness.core.evidence import Evidence, LeftOut, SizeSeen
 from backprove.harness.core.records import Malformed, Record, from_json, from_plain, to_json, to_plain
 from backprove.harness.core.results import (
     BINS,
@@ -27,9 +28,14 @@ POINT = Counterexample(
     "example 2",
 )  # fmt: skip
 TALLY = LayerTally(4, 1, 2, 1, 1, 1, 0.5, "note")
+EVIDENCE = Evidence(
+    {"n=3": SizeSeen("full", {"exact": 2})}, {"n=1": LeftOut("reason", "text", True)}, {"wide": 2}, {"wide": 1}, "do",
+    True,
+)  # fmt: skip
 PROPERTY = PropertyResult(
     "vjp", "float64", Verdict.FALSIFIED, 10, 2.5, POINT, "reason", "lossy", 20.0, "large", {"exact": TALLY},
     list(range(BINS)), {"kink": 1}, {"n=3": 2}, {"tie": 3}, ["note"], ["finding"], ["key"], 0.25,
+    EVIDENCE,
 )  # fmt: skip
 SUBJECT = SubjectResult(
     "rule", "r", "rules.py", [PROPERTY, PropertyResult("jvp", "float32")], "statement", "hypotheses", "kind", "latex",

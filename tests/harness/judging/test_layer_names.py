@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import backprove
-from backprove.harness.judging.judge import DECIDING_LAYERS
+from backprove.harness.core.evidence import DECIDING_LAYERS
 from backprove.reports.html import PILLS
 from backprove.reports.view import LAYERS
 

@@ -1,0 +1,174 @@
+"""`Evidence` records what a verdict rests on: which layers judged how many points of which sizes, and what objects.
+
+evidence.at("n=3", {"exact": 30}, full=True)
+evidence.leave_out("n=1", "forward raises ValueError", "forward raises at shapes [1]: ValueError: ...")
+evidence.verdict(points=33)      inconclusive, "forward raises ValueError at n=1, a size of the stated domain"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from backprove.harness.core.records import Record
+from backprove.harness.core.verdicts import Verdict
+
+DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "screen")
+"""Layers whose agreement makes a verdict `holds`; the rounding bound alone says nothing of the formula."""
+
+SHOWN_SIZES = 5
+"""Sizes named in a sentence; the others are counted."""
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+Extent = Literal["full", "thin", "empty"]
+"""Of the arrays of one size: two entries or more along every axis that the domain leaves free, one along some, none."""
+
+
+class SizeSeen(Record):
+    """What was judged at one size.
+
+    Attributes:
+        extent: see `Extent`.
+        agreed: layer that decides -> points at which it agreed.
+    """
+
+    extent: Extent
+    agreed: dict[str, Count] = field(default_factory=dict)
+
+    @property
+    def decided(self) -> int:
+        """Points at which layers that decide agreed; one that several agreed at counts several times."""
+        return sum(self.agreed.values())
+
+
+class LeftOut(Record):
+    """A size of the stated domain at which nothing could be evaluated.
+
+    Attributes:
+        reason: in a few words, the same for all sizes that have it: "forward raises ValueError".
+        text: what was raised, in full.
+        empty: the arrays have no entries, where code may raise.
+    """
+
+    reason: str
+    text: str
+    empty: bool
+
+
+class Evidence(Record):
+    """What the verdict of one property at one dtype rests on.
+
+    Attributes:
+        sizes: what was judged, by size ("m=3, n=5").
+        left_out: sizes at which nothing could be evaluated.
+        suspicious: layer -> points at which it objected.
+        uncleared: layer -> of these, the points at which no layer that can tell cleared the objection.
+        advice: the dims that forward seems to take where it raises at others, in words.
+        beside: the property is a law beside the claims of its subject, which say of sizes what there is to say.
+    """
+
+    sizes: dict[str, SizeSeen] = field(default_factory=dict)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+    suspicious: dict[str, Count] = field(default_factory=dict)
+    uncleared: dict[str, Count] = field(default_factory=dict)
+    advice: str = ""
+    beside: bool = False
+
+    # -- entering ------------------------------------------------------------------------------------------------------
+
+    def at(self, size: str, agreed: Mapping[str, int], extent: Extent) -> None:
+        """Enter points at which layers agreed."""
+        here = self.sizes.setdefault(size, SizeSeen(extent))
+        for layer, n in agreed.items():
+            if n and layer in DECIDING_LAYERS:
+                here.agreed[layer] = here.agreed.get(layer, 0) + n
+
+    def leave_out(self, size: str, reason: str, text: str, *, empty: bool) -> None:
+        """Enter a size at which nothing could be evaluated; what was entered first stays."""
+        self.left_out.setdefault(size, LeftOut(reason, text, empty))
+
+    def object(self, layer: str, suspicious: int, uncleared: int) -> None:
+        """Enter objections of one layer."""
+        for counts, n in ((self.suspicious, suspicious), (self.uncleared, uncleared)):
+            if n:
+                counts[layer] = counts.get(layer, 0) + n
+
+    def merge(self, other: Evidence) -> None:
+        """Add what another part of the same property saw."""
+        for size, seen in other.sizes.items():
+            self.at(size, seen.agreed, seen.extent)
+        for size, left in other.left_out.items():
+            self.left_out.setdefault(size, left)
+        for layer in {**other.suspicious, **other.uncleared}:
+            self.object(layer, other.suspicious.get(layer, 0), other.uncleared.get(layer, 0))
+        self.advice = self.advice or other.advice
+        self.beside = self.beside or other.beside
+
+    # -- what follows --------------------------------------------------------------------------------------------------
+
+    def verdict(self, points: int, note: str = "") -> tuple[Verdict, str]:
+        """`holds`, or `inconclusive` and why, where no violation was found.
+
+        Args:
+            points: evaluations of the claim.
+            note: why nothing could be evaluated, where that is known.
+        """
+        missing = self._missing(points, note)
+        return (Verdict.INCONCLUSIVE, "; ".join(missing)) if missing else (Verdict.HOLDS, "")
+
+    def _missing(self, points: int, note: str) -> list[str]:
+        """What keeps the claim from being held, in words; empty where nothing does."""
+        found = [] if self.beside else self._raising()
+        if not points:
+            return found or [f"no point could be evaluated{': ' if note else ''}{note}"]
+        if not any(s.decided for s in self.sizes.values()):
+            return [*found, "no layer could judge a single point"]
+        if not self.beside and not self._has("full"):
+            sizes = _listed([size for size, s in self.sizes.items() if s.decided])
+            one = "arrays with a single entry along an axis" if self._has("thin") else "empty arrays"
+            found.append(
+                f"only {one} could be judged ({sizes}); a claim that holds was judged on arrays of two entries or more"
+            )
+        return found + self._objections()
+
+    def _has(self, extent: Extent) -> bool:
+        return any(s.extent == extent and s.decided for s in self.sizes.values())
+
+    def _raising(self) -> list[str]:
+        """Sizes of the stated domain, with entries, at which nothing could be evaluated."""
+        sizes = {size: left for size, left in self.left_out.items() if not left.empty}
+        if not sizes:
+            return []
+        said = [f"{_where(reason, group)}" for reason, group in self.grouped(sizes).items()]
+        first = next(iter(sizes.values()))
+        domain = "which the stated domain contains" if len(sizes) == 1 else "all of which the stated domain contains"
+        return [f"{', '.join(said)}, {domain} ({first.text})" + (f"; {self.advice}" if self.advice else "")]
+
+    def _objections(self) -> list[str]:
+        said = [
+            f"{name} object{'' if name == 'differences' else 's'} at {n:,} point{'s' * (n > 1)}"
+            for name, n in self.uncleared.items()
+        ]
+        return [f"{' and '.join(said)}, and no layer that can tell cleared it"] if said else []
+
+    @staticmethod
+    def grouped(sizes: Mapping[str, LeftOut]) -> dict[str, list[str]]:
+        """The sizes by reason."""
+        groups: dict[str, list[str]] = {}
+        for size, left in sizes.items():
+            groups.setdefault(left.reason, []).append(size)
+        return groups
+
+
+def _where(reason: str, sizes: list[str]) -> str:
+    return f"{reason} at {_listed(sizes)}"
+
+
+def _listed(sizes: list[str]) -> str:
+    """Sizes in a sentence; those of several names in brackets."""
+    shown = [f"({s})" if "," in s and len(sizes) > 1 else s for s in sizes[:SHOWN_SIZES]]
+    more = len(sizes) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,60 @@
+"""Objections are points at which a layer without a verdict finds the rule suspicious; what clears them is told here.
+
+A point that the exact layer accepts is cleared. So is one where nothing is claimed: outside the domain of forward,
+where slopes diverge, or a kink that was left alone. Where the exact layer cannot tell, differences that know their
+error are asked, and clear what they agree with; of code that can only be called they have the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.oracles.problem import Outcome, Status
+
+EXCUSED = (Status.SINGULAR, Status.OUTSIDE, Status.UNEXAMINED, Status.UNDEFINED)
+"""Where nothing is claimed; of a rule without a value (`UNDEFINED`) a violation says what there is to say."""
+
+
+def in_rounds(asked: Array, suspicious: Array, cap: int, outcomes: Sequence[Outcome | None]) -> Iterator[Array]:
+    """Points for the exact layer: those of `asked` with up to `cap` suspicious ones, then further suspicious ones.
+
+    Rounds go on as long as a round clears something and refutes nothing: the next refusal is as good as the first, and
+    where nothing can be told, more points tell nothing either.
+
+    Args:
+        outcomes: what has been said of each point; read after every round.
+    """
+    rest = np.flatnonzero(suspicious & ~asked)
+    first = asked.copy()
+    first[rest[:cap]] = True
+    index, rest = np.flatnonzero(first), rest[cap:] if cap else rest[:0]
+    while index.size:
+        yield index
+        found = [o.status for i in index.tolist() if (o := outcomes[i]) is not None]
+        if any(s.refused for s in found) or not any(s.accepted for s in found):
+            return
+        index, rest = rest[:cap], rest[cap:]
+
+
+def undecided(outcomes: Sequence[Outcome | None], index: Array, suspicious: Array) -> Array:
+    """The suspicious points of `index` of which the exact layer could not tell."""
+    kept = [i for i in index.tolist() if suspicious[i] and (o := outcomes[i]) is not None and _open(o)]
+    return np.array(kept, dtype=np.int64)
+
+
+def _open(outcome: Outcome) -> bool:
+    return outcome.status is Status.UNDECIDED and not outcome.stopped
+
+
+def cleared(outcomes: Sequence[Outcome | None], violated: Sequence[object | None]) -> Array:
+    """Which points have no objection left: judged right, refused already, or outside what is claimed."""
+    return np.array(
+        [
+            v is not None or (o is not None and (o.status.accepted or o.status in EXCUSED or o.status.refused))
+            for o, v in zip(outcomes, violated, strict=True)
+        ],
+        dtype=bool,
+    )

@@ -1,0 +1,47 @@
+"""What a verdict rests on is entered here from batches of points: agreement by size, objections, sizes left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backprove.harness.core.arrays import Array
+from backprove.harness.core.evidence import Extent
+from backprove.harness.core.results import PropertyResult
+from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.examination import Examination, Unsupported
+from backprove.harness.judging.objections import cleared
+from backprove.strategies.inside import sizes_at
+from backprove.strategies.points import Points
+from backprove.strategies.shapes import Sizes, Specs, has_empty, size_label
+
+
+def extent_of(specs: Specs, sizes: Sizes) -> Extent:
+    """Whether the arrays of these sizes have two entries or more along every free axis, one along some, or none."""
+    if has_empty(specs, sizes):
+        return "empty"
+    flat = [s for v in sizes.values() for s in (v if isinstance(v, tuple) else (v,))]
+    return "full" if all(s >= 2 for s in flat) else "thin"
+
+
+def enter_agreed(points: Points, agreed: Mapping[str, int], binder: Binder, result: PropertyResult) -> None:
+    """Enter at how many of the points, which have one size, each layer agreed."""
+    result.evidence.at(size_label(points.sizes), agreed, extent_of(binder.specs, points.sizes))
+
+
+def enter_objections(seen: Examination, beyond: Array, result: PropertyResult) -> None:
+    """Enter the objections of a batch, and how many of them nothing cleared; beyond the default range none counts."""
+    if not any(points.any() for points in seen.doubts.values()):
+        return
+    left = ~cleared(seen.outcomes, seen.violations) & ~seen.outside & ~beyond
+    for layer, points in seen.doubts.items():
+        result.evidence.object(layer, int((points & ~beyond).sum()), int((points & left).sum()))
+
+
+def enter_left_out(
+    left_out: Mapping[tuple[tuple[int, ...], ...], Unsupported], binder: Binder, result: PropertyResult
+) -> None:
+    """Enter the sizes at which nothing could be evaluated."""
+    for shapes, why in left_out.items():
+        sizes = sizes_at(binder.specs, list(shapes))
+        empty = has_empty(binder.specs, sizes)
+        result.evidence.leave_out(size_label(sizes), why.reason, str(why), empty=empty)
