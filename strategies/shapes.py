@@ -53,12 +53,12 @@ def entries(spec: ArraySpec, sizes: Sizes) -> int:
     return math.prod(spec.shape(sizes))
 
 
-def feasible(specs: Specs, sizes: Sizes) -> bool:
+def feasible(specs: Specs, sizes: Sizes, most: int | None = None) -> bool:
     """Whether points of these sizes exist: indices and one-hot rows have something to choose from, distinct integers
-    are not more than there are integers, and no array is much larger than MAX_ENTRIES."""
+    are not more than there are integers, and no array is much larger than MAX_ENTRIES (or `most`, where given)."""
     for spec in specs.values():
         count = entries(spec, sizes)
-        if count > _limit(spec):
+        if count > max(_limit(spec), most or 0):
             return False
         if spec.dtype != "float" or spec.kind in ("index", "mask"):
             low, high = integer_bounds(spec, sizes)

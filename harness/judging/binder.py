@@ -20,6 +20,7 @@ from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
+from backprove.harness.judging.planting.code_constants import CodeConstants, code_constants
 from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
@@ -62,11 +63,26 @@ class Binder(ABC):
     kind: ClassVar[str]
     """What sort of statement it is: "derivative", "equality", "positivity" or "law"."""
     _specials: dict[tuple[Any, ...], tuple[float, ...]] = field(default_factory=dict, kw_only=True, repr=False)
+    _constants: CodeConstants | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def is_aside(self) -> bool:
         """Whether the claim is a law beside those of its subject, which may be impossible to evaluate."""
         return False
+
+    @property
+    @abstractmethod
+    def stated(self) -> list[Code]:
+        """The functions of the claim as they were given."""
+
+    @property
+    def constants(self) -> CodeConstants:
+        """Numbers in the code of all claims of the rule; none of the catalogue, whose programs tell them."""
+        if self._constants is None:
+            binders = self.siblings or (self,)
+            stated = [f for b in binders for f in b.stated] if self.is_user_code else []
+            self._constants = code_constants(stated)
+        return self._constants
 
     @property
     @abstractmethod
@@ -147,6 +163,11 @@ class DerivativeBinder(Binder):
         self.functions = DerivativeFunctions.of(self.claim, self.is_user_code, self.cache, self.inside)
 
     @property
+    def stated(self) -> list[Code]:
+        c = self.claim
+        return [f for f in (c.forward, c.rule, c.reference, c.surrogate, c.convention) if f is not None]
+
+    @property
     def spots(self) -> list[SpotCheck]:
         return [self.functions.spot]
 
@@ -167,6 +188,10 @@ class EqualityBinder(Binder):
         self.spot = SpotCheck(self.cache, f"spot {self.name}")
 
     @property
+    def stated(self) -> list[Code]:
+        return [self.claim.left, self.claim.right]
+
+    @property
     def spots(self) -> list[SpotCheck]:
         return [self.spot]
 
@@ -185,6 +210,10 @@ class PositivityBinder(Binder):
 
     def __post_init__(self) -> None:
         self.value = self.function(self.claim.value, "value")
+
+    @property
+    def stated(self) -> list[Code]:
+        return [self.claim.value]
 
     @property
     def spots(self) -> list[SpotCheck]:
@@ -215,6 +244,10 @@ class LawBinder(Binder):
         self.map = self.function(self.forward, "forward")
         self.spot = SpotCheck(self.cache, f"spot {self.name}")
         self._sides: dict[int, list[Function]] = {}
+
+    @property
+    def stated(self) -> list[Code]:
+        return [self.forward]
 
     @property
     def is_aside(self) -> bool:

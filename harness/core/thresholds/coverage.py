@@ -41,6 +41,11 @@ FIRST_SIZES = 3
 SIZES_COMPARED = 2
 """So many sizes have bulk points that meet all layers; at the others the screen sees all bulk points."""
 
+FURTHER_POINTS = 8
+"""Points at each further size of a user's rule (even, tall, of high rank, named in the code): each is a trace."""
+FURTHER_EXACT = 2
+"""Of these, those that meet the exact layer in any case."""
+
 # -- the other layers --------------------------------------------------------------------------------------------------
 
 FIRST_POINTS = 256

@@ -26,6 +26,8 @@ from backprove.harness.core.thresholds.coverage import (
     EXTREME_POINTS,
     FIRST_POINTS,
     FIRST_SIZES,
+    FURTHER_EXACT,
+    FURTHER_POINTS,
     MAX_DRAWS,
     MORE_DRAWN_EXAMPLES,
     PLANTED_DIRECTIONS,
@@ -38,6 +40,7 @@ from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
 from backprove.harness.judging.examination import ClaimAt
+from backprove.harness.judging.planting.further_sizes import further_sizes
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.planted_directions import planted_directions
 from backprove.strategies.points import Points
@@ -205,7 +208,26 @@ class Batches:
             else:
                 item = ("drawn", str(dict(points.sizes)))
                 yield self._joined([self._share(points, claim_at, item, exact=points.count)], claim_at, drawn=True)
+        yield from self._at_further_sizes([s for s, _ in buckets], result)
         yield from self._further(full, share, result)
+
+    def _at_further_sizes(self, tried: Sequence[Sizes], result: PropertyResult) -> Iterator[Batch]:
+        """Few points at each of the further sizes of a user's derivative claim, at the first dtype."""
+        if not self.binder.is_user_code or self.plan.further_dtype or self.binder.kind != "derivative":
+            return
+        specs, plan = dict(self.binder.specs), self.plan
+        further = further_sizes(specs, tried, self.binder.constants)
+        for sizes in further.sizes:
+            claim_at = self.claim_at([s.shape(sizes) for s in specs.values()])
+            if claim_at is None:
+                result.count("unsupported")
+                continue
+            item, constants = ("further", self.binder.name, str(sizes)), self._specials(sizes)
+            points = draw_points(specs, sizes, plan.dtype, FURTHER_POINTS, plan.seed, _shared(item), constants)
+            yield self._joined([self._share(points, claim_at, item, exact=FURTHER_EXACT)], claim_at)
+        if further.untried:
+            told = ", ".join(map(str, further.untried))
+            result.notes.append(f"untried sizes: the code compares sizes with {told}, where no point was judged")
 
     def _further(self, full: Sequence[tuple[Sizes, ClaimAt]], share: int, result: PropertyResult) -> Iterator[Batch]:
         """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
