@@ -117,7 +117,8 @@ class DerivativeAt(DerivativeLayers):
         self._contract.kept |= once in f.compared
         bad = self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, f.compared, seen)
         f.compared |= {once} if once and self._contract.kept else set()
-        return bad
+        called = [p for p in pairs if not p[0].front_end(p[1]).is_jax_code]
+        return bad or (bool(called) and f.layouts.violated(called, names, seen))
 
     def _forward(self, x: list[Array], seen: Examination) -> list[Array]:
         """Values of the map whose derivative is claimed; where they or those of forward are not finite is outside."""

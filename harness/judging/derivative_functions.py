@@ -13,6 +13,7 @@ from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.frontends.function import Function, one_point
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
+from backprove.harness.judging.real_calls.layouts import Layouts
 from backprove.harness.judging.real_calls.own_calls import OwnCalls
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.oracles.autodiff import derivative_program
@@ -29,6 +30,7 @@ class DerivativeFunctions:
         valued: forward itself, where a surrogate has its place.
         spot: the compiled check, run once per dtype.
         own: calls of a user's code beside what the layers evaluate.
+        layouts: calls of a user's code with arguments in every layout of memory.
         users: the code is a user's, so that traces are held against real calls too.
     """
 
@@ -38,6 +40,7 @@ class DerivativeFunctions:
     valued: Function | None = field(default=None, kw_only=True)
     spot: SpotCheck = field(default_factory=SpotCheck)
     own: OwnCalls = field(default_factory=OwnCalls)
+    layouts: Layouts = field(default_factory=Layouts)
     is_user_code: bool = False
     compared: set[str] = field(default_factory=set)
     """Functions and dtypes whose JAX trace was held against real calls."""

@@ -297,10 +297,22 @@ class TorchFunction:
 
     def _tensor(self, array: Array) -> Tensor:
         """A tensor with a copy of `array`; torch reads no bfloat16 of NumPy, but its bits."""
-        a = np.array(array)
+        a = np.array(array, order="C")
         if a.dtype.kind == "V":
-            return self.torch.from_numpy(a.view(np.int16)).view(self.torch.bfloat16)
-        return self.torch.from_numpy(a)
+            made = self.torch.from_numpy(a.view(np.int16)).view(self.torch.bfloat16)
+        else:
+            made = self.torch.from_numpy(a)
+        return made if array.flags.c_contiguous else self._laid_out(made, array)
+
+    def _laid_out(self, tensor: Tensor, like: Array) -> Tensor:
+        """A tensor of the same values with the strides of an array; torch has no negative ones."""
+        strides = [s // like.itemsize for s in like.strides]
+        if any(s < 0 for s in strides):
+            return tensor
+        still = [s == 0 for s in strides]
+        one = tensor[tuple(slice(0, 1) if s else slice(None) for s in still)]
+        out = self.torch.empty_strided(one.shape, [s or 1 for s in strides], dtype=tensor.dtype)
+        return out.copy_(one).expand(tensor.shape).detach()
 
     def _array(self, tensor: Tensor) -> Array:
         t = tensor.detach().cpu()
