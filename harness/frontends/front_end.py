@@ -71,9 +71,12 @@ class FrontEnd(ABC):
         is_its_program: the code computes what its program does, so that its values are had from the program; else they
             are had from calls.
         is_jax_code: the code is called with JAX arrays, by default in float32, and XLA compiles it.
-        same_in_all_formats: a trace of one format may be had from that of another, for code that is not a user's.
+        same_in_all_formats: a trace of one format may be had from that of another: of code that is not a user's, and of
+            a user's where every trace is held against real calls.
         points_compared: points at which it is held against real calls; 0 for what cannot differ from them.
         compared_once: real calls are slow: users' code alone is compared, once per dtype instead of at every signature.
+        called: points of a batch at which the code is called for its values, which are those of the program at the
+            others; 0: at all of them, for code whose program may miss a branch on values.
         rounds_every_step: formats to which the code rounds every step, whatever its program says.
     """
 
@@ -84,6 +87,7 @@ class FrontEnd(ABC):
     same_in_all_formats: bool = False
     points_compared: int = 0
     compared_once: bool = False
+    called: int = 0
     rounds_every_step: frozenset[str] = frozenset()
 
     @abstractmethod
@@ -93,6 +97,10 @@ class FrontEnd(ABC):
         Raises:
             Exception: why this front end cannot follow the code; the next one is tried.
         """
+
+    def stopped(self, code: ClaimedCode, why: Exception) -> str:
+        """Why it cannot follow code that is meant for it, in words that fit after "because"; "" for other code."""
+        return ""
 
     def exact(self, code: ClaimedCode, program: Program | None) -> ExactFunction | None:
         """The code for the exact layer, or None where it cannot run there.

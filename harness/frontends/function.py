@@ -104,13 +104,19 @@ class Function:
             with contextlib.suppress(Exception):  # what raises everywhere is told where results are needed
                 self.called_inside(signature)
         for end in from_on(self.only):
-            with contextlib.suppress(Exception), quiet():
-                return end, self._trace_by(end, signature)
+            try:
+                with quiet():
+                    return end, self._trace_by(end, signature)
+            except Exception as why:
+                told = end.stopped(self, why)
+                note = f"{self.label}: no {end.what}, because {told}"
+                if told and note not in self.notes:
+                    self.notes.append(note)
         raise TypeError(f"{self.label}: no front end takes the code, nor its calls")
 
     def _trace_by(self, end: FrontEnd, signature: Signature) -> Program | None:
         trace = partial(end.trace, self)
-        if not (self.generic and end.same_in_all_formats):
+        if not (end.same_in_all_formats and (self.generic or not end.compared_once)):
             return trace(signature)
         return self._traces.setdefault(end.name, FormatGenericTrace(trace))(signature)
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array
+from backprove.harness.core.arrays import Array, at_points
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.calls import Called, call_points, plain_values
@@ -98,7 +98,21 @@ class FunctionAt:
             skip: points that need not be called.
         """
         found = self._in_bulk(points) if self.is_its_program else None
+        if found is None and self.front_end.called and self.program is not None:
+            return self._called_at_some(points, skip)
         return self.calls(points, skip) if found is None else found
+
+    def _called_at_some(self, points: Sequence[Array], skip: Array | None) -> Called:
+        """Values of calls at the first points of a batch and at some of the others, of the program between them."""
+        n, most = max((a.shape[-1] for a in points), default=1), self.front_end.called
+        found = self._in_bulk(points) if n > most else None
+        if found is None or self.batched:
+            return self.calls(points, skip)
+        chosen = np.unique([*range(most // 2), *np.linspace(most // 2, n - 1, most // 2).astype(int)])
+        here = self.calls([at_points(a, chosen) for a in points], None if skip is None else skip[chosen])
+        for whole, part in zip(found.values, here.values, strict=True):
+            whole[..., chosen] = part
+        return Called(found.values, {int(chosen[i]): t for i, t in here.troubles.items()}, found.notes + here.notes)
 
     def values(self, points: Sequence[Array]) -> list[Array]:
         """As `floats`, without a look at the contract of the code; NaN where a call gives nothing."""

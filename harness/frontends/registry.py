@@ -13,8 +13,10 @@ from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.frontends.numpy_trace.front_end import NUMPY
 from backprove.harness.frontends.objects.front_end import OBJECTS
 from backprove.harness.frontends.reference import REFERENCE
+from backprove.harness.frontends.torch_trace.front_end import TORCH
 
 FRONT_ENDS: tuple[FrontEnd, ...] = (
+    TORCH,
     JAX,
     NUMPY,
     REFERENCE,

@@ -41,9 +41,11 @@ def from_torch(
     that is None counts as zero, as it does for torch's users. Outputs marked as non-differentiable, integers and masks
     among them, are left out. Beside its values the backward is held to torch's contract (`TorchFunction.contract`).
 
-    Torch code is a black box, called point by point. `dataclasses.replace(rule, reference=f)` names a JAX function of
-    the same map, and `replace(rule, batched=True)` says that forward and backward accept one extra leading axis of
-    points, which makes a check several times faster.
+    Forward and backward are traced to graphs of torch's core operations, which are judged exactly and held against real
+    calls. Code that cannot be traced is called as a black box, and the report says why: it branches on values, draws
+    random numbers, or uses an operation that the tracer does not know. Then `dataclasses.replace(rule, reference=f)`
+    names a JAX function of the same map, and `replace(rule, batched=True)` says that forward and backward accept one
+    extra leading axis of points, which makes a check several times faster.
 
     Args:
         function: the subclass of `torch.autograd.Function`.
@@ -90,7 +92,14 @@ def from_torch(
     more = bound_further(who, further, fixed, taken, tuple(inputs), lambda _, f: TensorsToo(f, called))
     backward = UnderContract(vjp, called.contract)
     shown = shown_as(forward, cls.forward)
+    on_tensors(shown, called.forward_on_tensors)
+    on_tensors(backward, called.vjp_on_tensors)
     return Rule(label, forward=shown, vjp=shown_as(backward, cls.backward, 1), inputs=inputs, **more)
+
+
+def on_tensors(function: Any, code: Callable[..., Sequence[Tensor]]) -> None:
+    """Say what `function`, a callable of arrays, does on tensors, so that its code can be traced."""
+    function.on_tensors = code
 
 
 def _has_setup(torch: ModuleType, cls: Any) -> bool:
@@ -184,6 +193,28 @@ class TorchFunction:
             if said is not None:
                 return said
         return None
+
+    def forward_on_tensors(self, *tensors: Tensor) -> list[Tensor]:
+        """The differentiable outputs, for the tracer."""
+        outs, _ = self._followed(tensors)
+        return [o.detach() for o in outs]
+
+    def vjp_on_tensors(self, *tensors: Tensor) -> list[Tensor]:
+        """The cotangents of the differentiable inputs, for the tracer."""
+        n = len(self.names)
+        outs, leaves = self._followed(tensors[:n])
+        moved = [leaves[i] for i in self.moving]
+        found = self.torch.autograd.grad(outs, moved, list(tensors[n:]), allow_unused=True)
+        return [self.torch.zeros_like(m) if g is None else g for m, g in zip(moved, found, strict=True)]
+
+    def _followed(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Differentiable outputs and the leaves that led to them, of tensors that may hold no data."""
+        leaves = [t.detach() for t in tensors]
+        for i in self.moving:
+            leaves[i].requires_grad_(True)
+        found = self.cls.apply(*self.filled([t.clone() for t in leaves] if self._in_place else leaves))
+        outs = found if isinstance(found, tuple) else (found,)
+        return [o for o in outs if isinstance(o, self.torch.Tensor) and o.requires_grad], leaves
 
     # -- the contract ------------------------------------------------------------------------------------------------
 

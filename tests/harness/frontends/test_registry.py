@@ -17,13 +17,14 @@ from backprove.harness.frontends.registry import (
     NUMPY,
     OBJECTS,
     REFERENCE,
+    TORCH,
     after,
     from_on,
     named,
 )
 
 VECTOR = (((3,), "float64"),)
-KNOWN = ["jax", "numpy", "reference", "objects", "black box"]
+KNOWN = ["torch", "jax", "numpy", "reference", "objects", "black box"]
 
 
 def branches(x: Any) -> Any:
@@ -34,13 +35,13 @@ def test_the_names_that_reports_show() -> None:
     names = [end.name for end in FRONT_ENDS]
     assert [n for n in names if n in KNOWN] == KNOWN
     assert all(named(name) is end for name, end in zip(names, FRONT_ENDS, strict=True))
-    with pytest.raises(KeyError, match="torch"):
-        named("torch")
+    with pytest.raises(KeyError, match="tensorflow"):
+        named("tensorflow")
 
 
 def test_what_was_found_untrue_moves_on() -> None:
     assert (after(JAX), after(OBJECTS)) == (NUMPY, BLACK_BOX)
-    assert from_on(JAX) == FRONT_ENDS
+    assert from_on(TORCH) == FRONT_ENDS
     assert all(from_on(after(end)) == from_on(end)[1:] for end in FRONT_ENDS[:-1])
 
 
