@@ -21,6 +21,7 @@ from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
 from backprove.harness.judging.planting.code_constants import CodeConstants, code_constants
+from backprove.harness.judging.planting.statistics import derived
 from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
@@ -103,11 +104,13 @@ class Binder(ABC):
         return tuple(sorted({c for b in binders for c in b.own_specials(shapes, dtype)}))
 
     def own_specials(self, shapes: Shapes, dtype: str) -> tuple[float, ...]:
-        """Constants of the programs of this claim; none where it cannot be evaluated."""
+        """Constants of the programs of this claim, and of code without one; none where it cannot be evaluated."""
         key = (tuple(shapes), dtype)
         if key not in self._specials:
             try:
-                self._specials[key] = tuple(self.bind(shapes, dtype).specials)
+                claim_at = self.bind(shapes, dtype)
+                untraced = self.constants.numbers if None in claim_at.traced else ()
+                self._specials[key] = (*claim_at.specials, *untraced, *derived(untraced))
             except Unsupported:
                 self._specials[key] = ()
         return self._specials[key]

@@ -152,6 +152,10 @@ class DerivativeAt(DerivativeLayers):
         return all(f.is_its_program for f in (*self.maps, self.rule))
 
     @property
+    def traced(self) -> Sequence[Program | None]:
+        return [f.program for f in (*self.maps, self.rule)]
+
+    @property
     def programs(self) -> Sequence[Program | None]:
         return [self.rule_program]
 

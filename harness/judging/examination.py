@@ -162,6 +162,10 @@ class ClaimAt(Protocol):
         """Whether the code is what its programs say: other code is called as it is, by the layers alone."""
 
     @property
+    def traced(self) -> Sequence[Program | None]:
+        """Programs of all functions of the claim, of its inputs or of inputs and directions; None for other code."""
+
+    @property
     def programs(self) -> Sequence[Program | None]:
         """What mutation may break, in the order of the claim's functions; empty for a law, whose code is of rules."""
 

@@ -59,6 +59,10 @@ class SidesAt:
         return []
 
     @property
+    def traced(self) -> Sequence[Program | None]:
+        return [s.program for s in self.sides]
+
+    @property
     def programs(self) -> Sequence[Program | None]:
         return [] if self.mode == "pairing" else [s.program for s in self.sides]
 

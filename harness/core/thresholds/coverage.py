@@ -27,8 +27,10 @@ EXTREME_EXACT_POINTS = 8
 """Of these, those of one size that meet the exact layer."""
 PLANTED_DIRECTIONS = 160
 """Points with planted tangents or cotangents, shared out over the sizes: all magnitudes, and constants of the code."""
+THRESHOLD_POINTS = 400
+"""Points of one size, at most, where an intermediate of a user's rule meets what the code compares it with."""
 PLANTED_EXACT = 4
-"""Of these, those of one size that meet the exact layer in any case."""
+"""Of planted points, those of one size and sort that meet the exact layer in any case."""
 EMPTY_POINTS = 8
 """Points of a size of zero: there is little to draw."""
 EXACT_CAP = 256

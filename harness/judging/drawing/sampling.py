@@ -30,7 +30,6 @@ from backprove.harness.core.thresholds.coverage import (
     FURTHER_POINTS,
     MAX_DRAWS,
     MORE_DRAWN_EXAMPLES,
-    PLANTED_DIRECTIONS,
     PLANTED_EXACT,
     RANDOM_EXACT_POINTS,
     SIZES_COMPARED,
@@ -39,10 +38,10 @@ from backprove.harness.core.thresholds.coverage import (
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
+from backprove.harness.judging.drawing.planted import Place, along_directions, where_code_compares
 from backprove.harness.judging.examination import ClaimAt
 from backprove.harness.judging.planting.further_sizes import further_sizes
 from backprove.strategies.cotangents import draw_directions
-from backprove.strategies.planted_directions import planted_directions
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, has_empty, shape_buckets
 from backprove.strategies.special import special_points
@@ -287,22 +286,24 @@ class Batches:
             if not first:
                 beyond.screened[:] = ~beyond.exact
             parts.append(beyond)
-        if not claim_at.unit:
-            parts.append(self._planted(sizes, claim_at, turn, turns, specials))
+        parts += self._planted(sizes, claim_at, turn, turns)
         batch = self._joined(parts, claim_at)
         batch.compared = first
         return batch
 
-    def _planted(self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int, specials: tuple[float, ...]) -> _Share:
-        """Points whose directions are planted, see `planted_directions`; those far out lie beyond the default range."""
-        specs, plan = dict(self.binder.specs), self.plan
-        planted = planted_directions(
-            claim_at.direction_shapes, specials, plan.dtype, PLANTED_DIRECTIONS, turn, turns, bool(claim_at.programs)
+    def _planted(self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int) -> Iterator[_Share]:
+        """Points that bring their directions along: of all magnitudes, and where a user's code compares something."""
+        plan, user = self.plan, self.binder.is_user_code and not self.plan.further_dtype
+        place = Place(
+            dict(self.binder.specs), sizes, plan.dtype, plan.seed, claim_at.direction_shapes, self._specials(sizes)
         )
-        item, count = ("planted", self.binder.name, str(sizes)), planted.ordinary.size
-        points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials)
-        share = self._share(points, claim_at, item, exact=PLANTED_EXACT)
-        return replace(share, beyond=~planted.ordinary, directions=planted.arrays)
+        found = [] if claim_at.unit else [along_directions(place, turn, turns, None not in claim_at.traced)]
+        if user and self.binder.kind == "derivative" and turn < SIZES_COMPARED:
+            found.append(where_code_compares(place, claim_at.traced, self.binder.constants.numbers))
+        for k, planted in enumerate(found):
+            item = ("planted", k, self.binder.name, str(sizes))
+            share = self._share(planted.points, claim_at, item, exact=PLANTED_EXACT)
+            yield replace(share, beyond=planted.beyond, directions=planted.directions)
 
     def _specials(self, sizes: Sizes) -> tuple[float, ...]:
         """Constants of interest at these sizes."""
