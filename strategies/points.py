@@ -17,7 +17,7 @@ from backprove.strategies.encoding import ONE_HOT, Choice, encode
 from backprove.strategies.kinds import is_plain, nonzero_integer, normalise_rows, one_hot_rows
 from backprove.strategies.reduction import reductions
 from backprove.strategies.regions import REGIONS, regions
-from backprove.strategies.shapes import Shape, Sizes, Specs
+from backprove.strategies.shapes import Shape, Sizes, Specs, is_drawn
 
 Direction = str | tuple[str, Callable[[dict[str, Any]], Shape]]
 """A tangent or cotangent: the name of the input whose shape it has, or a name and a function from sizes to a shape."""
@@ -156,6 +156,11 @@ class DrawnPoint:
     def choices(self) -> tuple[Choice, ...]:
         """The choice sequence with which `point_strategy` draws exactly this point."""
         return encode(self.space.specs, self.sizes, self.arrays, self.directions)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether `point_strategy` ever draws the sizes of this point."""
+        return is_drawn(self.space.specs, self.sizes)
 
     def smaller(self) -> Iterator[DrawnPoint]:
         """Simpler points, which single choices do not reach.

@@ -192,6 +192,13 @@ def encode_sizes(specs: Specs, sizes: Sizes) -> list[int]:
     return out
 
 
+def is_drawn(specs: Specs, sizes: Sizes) -> bool:
+    """Whether `shape_strategy` ever draws these sizes."""
+    flat = [s for v in sizes.values() for s in (v if isinstance(v, tuple) else (v,))]
+    axes = max((len(v) for v in sizes.values() if isinstance(v, tuple)), default=0)
+    return axes <= MAX_BATCH_AXES and max(flat, default=0) <= MAX_ENTRIES and feasible(specs, sizes)
+
+
 # Choice k draws size k, but 1 comes before 0: a point with one entry explains more than one with none.
 SIZE_OF = (1, 0, *range(2, 2 * MAX_ENTRIES))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.judge import Judge
@@ -16,7 +17,7 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     f, point, binder = failure.violation, failure.point, judge.binder
     claim_at = judge.claim_at([a.shape for a in point.arrays])
     mode = claim_at.mode if claim_at is not None else ""
-    if mode not in ("vjp", "jvp") or not _shows(f):
+    if mode not in ("vjp", "jvp") or not _shows(f, judge.plan.dtype):
         return _whole_check(judge, name, reference)
     head = ["import numpy as np", "", reference, "", "", f"def test_{_identifier(name)}_{mode}():"]
     arguments = []
@@ -53,11 +54,18 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     return "\n".join([*head, ""])
 
 
-def _shows(violation: Violation) -> bool:
+ROUNDINGS = 8
+"""Roundings of the expected value that the assertion leaves to a right rule, at least."""
+
+
+def _shows(violation: Violation, dtype: str) -> bool:
     """Whether one call, or one entry of its result, is enough to tell the wrong rule from a right one."""
     got, expected = violation.got, violation.expected
     if got is None or expected is None:
         return violation.raised
+    if not isinstance(expected, tuple) and np.isfinite(got):
+        # as floats both may be equal, or so near that a right rule is no nearer
+        return abs(got - expected) > 2 * ROUNDINGS * float(FORMATS[dtype].ulp(np.array(expected)))
     # At a kink every entry may lie within its own range and the whole outside the generalized derivative.
     return not (isinstance(expected, tuple) and expected[0] <= got <= expected[1])
 

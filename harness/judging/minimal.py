@@ -7,14 +7,23 @@ import numpy as np
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.drawing.own_points import nearer
 from backprove.harness.judging.examination import Violation
+from backprove.harness.judging.readable import along_ones, readable, with_direction, with_entries
 from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.strategies.points import DrawnPoint
 from backprove.strategies.shapes import has_empty, shape_buckets
 from backprove.strategies.values import draw_points
 
+SECONDS = 8
+"""Time for Hypothesis to shrink one point."""
+CALLS = 1200
+"""Points that it judges at most."""
+
 
 def minimal(points: SinglePoints, failure: Failure) -> Failure:
-    """The smallest point, as Hypothesis shrinks, at which the claim fails with the same verdict."""
+    """The smallest point, as Hypothesis shrinks, at which the claim fails with the same verdict, in readable numbers.
+
+    Arrays with entries, and directions that are not zero, are kept where the claim fails with them.
+    """
     from backprove.strategies.drawing import point_strategy
     from backprove.strategies.shrinking import shrink  # Hypothesis takes a third of a second to import
 
@@ -22,13 +31,22 @@ def minimal(points: SinglePoints, failure: Failure) -> Failure:
     space = failure.point.space
     strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
 
-    def still(point: DrawnPoint) -> bool:
+    def fails(point: DrawnPoint) -> bool:
         violation, _ = points.probe(point)
         return violation is not None and violation.verdict is wanted
 
     try:
-        start = nearer(failure.point, still) if failure.example else failure.point
-        point, _ = shrink(strategy, still, start.choices(), max_calls=1200, seconds=8.0, start=start)
+        start = failure.point
+        if not with_direction(start) and fails(along_ones(start)):
+            start = along_ones(start)
+        kept = [f for f in (with_direction, with_entries) if f(start)]
+
+        def still(point: DrawnPoint) -> bool:
+            return all(f(point) for f in kept) and fails(point)
+
+        start = nearer(start, still) if failure.example or not start.is_drawn else start
+        point, _ = shrink(strategy, still, start.choices(), max_calls=CALLS, seconds=SECONDS, start=start)
+        point = readable(point, still)
         violation, outcome = points.probe(point)
     except Exception as why:  # a shrinker's trouble must not lose the failure itself
         points.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")

@@ -16,10 +16,11 @@ from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.further import check_text, imported
+from backprove.harness.statements.import_line import import_line_of
 from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
-from backprove.harness.statements.source_text import call_site, import_line_of, source_text_of
+from backprove.harness.statements.source_text import call_site, source_text_of
 from backprove.strategies.array import ArraySpec
 
 
@@ -220,7 +221,7 @@ class Rule:
 
     def import_line(self) -> str:
         """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
-        return import_line_of(self, self.source[0]) + (
+        return import_line_of(self, *self.source) + (
             "" if self.flat is self else "\n\nrule = rule.flat  # one argument per array"
         )
 

@@ -62,20 +62,3 @@ def _with_callees(function: Code, depth: int = 3) -> Iterator[Code]:
             if inspect.isfunction(callee) and callee is not plain and _file(callee) == _file(plain):
                 yield from _with_callees(callee, depth - 1)
     yield plain
-
-
-def import_line_of(rule: object, file: str) -> str:
-    """Code that imports an object stated in the module of a file, or in a dict of one, as `rule`."""
-    for module in list(sys.modules.values()):
-        if file and getattr(module, "__file__", None) == file:
-            stem = file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
-            for variable, value in list(vars(module).items()):
-                if value is rule:
-                    return (
-                        f"from {stem} import {variable} as rule" if variable != "rule" else f"from {stem} import rule"
-                    )
-                if isinstance(value, dict):
-                    for key, item in value.items():
-                        if item is rule:
-                            return f"from {stem} import {variable}\n\nrule = {variable}[{key!r}]"
-    return "rule = ...  # the rule under test"

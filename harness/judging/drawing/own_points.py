@@ -137,13 +137,11 @@ def nearer(point: DrawnPoint, still: Callable[[DrawnPoint], bool]) -> DrawnPoint
         still: whether a point fails as this one does.
     """
     for _ in range(STEPS):
-        try:
-            point.choices()
+        if point.is_drawn:
             break
-        except ValueError:  # a size that is never drawn
-            smaller = next((p for p in point.smaller() if still(p)), None)
-            if smaller is None:
-                return point
-            point = smaller
+        smaller = next((p for p in point.smaller() if still(p)), None)
+        if smaller is None:
+            return point
+        point = smaller
     inside = point.space.repaired(point.sizes, point.arrays, point.directions)
     return inside if still(inside) else point

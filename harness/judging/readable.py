@@ -1,0 +1,133 @@
+"""`readable` gives a failing point numbers that people can follow: 0, 1, -1, 2 or 0.5 where it fails with them too.
+
+Hypothesis shrinks the choices that draw a point, and keeps 2.2e-308 or 8.999999999999998 where it cannot reach 0 or 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backprove.harness.core.arrays import Array
+from backprove.strategies.kinds import is_plain
+from backprove.strategies.points import DrawnPoint
+
+SIMPLE = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0, -4.0, 5.0, -5.0, 10.0, -10.0)
+"""Numbers in the order in which they are tried."""
+DIGITS = (1, 2, 3, 6)
+"""Significant digits to which an entry is rounded where none of them does."""
+CALLS = 400
+"""Points judged at most."""
+ROUNDS = 2
+"""One entry may become simpler because another one did."""
+ENTRIES = 48
+"""Entries of an array up to which they are looked at one by one."""
+
+Fails = Callable[[DrawnPoint], bool]
+
+
+def readable(point: DrawnPoint, still: Fails) -> DrawnPoint:
+    """A point of the same sizes that fails too, each entry as simple as it can be by itself.
+
+    Args:
+        point: fails.
+        still: whether another point fails with the same verdict.
+    """
+    trial = _Trial(point, still, CALLS)
+    for _ in range(ROUNDS):
+        before = trial.best
+        for k, a in enumerate(trial.arrays):
+            if trial.plain(k):
+                trial.whole(k)
+                if a.size <= ENTRIES:
+                    for entry in np.ndindex(a.shape):
+                        trial.entry(k, entry)
+        if trial.best is before:
+            break
+    return trial.best
+
+
+@dataclass
+class _Trial:
+    """The simplest point so far."""
+
+    best: DrawnPoint
+    still: Fails
+    calls: int
+
+    @property
+    def arrays(self) -> list[Array]:
+        """Inputs, then directions."""
+        return [*self.best.arrays, *self.best.directions]
+
+    def plain(self, k: int) -> bool:
+        """Whether entries of array k may be changed one by one."""
+        specs = list(self.best.space.specs.values())
+        return k >= len(specs) or (is_plain(specs[k]) and not specs[k].distinct)
+
+    def whole(self, k: int) -> None:
+        """Replace all entries of array k, from 3 on, at once."""
+        a = self.arrays[k]
+        if a.size < 3:
+            return
+        for value in SIMPLE[:4]:
+            if (a == value).all() or self._tried(k, np.full_like(a, value)):
+                return
+
+    def entry(self, k: int, entry: tuple[int, ...]) -> None:
+        a = self.arrays[k]
+        for value in simpler(float(a[entry])):
+            changed = a.copy()
+            changed[entry] = value
+            if self._tried(k, changed):
+                return
+
+    def _tried(self, k: int, changed: Array) -> bool:
+        """Take the point with another array k where it is admissible and fails."""
+        if self.calls <= 0:
+            return False
+        space, arrays = self.best.space, self.arrays
+        arrays[k] = changed
+        n = len(self.best.arrays)
+        other = space.repaired(self.best.sizes, arrays[:n], arrays[n:])
+        if not all(np.array_equal(a, b) for a, b in zip((*other.arrays, *other.directions), arrays, strict=True)):
+            return False
+        self.calls -= 1
+        if not self.still(other):
+            return False
+        self.best = other
+        return True
+
+
+def simpler(value: float) -> Iterator[float]:
+    """Simpler numbers than this one, the simplest first."""
+    limit = SIMPLE.index(value) if value in SIMPLE and not _is_minus_zero(value) else len(SIMPLE)
+    yield from SIMPLE[:limit]
+    if limit == len(SIMPLE):
+        shown = len(repr(value))
+        near = [float(np.rint(value))] + [float(f"{value:.{d - 1}e}") for d in DIGITS]
+        for v in dict.fromkeys(near):
+            if v != value and np.isfinite(v) and len(repr(v)) < shown and v not in SIMPLE:
+                yield v
+
+
+def _is_minus_zero(value: float) -> bool:
+    return value == 0 and bool(np.signbit(value))
+
+
+def with_entries(point: DrawnPoint) -> bool:
+    """Whether no array of a point is empty."""
+    return all(a.size for a in (*point.arrays, *point.directions))
+
+
+def with_direction(point: DrawnPoint) -> bool:
+    """Whether some entry of a direction is not zero; true where there are no directions."""
+    return not point.directions or any(d.any() for d in point.directions)
+
+
+def along_ones(point: DrawnPoint) -> DrawnPoint:
+    """The same inputs with directions of ones: a rule that gives NaN along zero does so along ones too."""
+    ones = [np.ones_like(d) for d in point.directions]
+    return point.space.repaired(point.sizes, point.arrays, ones)

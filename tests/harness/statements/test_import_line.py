@@ -1,0 +1,51 @@
+"""A rule is imported from where it stands: by name, from a container, from a function that returns it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backprove.harness.statements.import_line import import_line_of
+from backprove.harness.statements.loading import load_rules
+
+FILE = """
+import numpy as np
+import backprove as bp
+
+
+def stated(name, factor=1.0):
+    return bp.Rule(name, forward=np.sin, vjp=lambda x, g: g * np.cos(x) * factor, inputs={"x": bp.array("n")})
+
+
+class Case:
+    def __init__(self, wrong):
+        self.wrong = wrong
+
+
+plain = bp.Rule("plain", forward=np.sin, vjp=lambda x, g: g, inputs={"x": bp.array("n")})
+table = {
+    "one": bp.Rule("in a table", forward=np.sin, vjp=lambda x, g: g, inputs={"x": bp.array("n")}),
+}
+cases = [Case(bp.Rule("in a case", forward=np.sin, vjp=lambda x, g: g, inputs={"x": bp.array("n")}))]
+
+
+def made(factor=2.0):
+    found = bp.Rule("made", forward=np.sin, vjp=lambda x, g: factor * g, inputs={"x": bp.array("n")})
+    return found
+
+
+def built_by(factor):
+    return bp.Rule("needs an argument", forward=np.sin, vjp=lambda x, g: g, inputs={"x": bp.array("n")})
+"""
+
+
+def test_where_the_rule_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "losses.py"
+    file.write_text(FILE, encoding="utf-8")
+    (plain,) = [f.rule for f in load_rules(str(file)) if f.rule.name == "plain"]
+    assert plain.import_line() == "from losses import plain as rule"
+    space = plain.vjp.__globals__  # type: ignore[union-attr]
+    assert space["table"]["one"].import_line() == "from losses import table\n\nrule = table['one']"
+    assert space["cases"][0].wrong.import_line() == "from losses import cases\n\nrule = cases[0].wrong"
+    assert space["made"]().import_line() == "from losses import made\n\nrule = made()"
+    assert space["built_by"](3).import_line().startswith("rule = ...  # put the rule under test here, stated in line")
+    assert import_line_of(object(), "", 0) == "rule = ...  # put the rule under test here"
