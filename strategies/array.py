@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS
+from backprove.strategies.dimensions import Bound, parse
 
 KINDS = ("one_hot", "simplex", "mask", "index")
 
@@ -22,6 +23,7 @@ class ArraySpec:
         dtype: "float" (the dtype under test) or a NumPy dtype name.
         low, high: closed bounds of the points tried (of `kind="index"`, `high` is a size or the dim name of one).
         nonzero, distinct, extreme, kind: see `array`.
+        bounds: of the sizes of the names. Draws at a size do not depend on them, so that they have no place in `repr`.
     """
 
     dims: tuple[int | str, ...]
@@ -32,6 +34,7 @@ class ArraySpec:
     distinct: bool = False
     extreme: bool = False
     kind: str | None = None
+    bounds: tuple[Bound, ...] = field(default=(), repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +70,8 @@ def array(
 
     Args:
         dims: names and integers separated by blanks: `"m n"`, `"4"`, `"n n"` (square), `"*batch n"` (any number of
-            leading axes), `""` (scalar). One name has one size within a rule.
+            leading axes), `""` (scalar). One name has one size within a rule. Names may have bounds: `"n>=2"`,
+            `"m<=6 n"`, `"m n<=m"`, `"n%2"` (a multiple of 2), `"n>=2<=8"`.
         dtype: `"float"` for the dtype under test, or a NumPy dtype for integers and booleans.
         low, high: closed bounds of the points tried. Of `kind="index"`, `high` is one more than the largest index: a
             size, or the dim name of one.
@@ -81,18 +85,7 @@ def array(
     """
     if not isinstance(dims, str):
         raise UsageError(f'array: dims must be a string such as "m n", got {dims!r}')
-    parsed: list[int | str] = []
-    for token in dims.split():
-        if token.lstrip("-").isdigit():
-            if int(token) < 0:
-                raise UsageError(f"array({dims!r}): a size cannot be negative, got {token}")
-            parsed.append(int(token))
-        elif token.lstrip("*").isidentifier() and token.count("*") <= 1:
-            parsed.append(token)
-        else:
-            raise UsageError(f'array({dims!r}): "{token}" is neither a size nor a name such as "n" or "*batch"')
-    if sum(1 for d in parsed if isinstance(d, str) and d.startswith("*")) > 1:
-        raise UsageError(f"array({dims!r}): at most one name may stand for any number of axes")
+    parsed, bounds = parse(dims)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"array: kind must be one of {', '.join(KINDS)}, got {kind!r}")
     name = "float"
@@ -122,4 +115,4 @@ def array(
         raise UsageError(f'array: kind="index" has no index from {low or 0!r} to below high={high!r}')
     if nonzero and low == 0 and high == 0:
         raise UsageError("array: nonzero=True leaves no point between low=0 and high=0")
-    return ArraySpec(tuple(parsed), name, low, high, nonzero, distinct, extreme, kind)
+    return ArraySpec(parsed, name, low, high, nonzero, distinct, extreme, kind, bounds=bounds)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import direction_domain
+from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.domain import Floats
 from backprove.strategies.encoding import layout
 from backprove.strategies.kinds import one_hot_rows, storage
@@ -27,6 +28,7 @@ from backprove.strategies.shapes import (
     Shape,
     Sizes,
     Specs,
+    choices_of,
     dim_names,
     feasible,
     room,
@@ -47,7 +49,8 @@ def _sizes(draw: st.DrawFn, specs: Specs) -> Sizes:
     if not names:
         return {}
     cap = MAX_ENTRIES if draw(st.integers(0, LARGE_EVERY - 1)) == LARGE_EVERY - 1 else MAX_SIZE
-    sizes: Sizes = {n.lstrip("*"): () if n.startswith("*") else 1 for n in names}
+    bounds = bounds_of(specs)
+    sizes = bounds.adapted({n.lstrip("*"): () if n.startswith("*") else 1 for n in names})
     for name in names:
         key = name.lstrip("*")
         if name.startswith("*"):
@@ -56,7 +59,13 @@ def _sizes(draw: st.DrawFn, specs: Specs) -> Sizes:
                 axes += (_draw_size(draw, room(specs, sizes, key, axes, cap)),)
                 sizes[key] = axes
         else:
-            sizes[key] = _draw_size(draw, room(specs, sizes, key, None, cap))
+            least = bounds.nearest(name, 1)
+            most = room(specs, sizes, key, None, cap if least <= 1 else max(cap, 2 * least))
+            sizes[key] = (
+                _draw_bounded(draw, choices_of(name, bounds), max(most, least))
+                if bounds.is_bounded(name)
+                else _draw_size(draw, most)
+            )
     assume(feasible(specs, sizes))
     return sizes
 
@@ -65,6 +74,11 @@ def _draw_size(draw: st.DrawFn, most: int) -> int:
     """A size up to `most`; the choices above it stand for sizes from 2 again, lest 0 and 1 be too frequent."""
     k = draw(st.integers(0, 2 * most if most > 1 else 1))
     return SIZE_OF[k] if k <= most else 2 + k % (most - 1)
+
+
+def _draw_bounded(draw: st.DrawFn, order: Sequence[int], most: int) -> int:
+    """One of the sizes in `order` up to `most`."""
+    return order[draw(st.integers(0, max(sum(s <= most for s in order) - 1, 0)))]
 
 
 def direction_strategy(shapes: Sequence[Shape], dtype: str) -> st.SearchStrategy[tuple[Floats, ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.strategies.array import ArraySpec
+from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.domain import integer_bounds
 
 
@@ -64,4 +65,5 @@ def small_sizes(specs: dict[str, ArraySpec]) -> list[dict[str, Any]]:
     k = len(plain)
     out = [make([2 + i for i in range(k)], (2,)), make([3 + k - i - 1 for i in range(k)], (3,)), make([3] * k, (3,))]
     out += [make([6 if j == i else 1 for j in range(k)], ()) for i in range(k)]
+    out = [bounds_of(specs).adapted(s) for s in out]
     return [s for i, s in enumerate(out) if s not in out[:i]]

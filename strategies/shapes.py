@@ -9,6 +9,7 @@ from typing import Any
 
 from backprove.harness.core.errors import UsageError
 from backprove.strategies.array import ArraySpec
+from backprove.strategies.dimensions import Bounds, bounds_of
 from backprove.strategies.domain import integer_bounds
 
 Shape = tuple[int, ...]
@@ -55,10 +56,14 @@ def entries(spec: ArraySpec, sizes: Sizes) -> int:
 
 def feasible(specs: Specs, sizes: Sizes, most: int | None = None) -> bool:
     """Whether points of these sizes exist: indices and one-hot rows have something to choose from, distinct integers
-    are not more than there are integers, and no array is much larger than MAX_ENTRIES (or `most`, where given)."""
+    are not more than there are integers, the bounds of the names are kept, and no array is much larger than
+    MAX_ENTRIES (or `most`, where given), or than the smallest that the bounds leave."""
+    bounds = bounds_of(specs)
+    if not bounds.admit(sizes):
+        return False
     for spec in specs.values():
         count = entries(spec, sizes)
-        if count > max(_limit(spec), most or 0):
+        if count > max(_limit(spec, bounds), most or 0):
             return False
         if spec.dtype != "float" or spec.kind in ("index", "mask"):
             low, high = integer_bounds(spec, sizes)
@@ -92,8 +97,9 @@ def _buckets(inputs: tuple[tuple[str, ArraySpec], ...], count: int, seed: int) -
     if not names:
         return [{}]
     chosen: list[Sizes] = []
+    bounds = bounds_of(specs)
     for wanted in _candidates(names, seed):
-        sizes = _fit(specs, wanted)
+        sizes = _fit(specs, bounds.adapted(wanted))
         if sizes is not None and sizes not in chosen and not has_empty(specs, sizes):
             chosen.append(sizes)
         if len(chosen) == count:
@@ -102,8 +108,8 @@ def _buckets(inputs: tuple[tuple[str, ArraySpec], ...], count: int, seed: int) -
     buckets = chosen + ([empty] if empty is not None else [])
     if not buckets:
         raise UsageError(
-            f"no sizes of {', '.join(names)} allow a point: an index needs a positive size to point into, and distinct "
-            "integers need enough integers between low and high"
+            f"no sizes of {', '.join(names)} allow a point: an index needs a positive size to point into, distinct "
+            "integers need enough integers between low and high, and bounds of sizes must leave some"
         )
     return buckets
 
@@ -174,9 +180,27 @@ def _empty_candidates(specs: Specs, names: tuple[str, ...], chosen: list[Sizes])
                 yield sizes
 
 
-def _limit(spec: ArraySpec) -> int:
-    fixed = math.prod(d for d in spec.dims if isinstance(d, int))
-    return MAX_ENTRIES if fixed <= MAX_ENTRIES else 2 * fixed
+def _limit(spec: ArraySpec, bounds: Bounds) -> int:
+    least = math.prod(d if isinstance(d, int) else _smallest(d, bounds) for d in spec.dims)
+    enough = MAX_ENTRIES // 2 if _is_bounded(spec, bounds) else MAX_ENTRIES
+    return MAX_ENTRIES if least <= enough else 2 * least
+
+
+def _smallest(name: str, bounds: Bounds) -> int:
+    return 1 if name.startswith("*") else max(1, bounds.nearest(name, 1))
+
+
+def _is_bounded(spec: ArraySpec, bounds: Bounds) -> bool:
+    return any(bounds.is_bounded(name) for name in spec.names)
+
+
+def choices_of(name: str, bounds: Bounds) -> tuple[int, ...]:
+    """The sizes of a name in the order in which they are drawn: choice k draws the k-th."""
+    if name.startswith("*") or not bounds.is_bounded(name):
+        return SIZE_OF
+    least, step = bounds.least(name), bounds.step(name)
+    several = range(max(least, 2), max(2 * MAX_ENTRIES, least + MAX_ENTRIES * step))
+    return tuple(s for s in (1, 0, *several) if least <= s <= bounds.most(name) and s % step == 0)
 
 
 def encode_sizes(specs: Specs, sizes: Sizes) -> list[int]:
@@ -185,10 +209,11 @@ def encode_sizes(specs: Specs, sizes: Sizes) -> list[int]:
     if not names:
         return []
     flat = [s for v in sizes.values() for s in (v if isinstance(v, tuple) else (v,))]
+    bounds = bounds_of(specs)
     out = [LARGE_EVERY - 1 if max(flat, default=0) > MAX_SIZE else 0]
     for name in names:
-        value = sizes[name.lstrip("*")]
-        out += [len(value), *map(SIZE_OF.index, value)] if isinstance(value, tuple) else [SIZE_OF.index(value)]
+        value, order = sizes[name.lstrip("*")], choices_of(name, bounds)
+        out += [len(value), *map(order.index, value)] if isinstance(value, tuple) else [order.index(value)]
     return out
 
 
@@ -205,8 +230,9 @@ SIZE_OF = (1, 0, *range(2, 2 * MAX_ENTRIES))
 
 def room(specs: Specs, sizes: Sizes, key: str, axes: tuple[int, ...] | None, cap: int) -> int:
     """Largest size of the next axis such that every input stays within its limit, names not drawn yet counting 1."""
+    bounds = bounds_of(specs)
     for size in range(cap, 1, -1):
         trial: Sizes = {**sizes, key: size if axes is None else (*axes, size)}
-        if all(entries(spec, trial) <= _limit(spec) for spec in specs.values()):
+        if all(entries(spec, trial) <= _limit(spec, bounds) for spec in specs.values()):
             return size
     return 1

@@ -11,6 +11,7 @@ from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.joint_xla import JointXla
 from backprove.harness.statements.laws import Law, laws_of
 from backprove.harness.statements.subject import Subject
+from backprove.strategies.dimensions import bounds_of
 
 
 def binders_of(subject: Subject, cache: Cache | None = None) -> list[Binder]:
@@ -55,6 +56,7 @@ def small_claim(binder: Binder, dtype: str, last: int = 3) -> Any:
         if spec.dims and isinstance(spec.dims[-1], str) and not spec.dims[-1].startswith("*"):
             sizes[spec.dims[-1]] = last
     try:
+        sizes = bounds_of(specs).adapted(sizes)
         return binder.bind([s.shape(sizes) for s in specs.values()], dtype)
     except (Unsupported, KeyError):
         return None

@@ -72,7 +72,7 @@ class Judge(SinglePoints):
                     break
             for claim_at in list(self._held):
                 self._release(claim_at, result)
-            enter_left_out(self.left_out, self.binder, result)
+            enter_left_out(self, result)
             if self.failure and self.failure.violation.verdict is Verdict.FALSIFIED and self.binder.is_user_code:
                 self.failure = raising(self, self.failure.violation) or self.failure
             if self.failure:

@@ -7,19 +7,24 @@ from collections.abc import Mapping
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.evidence import Extent
 from backprove.harness.core.results import PropertyResult
+from backprove.harness.judging.advice import advice_on_dims
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.examination import Examination, Unsupported
 from backprove.harness.judging.objections import cleared
+from backprove.harness.judging.single_points import SinglePoints
+from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.inside import sizes_at
 from backprove.strategies.points import Points
-from backprove.strategies.shapes import Sizes, Specs, has_empty, size_label
+from backprove.strategies.shapes import Sizes, Specs, feasible, has_empty, size_label
 
 
 def extent_of(specs: Specs, sizes: Sizes) -> Extent:
     """Whether the arrays of these sizes have two entries or more along every free axis, one along some, or none."""
     if has_empty(specs, sizes):
         return "empty"
-    flat = [s for v in sizes.values() for s in (v if isinstance(v, tuple) else (v,))]
+    bounds = bounds_of(specs)
+    free = [s for name, s in sizes.items() if isinstance(s, tuple) or bounds.most(name) >= 2]
+    flat = [s for v in free for s in (v if isinstance(v, tuple) else (v,))]
     return "full" if all(s >= 2 for s in flat) else "thin"
 
 
@@ -37,11 +42,27 @@ def enter_objections(seen: Examination, beyond: Array, result: PropertyResult) -
         result.evidence.object(layer, int((points & ~beyond).sum()), int((points & left).sum()))
 
 
-def enter_left_out(
-    left_out: Mapping[tuple[tuple[int, ...], ...], Unsupported], binder: Binder, result: PropertyResult
-) -> None:
-    """Enter the sizes at which nothing could be evaluated."""
-    for shapes, why in left_out.items():
-        sizes = sizes_at(binder.specs, list(shapes))
-        empty = has_empty(binder.specs, sizes)
+def enter_left_out(points: SinglePoints, result: PropertyResult) -> None:
+    """Enter the sizes at which nothing could be evaluated, and which dims would leave them out."""
+    specs, binder = points.binder.specs, points.binder
+    bad: list[Sizes] = []
+    for shapes, why in points.left_out.items():
+        sizes = sizes_at(specs, list(shapes))
+        empty = has_empty(specs, sizes)
         result.evidence.leave_out(size_label(sizes), why.reason, str(why), empty=empty)
+        bad += [] if empty else [sizes]
+    if not bad:
+        return
+
+    def runs(sizes: Sizes) -> bool | None:
+        if not feasible(specs, sizes):
+            return None
+        try:
+            binder.bind([s.shape(sizes) for s in specs.values()], points.plan.dtype)
+        except Unsupported:
+            return False
+        return True
+
+    run = [sizes_at(specs, list(shapes)) for shapes, claim_at in points.claims_at.items() if claim_at is not None]
+    good = [sizes for sizes in run if not has_empty(specs, sizes)]
+    result.evidence.advice = advice_on_dims(specs, good, bad, runs)

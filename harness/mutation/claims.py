@@ -19,6 +19,7 @@ from backprove.harness.judging.examination import ClaimAt, Examination
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.cotangents import draw_directions
+from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes
 from backprove.strategies.special import special_points
@@ -165,7 +166,7 @@ def small_sizes(theorem: Theorem) -> Sizes:
     names = dict.fromkeys(n for s in theorem.inputs.values() for n in s.names)
     dims = [d for s in theorem.inputs.values() for d in s.dims if isinstance(d, str)]
     sizes: Sizes = {n: 3 if len(names) == 1 else 2 for n in names}
-    return {**sizes, **{d.lstrip("*"): (3,) for d in dims if d.startswith("*")}}
+    return bounds_of(theorem.inputs).adapted({**sizes, **{d.lstrip("*"): (3,) for d in dims if d.startswith("*")}})
 
 
 def _property(theorem: Theorem, binder: Binder) -> Property | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UsageError
 from backprove.strategies.array import ArraySpec
+from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.domain import integer_bounds
 from backprove.strategies.kinds import is_plain, storage
 from backprove.strategies.points import PointSpace
@@ -92,6 +93,9 @@ def sizes_of(who: str, specs: Mapping[str, ArraySpec], arrays: Mapping[str, NDAr
                     f"in {first[key]} it is {_size(sizes[key])}"
                 )
             first.setdefault(key, name)
+    broken = bounds_of(specs).broken(sizes)
+    if broken is not None:
+        raise UsageError(f"{who}: {broken.name} is {_size(sizes[broken.name])} where {broken} was stated")
     return sizes
 
 

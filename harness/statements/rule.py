@@ -22,6 +22,7 @@ from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixe
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
 from backprove.harness.statements.source_text import call_site, source_text_of
 from backprove.strategies.array import ArraySpec
+from backprove.strategies.dimensions import bounds_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +288,10 @@ def _checked_inputs(name: str, inputs: object) -> dict[str, Tree]:
                 f"Rule({name!r}): input {key!r} has high={spec.high!r}, which is no dimension of any input "
                 f"(there are: {', '.join(sorted(sizes)) or 'none'})"
             )
+    try:
+        bounds_of(flat)
+    except UsageError as why:
+        raise UsageError(f"Rule({name!r}): {why}") from None
     return dict(inputs)
 
 

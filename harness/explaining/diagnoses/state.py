@@ -15,6 +15,7 @@ from backprove.harness.explaining.diagnoses.points import varies
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
+from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.generic import draw
 
 FRESH = 7
@@ -59,6 +60,7 @@ def _fresh_cases(binder: Binder) -> tuple[Case, Case] | None:
     specs = dict(binder.specs)
     names = list(dict.fromkeys(d for s in specs.values() for d in s.dims if isinstance(d, str)))
     sizes: dict[str, Any] = {n.lstrip("*"): (FRESH,) if n.startswith("*") else FRESH + i for i, n in enumerate(names)}
+    sizes = bounds_of(specs).adapted(sizes)
     try:
         claim_at = binder.bind([s.shape(sizes) for s in specs.values()], "float64")
     except (Unsupported, KeyError):

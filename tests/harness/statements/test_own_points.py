@@ -296,3 +296,28 @@ def test_a_point_may_have_a_name_of_its_own() -> None:
     assert [p.label for p in more.own_points] == ["example 1", "points.json, example 7"]
     assert more.source == rule.source
     assert bp.check(more, **FEW).counterexamples[0].example == "points.json, example 7"
+
+
+def test_an_example_of_a_size_that_the_bounds_exclude_is_refused() -> None:
+    def rule(example: list[float]) -> bp.Rule:
+        return bp.Rule(
+            "square",
+            forward=lambda x: x * x,
+            vjp=lambda x, g: 2 * x * g,
+            inputs={"x": bp.array("n>=2")},
+            examples=[{"x": example}],
+        )
+
+    with pytest.raises(UsageError, match="example 1: n is 1 where n>=2 was stated"):
+        rule([1.0])
+    assert rule([1.0, 2.0]).own_points[0].sizes == {"n": 2}
+
+
+def test_bounds_that_no_size_keeps_are_wrong_use() -> None:
+    with pytest.raises(UsageError, match=r"Rule\('square'\): array: no sizes keep to all of n>=4, n<=3"):
+        bp.Rule(
+            "square",
+            forward=lambda x, y: x * y,
+            vjp=lambda x, y, g: (y * g, x * g),
+            inputs={"x": bp.array("n>=4"), "y": bp.array("n<=3")},
+        )
