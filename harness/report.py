@@ -6,19 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backprove.harness.core.evidence_words import accuracy, meaning, rests_on
 from backprove.harness.core.results import Counterexample, PropertyResult, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict, exit_status
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MEANING = {
-    Verdict.ERROR: "the rule does not run as it should",
-    Verdict.FALSIFIED: "the formula is wrong over the reals",
-    Verdict.INACCURATE: "right over the reals, not in floats",
-    Verdict.INCONCLUSIVE: "no layer could tell",
-    Verdict.HOLDS: "no violation found",
-}
 
 
 class Report:
@@ -62,7 +55,7 @@ class Report:
         return f"<Report {self.subject.name}: {self.verdict}, {len(self.properties)} properties>"
 
     def __str__(self) -> str:
-        head = f"{self.subject.name}: {self.verdict} ({MEANING[self.verdict]})"
+        head = f"{self.subject.name}: {self.verdict} ({meaning(self.properties)})"
         blocks = [head]
         if self.subject.property_words:
             blocks.append(f"  Statement: {self.subject.property_words}")
@@ -163,16 +156,12 @@ def _counts(properties: list[PropertyResult]) -> str:
     for name in dict.fromkeys(p.name for p in properties):
         cells = []
         for p in (p for p in properties if p.name == name):
-            ulp = "" if p.max_ulp is None else f", worst error {p.max_ulp:.3g} ulp"
-            grade = (
-                f", {p.grade}" + (f" for {p.grade_region}" if p.grade_region else "")
-                if p.grade and p.verdict is Verdict.HOLDS
-                else ""
-            )
             own = p.counts.get("examples", 0)
             given = f", {own} example{'s' * (own > 1)} among them" if own else ""
-            cells.append(f"{p.dtype}: {p.verdict} in {p.points:,} points{given}{ulp}{grade}")
-        lines += [f"  {name}, {cell}" for cell in cells]
+            graded = f", {accuracy(p)}" if accuracy(p) else ""
+            cells.append((f"{p.dtype}: {p.verdict} in {p.points:,} points{given}{graded}", rests_on(p)))
+        for cell, rests in cells:
+            lines += [f"  {name}, {cell}", *([f"    {rests}"] if rests else [])]
     held = sum(1 for p in properties if p.verdict is Verdict.HOLDS)
     lines.append(f"Checks that hold: {held} of {len(properties)}, {sum(p.points for p in properties):,} points in all.")
     return "\n".join(lines)

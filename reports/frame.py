@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from backprove.harness.core.evidence_words import is_black_box, judged, left_out
 from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
 from backprove.reports.text import decimal, entry_name
@@ -25,6 +26,8 @@ TEXT = (
     "reason",
     "findings",
     "layers",
+    "judged_by",
+    "left_out",
     "counterexample",
     "entry",
     "oracle",
@@ -65,6 +68,12 @@ def _row(subject: SubjectResult, result: PropertyResult) -> dict[str, Any]:
         "reason": result.reason,
         "findings": "; ".join(result.findings),
         "layers": ", ".join(result.layers),
+        "judged_by": "black box" if is_black_box(result) else "balls" if judged(result, "exact") else "floats",
+        "sizes": sum(1 for s in result.evidence.sizes.values() if s.extent != "empty" and s.decided),
+        "sizes_left_out": len(result.evidence.left_out),
+        "left_out": "; ".join(left_out(result.evidence)),
+        "suspicious": sum(result.evidence.suspicious.values()),
+        "uncleared": sum(result.evidence.uncleared.values()),
         "refuted": sum(t.refuted for t in result.layers.values()),
         **{name: result.counts.get(name, 0) for name in COUNTS},
         "seconds": to_plain(result.seconds),

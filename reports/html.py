@@ -33,9 +33,9 @@ LATE = 300
 
 MEANINGS = {
     Verdict.ERROR: "raised, wrong shape, changed its inputs, or two answers for one input",
-    Verdict.FALSIFIED: "the formula is wrong over the reals",
-    Verdict.INACCURATE: "right over the reals, not in floats",
-    Verdict.INCONCLUSIVE: "no layer could tell",
+    Verdict.FALSIFIED: "the formula is wrong: over the reals, or by more than the error of differences",
+    Verdict.INACCURATE: "wrong in floats where they could be right",
+    Verdict.INCONCLUSIVE: "the evidence is not enough",
     Verdict.HOLDS: "no violation in the stated number of points",
 }
 GLYPHS = {"holds": "\u2713", "falsified": "\u2717", "inaccurate": "\u2248", "inconclusive": "?", "error": "!"}

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backprove.harness.core.evidence_words import accuracy, rests_on
 from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import (
     Counterexample,
@@ -102,6 +103,7 @@ class SubjectView:
     table: list[tuple[str, list[PropertyResult | None]]]
     counterexamples: list[CounterexampleView]
     reasons: list[str]
+    evidence: list[str]
     shapes: list[tuple[str, int, int]]
     regions: list[tuple[str, int, int]]
     by_dtype: list[tuple[str, int, int]]
@@ -183,6 +185,7 @@ class Page:
             table=_by_property(s.properties, dtypes),
             counterexamples=_counterexamples(s),
             reasons=_distinct(p.reason for p in s.properties if p.verdict is not Verdict.HOLDS and p.reason),
+            evidence=_evidence(s.properties),
             shapes=_bars(_sum(s, "shapes")),
             regions=_bars(_sum(s, "regions")),
             by_dtype=_scaled(list(least.items())),
@@ -196,6 +199,16 @@ class Page:
             used_by=[self.link(n) for n in self.users.get(s.name, [])],
             covers=[self.link(n) for n in s.covers],
         )
+
+
+def _evidence(results: list[PropertyResult]) -> list[str]:
+    """What the verdicts rest on, one line each; properties and formats with the same line stand together."""
+    lines: dict[str, list[str]] = {}
+    for p in results:
+        words = rests_on(p)
+        if words:
+            lines.setdefault(words, []).append(f"{p.name} in {p.dtype}")
+    return [f"{', '.join(names)}: {words}" for words, names in lines.items()]
 
 
 def _distinct(items: Any) -> list[str]:
@@ -309,10 +322,6 @@ def _counterexample(c: Counterexample, verdict: Verdict) -> CounterexampleView:
 
 
 def cell_words(p: PropertyResult) -> str:
-    """A cell of the table property by number format: points, worst ulp and grade."""
-    parts = [f"{count(p.points)} points"]
-    if p.max_ulp is not None:
-        parts.append(f"{ulps(p.max_ulp)} ulp")
-    if p.grade:
-        parts.append(p.grade)
-    return ", ".join(parts)
+    """A cell of the table property by number format: points, and the grade of what holds."""
+    words = accuracy(p)
+    return f"{count(p.points)} points{', ' if words else ''}{words}"

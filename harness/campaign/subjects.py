@@ -13,11 +13,13 @@ import numpy as np
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.evidence_words import is_black_box
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
 from backprove.harness.explaining.jacobians import spot_values
+from backprove.harness.frontends.black_box import BLACK_BOX
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import binders_of, small_claim
 from backprove.harness.judging.derivative import DerivativeAt
@@ -224,8 +226,12 @@ def _grade_findings(subject: SubjectResult) -> None:
 def _front_ends(binders: Sequence[Binder], subject: SubjectResult) -> None:
     for binder in binders:
         claim_at = small_claim(binder, "float64")
-        if claim_at is not None:
-            subject.front_end.update(claim_at.front_ends)
+        if claim_at is None:
+            continue
+        judged = [p for p in subject.properties if p.name == binder.name]
+        opaque = bool(judged) and all(is_black_box(p) for p in judged)
+        found = dict.fromkeys(claim_at.front_ends, BLACK_BOX.name) if opaque else claim_at.front_ends
+        subject.front_end.update(found)
 
 
 def _spots(binders: Sequence[Binder], subject: SubjectResult) -> list[Spot]:

@@ -127,7 +127,7 @@ class Evidence(Record):
         if not any(s.decided for s in self.sizes.values()):
             return [*found, "no layer could judge a single point"]
         if not self.beside and not self._has("full"):
-            sizes = _listed([size for size, s in self.sizes.items() if s.decided])
+            sizes = listed([size for size, s in self.sizes.items() if s.decided])
             one = "arrays with a single entry along an axis" if self._has("thin") else "empty arrays"
             found.append(
                 f"only {one} could be judged ({sizes}); a claim that holds was judged on arrays of two entries or more"
@@ -164,10 +164,10 @@ class Evidence(Record):
 
 
 def _where(reason: str, sizes: list[str]) -> str:
-    return f"{reason} at {_listed(sizes)}"
+    return f"{reason} at {listed(sizes)}"
 
 
-def _listed(sizes: list[str]) -> str:
+def listed(sizes: list[str]) -> str:
     """Sizes in a sentence; those of several names in brackets."""
     shown = [f"({s})" if "," in s and len(sizes) > 1 else s for s in sizes[:SHOWN_SIZES]]
     more = len(sizes) - len(shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import asdict, replace
 
-from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
+from backprove.harness.core.results import Counterexample, LayerTally, PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.report import Report
 
@@ -29,9 +29,13 @@ POINT = Counterexample(
 
 def refused() -> Report:
     properties = [
-        PropertyResult("vjp", "float64", Verdict.FALSIFIED, 1000, 1e15, POINT),
+        PropertyResult(
+            "vjp", "float64", Verdict.FALSIFIED, 1000, 1e15, POINT, layers={"exact": LayerTally(50, 3, refuted=47)}
+        ),
         PropertyResult("vjp", "float32", Verdict.FALSIFIED, 1000),
-        PropertyResult("reference", "float64", Verdict.HOLDS, 1000, 0.5, grade="lost", grade_region="x > 37"),
+        PropertyResult(
+            "reference", "float64", Verdict.HOLDS, 1000, 2e300, grade="lost", grade_factor=1e9, grade_region="x > 37"
+        ),
     ]
     return Report(SubjectResult("rule", "logsoftmax", properties=properties, diagnosis="subtract exp(out) * sum(g)"))
 
@@ -52,9 +56,11 @@ def test_a_refusal_says_all_that_is_known() -> None:
         "backprove replay eJabc",
         "  def test_logsoftmax():",
         "Likely mistake: subtract exp(out) * sum(g)",
-        "reference, float64: holds in 1,000 points, worst error 0.5 ulp, lost for x > 37",
+        "vjp, float64: falsified in 1,000 points\n    refuted in balls at 47 points",
+        "reference, float64: holds in 1,000 points, lost for x > 37 (error up to 1e+09 times what conditioning forces)",
     ):
         assert part in text, (part, text)
+    assert "ulp" not in text, "neither of a wrong formula nor of a point where the problem itself loses the digits"
     assert text.endswith("Checks that hold: 1 of 3, 3,000 points in all.")
     assert not report.ok and report.verdict is Verdict.FALSIFIED
     assert report.counterexamples == [POINT]

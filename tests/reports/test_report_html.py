@@ -51,6 +51,18 @@ def test_templates_fetch_nothing() -> None:
         assert not re.search(r"https?:|//[a-z]|@import|url\(", path.read_text().replace("http-equiv", "")), path.name
 
 
+def test_every_subject_says_what_its_verdict_rests_on(holding_run: RunResult) -> None:
+    subject = holding_run.subjects[0]
+    for p in subject.properties:
+        p.evidence.at("n=3", {"exact": 41}, "full")
+        p.max_ulp, p.grade, p.grade_factor, p.grade_region = 2.7e305, "stable", 1.5, "large"
+    subject.properties[0].evidence.leave_out("n=1", "forward raises ValueError", "<b>", empty=False)
+    html = to_html(holding_run)
+    assert "judged in balls at 41 points of 1 size; 1 size left out: forward raises ValueError at n=1" in html
+    assert "stable (error up to 1.5 times what conditioning forces)" in html
+    assert "2.7e305 ulp, stable" not in html
+
+
 def test_hostile_text_stays_text(hostile_run: RunResult, evil: tuple[str, ...]) -> None:
     html = to_html(hostile_run)
     text = "".join(Page(html).text)

@@ -1,0 +1,125 @@
+"""The evidence of a property in words, for every report: who judged how much, what was left out, what is open.
+
+rests_on(p)     "judged in balls at 412 points of 9 sizes; 3 sizes left out: forward raises ValueError at n=1, n=2, n=4"
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from backprove.harness.core.evidence import Evidence, listed
+from backprove.harness.core.results import PropertyResult
+from backprove.harness.core.verdicts import Verdict
+
+WAYS = {
+    "exact": "in balls",
+    "black box": "as a black box, by differences,",
+    "wide": "in a wider format",
+    "autodiff": "against JAX's derivative",
+    "differences": "by differences",
+    "screen": "in plain floats",
+}
+"""How a layer judges; of those that no number system or differences stand behind the first alone is named."""
+
+MEANING = {
+    Verdict.ERROR: "the rule does not run as it should",
+    Verdict.FALSIFIED: "the formula is wrong",
+    Verdict.INACCURATE: "wrong in floats where they could be right",
+    Verdict.INCONCLUSIVE: "the evidence is not enough",
+    Verdict.HOLDS: "no violation found",
+}
+"""What a verdict means, whoever judged."""
+
+OVER_REALS = "the formula is wrong over the reals"
+BLACK_BOX = "black box: the formula differs from finite differences by more than their error"
+NO_VALUE = "the formula has no finite value where the derivative has one"
+NOT_IN_FLOATS = "right over the reals, not in floats"
+
+
+def meaning(properties: Sequence[PropertyResult]) -> str:
+    """What the worst verdict of some properties means, with who found out: balls, differences, or floats."""
+    if not properties:
+        return MEANING[Verdict.INCONCLUSIVE]
+    worst = min(properties, key=lambda p: p.verdict.rank)
+    if worst.verdict is Verdict.FALSIFIED:
+        return _falsified([p for p in properties if p.verdict is Verdict.FALSIFIED])
+    if worst.verdict is Verdict.INACCURATE and judged(worst, "exact"):
+        return NOT_IN_FLOATS
+    return MEANING[worst.verdict]
+
+
+def _falsified(wrong: Sequence[PropertyResult]) -> str:
+    shown = next((p for p in wrong if p.counterexample is not None), wrong[0])
+    point = shown.counterexample
+    if point is not None and point.oracle and not (point.got is not None and math.isfinite(point.got)):
+        return NO_VALUE
+    if _refuted(shown, "black box") and not _refuted(shown, "exact"):
+        return BLACK_BOX
+    return OVER_REALS if _refuted(shown, "exact") else MEANING[Verdict.FALSIFIED]
+
+
+def _refuted(p: PropertyResult, layer: str) -> bool:
+    return layer in p.layers and p.layers[layer].refuted > 0
+
+
+def judged(p: PropertyResult, layer: str) -> int:
+    """Points with entries at which a layer agreed."""
+    return sum(s.agreed.get(layer, 0) for s in p.evidence.sizes.values() if s.extent != "empty")
+
+
+def is_black_box(p: PropertyResult) -> bool:
+    """Whether code that can only be called was judged: no number system ran it at a single point."""
+    told = {name: tally.agreed + tally.refuted for name, tally in p.layers.items()}
+    return not told.get("exact") and bool(told.get("black box") or told.get("wide"))
+
+
+def rests_on(p: PropertyResult) -> str:
+    """One line: who judged at how many points, which sizes were left out, what is open; "" where nothing is known."""
+    return "; ".join([s for s in (_ways(p), *left_out(p.evidence), *_open(p)) if s])
+
+
+def _ways(p: PropertyResult) -> str:
+    ways = WAYS | ({"wide": "as a black box, in float64,"} if is_black_box(p) else {})
+    if p.verdict is Verdict.FALSIFIED:
+        refuted = [(ways[name], t.refuted) for name, t in p.layers.items() if t.refuted and name in ways]
+        return "refuted " + " and ".join(f"{w} at {_count(n, 'point')}" for w, n in refuted) if refuted else ""
+    here = [s for s in p.evidence.sizes.values() if s.extent != "empty" and s.decided]
+    found = [(way, judged(p, layer)) for layer, way in ways.items()]
+    strong = [(w, n) for w, n in found[:2] if n] or [(w, n) for w, n in found[2:] if n][:1]
+    if not strong:
+        return ""
+    said = " and ".join(f"{way} at {_count(n, 'point')}" for way, n in strong)
+    empty = any(s.decided for s in p.evidence.sizes.values() if s.extent == "empty")
+    return f"judged {said} of {_count(len(here), 'size')}" + (", empty arrays apart" if empty else "")
+
+
+def left_out(evidence: Evidence) -> list[str]:
+    """The sizes left out, by reason."""
+    out = []
+    for reason, sizes in evidence.grouped(evidence.left_out).items():
+        out.append(f"{_count(len(sizes), 'size')} left out: {reason} at {listed(sizes)}")
+    return out
+
+
+def _open(p: PropertyResult) -> Iterable[str]:
+    suspicious, uncleared = sum(p.evidence.suspicious.values()), sum(p.evidence.uncleared.values())
+    if suspicious and p.verdict in (Verdict.HOLDS, Verdict.INCONCLUSIVE):
+        left = f"{uncleared:,} of them not cleared" if uncleared else "all cleared"
+        yield f"{_count(suspicious, 'suspicious point')}, {left}"
+    if p.counts.get("undecided"):
+        yield f"{_count(p.counts['undecided'], 'point')} undecided"
+
+
+def accuracy(p: PropertyResult) -> str:
+    """The grade of what holds, with its error as a multiple of what conditioning forces; "" where there is none."""
+    if p.verdict is not Verdict.HOLDS or not p.grade:
+        return ""
+    where = f" for {p.grade_region}" if p.grade_region and p.grade != "stable" else ""
+    if p.grade_factor is None:
+        return f"{p.grade}{where}"
+    return f"{p.grade}{where} (error up to {p.grade_factor:.3g} times what conditioning forces)"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
