@@ -71,7 +71,7 @@ def _row(subject: SubjectResult, result: PropertyResult) -> dict[str, Any]:
         "judged_by": "black box" if is_black_box(result) else "balls" if judged(result, "exact") else "floats",
         "sizes": sum(1 for s in result.evidence.sizes.values() if s.extent != "empty" and s.decided),
         "sizes_left_out": len(result.evidence.left_out),
-        "left_out": "; ".join(left_out(result.evidence)),
+        "left_out": "; ".join(left_out(result)),
         "suspicious": sum(result.evidence.suspicious.values()),
         "uncleared": sum(result.evidence.uncleared.values()),
         "refuted": sum(t.refuted for t in result.layers.values()),

@@ -32,10 +32,12 @@ class SizeSeen(Record):
 
     Attributes:
         extent: see `Extent`.
+        inside: points at which forward has a value.
         agreed: layer that decides -> points at which it agreed.
     """
 
     extent: Extent
+    inside: Count = 0
     agreed: dict[str, Count] = field(default_factory=dict)
 
     @property
@@ -79,9 +81,10 @@ class Evidence(Record):
 
     # -- entering ------------------------------------------------------------------------------------------------------
 
-    def at(self, size: str, agreed: Mapping[str, int], extent: Extent) -> None:
-        """Enter points at which layers agreed."""
+    def at(self, size: str, agreed: Mapping[str, int], extent: Extent, inside: int = 0) -> None:
+        """Enter points inside the domain, and those at which layers agreed."""
         here = self.sizes.setdefault(size, SizeSeen(extent))
+        here.inside += inside
         for layer, n in agreed.items():
             if n and layer in DECIDING_LAYERS:
                 here.agreed[layer] = here.agreed.get(layer, 0) + n
@@ -99,7 +102,7 @@ class Evidence(Record):
     def merge(self, other: Evidence) -> None:
         """Add what another part of the same property saw."""
         for size, seen in other.sizes.items():
-            self.at(size, seen.agreed, seen.extent)
+            self.at(size, seen.agreed, seen.extent, seen.inside)
         for size, left in other.left_out.items():
             self.left_out.setdefault(size, left)
         for layer in {**other.suspicious, **other.uncleared}:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from backprove.harness.core.evidence import Evidence, listed
+from backprove.harness.core.evidence import listed
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 
@@ -76,7 +76,7 @@ def is_black_box(p: PropertyResult) -> bool:
 
 def rests_on(p: PropertyResult) -> str:
     """One line: who judged at how many points, which sizes were left out, what is open; "" where nothing is known."""
-    return "; ".join([s for s in (_ways(p), *left_out(p.evidence), *_open(p)) if s])
+    return "; ".join([s for s in (_ways(p), *left_out(p), *_open(p)) if s])
 
 
 def _ways(p: PropertyResult) -> str:
@@ -94,12 +94,15 @@ def _ways(p: PropertyResult) -> str:
     return f"judged {said} of {_count(len(here), 'size')}" + (", empty arrays apart" if empty else "")
 
 
-def left_out(evidence: Evidence) -> list[str]:
+def left_out(p: PropertyResult) -> list[str]:
     """The sizes left out, by reason."""
-    out = []
-    for reason, sizes in evidence.grouped(evidence.left_out).items():
-        out.append(f"{_count(len(sizes), 'size')} left out: {reason} at {listed(sizes)}")
-    return out
+    groups = p.evidence.grouped(p.evidence.left_out)
+    if not p.verdict.fails:  # else the search ended on the way
+        for size, seen in p.evidence.sizes.items():
+            if seen.extent != "empty" and not seen.decided:
+                why = "no layer could tell" if seen.inside else "forward has no finite value"
+                groups.setdefault(why, []).append(size)
+    return [f"{_count(len(sizes), 'size')} left out: {why} at {listed(sizes)}" for why, sizes in groups.items()]
 
 
 def _open(p: PropertyResult) -> Iterable[str]:

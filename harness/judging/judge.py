@@ -176,7 +176,8 @@ class Judge(SinglePoints):
         result.points += int((inside & ~beyond).sum())
         result.count("balls_only", int((seen.balls_only & ~beyond).sum()))
         enter(seen, points, result, beyond, tuple(self.binder.specs))
-        enter_agreed(points, {name: tally.agreed for name, tally in seen.layers.items()}, self.binder, result)
+        agreed = {name: tally.agreed for name, tally in seen.layers.items()}
+        enter_agreed(points, int((inside & ~beyond).sum()), agreed, self.binder, result)
         enter_objections(seen, beyond, result)
         order = sorted(
             (f.verdict.rank, i)
@@ -223,7 +224,9 @@ class Judge(SinglePoints):
             result.count("outside_domain", int(seen.outside.sum()))
             done = passed | seen.outside
         enter_places(points, done & ~beyond, result)
-        enter_agreed(points, {"screen": int((passed & ~beyond).sum())}, self.binder, result)
+        enter_agreed(
+            points, int((passed & ~beyond).sum()), {"screen": int((passed & ~beyond).sum())}, self.binder, result
+        )
         return _Left(keep[~done], (seen.formula & ~seen.outside)[~done])
 
     def _conclude(self, result: PropertyResult) -> None:

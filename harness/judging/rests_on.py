@@ -28,9 +28,11 @@ def extent_of(specs: Specs, sizes: Sizes) -> Extent:
     return "full" if all(s >= 2 for s in flat) else "thin"
 
 
-def enter_agreed(points: Points, agreed: Mapping[str, int], binder: Binder, result: PropertyResult) -> None:
-    """Enter at how many of the points, which have one size, each layer agreed."""
-    result.evidence.at(size_label(points.sizes), agreed, extent_of(binder.specs, points.sizes))
+def enter_agreed(
+    points: Points, inside: int, agreed: Mapping[str, int], binder: Binder, result: PropertyResult
+) -> None:
+    """Enter how many of the points, which have one size, lie inside the domain, and at how many each layer agreed."""
+    result.evidence.at(size_label(points.sizes), agreed, extent_of(binder.specs, points.sizes), inside)
 
 
 def enter_objections(seen: Examination, beyond: Array, result: PropertyResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -56,6 +57,33 @@ def test_without_balls_the_black_box_is_named() -> None:
     p.evidence.at("n=3", {"exact": 4}, "full")
     assert not is_black_box(p)
     assert rests_on(p) == "judged in balls at 4 points and as a black box, by differences, at 30 points of 1 size"
+
+
+def test_sizes_without_a_value_are_left_out() -> None:
+    p = result()
+    p.evidence.at("n=3", {"exact": 30}, "full", inside=30)
+    p.evidence.at("n=1", {}, "thin", inside=0)
+    p.evidence.at("n=9", {}, "full", inside=4)
+    assert rests_on(p) == (
+        "judged in balls at 30 points of 1 size; 1 size left out: forward has no finite value at n=1; "
+        "1 size left out: no layer could tell at n=9"
+    )
+    p.verdict = Verdict.FALSIFIED
+    assert "left out" not in rests_on(p), "the search ended before"
+
+
+def test_a_size_at_which_forward_is_never_finite_is_told() -> None:
+    def spread(x: Any) -> Any:
+        return jnp.var(x, ddof=1)
+
+    rule = bp.Rule(
+        "spread",
+        forward=spread,
+        vjp=lambda x, g: 2 * g * (x - x.mean()) / (x.size - 1),
+        inputs={"x": bp.array("n")},
+    )
+    held = bp.check(rule, points=200, dtypes=["float64"])
+    assert held.ok and "1 size left out: forward has no finite value at n=1" in str(held)
 
 
 def test_nothing_known_is_nothing_said() -> None:

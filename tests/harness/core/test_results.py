@@ -29,8 +29,8 @@ POINT = Counterexample(
 )  # fmt: skip
 TALLY = LayerTally(4, 1, 2, 1, 1, 1, 0.5, "note")
 EVIDENCE = Evidence(
-    {"n=3": SizeSeen("full", {"exact": 2})}, {"n=1": LeftOut("reason", "text", True)}, {"wide": 2}, {"wide": 1}, "do",
-    True,
+    {"n=3": SizeSeen("full", 3, {"exact": 2})}, {"n=1": LeftOut("reason", "text", True)}, {"wide": 2}, {"wide": 1},
+    "advice", True,
 )  # fmt: skip
 PROPERTY = PropertyResult(
     "vjp", "float64", Verdict.FALSIFIED, 10, 2.5, POINT, "reason", "lossy", 20.0, "large", {"exact": TALLY},
