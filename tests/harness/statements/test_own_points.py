@@ -59,7 +59,7 @@ def test_sizes_may_be_such_as_are_never_drawn(size: int) -> None:
 
 def test_directions_given_are_taken() -> None:
     def vjp(x: Any, g: Any) -> Any:
-        return np.cos(x) * np.where(np.abs(g - 0.3) < 1e-9, 1.0, g)
+        return np.cos(x) * np.where(np.abs(g * (g + 3) - 0.99) < 1e-9, 1.0, g)
 
     assert bp.check(sine([{"x": [1.0]}], vjp), **FEW).ok
     for name in ("g", "cotangent", "cotangent 0"):
@@ -71,7 +71,7 @@ def test_tangents_go_by_the_name_of_the_report_or_of_the_parameter() -> None:
         return Rule(
             "product",
             forward=lambda x, w: x * w,
-            jvp=lambda x, w, dx, dw: dx * w + x * np.where(np.abs(dw - 0.3) < 1e-9, 1.0, dw),
+            jvp=lambda x, w, dx, dw: dx * w + x * np.where(np.abs(dw * (dw + 3) - 0.99) < 1e-9, 1.0, dw),
             inputs={"x": bp.array("n"), "w": bp.array("n")},
             examples=examples,
         )
@@ -137,7 +137,7 @@ def from_torch(examples: Any) -> Rule:
         @staticmethod
         def backward(ctx: Any, gout: Any) -> Any:
             (x,) = ctx.saved_tensors
-            return gout * torch.where((x - SPOT).abs() < 1e-3, 2.0, torch.cos(x))
+            return gout * torch.where((x * (x + 3) - SPOT * (SPOT + 3)).abs() < 1e-3, 2.0, torch.cos(x))
 
     return bp.from_torch(Sine, inputs={"x": bp.array("n")}, examples=examples)
 
