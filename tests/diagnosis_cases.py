@@ -81,7 +81,72 @@ def rows_overwritten(x: Any, i: Any, g: Any) -> Any:
     return out
 
 
+def counted_once(x: Any, i: Any, g: Any) -> Any:
+    out = np.zeros(x.shape)
+    out[i] += g  # an index that occurs twice is counted once
+    return out
+
+
+def pooled(x: Any) -> Any:
+    return np.array([x[k : k + 2].mean() for k in range(0, x.shape[0], 2)])
+
+
+def pooled_by_two(x: Any, g: Any) -> Any:
+    return np.repeat(g, 2)[: x.shape[0]] / 2
+
+
+def deviation(x: Any) -> Any:
+    return np.sqrt(((x - x.mean(axis=-1, keepdims=True)) ** 2).mean(axis=-1))
+
+
+def deviation_vjp(x: Any, g: Any) -> Any:
+    return g[..., None] * (x - x.mean(axis=-1, keepdims=True)) / (x.shape[-1] * deviation(x)[..., None])
+
+
+COEFFICIENTS = np.array([2.0, 3.0, 5.0])
+
 CASES: dict[str, tuple[Rule, str]] = {
+    "an offset": (
+        vjp(np.sin, lambda x, g: g * np.cos(x) + 0.01, x="n"),
+        "A part of the result ignores the cotangent: it is there for a cotangent of zero too; without this part",
+    ),
+    "a term without the cotangent": (
+        vjp(lambda x: x * x + 3 * x, lambda x, g: 2 * g * x + 3, x="n"),
+        "multiply this part by the cotangent too",
+    ),
+    "half in one entry": (
+        vjp(lambda x: x * x, lambda x, g: 2 * g * x * np.array([1, 0.5, 1]), x="3"),
+        "The entry x[1] is half what it should be, and all other entries are right: multiply by 2 there.",
+    ),
+    "an entry of every row": (
+        vjp(softmax, lambda z, g: softmax_right(z, g) * np.where(np.arange(z.shape[-1]) == 1, 1.7, 1.0), z="m n"),
+        "The entry of z with index 1 along the last axis is 17/10 times",
+    ),
+    "twice beside the diagonal": (
+        vjp(lambda a: (a * a).sum(), lambda a, g: 2 * g * a * (2 - np.eye(a.shape[0])), a="n n"),
+        "The entries of a beside the diagonal are twice what they should be",
+    ),
+    "another coefficient": (
+        vjp(lambda x: x * COEFFICIENTS, lambda x, g: g * np.array([2.0, 3.0, 3.0]), x="3"),
+        "The result for x[2] has the coefficient of x[1]",
+    ),
+    "another coefficient of a sum": (
+        vjp(lambda x: (np.exp(x) * COEFFICIENTS).sum(), lambda x, g: g * (np.exp(x) * COEFFICIENTS)[[0, 1, 0]], x="3"),
+        "The result for x[2] has the coefficient of x[0]",
+    ),
+    "an index counted once": (
+        vjp(
+            lambda x, i: x[i].sum(axis=0),
+            counted_once,
+            x="v d",
+            i=bp.array("n", kind="index", high="v"),
+        ),
+        "wrong only where an index occurs more than once in i",
+    ),
+    "a window beyond the end": (
+        vjp(pooled, pooled_by_two, x="5"),
+        "A window that reaches beyond the end (ceil mode) has fewer entries",
+    ),
     "diagonal of log-softmax": (
         vjp(logsoftmax, lambda z, g: g * (1 - np.exp(logsoftmax(z))), z="m n"),
         "keeps only the diagonal of the Jacobian: every output entry depends on other input entries too; "

@@ -2,11 +2,13 @@
 nothing.
 
 The rule's Jacobian is compared with the true one at a few small points of several small shapes. Each explanation is a
-recipe that turns the true Jacobian into a wrong one; it is reported only if it gives the rule's own at every point.
+recipe that turns the true Jacobian into a wrong one; it is reported only if it gives the rule's own at every point, and
+at further points that it was not made from.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from backprove.harness.core.arrays import quiet
@@ -20,13 +22,18 @@ from backprove.harness.explaining.diagnoses import (
     repeats,
     rounded_quotient,
     scaling,
+    single_entries,
     structure,
 )
 from backprove.harness.explaining.diagnoses.evidence import Evidence, gather
+from backprove.harness.explaining.diagnoses.forward import forward_at_fault
 from backprove.harness.explaining.diagnoses.state import frozen, stateful
 from backprove.harness.judging.binder import Binder
 
 Explanation = Callable[[Evidence], str | None]
+
+FURTHER = 100
+"""Seed of the points at which an explanation is tried again: it was not made from them."""
 
 EXPLANATIONS: tuple[Explanation, ...] = (
     axes.result_shape,
@@ -39,13 +46,17 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     structure.swapped,
     axes.summed_too_far,
     directions.ignored,
+    directions.constant_part,
     directions.partly,
     directions.for_primal,
     structure.rank_one,
     axes.transposed_axes,
+    repeats.overwritten,
+    single_entries.another_entry,
+    single_entries.factor_of_outputs,
+    single_entries.factor_in_entries,
     axes.axis_forgotten,
     regions.region,
-    repeats.overwritten,
     rounded_quotient.rounded_quotient,
     points.elsewhere,
     frozen,
@@ -66,9 +77,10 @@ def diagnose(binders: Sequence[Binder], subject: SubjectResult) -> str | None:
     """
     refused = {p.name for p in subject.properties if p.verdict.fails}
     for binder in binders:
-        if binder.name in refused and binder.kind == "derivative":
+        if binder.name in refused and (binder.kind == "derivative" or binder.name == "reference"):
+            results = [p for p in subject.properties if p.name == binder.name and p.verdict.fails]
             try:
-                said = explain(binder, [p for p in subject.properties if p.name == binder.name and p.verdict.fails])
+                said = explain(binder, results) if binder.kind == "derivative" else forward_at_fault(binder, results)
             except Exception:  # a diagnosis is a courtesy: it must never hide the refusal itself
                 said = None
             if said is not None:
@@ -92,10 +104,18 @@ def explain(binder: Binder, refused: Sequence[PropertyResult]) -> str | None:
         if kept is not None:
             return kept
         evidence = gather(binder, worst.value)
-        if evidence is None:
-            return None
-        for explanation in EXPLANATIONS:
+        further: Evidence | None = None
+        for explanation in EXPLANATIONS if evidence is not None else ():
+            assert evidence is not None
             said = explanation(evidence)
-            if said is not None:
+            if said is None:
+                continue
+            further = further or gather(binder, worst.value, first=FURTHER)
+            if further is None or _without_numbers(explanation(further)) == _without_numbers(said):
                 return said if said.startswith(evidence.names) else said[0].upper() + said[1:]
-    return None
+        return forward_at_fault(binder, refused)
+
+
+def _without_numbers(text: str | None) -> str | None:
+    """A text without its decimals: where a threshold lies is measured at the points at hand."""
+    return text if text is None else re.sub(r"-?\d+\.\d+(e-?\d+)?|(?<=[<>=] )-?\d+", "#", text)

@@ -36,6 +36,43 @@ def _same_all(a: list[Array] | None, b: list[Array] | None) -> bool:
     return a is not None and b is not None and len(a) == len(b) and all(same(p, q) for p, q in zip(a, b, strict=True))
 
 
+def constant_part(e: Evidence) -> str | None:
+    """A part of the result does not depend on the direction: it is there for a direction of zero too."""
+    if e.linear or not e.wrong or len(e.shaped) < len(e.cases):
+        return None
+    parts = [c.rule([np.zeros(s) for s in c.claim_at.direction_shapes]) for c in e.cases]
+    if any(p is None or not any(a.any() for a in p) or not all(np.isfinite(a).all() for a in p) for p in parts):
+        return None
+
+    def rest(c: Case, part: list[Array], seed: int, times: float = 1.0) -> list[Array] | None:
+        got = c.rule([times * d for d in c.directions(seed)])
+        return None if got is None else [g - p for g, p in zip(got, part, strict=True)]
+
+    pairs = [(c, p) for c, p in zip(e.cases, parts, strict=True) if p is not None]
+    # the rest must be linear, or the part is none
+    for c, p in pairs:
+        once, twice = rest(c, p, 1), rest(c, p, 1, 2.0)
+        if once is None or twice is None or not _same_all([2 * a for a in once], twice):
+            return None
+    advice = f"a result is linear in its {e.word}, so nothing may be added that lacks it."
+    if all(_same_all(rest(c, p, seed), c.apply(c.true, c.directions(seed))) for c, p in pairs for seed in (1, 2)):
+        advice = "without this part the result is right: remove it."
+    elif all(_right_times_direction(c, p, rest(c, p, seed), seed) for c, p in pairs for seed in (1, 2)):
+        advice = f"multiply this part by the {e.word} too, and the result is right."
+    return f"A part of the result ignores the {e.word}: it is there for a {e.word} of zero too; {advice}"
+
+
+def _right_times_direction(c: Case, part: list[Array], rest: list[Array] | None, seed: int) -> bool:
+    """Whether the result is right once the constant part has the direction as a factor."""
+    d = c.directions(seed)
+    if rest is None or len(d) != 1 or any(a.shape != p.shape and d[0].ndim for a, p in zip(rest, part, strict=True)):
+        return False
+    if any(p.shape != d[0].shape and d[0].ndim for p in part):
+        return False
+    whole = [r + p * d[0] for r, p in zip(rest, part, strict=True)]
+    return _same_all(whole, c.apply(c.true, d))
+
+
 def partly(e: Evidence) -> str | None:
     """`R(g) = J^T (B g)` where B takes the first row for all, only the first, a sum, a mean or another order."""
     if e.mode != "vjp" or not e.linear or not e.wrong or len(e.shaped) < len(e.cases):

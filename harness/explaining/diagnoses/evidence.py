@@ -265,8 +265,12 @@ def _differences(claim_at: DerivativeAt, x: Sequence[Array], h: float) -> list[A
     return out
 
 
-def gather(binder: Binder, verdict: str) -> Evidence | None:
-    """Look at the rule at a few small points; None where nothing can be compared."""
+def gather(binder: Binder, verdict: str, first: int = 0) -> Evidence | None:
+    """Look at the rule at a few small points; None where nothing can be compared.
+
+    Args:
+        first: seed of the points.
+    """
     specs = dict(binder.specs)
     cases: list[Case] = []
     linear = True
@@ -284,7 +288,7 @@ def gather(binder: Binder, verdict: str) -> Evidence | None:
             bounds.append((sizes, claim_at))
     count = SCALAR_POINTS if len(bounds) == 1 else POINTS
     for sizes, claim_at in bounds:
-        for seed in range(count):
+        for seed in range(first, first + count):
             case = Case(claim_at, _numbers(sizes), [cast(a, "float64") for a in draw(specs, sizes, seed)])
             true = jacobian(claim_at, case.x)
             if true is None:
@@ -299,8 +303,8 @@ def gather(binder: Binder, verdict: str) -> Evidence | None:
             cases.append(case)
     if not cases:
         return None
-    first = cases[0].claim_at
-    return Evidence(cases, tuple(first.input_names[i] for i in first.wrt), specs, linear, verdict)
+    some = cases[0].claim_at
+    return Evidence(cases, tuple(some.input_names[i] for i in some.wrt), specs, linear, verdict)
 
 
 def _numbers(sizes: dict[str, Any]) -> dict[str, int]:

@@ -47,7 +47,7 @@ def _at_zero(e: Evidence, k: int) -> str | None:
     name = e.names[k]
     if not _inside(e, k, 0.0) or e.verdict not in ("falsified", "inaccurate"):
         return None
-    one, every = 0, 0
+    one, every, level, wide = 0, 0, 0, 0
     for c in e.cases:
         x = c.argument(k).copy()
         if not x.size:
@@ -55,11 +55,22 @@ def _at_zero(e: Evidence, k: int) -> str | None:
         x.ravel()[0] = 0.0
         one += _nan_here(c, k, x)
         every += _nan_here(c, k, np.zeros_like(x))
+        if x.ndim and x.shape[-1] > 1:
+            wide += 1
+            # short numbers, whose mean is exact
+            short = np.floor(4 * c.argument(k)[..., :1]) / 4 + 0.25
+            level += _nan_here(c, k, np.broadcast_to(np.where(short == 0, 0.5, short), x.shape).copy())
     if one == len(e.cases):
         return (
             f"Right except where an entry of {name} is zero: the formula divides by it (0/0), where the "
             "derivative is finite. "
             f"Write it without this division."
+        )
+    if not one and level == wide > 0 and every >= level:
+        rows = f"a row of {name}" if any(len(c.shapes[k]) > 1 for c in e.cases) else name
+        return (
+            f"Right except where all entries of {rows} are equal, zeros or not, where the formula is 0/0: it divides "
+            "by something that vanishes there. Return 0 at such points, for example."
         )
     if not one and every == len(e.cases):
         return (

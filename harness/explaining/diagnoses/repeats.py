@@ -9,7 +9,7 @@ from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, asse
 
 
 def overwritten(e: Evidence) -> str | None:
-    """Right where no index occurs twice; where one does, some entries of the Jacobian are missing."""
+    """Right where no index occurs twice; where one does, entries of the Jacobian are missing or counted too seldom."""
     places = [i for i, s in enumerate(e.specs.values()) if s.kind == "index" or s.dtype not in ("float", "bool")]
     if e.mode != "vjp" or not e.wrong or len(e.shaped) < len(e.cases):
         return None
@@ -30,16 +30,22 @@ def _told(c: Case, i: int, wrong: list[int]) -> bool | None:
         return None
     repeated = np.unique(c.x[i]).size < c.x[i].size
     if repeated:
-        # zero or true, entry by entry: something is left out, nothing else is wrong
-        fits = all(_left_out(c.got[k], c.true[k]) for k in wrong)
+        # less than true, entry by entry, by a whole number of times: something is left out, nothing else is wrong
+        times = int(np.unique(c.x[i], return_counts=True)[1].max())
+        fits = all(_left_out(c.got[k], c.true[k], times) for k in wrong)
         alone = _with_one(c, i)
         return True if fits and alone is not None and all(same(*pair) for pair in alone) else None
     return False if all(c.right(k) for k in wrong) else None
 
 
-def _left_out(got: Array, true: Array) -> bool:
+def _left_out(got: Array, true: Array, times: int) -> bool:
+    """Whether every entry is zero, the true one, or that of fewer of up to so many equal terms."""
     scale = np.abs(true).max(initial=0.0)
-    return bool(np.all((np.abs(got) <= 1e-9 * scale) | (np.abs(got - true) <= 1e-6 * scale)))
+    fits = (np.abs(got) <= 1e-9 * scale) | (np.abs(got - true) <= 1e-6 * scale)
+    for whole in range(2, times + 1):
+        for some in range(1, whole):
+            fits |= np.abs(got * whole - true * some) <= 1e-6 * scale
+    return bool(np.all(fits))
 
 
 def _with_one(c: Case, i: int) -> list[tuple[Array, Array]] | None:

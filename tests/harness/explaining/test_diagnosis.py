@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import backprove as bp
+from backprove.harness.core.results import Counterexample, PropertyResult
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.explaining.diagnoses.evidence import Evidence
+from backprove.harness.explaining.diagnoses.forward import forward_at_fault
 from backprove.harness.explaining.diagnosis import diagnose
 from backprove.harness.judging.binders import binders_of
 from tests.diagnosis_cases import (
     CASES,
     FLOAT_CASES,
+    deviation,
+    deviation_vjp,
     layer_norm,
     layer_norm_vjp,
     logsoftmax,
@@ -111,6 +117,48 @@ def test_names_the_mistake_of_a_black_box() -> None:
     assert found == "The sign is wrong: the result is minus the derivative. Negate it."
 
 
+def test_names_a_constant_row() -> None:
+    found = said(vjp(deviation, deviation_vjp, x="m n"), Verdict.INACCURATE)
+    assert found is not None and "where all entries of a row of x are equal" in found
+
+
+def test_names_a_forward_without_digits() -> None:
+    """`log(cosh(x))` in float32."""
+    rule = Rule(
+        "log cosh",
+        forward=lambda x: np.log(np.cosh(x)),
+        vjp=lambda x, g: g * np.tanh(x),
+        inputs={"x": bp.array("n")},
+    )
+    (binder,) = (b for b in binders_of(rule) if b.name == "vjp")
+    given: dict[str, Any] = {
+        "inputs": {"x": [1e-4]},
+        "inputs_hex": {},
+        "tangents": {},
+        "cotangents": {"cotangent": [1.0]},
+    }
+    shown: dict[str, Any] = {"argument": "x", "entry": [0], "got": 0.0, "expected": 1e-4, "oracle": "", "region": ""}
+    example = Counterexample(id="", property="vjp", dtype="float32", **given, **shown)
+    result = PropertyResult("vjp", "float32", Verdict.INACCURATE, counterexample=example)
+    found = forward_at_fault(binder, [result])
+    assert found is not None and "in float32 it gives" in found and "5e-09 is right" in found
+    good = replace(example, inputs={"x": [1.0]})
+    assert forward_at_fault(binder, [PropertyResult("vjp", "float32", Verdict.INACCURATE, counterexample=good)]) is None
+
+
+def test_an_explanation_holds_at_points_it_was_not_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe that fits the first points by chance is not said."""
+    seen: list[Evidence] = []
+
+    def by_chance(e: Evidence) -> str | None:
+        seen.append(e)
+        return "chance" if len(seen) == 1 else None
+
+    monkeypatch.setattr("backprove.harness.explaining.diagnosis.EXPLANATIONS", (by_chance,))
+    assert said(CASES["sign"][0]) is None
+    assert len(seen) == 2 and not np.array_equal(seen[0].cases[0].x[0], seen[1].cases[0].x[0])
+
+
 UNRELATED: dict[str, Rule] = {
     "another function": vjp(np.sin, lambda x, g: g * np.log1p(x * x), x="n"),
     "sign and diagonal": vjp(logsoftmax, lambda z, g: -g * (1 - np.exp(logsoftmax(z))), z="m n"),
@@ -118,10 +166,11 @@ UNRELATED: dict[str, Rule] = {
         lambda x, y: x * np.sin(y), lambda x, y, g: (-g * np.sin(y), 2 * g * x * np.cos(y)), x="n", y="n"
     ),
     "a term too many": vjp(np.sin, lambda x, g: g * np.cos(x) + 0.3 * g * x**3 * np.exp(x), x="n"),
-    "an offset": vjp(np.sin, lambda x, g: g * np.cos(x) + 0.01, x="n"),
-    "one entry": vjp(
-        softmax, lambda z, g: softmax_right(z, g) * np.where(np.arange(z.shape[-1]) == 1, 1.7, 1.0), z="m n"
+    "two entries": vjp(lambda x: x * x, lambda x, g: 2 * g * x * np.array([1, 1.7, 1, 0.3]), x="4"),
+    "one entry, not by a factor": vjp(
+        lambda x: x * x, lambda x, g: 2 * g * x + np.array([0, 1, 0]) * np.sin(x) * g, x="3"
     ),
+    "something nonlinear": vjp(np.sin, lambda x, g: g * np.cos(x) + 0.1 * g * g, x="n"),
     "noise": vjp(softmax, lambda z, g: softmax_right(z, g) + 0.05 * np.sin(7 * z) * spread(g * z), z="m n"),
     "two thresholds": vjp(lambda x: np.clip(x, -1, 1) + np.clip(x, 4, 5), lambda x, g: g, x="n"),
     "a wrong index": vjp(lambda x: x[2 * np.arange(x.shape[0]) % x.shape[0]], lambda x, g: g, x="m n"),
