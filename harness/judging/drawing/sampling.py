@@ -226,7 +226,7 @@ class Batches:
             yield self._joined([self._share(points, claim_at, item, exact=FURTHER_EXACT)], claim_at)
         if further.untried:
             told = ", ".join(map(str, further.untried))
-            result.notes.append(f"untried sizes: the code compares sizes with {told}, where no point was judged")
+            result.remark(f"untried sizes: the code compares sizes with {told}, where no point was judged")
 
     def _further(self, full: Sequence[tuple[Sizes, ClaimAt]], share: int, result: PropertyResult) -> Iterator[Batch]:
         """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
