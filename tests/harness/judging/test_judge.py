@@ -17,6 +17,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging import judge as judge_module
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.drawing import planted
 from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.judge import Judge
@@ -291,11 +292,18 @@ def test_accuracy_asked_for_is_judged_at_every_point() -> None:
     assert "screen" not in judged(rule(), points=3_000, accuracy=16).layers
 
 
+@pytest.fixture
+def unplanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No point is solved for where code compares something: only drawn points meet what is `rarely` so."""
+    monkeypatch.setattr(planted, "at_thresholds", lambda _, start, end: tuple(a[..., :0] for a in start))
+
+
 def rarely(x: Any) -> Any:
     """Two entries in 100,000, and none of the points that the constants plant."""
     return (x - 1.5 > 1.611) & (x - 1.5 < 1.6111)
 
 
+@pytest.mark.usefixtures("unplanted")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_what_is_wrong_at_a_few_further_points_is_refused(dtype: str) -> None:
     def rarely_wrong(x: Any, g: Any) -> Any:
@@ -309,6 +317,7 @@ def test_what_is_wrong_at_a_few_further_points_is_refused(dtype: str) -> None:
     assert result.points > 10_000
 
 
+@pytest.mark.usefixtures("unplanted")
 def test_accuracy_lost_at_further_points_is_refused() -> None:
     def coarse(x: Any, g: Any) -> Any:
         y = 2 * x * g
@@ -339,6 +348,7 @@ def test_the_screen_counts_points_outside_the_domain_as_the_layers_do(
     assert (with_screen.shapes, with_screen.regions) == (without.shapes, without.regions)
 
 
+@pytest.mark.usefixtures("unplanted")
 @pytest.mark.parametrize(("dtype", "slip"), [("float64", 0.0), ("float64", 1e-3), ("bfloat16", 0.0)])
 def test_a_device_screens_what_numpy_would(monkeypatch: pytest.MonkeyPatch, dtype: str, slip: float) -> None:
     """The device is the CPU here; many points, since it takes over late."""
