@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test bench lint types mutate soak clean
+.PHONY: help setup verify test bench lint types mutate soak opinfo clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -54,6 +54,9 @@ soak: $(READY) ## false alarms and kills of the mutant suite at many points; fig
 
 bench: $(READY) ## checks per second beside other checkers, whole runs, scaling; tables in docs/benchmark.md
 	@"$(RUN)" -m scripts.bench --readme README.md $(ARGS)
+
+opinfo: $(READY) ## torch's own operators under test; table in docs/opinfo.md (needs torch and expecttest)
+	@"$(RUN)" -m scripts.opinfo $(ARGS)
 
 lint: $(READY) ## ruff: rules and formatting; import-linter: which room may use which
 	@"$(RUN)" -m ruff check $(ARGS) . && "$(RUN)" -m ruff format --check . && .venv/bin/lint-imports --no-logo

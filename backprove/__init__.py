@@ -14,6 +14,7 @@ from backprove.harness.core.version import __version__
 if TYPE_CHECKING:
     from backprove.harness.api import assert_rule, check
     from backprove.harness.report import Report
+    from backprove.harness.statements.from_call import from_call
     from backprove.harness.statements.from_jax import from_jax
     from backprove.harness.statements.from_pairs import from_fwd_bwd
     from backprove.harness.statements.from_torch import from_torch
@@ -27,6 +28,7 @@ __all__ = [
     "array",
     "assert_rule",
     "check",
+    "from_call",
     "from_fwd_bwd",
     "from_jax",
     "from_torch",
@@ -38,6 +40,7 @@ _HOMES = {
     "array": "backprove.strategies.array",
     "assert_rule": "backprove.harness.api",
     "check": "backprove.harness.api",
+    "from_call": "backprove.harness.statements.from_call",
     "from_fwd_bwd": "backprove.harness.statements.from_pairs",
     "from_jax": "backprove.harness.statements.from_jax",
     "from_torch": "backprove.harness.statements.from_torch",

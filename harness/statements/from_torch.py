@@ -81,20 +81,12 @@ def from_torch(
                 "torch.autograd.Function takes tensors, each an argument of its own"
             )
     check_names(who, taken, tuple(inputs))
-    called = TorchFunction(torch, cls, dict(inputs), taken.filled if isinstance(taken, Bound) else list)
-
-    def forward(*arrays: Array) -> Array | tuple[Array, ...]:
-        return called.forward(arrays)
-
-    def vjp(*arguments: Array) -> Array | tuple[Array, ...]:
-        return called.vjp(arguments)
-
+    filled = taken.filled if isinstance(taken, Bound) else list
+    called = TorchFunction(torch, lambda *tensors: cls.apply(*filled(tensors)), label, dict(inputs))
     more = bound_further(who, further, fixed, taken, tuple(inputs), lambda _, f: TensorsToo(f, called))
-    backward = UnderContract(vjp, called.contract)
-    shown = shown_as(forward, cls.forward)
-    on_tensors(shown, called.forward_on_tensors)
-    on_tensors(backward, called.vjp_on_tensors)
-    return Rule(label, forward=shown, vjp=shown_as(backward, cls.backward, 1), inputs=inputs, **more)
+    forward, backward = called.as_rule()
+    shown = shown_as(forward, cls.forward), shown_as(backward, cls.backward, 1)
+    return Rule(label, forward=shown[0], vjp=shown[1], inputs=inputs, **more)
 
 
 def on_tensors(function: Any, code: Callable[..., Sequence[Tensor]]) -> None:
@@ -133,28 +125,43 @@ class TensorsToo:
 
 
 class TorchFunction:
-    """A `torch.autograd.Function` as functions of NumPy arrays.
+    """Differentiable torch code, such as a `torch.autograd.Function`, as functions of NumPy arrays.
 
     Attributes:
+        apply: the code, on tensors.
+        label: what messages call it.
         specs: the inputs, in order.
         moving: positions of the differentiable inputs.
-        filled: all arguments of `apply`, the fixed ones among them, from the inputs.
     """
 
     def __init__(
         self,
         torch: ModuleType,
-        cls: Any,
+        apply: Callable[..., Any],
+        label: str,
         specs: dict[str, ArraySpec],
-        filled: Callable[[Sequence[Array]], list[object]],
     ) -> None:
-        self.torch, self.cls, self.specs, self.filled = torch, cls, specs, filled
+        self.torch, self.apply, self.label, self.specs = torch, apply, label, specs
         self.names = tuple(specs)
         self.moving = tuple(i for i, s in enumerate(specs.values()) if s.differentiable)
         self._kept: tuple[int, ...] | None = None
         """Positions of the outputs that can be differentiated; learnt from the first call."""
         self._in_place = False
         """Forward writes into its inputs and says so (`mark_dirty`): torch then wants no leaves."""
+
+    def as_rule(self) -> tuple[Code, UnderContract]:
+        """Forward and backward as functions of a rule, which know what they do on tensors."""
+
+        def forward(*arrays: Array) -> Array | tuple[Array, ...]:
+            return self.forward(arrays)
+
+        def vjp(*arguments: Array) -> Array | tuple[Array, ...]:
+            return self.vjp(arguments)
+
+        backward = UnderContract(vjp, self.contract)
+        on_tensors(forward, self.forward_on_tensors)
+        on_tensors(backward, self.vjp_on_tensors)
+        return forward, backward
 
     def forward(self, arrays: Sequence[Array]) -> Array | tuple[Array, ...]:
         """The differentiable outputs: an array, or a tuple of arrays.
@@ -166,7 +173,7 @@ class TorchFunction:
             outs, _, _ = self._apply(arrays, self.moving)
         else:
             with self.torch.no_grad():
-                found = self.cls.apply(*self.filled([self._tensor(a) for a in arrays]))
+                found = self.apply(*(self._tensor(a) for a in arrays))
             outs = found if isinstance(found, tuple) else (found,)
         assert self._kept is not None
         kept = [self._array(outs[k]) for k in self._kept]
@@ -212,7 +219,7 @@ class TorchFunction:
         leaves = [t.detach() for t in tensors]
         for i in self.moving:
             leaves[i].requires_grad_(True)
-        found = self.cls.apply(*self.filled([t.clone() for t in leaves] if self._in_place else leaves))
+        found = self.apply(*([t.clone() for t in leaves] if self._in_place else leaves))
         outs = found if isinstance(found, tuple) else (found,)
         return [o for o in outs if isinstance(o, self.torch.Tensor) and o.requires_grad], leaves
 
@@ -295,7 +302,7 @@ class TorchFunction:
         if self._in_place:
             inputs = [t.clone() for t in leaves]
         try:
-            found = self.cls.apply(*self.filled(inputs))
+            found = self.apply(*inputs)
         except RuntimeError as why:
             if self._in_place or "leaf Variable" not in str(why):
                 raise
@@ -305,7 +312,7 @@ class TorchFunction:
         if tuple(requiring) == self.moving:
             kept = tuple(k for k, o in enumerate(outs) if isinstance(o, self.torch.Tensor) and o.requires_grad)
             if not kept:
-                raise TypeError(f"no output of {self.cls.__name__} can be differentiated")
+                raise TypeError(f"no output of {self.label} can be differentiated")
             self._kept = kept
         return outs, leaves, inputs
 
@@ -320,7 +327,10 @@ class TorchFunction:
         self, outs: Sequence[Tensor], moved: Sequence[Tensor], cotangents: Sequence[Tensor | None], again: bool = False
     ) -> list[Array]:
         """Cotangents of `moved`; outputs whose cotangent is None are left out."""
-        pairs = [(o, g) for o, g in zip(outs, cotangents, strict=True) if g is not None]
+        # an output that no moved input reaches passes nothing on
+        pairs = [(o, g) for o, g in zip(outs, cotangents, strict=True) if g is not None and o.requires_grad]
+        if not pairs:
+            return [self._array(self.torch.zeros_like(m)) for m in moved]
         found = self.torch.autograd.grad(
             [o for o, _ in pairs], moved, [g for _, g in pairs], allow_unused=True, retain_graph=again
         )

@@ -1,0 +1,91 @@
+"""Any callable of JAX or torch becomes a rule, whose derivative is the framework's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import backprove as bp
+from backprove.harness.core.errors import UsageError
+from backprove.harness.core.verdicts import Verdict
+
+X = np.array([0.5, -1.0, 2.0])
+
+
+def verdict(rule: bp.Rule) -> str:
+    report = bp.check(rule, points=100, dtypes=("float64",))
+    assert report.properties[0].layers["exact"].checked, str(report)
+    return report.verdict
+
+
+@jax.custom_vjp
+def off(x: Any) -> Any:
+    return jnp.sin(x)
+
+
+off.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (g * jnp.cos(x) * (1 + 1e-9),))
+
+
+def test_jax() -> None:
+    assert verdict(bp.from_call(jax.nn.softplus, X)) == Verdict.HOLDS
+    assert verdict(bp.from_call(lambda x, y: off(x) * y, (X, X))) == Verdict.FALSIFIED
+    assert verdict(bp.from_call(jax.jit(lambda x, y: jnp.sin(x) * y), {"x": X, "y": X})) == Verdict.HOLDS
+
+
+def test_arguments_of_all_kinds() -> None:
+    def weighted(parts: list[Any], index: Any, *, scale: float, axis: int) -> Any:
+        return scale * jnp.concatenate(parts)[index].cumsum(axis)
+
+    rule = bp.from_call(weighted, ([X, X[:2]], np.array([4, 0, 1])), fixed={"scale": 2.0, "axis": 0})
+    assert list(rule.inputs) == ["parts_0", "parts_1"]
+    assert [s.dims for s in rule.inputs.values()] == [("3",), ("2",)] or str(rule.inputs["parts_0"]).count("3")
+    assert verdict(rule) == Verdict.HOLDS
+
+
+def test_the_example_is_judged_first_and_named() -> None:
+    report = bp.check(bp.from_call(lambda x: off(x).sum(), X), points=100, dtypes=("float64",))
+    assert report.properties[0].reason.startswith("example 1: ")
+
+
+def test_inputs_take_the_place_of_the_shape() -> None:
+    rule = bp.from_call(lambda x, y: jnp.log(x) * y, (X, X), inputs={"x": bp.array("n", low=1), "y": bp.array("n")})
+    assert verdict(rule) == Verdict.HOLDS
+
+
+WRONG = {
+    "expected a function": lambda: bp.from_call(3, X),  # type: ignore[arg-type]
+    "holds no array of floats": lambda: bp.from_call(jnp.sin, 3),
+    "the example gives the inputs x": lambda: bp.from_call(lambda x: x, X, inputs={"z": bp.array("n")}),
+    "fixed gives 'x'": lambda: bp.from_call(lambda x: x, X, fixed={"x": 1}),
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_wrong_use(said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        WRONG[said]()
+
+
+def test_torch() -> None:
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    assert verdict(bp.from_call(functional.softplus, torch.tensor(X))) == Verdict.HOLDS
+    weights = torch.ones(4, 2, dtype=torch.float64)
+    targets = torch.tensor([0, 3])
+    assert verdict(bp.from_call(functional.cross_entropy, (weights.T, targets), fixed={"reduction": "sum"})) == "holds"
+    assert verdict(bp.from_call(torch.cat, ([weights, weights[:1]],), fixed={"dim": 0})) == Verdict.HOLDS
+
+
+def test_known_mistakes_of_torch_are_found() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.arange(4.0, dtype=torch.float64)
+    scattered = bp.from_call(torch.as_strided_scatter, (x, x[:2] * 0, (2,), (1,), 0))
+    assert verdict(scattered) == Verdict.FALSIFIED  # its gradient is kept where it was overwritten
+    sixth = bp.check(bp.from_call(torch.nn.functional.hardsigmoid, x), points=100, dtypes=("float64",))
+    assert sixth.verdict == Verdict.FALSIFIED  # 1/6 is that of float32
+    with pytest.raises(UsageError, match="mixes tensors"):
+        bp.from_call(torch.add, (x, X))
