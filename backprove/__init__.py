@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from backprove.harness.api import assert_rule, check
     from backprove.harness.report import Report
     from backprove.harness.statements.from_call import from_call
+    from backprove.harness.statements.from_engines import from_autograd, from_mygrad
     from backprove.harness.statements.from_jax import from_jax
+    from backprove.harness.statements.from_module import from_module
     from backprove.harness.statements.from_pairs import from_fwd_bwd
     from backprove.harness.statements.from_torch import from_torch
     from backprove.harness.statements.rule import Rule
@@ -28,9 +30,12 @@ __all__ = [
     "array",
     "assert_rule",
     "check",
+    "from_autograd",
     "from_call",
     "from_fwd_bwd",
     "from_jax",
+    "from_module",
+    "from_mygrad",
     "from_torch",
 ]
 
@@ -40,9 +45,12 @@ _HOMES = {
     "array": "backprove.strategies.array",
     "assert_rule": "backprove.harness.api",
     "check": "backprove.harness.api",
+    "from_autograd": "backprove.harness.statements.from_engines",
     "from_call": "backprove.harness.statements.from_call",
     "from_fwd_bwd": "backprove.harness.statements.from_pairs",
     "from_jax": "backprove.harness.statements.from_jax",
+    "from_module": "backprove.harness.statements.from_module",
+    "from_mygrad": "backprove.harness.statements.from_engines",
     "from_torch": "backprove.harness.statements.from_torch",
 }
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UsageError
-from backprove.harness.statements.from_torch import TorchFunction
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import POSITIONAL, Fixed, signature_of
+from backprove.harness.statements.torch_function import TorchFunction
 from backprove.strategies.array import ArraySpec, array
 
 Leaf = Any
