@@ -36,6 +36,8 @@ def from_torch(
     that is None counts as zero, as it does for torch's users. Outputs marked as non-differentiable, integers and masks
     among them, are left out. Beside its values the backward is held to torch's contract (`TorchFunction.contract`).
 
+    A static method `jvp` is judged as well, and held to be adjoint to backward.
+
     Forward and backward are traced to graphs of torch's core operations, which are judged exactly and held against real
     calls. Code that cannot be traced is called as a black box, and the report says why: it branches on values, draws
     random numbers, or uses an operation that the tracer does not know. Then `dataclasses.replace(rule, reference=f)`
@@ -80,8 +82,11 @@ def from_torch(
     called = TorchFunction(torch, lambda *tensors: cls.apply(*filled(tensors)), label, dict(inputs))
     more = bound_further(who, further, fixed, taken, tuple(inputs), lambda _, f: TensorsToo(f, called))
     forward, backward = called.as_rule()
-    shown = shown_as(forward, cls.forward), shown_as(backward, cls.backward, 1)
-    return Rule(label, forward=shown[0], vjp=shown[1], inputs=inputs, **more)
+    base: Any = torch.autograd.Function
+    jvp = None if cls.jvp is base.jvp else shown_as(called.as_jvp(), cls.jvp, 1)
+    has_backward = jvp is None or cls.backward is not base.backward or cls.vjp is not base.vjp
+    vjp = shown_as(backward, cls.backward, 1) if has_backward else None
+    return Rule(label, forward=shown_as(forward, cls.forward), jvp=jvp, vjp=vjp, inputs=inputs, **more)
 
 
 def _has_setup(torch: ModuleType, cls: Any) -> bool:

@@ -88,6 +88,28 @@ class TorchFunction:
         found = self._pull(arguments[:n], [self._tensor(g) for g in arguments[n:]], self.moving)
         return found[0] if len(found) == 1 else tuple(found)
 
+    def as_jvp(self) -> Code:
+        """The forward-mode derivative (a static method `jvp`) as a function of a rule."""
+
+        def jvp(*arguments: Array) -> Array | tuple[Array, ...]:
+            found = [self._array(t) for t in self.jvp_on_tensors(*map(self._tensor, arguments))]
+            return found[0] if len(found) == 1 else tuple(found)
+
+        on_tensors(jvp, self.jvp_on_tensors)
+        return jvp
+
+    def jvp_on_tensors(self, *tensors: Tensor) -> list[Tensor]:
+        """The tangents of the differentiable outputs, from inputs and tangents of the differentiable inputs."""
+        forward_ad = self.torch.autograd.forward_ad
+        inputs = [t.detach() for t in tensors[: len(self.names)]]
+        with forward_ad.dual_level():
+            for i, tangent in zip(self.moving, tensors[len(self.names) :], strict=True):
+                inputs[i] = forward_ad.make_dual(_of_its_own(inputs[i]), tangent)
+            found = self.apply(*([t.clone() for t in inputs] if self._in_place else inputs))
+            outs = [o for o in (found if isinstance(found, tuple) else (found,)) if _is_float(self.torch, o)]
+            pairs = [forward_ad.unpack_dual(o) for o in outs]
+            return [self.torch.zeros_like(p.primal) if p.tangent is None else p.tangent for p in pairs]
+
     def contract(self, *arguments: Array) -> str | None:
         """What of torch's contract the backward breaks at a point, in words; None where it keeps to it.
 
@@ -267,6 +289,16 @@ class TorchFunction:
             return bits.view(ml_dtypes.bfloat16)
         found: Array = t.numpy()
         return found
+
+
+def _of_its_own(tensor: Tensor) -> Tensor:
+    """A tensor whose entries share no memory, as torch's dual numbers want it; others keep their layout."""
+    shared = any(n > 1 and step == 0 for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.clone() if shared else tensor
+
+
+def _is_float(torch: ModuleType, value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _proper_subsets(moving: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -96,6 +96,45 @@ class InPlace(torch.autograd.Function):
         return g * y
 
 
+class ForwardMode(torch.autograd.Function):
+    """Both modes; without a backward the jvp stands alone."""
+
+    @staticmethod
+    def forward(x: Any, w: Any) -> Any:
+        return x * w.exp()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx: Any, t: Any, s: Any) -> Any:
+        x, w = ctx.saved_tensors
+        return t * w.exp() + s * x * w.exp()
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        x, w = ctx.saved_tensors
+        return g * w.exp(), g * x * w.exp()
+
+
+class ForgetsOneTangent(ForwardMode):
+    @staticmethod
+    def jvp(ctx: Any, t: Any, s: Any) -> Any:
+        x, w = ctx.saved_tensors
+        return t * w.exp() + s * x * w.exp() * (1 - 1e-9)
+
+
+def test_a_jvp_is_a_claim_beside_the_backward() -> None:
+    two = {"x": bp.array("n", low=-8, high=8), "w": bp.array("n", low=-8, high=8)}
+    right, wrong = check(ForwardMode, two), check(ForgetsOneTangent, two)
+    assert [p.name for p in right.properties][:3] == ["jvp", "vjp", "adjointness"]
+    assert right.verdict == Verdict.HOLDS, str(right)
+    assert {p.name: p.verdict for p in wrong.properties}["jvp"] == Verdict.FALSIFIED
+    assert {p.name: p.verdict for p in wrong.properties}["vjp"] == Verdict.HOLDS
+
+
 class Branching(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
