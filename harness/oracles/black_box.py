@@ -32,6 +32,7 @@ from backprove.harness.core.thresholds.called_code import (
 )
 from backprove.harness.core.thresholds.differences import TOLD
 from backprove.harness.oracles.differences import central, one_by_one
+from backprove.harness.oracles.near_ties import nearly_tied
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
 
@@ -77,13 +78,14 @@ def judge(
     n = bench.points
     agreed, against, refuted = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     kink = np.zeros(n, dtype=bool)
+    tied = nearly_tied(bench.moving, min(BLACK_BOX_STEPS))
     doubt = list(noise) if noise is not None else [np.zeros(r.shape) for r in result]
     for test in _tests(bench, directions, result, mode, rng):
         told, near, far, suspected = bench.compare(test, result, doubt)
         agreed |= told & near
         against |= told & ~near
-        refuted |= far & ~suspected
-        kink |= far & suspected
+        refuted |= far & ~suspected & ~tied
+        kink |= far & (suspected | tied)
     out = []
     for p in range(n):
         if refuted[p]:

@@ -115,6 +115,20 @@ def test_code_that_raises_outside_its_domain_is_judged_inside(key: str) -> None:
     assert judged(bp.Rule(key, vjp=wrong, **case)).verdict is Verdict.FALSIFIED
 
 
+def test_both_sides_of_an_identity_are_called_inside_the_domain() -> None:
+    for factor, verdict in ((1.0, Verdict.HOLDS), (1.0001, Verdict.FALSIFIED)):
+        rule = bp.Rule(
+            "shifted log",
+            forward=shifted_log,
+            vjp=lambda x, g: g / (x - 1),
+            inputs={"x": bp.array("n", low=2, high=9)},
+            reference=lambda x, factor=factor: factor * jnp.log(x - 1),  # type: ignore[misc]
+        )
+        (found,) = [p for p in bp.check(rule, points=200, dtypes=["float64"]).properties if p.name == "reference"]
+        assert found.verdict is verdict, found.reason
+        assert "n=3" in found.evidence.sizes and not found.evidence.left_out
+
+
 # -- sizes ------------------------------------------------------------------------------------------------------------
 
 

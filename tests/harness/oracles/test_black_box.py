@@ -99,3 +99,25 @@ def test_zero_cotangent_agrees() -> None:
     assert {o.status for o in judge(lambda a: [np.exp(a[0])], [X[:, :3]], [zero], [zero], "vjp", (0,))} == {
         Status.AGREES
     }
+
+
+def median(a: list[Any]) -> list[Any]:
+    return [np.sort(a[0], axis=0)[2:3]]
+
+
+def slope_of_median(x: Any, g: Any) -> Any:
+    out = np.zeros(x.shape)
+    place = np.argsort(x, axis=0, kind="stable")[2:3]
+    np.put_along_axis(out, place, np.broadcast_to(g, place.shape), axis=0)
+    return out
+
+
+def test_a_near_tie_is_no_refusal() -> None:
+    """Differences step past the two neighbours of an entry and see no slope on either side."""
+    u = 2.0**-53
+    x = np.array([[0.0, 0.0], [1 - u, 0.7], [1.0, 0.9], [1 - 3 * u, 0.4]])
+    g = np.ones((1, 2))
+    near, ordinary = judge(median, [x], [g], [slope_of_median(x, g)], "vjp", (0,))
+    assert near.status is Status.UNDECIDED and ordinary.status is Status.AGREES
+    near, ordinary = judge(median, [x], [g], [2 * slope_of_median(x, g)], "vjp", (0,))
+    assert near.status is Status.UNDECIDED and ordinary.status is Status.REFUTED
