@@ -28,6 +28,7 @@ from backprove.harness.judging.float_layers import (
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.opaque_code import CodeLayers
 from backprove.harness.judging.real_calls.own_calls import exact_values
+from backprove.harness.judging.remarks import remark_gaps
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.exact import ExactLayer, has_no_value
@@ -170,6 +171,7 @@ class DerivativeLayers(DerivativeShell):
                 point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
                 here = [r[..., i] for r in result]
                 seen.violations[i] = self._violations.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
+        remark_gaps(seen, outcomes, self.problem)
         self.functions.tell_runnable(len(outcomes) - len(left), len(left), self.signature, self.rule_signature)
         return np.array(left, dtype=np.int64)
 

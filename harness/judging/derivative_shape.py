@@ -9,7 +9,8 @@ from typing import Any
 
 from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.frontends.function import Function, shapes_of
-from backprove.harness.frontends.function_at import FunctionAt
+from backprove.harness.frontends.function_at import FunctionAt, in_float64
+from backprove.harness.frontends.same_in_all_formats import same_but_for_literals
 from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.problem import DerivativeProblem
@@ -61,7 +62,18 @@ class Derived:
             return None
         convention = self.functions.convention
         exact = None if convention is None else convention.exact(self.rule_signature)
-        return DerivativeProblem(forward, rule, self.mode, self.wrt, self.unit, exact)
+        return DerivativeProblem(forward, rule, self.mode, self.wrt, self.unit, exact, gap_unit=lambda: self.gap_unit)
+
+    @cached_property
+    def gap_unit(self) -> float:
+        """Unit roundoff of float64; of the format under test where forward is another approximation there."""
+        forward, wide = self.functions.forward, FORMATS["float64"].u
+        here = None if self.unit == wide else forward.program(self.signature)
+        base = None if here is None else forward.program(in_float64(self.signature))
+        if here is None or base is None:
+            return wide
+        (dtype,) = (name for name, form in FORMATS.items() if form.u == self.unit)
+        return wide if same_but_for_literals(base, here, dtype) else self.unit
 
 
 class DerivativeShell:

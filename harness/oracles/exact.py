@@ -4,7 +4,7 @@ The rule runs in balls and the forward map in dual balls; one random dyadic dire
 into one of numbers, `<R(x, w), v>` against `<w, J v>`. The precision rises until the two enclosures separate (the rule
 is refuted) or agree to 2**-70 of the sum of the absolute terms. An error survives a direction with probability at most
 2**-12. Literals that are not short dyadics may be rounded constants: a refusal counts only if it survives widening them
-by the dtype's unit roundoff.
+by the dtype's unit roundoff, and if the gap is one that floats can show (`shown.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from backprove.harness.numbers.balls.arrays import BallArray, lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status, within_reach
+from backprove.harness.oracles.shown import Allowance, ulps
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
 from backprove.harness.programs.program import Program
 
@@ -221,30 +222,34 @@ class ExactLayer:
         points = len(gaps)
         exact, wide = vector(problem, x, d), vector(problem, x, d, problem.unit)
         rule, wide_rule = (full(self._rule(problem, x, d, widen), points) for widen in (0.0, problem.unit))
-        every = (rule, exact, wide_rule, wide)
-        return [_localise([take(arrays, slice(p, p + 1)) for arrays in every], gaps[p]) for p in range(points)]
+        allowance = Allowance(problem, x, d, rule, exact)
+        return [_localise(allowance, wide_rule, wide, p, gaps[p]) for p in range(points)]
 
 
-def _localise(every: Sequence[list[BallArray]], gap: arb) -> Outcome:
-    """The entry of one point (points axis of size 1) whose widened enclosures separate; agreement where none do.
+def _localise(allowance: Allowance, wide_rule: list[BallArray], wide: list[BallArray], point: int, gap: arb) -> Outcome:
+    """The worst entry of one point where rule and derivative are visibly apart; agreement where none is.
 
     Args:
-        every: the rule, the derivative, and both with widened literals.
+        wide_rule, wide: the rule and the derivative with widened literals: entries that overlap are no refusal.
         gap: relative distance of the enclosures along the test direction.
     """
-    rule, exact, wide_rule, wide = every
-    worst: tuple[float, int, tuple[int, ...]] | None = None
-    for a, (r, t, wr, wt) in enumerate(zip(rule, exact, wide_rule, wide, strict=True)):
-        for entry in np.ndindex(t.shape):
+    rule, exact = allowance.rule, allowance.exact
+    apart: list[tuple[float, int, tuple[int, ...]]] = []
+    for a, (wr, wt) in enumerate(zip(wide_rule, wide, strict=True)):
+        for place in np.ndindex(wt.shape[:-1]):
+            entry = (*place, point)
             p, q = wr.item(entry), wt.item(entry)
             if p.is_finite() and q.is_finite() and not p.overlaps(q):
-                g, e = r[entry], t[entry]
-                rel = float((abs(g - e) / (abs(g) + abs(e))).mid())
-                if worst is None or rel > worst[0]:
-                    worst = (rel, a, entry)
-    if worst is None:
+                g, e = rule[a][entry], exact[a][entry]
+                apart.append((float((abs(g - e) / (abs(g) + abs(e))).mid()), a, entry))
+    if not apart:
         return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
-    _, a, entry = worst
+    shown = [found for found in apart if allowance.is_shown(found[1], found[2])]
+    if not shown:
+        _, a, entry = max(apart, key=lambda found: found[0])
+        off = ulps(abs(rule[a][entry] - exact[a][entry]), exact[a][entry], allowance.unit)
+        return Outcome(Status.AGREES, note="agrees up to rounding", ulps=float(off.mid()))
+    _, a, entry = max(shown, key=lambda found: found[0])
     g, e = rule[a][entry], exact[a][entry]
     return Outcome(
         Status.REFUTED,

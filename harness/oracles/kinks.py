@@ -31,6 +31,7 @@ from backprove.harness.core.thresholds.kinks import (
 )
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.limits import Unsettled
+from backprove.harness.oracles.near_hull import within_rounding
 from backprove.harness.oracles.pieces import Search, TooWide, numbers, slopes
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from backprove.harness.oracles.vectors import dyadic, finite, full, take
@@ -171,6 +172,8 @@ def _undefined(search: Search, rule: Sequence[Array], shapes: Sequence[tuple[int
 def _hull(search: Search, value: Array, shapes: Sequence[tuple[int, ...]]) -> Outcome:
     if search.distance(value)[0] <= INSIDE:
         return Outcome(Status.KINK_AGREES)
+    if within_rounding(search, value):
+        return Outcome(Status.KINK_AGREES)
     try:
         return _hull_at_limits(search, value, shapes)
     except Unsettled:
@@ -189,6 +192,8 @@ def _hull_at_limits(search: Search, value: Array, shapes: Sequence[tuple[int, ..
             break
     else:
         return Outcome(Status.UNEXAMINED, note="the pieces at a kink were too many")
+    if within_rounding(search, value):
+        return Outcome(Status.KINK_AGREES)
     if residual <= OUTSIDE:
         return Outcome(Status.UNDECIDED, note="at the edge of the generalized derivative")
     pieces = np.stack([p.derivative for p in search.pieces], axis=1)

@@ -8,21 +8,29 @@ decides where dual balls cannot: they stay undecided, or a primitive has no row 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.thresholds.exact import (
+    CONDITIONING_DRAWS,
+    CONDITIONING_FACTOR,
+    FINE,
     LITERAL_SLACK,
     SEGMENT_AGREEMENT_BITS,
     SEGMENT_PRECISIONS,
     SEGMENT_STEP_BITS,
+    SHOWN_ULPS,
     STEADY_BITS,
 )
 from backprove.harness.numbers.balls.arrays import lift, lift_floats, zeros
+from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
+from backprove.harness.oracles.shown import nudged, ulp
 from backprove.harness.oracles.vectors import dyadic, finite, full, inner
 
 
@@ -111,7 +119,7 @@ def by_mean_value(problem: DerivativeProblem, inputs: list[Array], directions: l
     """Judge one point (points axis of size 1) and localise a refusal: the second form of the exact layer.
 
     A refusal must hold at a second, far smaller step too, where a jump or a diverging slope shows another quotient,
-    and beyond the rounding of the literals.
+    beyond the rounding of the literals, and by a gap that floats can show.
 
     Raises:
         Undecided: where the balls themselves cannot run the code.
@@ -125,25 +133,47 @@ def by_mean_value(problem: DerivativeProblem, inputs: list[Array], directions: l
     with ctx.workprec(SEGMENT_PRECISIONS[-1]):
         rounded = _rounded_literals(problem, x)
         worst: tuple[float, Outcome] | None = None
+        rounding: float | None = None
         for argument, entry, tangents, cotangents in _entries(problem, x, given):
-            found = _wrong(problem, x, given, tangents, cotangents)
-            if found is None or (worst is not None and found[0] <= worst[0]):
+            found = _apart(problem, x, given, tangents, cotangents)
+            if found is None or (worst is not None and found.share <= worst[0]):
                 continue
-            gap, got, expected = found
-            if rounded and gap <= LITERAL_SLACK * problem.unit:
+            if rounded and found.share <= LITERAL_SLACK * problem.unit:
+                continue
+            if not found.shown:
+                rounding = max(found.ulps, rounding or 0.0)
                 continue
             wrong = Outcome(
                 Status.REFUTED,
                 argument=argument,
                 entry=entry,
-                got=got.str(20),
-                expected=expected.str(20),
-                got_value=float(got.mid()),
-                expected_value=float(expected.mid()),
+                got=found.got.str(20),
+                expected=found.expected.str(20),
+                got_value=float(found.got.mid()),
+                expected_value=float(found.expected.mid()),
                 oracle="the mean-value form in balls",
             )
-            worst = gap, wrong
+            worst = found.share, wrong
+    if worst is None and rounding is not None:
+        return Outcome(Status.AGREES, note="agrees up to rounding", ulps=rounding)
     return worst[1] if worst is not None else Outcome(Status.UNDECIDED, note="no single entry is refuted")
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Rule and quotient at an entry where they are surely apart, per unit of the entry.
+
+    Attributes:
+        share: the gap, of the sum of both.
+        ulps: the gap in units in the last place.
+        shown: whether floats can show it.
+    """
+
+    share: float
+    ulps: float
+    shown: bool
+    got: arb
+    expected: arb
 
 
 def _entries(
@@ -165,10 +195,10 @@ def _power_of_two(at: arb) -> arb:
     return arb(2.0 ** np.floor(np.log2(size))) if 0 < size < np.inf else arb(2) ** -60
 
 
-def _wrong(
+def _apart(
     problem: DerivativeProblem, x: list[Array], given: list[Array], tangents: list[Array], cotangents: list[Array]
-) -> tuple[float, arb, arb] | None:
-    """Relative gap, rule and quotient at one entry where the rule is surely wrong, per unit of the entry."""
+) -> _Apart | None:
+    """Rule and quotient at one entry; None where they are not surely apart."""
     h = arb(2) ** -SEGMENT_STEP_BITS
     near, far = (_quotient(problem, x, tangents, cotangents, step)[0] for step in (h, h * h))
     got, _ = _over_segment(problem, x, given, tangents, cotangents, h)
@@ -177,10 +207,28 @@ def _wrong(
         return None
     if not abs(near - far) <= (abs(near) + abs(far)) * arb(2) ** -STEADY_BITS:
         return None
+    gap, one = abs(got - near), ulp(near, problem.gap_unit())
+    shown = gap > SHOWN_ULPS * one and gap > SHOWN_ULPS * one + _conditioning(problem, x, tangents, cotangents, near, h)
     unit = arb(1)
     if problem.mode == "vjp":
         (unit,) = (v for t in tangents for v in t.ravel() if not v.is_zero())
-    return float((abs(got - near) / (abs(got) + abs(near))).mid()), got / unit, near / unit
+    share = float((gap / (abs(got) + abs(near))).mid())
+    return _Apart(share, float((gap / one).mid()), bool(shown), got / unit, near / unit)
+
+
+def _conditioning(
+    problem: DerivativeProblem, x: list[Array], tangents: list[Array], cotangents: list[Array], near: arb, h: arb
+) -> arb:
+    """How far rounding the inputs and cotangents moves the quotient, as far as some draws tell."""
+    rng = np.random.Generator(np.random.Philox(key=[73, 79]))
+    unit, worst = problem.gap_unit(), arb(0)
+    for _ in range(CONDITIONING_DRAWS):
+        there = nudged(x, unit, rng)
+        with contextlib.suppress(Undecided):
+            moved = _quotient(problem, there, tangents, nudged(cotangents, unit, rng), h)[0]
+            if moved.is_finite() and abs(moved - near) > worst:
+                worst = abs(moved - near)
+    return CONDITIONING_FACTOR * worst / FINE
 
 
 def _rounded_literals(problem: DerivativeProblem, x: list[Array]) -> bool:

@@ -5,7 +5,7 @@ dual balls.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -55,15 +55,20 @@ def numbers(balls: Iterable[arb]) -> Array:
     return np.array([0.0 if negligible(v) else float(v.mid()) for v in balls])
 
 
-def slopes(problem: DerivativeProblem, moved: list[Array], given: list[Array]) -> list[Array | None]:
+def slopes(
+    problem: DerivativeProblem, moved: list[Array], given: list[Array], widen: float = 0.0
+) -> list[Array | None]:
     """Entries of `J^T w` (or `J v`) at every point; None where that is a kink again, or outside the domain.
+
+    Args:
+        widen: relative width of literals.
 
     Raises:
         Undecided: where some point is.
     """
     k = moved[0].shape[-1]
     spy = _TouchSpy(problem)
-    out = vector(spy.problem, moved, given)
+    out = vector(spy.problem, moved, given, widen)
     flat = np.concatenate([a.reshape(-1, k) for a in out])
     usable = finite([flat], k) & ~spy.touched.reshape(-1, k).any(axis=0)
     return [flat[:, c] if usable[c] else None for c in range(k)]
@@ -79,7 +84,7 @@ def _between_two(pieces: Array, value: Array, scale: Array) -> bool:
         return bool((np.abs(gap - share * way) <= SAME).all(axis=0).any())
 
 
-def _distance(pieces: Array, value: Array) -> tuple[float, Array]:
+def hull_distance(pieces: Array, value: Array) -> tuple[float, Array]:
     """Distance (largest entry) from `value` to the hull of the columns, and the normal of a separating hyperplane."""
     from scipy.optimize import linprog
 
@@ -152,7 +157,7 @@ class Search:
             return 0.0, np.zeros(value.size)
         if pieces.shape[1] <= FEW_PIECES and _between_two(pieces, value, scale):
             return 0.0, np.zeros(value.size)
-        residual, normal = _distance(pieces / scale[:, None], value / scale)
+        residual, normal = hull_distance(pieces / scale[:, None], value / scale)
         return residual, normal / scale
 
     def add(self, directions: Array, known: Sequence[Array | None] | None = None) -> None:
@@ -386,4 +391,4 @@ class _TouchSpy:
                 outer.touched = touched | ~finite(full(values, touched.size), touched.size)
                 return values, moved, touched
 
-        self.problem = DerivativeProblem(Forward(), problem.rule, problem.mode, problem.wrt, problem.unit)
+        self.problem = replace(problem, forward=Forward())

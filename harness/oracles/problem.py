@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.core.formats import Mode
+from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.core.thresholds.exact import HUGE, MINUTE
 from backprove.harness.frontends.front_end import CodeStopped, ExactFunction
 from backprove.harness.numbers.balls.truth import Undecided
@@ -53,6 +54,7 @@ class Outcome:
         note: why, where nothing could be decided.
         stopped: nothing could be decided since the code could not be followed at this point (`CodeStopped`).
         oracle: what the rule was held against.
+        ulps: the gap over the reals, in units in the last place, where there is one that floats cannot show.
         rule: enclosures of the rule's value, one array per output, where it agrees.
     """
 
@@ -67,12 +69,17 @@ class Outcome:
     note: str = ""
     stopped: bool = False
     oracle: str = "dual balls"
+    ulps: float | None = None
     rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
     def undecided(why: Undecided) -> Outcome:
         """At a point where balls gave up."""
         return Outcome(Status.UNDECIDED, note=str(why), stopped=isinstance(why, CodeStopped))
+
+
+def _float64() -> float:
+    return FORMATS["float64"].u
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class DerivativeProblem:
         wrt: positions of the differentiated inputs.
         unit: unit roundoff by which literals are widened before a refusal.
         convention: like `rule`; its value is the only right one at kinks.
+        gap_unit: unit roundoff in whose ulps a gap over the reals is measured: float64's, whatever the format under
+            test, unless forward is another approximation in each format. Asked for only where there is a gap.
     """
 
     forward: ExactFunction
@@ -92,6 +101,7 @@ class DerivativeProblem:
     wrt: tuple[int, ...]
     unit: float
     convention: ExactFunction | None = None
+    gap_unit: Callable[[], float] = field(default=_float64, kw_only=True)
 
 
 def within_reach(a: Array) -> bool:

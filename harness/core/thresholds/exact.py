@@ -27,6 +27,31 @@ ONE_SLOPE_BITS = 90
 
 Finer than `AGREEMENT_BITS` by 20 bits, so that their hull does not keep the exact layer from agreeing.
 """
+
+# -- which gap is a mistake --------------------------------------------------------------------------------------------
+
+SHOWN_ULPS = 4.0
+"""A gap over the reals of more than so many units in the last place is a mistake; a smaller one is a remark.
+
+Approximations of libraries (series, rational functions, a Newton step) are made to be right to one or two units, and
+rule and forward may each have one. A wrong factor that anybody writes down is off by millions of them.
+"""
+CONDITIONING_DRAWS = 4
+"""Draws of a rounding of every input and direction; the largest change of an entry counts."""
+CONDITIONING_FACTOR = 4.0
+"""Times the largest change drawn: the worst signs of n roundings add up to sqrt(n) times what random ones do."""
+FINE = 2.0**-20
+"""Roundings are tried at this share of their size, and their effect is scaled up: so none crosses to another piece.
+
+128 bits leave 35 of such a share of a rounding of float64.
+"""
+NEARBY = 2.0**-20
+"""Relative distance of the point at which is seen which entries depend on which; any generic one would do."""
+SMALLEST = 2.0**-1074
+"""Smallest number of float64: a unit in the last place of what is smaller."""
+
+# -- missing values ----------------------------------------------------------------------------------------------------
+
 HUGE = 1e15
 """Inputs beyond this may take a formula out of the range of the balls: a missing value says nothing there."""
 MINUTE = 1e-100

@@ -30,11 +30,12 @@ def vjp_problem(
     shapes: Shapes,
     convention: Callable[..., Any] | None = None,
     unit: float = UNIT,
+    dtype: str = FLOAT,
 ) -> DerivativeProblem:
     """`rule(*inputs, cotangent)` against the derivative of `forward(*inputs)`."""
-    signature = [(shape, FLOAT) for shape in shapes]
+    signature = [(shape, dtype) for shape in shapes]
     program = trace(forward, *signature)
-    full = [*signature, *((v.shape, FLOAT) for v in program.outputs)]
+    full = [*signature, *((v.shape, dtype) for v in program.outputs)]
     return DerivativeProblem(
         ProgramOnBalls(program),
         ProgramOnBalls(trace(rule, *full)),

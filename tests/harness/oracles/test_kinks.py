@@ -369,7 +369,7 @@ def test_a_value_between_two_pieces_needs_no_linear_program(monkeypatch: pytest.
     def program(pieces: Any, value: Any) -> Any:
         raise AssertionError("a linear program")
 
-    monkeypatch.setattr(pieces, "_distance", program)
+    monkeypatch.setattr(pieces, "hull_distance", program)
     assert (
         outcomes(lambda x, w: w * jnp.where(x == 0, 0.3, jnp.sign(x)), [[0, 0], [0, 1]], 9)[0]
         == [Status.KINK_AGREES] * 2
