@@ -7,6 +7,7 @@ Only the exact layer says that a formula is wrong; where it cannot run, differen
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property, partial
 
 import numpy as np
@@ -27,6 +28,7 @@ from backprove.harness.judging.float_layers import (
 )
 from backprove.harness.judging.grading import grade
 from backprove.harness.judging.opaque_code import CodeLayers
+from backprove.harness.judging.real_calls import zeros
 from backprove.harness.judging.real_calls.own_calls import exact_values
 from backprove.harness.judging.remarks import remark_gaps
 from backprove.harness.judging.violations import DerivativeViolations
@@ -63,7 +65,7 @@ class DerivativeLayers(DerivativeShell):
             self.result_names,
             shapes,
             convention,
-            self.problem,
+            self.derived.problem,
             program,
             self._bounds_at,
             self.format,
@@ -179,7 +181,11 @@ class DerivativeLayers(DerivativeShell):
         """Points with a zero input that met the exact layer: the rule with all zeros of one sign, and of the other."""
         moving = [x[i] for i in self.wrt]
         zero = any_entry([a == 0 for a in moving], seen.outside.size)
-        index = np.array([i for i in index.tolist() if zero[i] and seen.violations[i] is None], dtype=np.int64)
+        found = [seen.violations[i] for i in index.tolist()]
+        free = [
+            v is None or v.verdict is Verdict.FALSIFIED for v in found
+        ]  # a call at -0 may have been refused as such
+        index = np.array([i for i, f in zip(index.tolist(), free, strict=True) if zero[i] and f], dtype=np.int64)
         if not index.size:
             return
         here, given = [a[..., index] for a in x], [a[..., index] for a in d]
@@ -197,8 +203,18 @@ class DerivativeLayers(DerivativeShell):
             )
         for k in np.flatnonzero(differ).tolist():
             point = [a[..., k : k + 1] for a in here], [a[..., k : k + 1] for a in given]
-            pair = [p[..., k] for p in plus], [m[..., k] for m in minus]
-            seen.violations[int(index[k])] = self._violations.sign_of_zero(*point, *pair)
+            i, pair = int(index[k]), ([p[..., k] for p in plus], [m[..., k] for m in minus])
+            seen.violations[i] = self._sign_of_zero(*point, pair) or seen.violations[i]
+
+    def _sign_of_zero(self, x: list[Array], d: list[Array], pair: tuple[list[Array], list[Array]]) -> Violation | None:
+        """What is wrong with one of two results, which differ, with all zeros of one sign and of the other."""
+        problem = self.derived.problem
+        if problem is not None:
+            with contextlib.suppress(UnsupportedPrimitive):
+                told, found = zeros.by_balls(problem, x, d, pair, self.result_names, self.format)
+                if told:
+                    return found
+        return zeros.by_differences([self.code.judge_signed(x, d, sign) for sign in (0.0, -0.0)], self.result_names)
 
     def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:
         if self.problem is not None:

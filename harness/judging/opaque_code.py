@@ -212,6 +212,17 @@ class CodeLayers:
             tally.undecided += o.status is Status.UNDECIDED
         return outcomes
 
+    def judge_signed(self, x: list[Array], d: list[Array], sign: float) -> Outcome:
+        """What differences say of the rule at one point whose zeros have this sign.
+
+        Args:
+            sign: +0 or -0.
+        """
+        signed = [np.where(a == 0, sign, a) if i in self.wrt else a for i, a in enumerate(x)]
+        result = self.rule64.values([*signed, *d])
+        (outcome,) = judge(self.forward64.values, x, d, result, self.mode, self.wrt)
+        return outcome
+
     def decide(
         self,
         x: list[Array],

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flint import ctx
+from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat, Mode
-from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
+from backprove.harness.core.thresholds.exact import PRECISIONS, TRUE_VALUE_PRECISION
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
 from backprove.harness.judging.examination import Violation
@@ -102,6 +102,8 @@ class DerivativeViolations:
             return self._refused(o)
         if o.status is Status.UNDEFINED and not broken:
             return self._undefined(x, d, result)
+        if broken and o.status is Status.UNDECIDED:
+            return self._not_finite(o, x, d, result)
         if not (broken or beyond) or o.status in UNCLEAR:
             return None
         if broken and o.status is Status.UNDEFINED and o.argument is not None and o.entry is not None:
@@ -133,35 +135,6 @@ class DerivativeViolations:
                 if far[j] and np.isfinite(t[j]):
                     what = "the formula has no value here (a division by zero), where the derivative has one"
                     return Violation(Verdict.FALSIFIED, what, name, tuple(j), float(r[j]), float(t[j]), "dual balls")
-        return None
-
-    def sign_of_zero(self, x: list[Array], d: list[Array], plus: list[Array], minus: list[Array]) -> Violation | None:
-        """The rule's results at +0 and at -0 differ: refused where the derivative has one value.
-
-        Args:
-            x, d: the point, points axis of size 1.
-            plus, minus: the results with all zeros of one sign, without a points axis.
-        """
-        if self.problem is None:
-            return None
-        balls = lift_floats(x)
-        moved: list[Array | None] = [lift(np.ones_like(a)) if i in self.problem.wrt else None for i, a in enumerate(x)]
-        try:
-            with ctx.workprec(TRUE_VALUE_PRECISION):
-                touched = self.problem.forward.duals(balls, moved)[2]
-            if touched.any():
-                return None  # a kink, where both may be right
-        except (Undecided, UnsupportedPrimitive):
-            return None
-        truth = self.truth(x, d)
-        for name, p, m, t in zip(self.result_names, plus, minus, truth or [], strict=False):
-            for j in np.ndindex(p.shape):
-                size = max(abs(p[j]), abs(m[j]))
-                if not np.isfinite(size + t[j]) or abs(p[j] - m[j]) <= 64 * self.format.u * size + 8 * self.format.tiny:
-                    continue
-                what = "another result at -0 than at +0, where the derivative has one value"
-                got = max(float(p[j]), float(m[j]), key=lambda v: abs(v - t[j]))
-                return Violation(Verdict.INACCURATE, what, name, tuple(j), got, float(t[j]), "dual balls")
         return None
 
     def _refused(self, o: Outcome) -> Violation:
@@ -229,16 +202,28 @@ class DerivativeViolations:
         return worst[1] if worst else None
 
     def truth(self, x: list[Array], d: list[Array]) -> list[Array] | None:
-        """Exact entries of the derivative at one point as floats; None where the exact layer cannot tell."""
+        """Exact entries of the derivative at one point as floats; None where the exact layer cannot tell.
+
+        An entry is NaN where its enclosure is wide; one around zero may be as wide as the smallest normal number.
+        """
         if self.problem is None:
             return None
-        try:
-            with ctx.workprec(TRUE_VALUE_PRECISION):
-                exact = vector(self.problem, lift_floats(x), [lift(a) for a in d])
-        except (Undecided, UnsupportedPrimitive):
-            return None
-        read = np.vectorize(lambda v: float(v.mid()) if v.is_finite() else np.nan, otypes=[float])
-        return [read(e[..., 0]) for e in exact]
+        tiny, share = arb(self.format.tiny), arb(self.format.u)
+
+        def value(v: arb) -> float:
+            told = v.is_finite() and (v.rad() <= tiny or v.rad() <= share * abs(v.mid()))
+            return float(v.mid()) if told else np.nan
+
+        read, found = np.vectorize(value, otypes=[float]), None
+        for precision in (TRUE_VALUE_PRECISION, PRECISIONS[-1]):
+            try:
+                with ctx.workprec(precision):
+                    found = [read(e[..., 0]) for e in vector(self.problem, lift_floats(x), [lift(a) for a in d])]
+            except (Undecided, UnsupportedPrimitive):
+                continue
+            if all(np.isfinite(f).all() for f in found):
+                break
+        return found
 
     def _representable(self, x: list[Array], d: list[Array]) -> bool:
         """Whether every entry of the Jacobian, and its product with the direction, is a representable number."""

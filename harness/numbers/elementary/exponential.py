@@ -61,8 +61,22 @@ def _minus_log1p(q: Array) -> Array:
     return np.asarray(q * (1 + q) if (q < 2.0**-40).all() else -np.log1p(-q))
 
 
-def _exp_growth(v: Array, e: Array) -> Array:
-    return np.asarray(np.exp(float64(v)) * _expm1(e))
+def _growth_of(exp: Callable[[Array], Array], rate: float) -> Growth:
+    """b**x with log b = `rate`: b**v (b**e - 1), or b**(v + e) beyond e = 1, which is finite where the former is 0 inf.
+
+    The sum v + e is rounded, which 2**-30 of the result is enough for wherever that is a number of float64.
+    """
+
+    def growth(v: Array, e: Array) -> Array:
+        w = float64(v)
+        near = exp(w) * _expm1(e * rate)
+        far = np.asarray(e) > 1
+        return np.asarray(np.where(far, exp(w + e) * (1 + 2.0**-30), near) if far.any() else near)
+
+    return growth
+
+
+_exp_growth = _growth_of(np.exp, 1.0)
 
 
 def _log_growth(distance: Callable[[Array], Array]) -> Growth:
@@ -80,7 +94,7 @@ ROWS = (
         numpy=np.exp2,
         ball=lambda x: 2**x,
         slope=lambda x, y: y * x.const_log2(),
-        growth=lambda v, e: np.exp2(float64(v)) * _expm1(e * LN2),
+        growth=_growth_of(np.exp2, LN2),
         wide_k=8.0,
         numpy_name="exp2",
     ),
