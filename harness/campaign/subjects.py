@@ -14,6 +14,7 @@ from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.evidence_words import is_black_box
+from backprove.harness.core.guard import guarded, in_its_place, interrupts, was_interrupted
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
@@ -31,6 +32,7 @@ from backprove.harness.statements.own_points import OwnPoint
 from backprove.harness.statements.subject import Subject
 
 
+@interrupts()
 def run(
     subject: Subject,
     *,
@@ -59,6 +61,7 @@ def run(
     return conclude(subject, merged)
 
 
+@interrupts()
 def judge_part(
     subject: Subject,
     *,
@@ -87,7 +90,9 @@ def conclude(subject: Subject, properties: Sequence[PropertyResult]) -> SubjectR
         _describe(subject, record)
     except UsageError:
         raise
-    except Exception as why:
+    except BaseException as why:
+        if was_interrupted(why):
+            raise
         for p in record.properties:
             p.notes.append(f"the report says less than it might: {_in_words(why)}")
     return record
@@ -129,7 +134,9 @@ def _judged(
         binders = binders_of(subject, None if subject.is_user_code else cache)
     except UsageError:
         raise
-    except Exception as why:
+    except BaseException as why:
+        if was_interrupted(why):
+            raise
         if not subject.is_user_code:
             raise
         return [_stopped(name, dtype, why) for dtype in dtypes for name, _ in flat.named_claims()]
@@ -168,12 +175,15 @@ def _judge(
     own: Sequence[OwnPoint],
 ) -> PropertyResult:
     started = perf_counter()
-    judge = Judge(binder, where, plan, progress, examples, own)
+    own_where = where if where is None or not binder.is_user_code else guarded(where)
+    judge = Judge(binder, own_where, plan, progress, examples, own)
     try:
         result = judge.run()
     except UsageError:
         raise
-    except Exception as why:
+    except BaseException as why:
+        if was_interrupted(why):
+            raise
         if not binder.is_user_code:
             raise
         result = _stopped(binder.name, plan.dtype, why)
@@ -189,21 +199,24 @@ def _show_failure(judge: Judge, result: PropertyResult, record: SubjectResult, r
         return
     try:
         result.counterexample = build(judge, record, reference)
-    except Exception as why:
+    except BaseException as why:
+        if was_interrupted(why):
+            raise
         if not judge.binder.is_user_code:
             raise
         result.notes.append(f"no counterexample is shown: {_in_words(why)}")
 
 
-def _stopped(name: str, dtype: str, why: Exception) -> PropertyResult:
+def _stopped(name: str, dtype: str, why: BaseException) -> PropertyResult:
     """A property that an exception kept from being judged: nothing is said of the rule."""
     result = PropertyResult(name, dtype)
     result.verdict, result.reason = Verdict.INCONCLUSIVE, f"the checker could not judge this: {_in_words(why)}"
     return result
 
 
-def _in_words(why: Exception) -> str:
-    return f"{type(why).__name__}: {str(why)[:200]}"
+def _in_words(why: BaseException) -> str:
+    shown = in_its_place(why)
+    return f"{type(shown).__name__}: {str(shown)[:200]}"
 
 
 def _grade_findings(subject: SubjectResult) -> None:

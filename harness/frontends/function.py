@@ -13,6 +13,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, Code, flatten, quiet
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.guard import guarded
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.frontends.jax_trace import uses_library_rules
@@ -45,7 +46,8 @@ class Function:
         only: restrict to this front end and the ones after it (a trace that was found untrue).
         stand_in: JAX-traceable function of the same map, for code that cannot be traced.
         cache, key: where traces are kept from run to run, and the name of this function there.
-        called_first: whether the code is called for real before it is traced, so that what it keeps is real arrays.
+        called_first: whether the code is called for real before it is traced, so that what it
+            keeps is real arrays; it is a user's then, and what it raises is made fit to be shown.
         inside: arguments of calls that tell what the code returns, inside the stated domain; ones without it.
         generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
@@ -62,6 +64,10 @@ class Function:
     _cache: dict[Signature, tuple[FrontEnd, Program | None]] = field(default_factory=dict)
     _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.called_first:
+            self.call = self.call.guarded() if hasattr(self.call, "guarded") else guarded(self.call)
 
     def program(self, signature: Signature) -> Program | None:
         """The traced program, or None where no front end can follow the code."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, any_entry
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.kinks import KINKS_PER_SHAPE
 from backprove.harness.frontends.front_end import FrontEnd
 from backprove.harness.frontends.function import Function, ProgramFunction
@@ -62,7 +63,7 @@ class DerivativeAt(DerivativeLayers):
     ) -> Examination:
         n = len(exact)
         seen = Examination.empty(n)
-        x, d = list(inputs), list(directions)
+        x, d = list(inputs), self._as_given(directions)
         self._trust(x, d, seen)
         forward = self._forward(x, seen)
         result = self._result(x, d, seen)
@@ -89,6 +90,11 @@ class DerivativeAt(DerivativeLayers):
         self._compiled(x, d, seen)
         self._grade(x, d, result, np.flatnonzero(exact & ~seen.outside), seen)
         return seen
+
+    def _as_given(self, directions: Sequence[Array]) -> list[Array]:
+        """Directions as the rule gets them: in the dtype of forward's outputs, which may be narrower than the run's."""
+        given = zip(directions, self.direction_signature, strict=True)
+        return [FORMATS[dt].round(a) if dt in FORMATS and dt != self.dtype else a for a, (_, dt) in given]
 
     def _trust(self, x: list[Array], d: list[Array], seen: Examination) -> None:
         """Hold the traces against real calls; what was learnt from an untrue one is forgotten."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Code, Tree, quiet
 from backprove.harness.core.errors import ContractError, UsageError
+from backprove.harness.core.guard import guarded
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.generic import draw, small_sizes
 
@@ -284,9 +285,7 @@ def _small_output(inputs: Mapping[str, Tree], forward: Code) -> Tree:
     """Forward's result at a small point inside the bounds; None where it cannot be had."""
     import jax
 
-    def call(*arrays: object) -> Tree:  # jax.jit of one of NumPy's own functions (np.trace) ends the process
-        return forward(*arrays)
-
+    call = guarded(forward)  # jax.jit of one of NumPy's own functions (np.trace) ends the process
     specs = dict(inputs)
     for sizes in small_sizes(specs)[:2]:
         try:
@@ -295,7 +294,7 @@ def _small_output(inputs: Mapping[str, Tree], forward: Code) -> Tree:
                 try:
                     return jax.eval_shape(call, *point)
                 except Exception:
-                    return forward(*point)
+                    return call(*point)
         except Exception:  # sizes that forward does not take; the judge says so
             continue
     return None

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import Mode
+from backprove.harness.core.guard import guarded
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
@@ -319,6 +320,12 @@ class UnderContract:
 
     def __call__(self, *arguments: object) -> object:
         return self.call(*arguments)
+
+    def guarded(self) -> UnderContract:
+        """The same, which raises nothing but exceptions that can be shown."""
+        other = copy.copy(self)
+        other.call, other.contract = guarded(self.call), guarded(self.contract)
+        return other
 
 
 def shown_as(function: Any, original: Code, skipped: int | None = None) -> Code:

@@ -1,0 +1,83 @@
+"""The guard lets nothing but an `Exception` with a readable text out of a user's code.
+
+`sys.exit()`, a `BaseException` and an exception whose `__str__` raises become exceptions of the same name, with the
+text that can be had; what a person at the keyboard interrupts stays interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from backprove.harness.core.arrays import Code
+
+_pressed = threading.Event()
+"""Somebody has pressed Ctrl-C since `interrupts` was entered."""
+
+
+class RaisedByCode(Exception):
+    """What a user's code raised; its class has the name of what was raised."""
+
+
+def guarded(call: Code) -> Code:
+    """The same function, which raises nothing but exceptions that can be shown."""
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except Exception as why:
+            if _has_text(why):
+                raise
+            raise in_its_place(why) from None
+        except BaseException as why:
+            if isinstance(why, KeyboardInterrupt) and _pressed.is_set():
+                raise
+            raise in_its_place(why) from None
+
+    called.__dict__.update(getattr(call, "__dict__", {}))
+    called.__wrapped__ = call  # type: ignore[attr-defined]
+    return called
+
+
+def in_its_place(why: BaseException) -> Exception:
+    """An exception with the name of `why` and what can be had of its text."""
+    text = str(why) if _has_text(why) else "its text cannot be shown"
+    found: Exception = type(type(why).__name__, (RaisedByCode,), {})(text)
+    return found
+
+
+def was_interrupted(why: BaseException) -> bool:
+    """Whether a person wants to stop, and no code of a rule."""
+    return isinstance(why, KeyboardInterrupt) and _pressed.is_set()
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[None]:
+    """Tells Ctrl-C from a `KeyboardInterrupt` that code raises; in other threads than the main one, none is Ctrl-C."""
+    _pressed.clear()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    handler: Callable[..., Any] = before
+
+    def note(number: int, frame: Any) -> None:
+        _pressed.set()
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _has_text(why: BaseException) -> bool:
+    try:
+        str(why).encode()
+    except BaseException:
+        return False
+    return True
