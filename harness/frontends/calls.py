@@ -18,6 +18,7 @@ from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import ANOTHER_WAY, SAME_CALL
 from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.random_draws import two_answers
 from backprove.harness.programs.program import Signature
 
 Shapes = Sequence[tuple[int, ...]]
@@ -105,7 +106,9 @@ def call_points(
                 found = [np.array(g) for g in found]  # a view of an argument may change with the next call
                 second = _call(function, [r[i, ...].copy() for r in untouched], shapes, floats_only)
                 if isinstance(second, Trouble) or not _same(found, second, dtype, SAME_CALL):
-                    found = Trouble("two answers", f"{function.label} gave two answers for one input")
+                    found = Trouble(
+                        "two answers", two_answers(function.label, function.call, [u[i, ...] for u in untouched])
+                    )
             if isinstance(found, Trouble):
                 out.troubles[i] = found
                 continue

@@ -14,6 +14,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, cast, flatten, quiet
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends import random_draws
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.programs.program import Signature
@@ -90,7 +91,7 @@ def violation(function: Function, arguments: Sequence[Array], names: Sequence[st
         what = f"{function.label} changed its argument {names[argument]}"
         return Violation(Verdict.ERROR, what, argument=names[argument])
     if two_answers(function.at, arguments):
-        return Violation(Verdict.ERROR, f"{function.label} gave two answers for one input")
+        return Violation(Verdict.ERROR, random_draws.two_answers(function.label, function.call, arguments))
     said = broken(function.call, arguments)
     return None if said is None else Violation(Verdict.ERROR, said)
 
