@@ -61,6 +61,11 @@ def further_sizes(specs: Specs, tried: Sequence[Sizes], constants: CodeConstants
                     left.append(n)
             elif sizes not in chosen:
                 chosen.append(sizes)
+    if len(names) == 2 and len(wanted) == 2 and not any(n.startswith("*") for n in names):  # x.shape == (4, 6)
+        for pair in (wanted, wanted[::-1]):
+            both = _bound(names, pair, ())
+            if feasible(specs, both, MOST_ENTRIES) and both not in (*tried, *chosen):
+                chosen.append(both)
     for turn, pattern in enumerate(ORDINARY[: 2 if len(names) == 1 else 4]):
         sizes = _bound(names, pattern, BATCHES[turn])
         if feasible(specs, sizes) and not has_empty(specs, sizes) and sizes not in (*tried, *chosen):

@@ -21,6 +21,8 @@ from backprove.harness.programs.program import Equation, Program, Var
 COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "max", "min")
 KINKS = ("abs", "sign")
 """They compare with zero: `abs(3.7 * x - 191.3) < 1e-3`."""
+SQUARES = ("square", "integer_pow")
+"""So do they, and a product of something with itself: `(x - y)**2 < 1e-6` has no other sign on the way."""
 MOVING = (
     "broadcast_in_dim", "convert_element_type", "copy", "expand_dims", "gather", "neg", "reshape", "rev", "slice",
     "squeeze", "transpose",
@@ -80,7 +82,7 @@ def at_thresholds(program: Program, start: Sequence[Array], end: Sequence[Array]
     """
     lines = _Lines(tuple(start), tuple(end))
     none = tuple(a[..., :0] for a in start)
-    compared = list(_compared(program))[:MOST]
+    compared = _compared(program)[:MOST]
     if not compared or not start or not start[0].shape[-1]:
         return none
     wanted = [v for c in compared for v in (c.left, c.right) if v is not None]
@@ -146,8 +148,13 @@ def _solved(lines: _Lines, sides: Callable[[list[Array]], list[Array]], none: tu
     return tuple(lines.at(np.concatenate(places), np.concatenate(along)))
 
 
-def _compared(program: Program) -> Iterator[_Compared]:
-    """Comparisons of an intermediate, each pair of sides once."""
+def _compared(program: Program) -> list[_Compared]:
+    """Comparisons of an intermediate, each pair of sides once; those with zero come last."""
+    found = list(_every(program))
+    return [c for c in found if c.right is not None] + [c for c in found if c.right is None]
+
+
+def _every(program: Program) -> Iterator[_Compared]:
     given = {v.slot for v in program.inputs}
     made: dict[int, Equation] = {}
     seen: set[tuple[int, int]] = set()
@@ -160,13 +167,13 @@ def _compared(program: Program) -> Iterator[_Compared]:
             pairs = [(e.inputs[0], e.inputs[1])]
         elif e.primitive == "clamp":
             pairs = [(e.inputs[1], e.inputs[0]), (e.inputs[1], e.inputs[2])]
-        elif e.primitive in KINKS:
+        elif e.primitive in (*KINKS, *SQUARES) or (e.primitive == "mul" and e.inputs[0].slot == e.inputs[1].slot):
             pairs = [(e.inputs[0], None)]
         for one, other in pairs:
             left, right = (other, one) if one.slot in program.constants and other is not None else (one, other)
             key = (left.slot, -1 if right is None else right.slot)
             intermediate = [v for v in (left, right) if v is not None and v.slot in made and v.slot not in given]
-            if key in seen or not intermediate or left.dtype in ("bool", "") or not left.dtype.startswith(("f", "b")):
+            if key in seen or not intermediate or not left.dtype.startswith(("float", "bfloat", "int")):
                 continue
             seen.add(key)
             yield _Compared(left, right)

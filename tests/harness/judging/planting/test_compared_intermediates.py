@@ -46,6 +46,8 @@ def _opaque_norm(x: Any, g: Any) -> Any:
 WRONG: dict[str, Code] = {
     "an exponential": _times(lambda x, g: _in_band(np.exp(x), 50, 50.001)),
     "a multiple": _times(lambda x, g: np.where(abs(3.7 * x - 191.3) < 1e-3, 1.001, 1)),
+    "a square": _times(lambda x, g: np.where((3.7 * x - 191.3) ** 2 < 1e-6, 1.001, 1)),
+    "a product with itself": _times(lambda x, g: np.where((x - 191.3) * (x - 191.3) < 1e-12, 1.001, 1)),
     "a sum": _times(lambda x, g: _in_band(x.sum(), 100, 100.01)),
     "a result": _times(lambda x, g: _in_band((g * np.cos(x)).sum(), 37, 37.05)),
     "an exponential in opaque code": _opaque_exponential,
@@ -59,6 +61,13 @@ WRONG: dict[str, Code] = {
 def test_a_rule_that_is_wrong_beside_a_threshold_is_refused(name: str) -> None:
     rule = bp.Rule(name, forward=np.sin, vjp=WRONG[name], inputs={"x": bp.array("n")})
     assert bp.check(rule, points=300, dtypes=["float64"]).verdict is Verdict.FALSIFIED
+
+
+def test_a_rule_that_is_wrong_at_a_whole_number_does_not_hold() -> None:
+    """Balls do not decide whole numbers."""
+    vjp = _times(lambda x, g: np.where(np.floor(1000 * x).astype(np.int64) == 51702, 1.001, 1))
+    rule = bp.Rule("whole number", forward=np.sin, vjp=vjp, inputs={"x": bp.array("n")})
+    assert not bp.check(rule, points=300, dtypes=["float64"]).ok
 
 
 def test_a_jax_rule_that_is_wrong_beside_a_threshold_is_refused() -> None:

@@ -26,6 +26,7 @@ WRONG: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "twice as tall as wide": ("m n", lambda x: x.shape[0] >= 2 * x.shape[1] > 2),
     "thrice as wide as tall": ("m n", lambda x: x.shape[1] > 3 * x.shape[0] > 3),
     "four axes": ("*batch n", lambda x: x.ndim >= 4),
+    "this very shape": ("m n", lambda x: x.shape == (4, 9)),
     "so many entries in all": ("m n", lambda x: x.size == 24),
 }
 
