@@ -103,6 +103,8 @@ def deviation_vjp(x: Any, g: Any) -> Any:
     return g[..., None] * (x - x.mean(axis=-1, keepdims=True)) / (x.shape[-1] * deviation(x)[..., None])
 
 
+MIXED = np.array([[1.0, 2.0, 0.5], [0.25, -1.0, 3.0], [2.0, 1.5, -0.5]])
+WRONG_SIGN = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, -1.0], [1.0, 1.0, 1.0]])
 COEFFICIENTS = np.array([2.0, 3.0, 5.0])
 
 CASES: dict[str, tuple[Rule, str]] = {
@@ -133,6 +135,14 @@ CASES: dict[str, tuple[Rule, str]] = {
     "another coefficient of a sum": (
         vjp(lambda x: (np.exp(x) * COEFFICIENTS).sum(), lambda x, g: g * (np.exp(x) * COEFFICIENTS)[[0, 1, 0]], x="3"),
         "The result for x[2] has the coefficient of x[0]",
+    ),
+    "one sign": (
+        vjp(lambda x: MIXED @ x, lambda x, g: (MIXED * WRONG_SIGN).T @ g, x="3"),
+        "The derivative of out[1] by x[2] is wrong, and every other one is right: it is minus what it should be",
+    ),
+    "one coefficient left out": (
+        vjp(lambda x: MIXED @ x, lambda x, g: (MIXED * (WRONG_SIGN > 0)).T @ g, x="3"),
+        "The derivative of out[1] by x[2] is wrong, and every other one is right: it is left out",
     ),
     "an index counted once": (
         vjp(

@@ -55,6 +55,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     single_entries.another_entry,
     single_entries.factor_of_outputs,
     single_entries.factor_in_entries,
+    single_entries.one_coefficient,
     axes.axis_forgotten,
     regions.region,
     rounded_quotient.rounded_quotient,

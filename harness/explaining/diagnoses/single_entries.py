@@ -88,6 +88,39 @@ def another_entry(e: Evidence) -> str | None:
     return None
 
 
+def one_coefficient(e: Evidence) -> str | None:
+    """One entry of the Jacobian is wrong, by a factor or by standing for another one; all others are right."""
+    k = _only(e)
+    if k is None or len({(c.shapes[k], c.claim_at.output_shapes) for c in e.cases}) > 1:
+        return None
+    places = {p for c in e.cases for p in _wrong_places(c, k)}
+    if len(places) != 1 or len(e.cases[0].claim_at.output_shapes) != 1 or e.cases[0].true[k].size < 2:
+        return None
+    (place,) = places
+    pairs = [(float(c.got[k][place]), c.true[k]) for c in e.cases if c.got is not None]
+    outputs, shape = e.cases[0].claim_at.output_shapes[0], e.cases[0].shapes[k]
+    out, entry = np.unravel_index(place[0], outputs), np.unravel_index(place[1], shape)
+    where = f"out{_index(out) if out else ''} by {e.names[k]}{_index(entry) if entry else ''}"
+    first = f"The derivative of {where} is wrong, and every other one is right: "
+    ratios = [got / true[place] if true[place] else np.inf for got, true in pairs]
+    if len(ratios) > 1 and np.isfinite(ratios).all() and np.ptp(ratios) <= CONSTANT * abs(ratios[0]) and ratios[0]:
+        return first + f"it is {_times(ratios[0])} what it should be; multiply it by {_said(1 / ratios[0])}."
+    if not any(got for got, _ in pairs):
+        return first + "it is left out."
+    for other in np.ndindex(pairs[0][1].shape):
+        if other != place and all(abs(got - true[other]) <= CONSTANT * abs(got) for got, true in pairs):
+            there = np.unravel_index(other[0], outputs), np.unravel_index(other[1], shape)
+            named = f"out{_index(there[0]) if there[0] else ''} by {e.names[k]}{_index(there[1]) if there[1] else ''}"
+            return first + f"it is that of {named}."
+    return None
+
+
+def _wrong_places(c: Case, k: int) -> list[tuple[int, int]]:
+    assert c.got is not None
+    off = ~(np.abs(c.got[k] - c.true[k]) <= CONSTANT * max(float(np.abs(c.true[k]).max(initial=0.0)), 1e-300))
+    return [(int(i), int(j)) for i, j in np.argwhere(off)]
+
+
 def _only(e: Evidence) -> int | None:
     """The one argument in which a linear rule is wrong."""
     if len(e.wrong) != 1 or len(e.shaped) < len(e.cases) or not e.linear:
