@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from backprove.harness.statements.self_contained import self_contained
+
 DEPTH = 3
 """Containers inside containers that are looked through."""
 LONGEST = 1000
@@ -17,6 +19,8 @@ LONGEST = 1000
 
 def import_line_of(rule: object, file: str, line: int) -> str:
     """Code that imports an object as `rule`: stated in a module by itself, in a container, or returned by a function.
+
+    What no import reaches is copied with all that it names.
 
     Args:
         file, line: where it is stated; its folder is taken for importable.
@@ -32,6 +36,9 @@ def import_line_of(rule: object, file: str, line: int) -> str:
     maker = _maker(file, line)
     if maker:
         return f"from {stem} import {maker}\n\nrule = {maker}()"
+    copied = self_contained(file, line)
+    if copied:
+        return copied
     where = f", stated in line {line} of {stem}.py" if file and line else ""
     return f"rule = ...  # put the rule under test here{where}"
 
