@@ -1,4 +1,4 @@
-"""`with_statistics` scales points until a sum, mean, norm or extreme of an input is just beside a constant of the code.
+"""Of code without a program, points are planted where an entry, a sum or a norm is just beside a constant of the code.
 
 Of code that no front end follows nothing is known but its numbers: `if x.sum() > 100` is met on both sides.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +23,8 @@ STATISTICS: tuple[Callable[[Array], Array], ...] = (
     lambda x: (x * x).sum(axis=0),
 )
 """Of entries along the first axis, of points along the last one; the last is of degree two."""
+FIRST, APART = 0.3125, 0.375
+"""Entries beside the one that is planted: the first, and the distance of the next."""
 LARGEST_EXPONENTIAL = 20.0
 
 
@@ -46,6 +49,22 @@ def with_statistics(x: Array, constants: Sequence[float]) -> Iterator[tuple[Arra
                     scale = math.sqrt(ratio) if number == len(STATISTICS) - 1 and ratio > 0 else ratio
                 if math.isfinite(scale) and scale != 0:
                     yield x[..., point] * scale, point
+
+
+def with_entries(shape: Sequence[int], constants: Sequence[float]) -> Iterator[Array]:
+    """Points whose first, or last, entry is beside a constant, or between two; the others are moderate, no two near.
+
+    Differences tell little at large entries, and nothing at entries that nearly tie.
+    """
+    ordered = sorted({c for c in constants if c})
+    between = [(a + b) / 2 for a, b in pairwise(ordered)]
+    count = math.prod(shape)
+    for c in [*ordered, *between] if count else []:
+        for place in sorted({0, count - 1}):
+            for m in (1 - 2.0**-20, 1 + 2.0**-20):
+                x = FIRST + APART * np.arange(count)
+                x[place] = m * c
+                yield x.reshape(tuple(shape))
 
 
 def derived(constants: Sequence[float]) -> list[float]:
