@@ -44,7 +44,7 @@ def distrust(
         sizes = [int(np.prod(s)) for s, _ in signature]
         if key in compared or not points or (end.compared_once and 0 in sizes):
             return
-        usual = np.flatnonzero(~_tied(arrays, points))
+        usual = np.flatnonzero(~tied(arrays, points))
         if not usual.size:
             return  # another batch will have points where the code has no choice
         compared.add(key)
@@ -56,7 +56,7 @@ def distrust(
         function.restrict(after(end))
 
 
-def _tied(arrays: Sequence[Array], points: int) -> Array:
+def tied(arrays: Sequence[Array], points: int) -> Array:
     """Points with equal entries in one array: there sorts and selections may answer either way."""
     tied = np.zeros(points, dtype=bool)
     for a in arrays:

@@ -30,6 +30,7 @@ from backprove.harness.judging.grading import grade
 from backprove.harness.judging.opaque_code import CodeLayers
 from backprove.harness.judging.real_calls import zeros
 from backprove.harness.judging.real_calls.own_calls import exact_values
+from backprove.harness.judging.real_calls.ties import broken_otherwise
 from backprove.harness.judging.remarks import remark_gaps
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
@@ -37,6 +38,9 @@ from backprove.harness.oracles.exact import ExactLayer, has_no_value
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.vectors import dyadic
+
+ASKED_FIRST = 8
+"""Suspicious points that meet the exact layer before all others of a batch."""
 
 
 class DerivativeLayers(DerivativeShell):
@@ -89,6 +93,8 @@ class DerivativeLayers(DerivativeShell):
             except UnsupportedPrimitive as why:
                 seen.note(f"rounding bound skipped: {why}")
                 return np.zeros(n, dtype=bool)
+            if self.rule.front_end.called:
+                run &= ~broken_otherwise(self.rule, [*x, *d], result, bounds)
         else:
             bounds, run = self.code.bounds([*x, *d], self.code.bounded_points(exact, seen.outside))
             if not run.any():
@@ -147,7 +153,31 @@ class DerivativeLayers(DerivativeShell):
         suspicious: Array,
         seen: Examination,
     ) -> Array:
-        """Ask the exact layer; the points that it cannot run are returned."""
+        """Ask the exact layer; the points that it cannot run are returned.
+
+        A few suspicious points come first: where one of them is refused, the others can tell nothing new.
+        """
+        first = index[suspicious[index]][:ASKED_FIRST]
+        left = []
+        for part in (first, np.setdiff1d(index, first)):
+            if part.size:
+                left.append(self._ask(x, d, result, part, broken, beyond, suspicious, seen))
+            found = [seen.violations[i] for i in part.tolist()]
+            if any(f is not None and f.verdict is Verdict.FALSIFIED for f in found):
+                break
+        return np.concatenate(left) if left else index[:0]
+
+    def _ask(
+        self,
+        x: list[Array],
+        d: list[Array],
+        result: list[Array],
+        index: Array,
+        broken: Array,
+        beyond: Array,
+        suspicious: Array,
+        seen: Examination,
+    ) -> Array:
         if self.problem is None:
             return index
         layer = ExactLayer(kinks=at_kink, second=by_mean_value, kink_budget=self.kink_budget)

@@ -135,6 +135,27 @@ def test_a_jvp_is_a_claim_beside_the_backward() -> None:
     assert {p.name: p.verdict for p in wrong.properties}["vjp"] == Verdict.HOLDS
 
 
+class KthSmallest(torch.autograd.Function):
+    """Its kernel need not take the first of equal entries."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        values, ctx.places = x.kthvalue(2, dim=-1)
+        ctx.like = x
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return torch.zeros_like(ctx.like).scatter(-1, ctx.places[..., None], g[..., None])
+
+
+def test_ties_may_be_broken_in_any_way() -> None:
+    inputs = {"x": bp.array("m 5")}
+    right, wrong = check(KthSmallest, inputs), check(scaled(KthSmallest, 1 + 1e-9), inputs)
+    assert right.verdict == Verdict.HOLDS, str(right)
+    assert wrong.verdict == Verdict.FALSIFIED
+
+
 class Branching(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any) -> Any:
