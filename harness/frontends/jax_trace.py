@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import numpy_dtype
+from backprove.harness.frontends.lowering import complex_numbers
+from backprove.harness.frontends.lowering.complex_numbers import Pair, is_complex
 from backprove.harness.frontends.lowering.registry import LOWERED
 from backprove.harness.frontends.lowering.settled import Settled
 from backprove.harness.programs.program import Equation, Program, Var
@@ -52,53 +54,76 @@ class _Builder:
 
     def var(self, aval: Any, *, settled: bool = False) -> Var:
         dtype = str(aval.dtype)
-        if dtype.startswith("complex"):
-            raise TypeError("the code computes with complex numbers, which no number system here has")
+        if is_complex(dtype):
+            raise TypeError("the code takes complex numbers; a program takes their parts")
         if dtype.startswith("key<") and not settled:
             raise TypeError("the code draws random numbers from keys that are inputs, which no number system here has")
         self.next_slot += 1
         return Var(self.next_slot - 1, tuple(int(n) for n in aval.shape), dtype)
 
-    def constant(self, value: ArrayLike, aval: Any) -> Var:
+    def constant(self, value: ArrayLike, aval: Any) -> Var | Pair:
+        if is_complex(aval.dtype):
+            parts = np.asarray(value)
+            return Pair(*(self._real_constant(x, _part(aval)) for x in (parts.real, parts.imag)))
+        return self._real_constant(value, aval)
+
+    def _real_constant(self, value: ArrayLike, aval: Any) -> Var:
         var = self.var(aval, settled=True)
         self.settled.enter(var, value)
         if not var.dtype.startswith("key<"):
             self.constants[var.slot] = np.asarray(value).astype(np.dtype(aval.dtype))
         return var
 
-    def inline(self, jaxpr: Jaxpr, consts: Sequence[ArrayLike | Var], args: Sequence[Var]) -> list[Var]:
+    def inline(self, jaxpr: Jaxpr, consts: Sequence[ArrayLike | Var], args: Sequence[Var | Pair]) -> list[Var | Pair]:
         from jax.extend import core
 
-        env: dict[Atom, Var] = dict(zip(jaxpr.invars, args, strict=True))
+        env: dict[Atom, Var | Pair] = dict(zip(jaxpr.invars, args, strict=True))
         for v, c in zip(jaxpr.constvars, consts, strict=True):
             env[v] = c if isinstance(c, Var) else self.constant(c, v.aval)
 
-        def read(v: Atom) -> Var:
+        def read(v: Atom) -> Var | Pair:
             return self.constant(v.val, v.aval) if isinstance(v, core.Literal) else env[v]
 
         for eqn in jaxpr.eqns:
             name = eqn.primitive.name
             ins = [read(v) for v in eqn.invars]
+            outs: Sequence[Var | Pair]
+            reals = cast("list[Var]", ins)  # unless the equation touches complex numbers
             if name in CALLS:
                 sub = next(eqn.params[k] for k in (CALLS[name], "jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
                 closed = hasattr(sub, "consts")
                 outs = self.inline(sub.jaxpr if closed else sub, sub.consts if closed else (), ins)
-            elif self.settled.is_data(eqn, ins):
-                values = self.settled.values(eqn, ins)
+            elif complex_numbers.touches_complex(eqn):
+                outs = self.on_pairs(eqn, ins)
+            elif self.settled.is_data(eqn, reals):
+                values = self.settled.values(eqn, reals)
                 outs = [self.constant(x, v.aval) for x, v in zip(values, eqn.outvars, strict=True)]
-                self.settled.drawn |= {v.slot for v in outs}
+                self.settled.drawn |= {v.slot for v in cast("list[Var]", outs)}
             elif name in LOWERED:
-                outs = self.lowered(eqn, ins)
+                outs = self.lowered(eqn, reals)
             else:
-                outs = [self.var(v.aval) for v in eqn.outvars]
+                made = [self.var(v.aval) for v in eqn.outvars]
+                outs = made
                 # where values lie on devices says nothing of them
                 params = {k: None if k.endswith(("sharding", "mesh")) else _plain(v) for k, v in eqn.params.items()}
-                self.equations.append(Equation(name, params, tuple(ins), tuple(outs)))
-                self.settled.note(eqn, ins, outs)
+                self.equations.append(Equation(name, params, tuple(reals), tuple(made)))
+                self.settled.note(eqn, reals, made)
             env.update(zip(eqn.outvars, outs, strict=True))
         return [read(v) for v in jaxpr.outvars]
 
-    def lowered(self, eqn: JaxprEqn, ins: Sequence[Var]) -> list[Var]:
+    def on_pairs(self, eqn: JaxprEqn, ins: Sequence[Var | Pair]) -> list[Var | Pair]:
+        """An equation on complex numbers as equations on their parts."""
+        import jax
+        from jax.tree_util import tree_flatten
+
+        given: list[Any] = [v.aval for v in eqn.invars]
+        avals = [Pair(_part(a), _part(a)) if is_complex(a.dtype) else a for a in given]
+        with jax.enable_x64(True):
+            closed, shape = jax.make_jaxpr(lambda *x: complex_numbers.rewritten(eqn, x), return_shape=True)(*avals)
+        outs = iter(self.inline(closed.jaxpr, closed.consts, tree_flatten(list(ins))[0]))
+        return [Pair(next(outs), next(outs)) if isinstance(s, Pair) else next(outs) for s in shape]
+
+    def lowered(self, eqn: JaxprEqn, ins: Sequence[Var]) -> list[Var | Pair]:
         """What an equation's primitive means, inlined in its place."""
         import jax
 
@@ -106,6 +131,13 @@ class _Builder:
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(lambda *x: code(*x, **eqn.params))(*(v.aval for v in eqn.invars))
         return self.inline(closed.jaxpr, closed.consts, ins)
+
+
+def _part(aval: Any) -> Any:
+    """The shape and dtype of a part of complex numbers."""
+    import jax
+
+    return jax.ShapeDtypeStruct(aval.shape, complex_numbers.part_dtype(aval.dtype))
 
 
 def _plain(value: Any) -> object:
@@ -124,7 +156,10 @@ def from_jaxpr(closed: ClosedJaxpr) -> Program:
     b = _Builder()
     inputs = [b.var(v.aval) for v in closed.jaxpr.invars]
     outputs = b.inline(closed.jaxpr, closed.consts, inputs)
-    program = Program(tuple(inputs), tuple(outputs), b.constants, tuple(b.equations))
+    reals = tuple(v for v in outputs if isinstance(v, Var))
+    if len(reals) < len(outputs):
+        raise TypeError("the code returns complex numbers; a program returns their parts")
+    program = Program(tuple(inputs), reals, b.constants, tuple(b.equations))
     return program.without_dead_code()
 
 

@@ -19,6 +19,7 @@ from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import BallArray, dot_general, lift, pointwise, scatter_add
+from backprove.harness.numbers.balls.fourier import transformed
 from backprove.harness.numbers.balls.matrices import Matrices
 from backprove.harness.numbers.balls.reductions import Real
 from backprove.harness.numbers.balls.truth import (
@@ -262,6 +263,9 @@ class Balls(BallSystem[Array]):
 
     def p_dot_general(self, e: Equation, ins: Sequence[BallArray]) -> BallArray:
         return dot_general(ins[0], ins[1], e.params["dimension_numbers"])
+
+    def p_dft(self, e: Equation, ins: Sequence[BallArray]) -> list[Array]:
+        return list(transformed(ins[0], ins[1], inverse=e.params["inverse"]))
 
     def p_scatter_add(self, e: Equation, ins: Sequence[Array]) -> BallArray:
         operand, indices, updates = ins

@@ -32,6 +32,7 @@ from backprove.harness.numbers.balls.arrays import (
     zeros,
 )
 from backprove.harness.numbers.balls.balls import BallSystem, expand
+from backprove.harness.numbers.balls.fourier import transformed
 from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED, Codes
 from backprove.harness.numbers.elementary.exponential import logistic
 from backprove.harness.numbers.elementary.powers import at_zero
@@ -301,6 +302,14 @@ class DualBalls(BallSystem[Dual]):
         if not terms:
             return Dual(y)
         return Dual(y, terms[0] if len(terms) == 1 else terms[0] + terms[1])
+
+    def p_dft(self, e: Equation, ins: Sequence[Dual]) -> list[Dual]:
+        inverse = e.params["inverse"]
+        values = transformed(ins[0].v, ins[1].v, inverse=inverse)
+        if ins[0].t is None and ins[1].t is None:
+            return [Dual(v) for v in values]
+        slopes = transformed(ins[0].tangent, ins[1].tangent, inverse=inverse)
+        return [Dual(v, t) for v, t in zip(values, slopes, strict=True)]
 
     def p_scatter_add(self, e: Equation, ins: Sequence[Dual | Array]) -> Dual:
         operand, indices, updates = ins

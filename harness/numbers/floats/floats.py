@@ -19,6 +19,7 @@ from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.table import SEVERAL, having
 from backprove.harness.numbers.floats.matrices import MATRICES
 from backprove.harness.numbers.floats.narrow import STORAGE, next_after, reduce_precision, to_format, to_integer
+from backprove.harness.numbers.fourier import fourier
 from backprove.harness.numbers.integers import accumulate, contract, scatter_combining, sort_by_keys
 from backprove.harness.programs.evaluate import evaluate, schedule
 from backprove.harness.programs.program import Equation, Program, Var
@@ -210,6 +211,12 @@ class Floats(System[Array]):
         dtype = e.outputs[0].dtype
         lhs, rhs = (x.astype(STORAGE[dtype], copy=False) for x in inputs)
         return _rounded(contract(lhs, rhs, e.params["dimension_numbers"]), dtype)
+
+    def p_dft(self, e: Equation, inputs: Sequence[Array]) -> list[Array]:
+        return [
+            _rounded(x, v.dtype)
+            for x, v in zip(fourier(inputs[0], inputs[1], e.params["inverse"]), e.outputs, strict=True)
+        ]
 
     def p_scatter_add(self, e: Equation, inputs: Sequence[Array]) -> Array:
         return _rounded(scatter_combining(e, *inputs), e.outputs[0].dtype)

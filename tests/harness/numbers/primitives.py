@@ -172,6 +172,8 @@ _JAX_ONLY = "JAX's own bookkeeping; NumPy code has nothing of the kind"
 _FACTORED = "NumPy factors matrices in LAPACK, which takes floats alone; programs have these primitives"
 _PYTHON = "NumPy code loops and branches in Python, which runs as it is"
 
+_COMPLEX = "complex numbers are no exact scalars"
+
 MATRIX_PRIMITIVES = ("lu", "cholesky", "triangular_solve", "custom_linear_solve")
 
 SPECIAL_PRIMITIVES = (
@@ -186,6 +188,7 @@ WITHOUT_NUMPY: dict[str, tuple[str, str]] = {
     "erf": ("smooth: erf", _ABSENT),
     "erfc": ("smooth: erfc", _ABSENT),
     "erf_inv": ("smooth: erf_inv", _ABSENT),
+    "dft": ("special: dft", _COMPLEX),
     **{name: (f"special: {name}", _ABSENT) for name in SPECIAL_PRIMITIVES},
     "reduce_precision": ("smooth: reduce_precision", _ABSENT),
     "lt_to": ("elementwise: lt_to", _ABSENT),

@@ -29,6 +29,13 @@ def held(call: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a, x: x * call(lax.stop_gradient(a), lax.stop_gradient(x))
 
 
+def transform(x: Any, y: Any) -> Any:
+    """Both directions of the Fourier transform, and both parts."""
+    dft = further_primitives()["dft"]
+    (a, b), (c, d) = dft.bind(x, y, inverse=False), dft.bind(y, x * y, inverse=True)
+    return a * c + b, b * d
+
+
 SPECIAL: dict[str, tuple[Callable[..., Any], tuple[Any, ...], tuple[float, float]]] = {
     "lgamma": (lax.lgamma, ONE, (0.1, 9)),
     "lgamma of negatives": (lax.lgamma, ONE, (-1.9, -1.1)),
@@ -42,6 +49,7 @@ SPECIAL: dict[str, tuple[Callable[..., Any], tuple[Any, ...], tuple[float, float
     "igammac": (lax.igammac, TWO, (0.1, 9)),
     "igamma_grad_a": (held(lax.igamma_grad_a), TWO, (0.1, 9)),
     "regularized_incomplete_beta": (beta, TWO, (0.1, 9)),
+    "dft": (transform, TWO, (-3, 3)),
     "bessel_i0e": (lax.bessel_i0e, ONE, (-9, 9)),
     "bessel_i1e": (lax.bessel_i1e, ONE, (-9, 9)),
 }

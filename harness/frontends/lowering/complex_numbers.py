@@ -1,0 +1,362 @@
+"""Complex numbers are pairs of reals: every primitive on complex operands becomes JAX code on real and imaginary parts.
+
+    multiply: (a + bi)(c + di) = (ac - bd) + (ad + bc)i
+
+Structural primitives act on both parts. Cuts and zeros (of sqrt, log, abs, sign) are kinks of the parts, as any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from backprove.harness.programs.further_primitives import further_primitives
+
+if TYPE_CHECKING:
+    import jax
+    from jax.extend.core import JaxprEqn
+
+
+class Pair(NamedTuple):
+    """A complex array: its real and its imaginary part."""
+
+    re: Any
+    im: Any
+
+
+Value = Any
+"""An array or a `Pair`."""
+
+
+def is_complex(dtype: Any) -> bool:
+    """Whether a dtype of JAX is one of complex numbers; those of keys are no dtypes of NumPy."""
+    return str(dtype).startswith("complex")
+
+
+def part_dtype(dtype: Any) -> Any:
+    """The dtype of the parts of complex numbers, and any other one itself."""
+    return np.zeros(0, dtype).real.dtype if is_complex(dtype) else dtype
+
+
+def touches_complex(eqn: JaxprEqn) -> bool:
+    return any(is_complex(getattr(v.aval, "dtype", "")) for v in (*eqn.invars, *eqn.outvars))
+
+
+def rewritten(eqn: JaxprEqn, operands: Sequence[Value]) -> list[Value]:
+    """The results of an equation on complex operands, which come as pairs.
+
+    Raises:
+        TypeError: for a primitive that is not rewritten.
+    """
+    name = eqn.primitive.name
+    if name in FORMS:
+        return [FORMS[name](*operands, **_own_parameters(name, eqn.params))]
+    if name in LINEAR:
+        return _on_both_parts(eqn, operands)
+    if name in BILINEAR:
+        return [_bilinear(eqn, *operands)]
+    raise TypeError(f"the code computes {name} of complex numbers, which no number system here has")
+
+
+def _own_parameters(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: params[k] for k in PARAMETERS.get(name, ())}
+
+
+def _on_both_parts(eqn: JaxprEqn, operands: Sequence[Value]) -> list[Value]:
+    params = {k: part_dtype(v) if k.endswith("dtype") and v is not None else v for k, v in eqn.params.items()}
+    found = []
+    for k in range(2):
+        results = eqn.primitive.bind(*(x[k] if isinstance(x, Pair) else x for x in operands), **params)
+        found.append(results if eqn.primitive.multiple_results else [results])
+    return [Pair(re, im) for re, im in zip(*found, strict=True)]
+
+
+def _bilinear(eqn: JaxprEqn, a: Value, b: Value) -> Pair:
+    params = dict(eqn.params)
+    if params.get("preferred_element_type") is not None:
+        params["preferred_element_type"] = part_dtype(params["preferred_element_type"])
+
+    def product(x: Any, y: Any) -> Any:
+        return eqn.primitive.bind(x, y, **params)
+
+    return Pair(product(a.re, b.re) - product(a.im, b.im), product(a.re, b.im) + product(a.im, b.re))
+
+
+# ---------------------------------------------------------------- arithmetic
+
+
+def _mul(a: Pair, b: Pair) -> Pair:
+    return Pair(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
+
+
+def _div(a: Pair, b: Pair) -> Pair:
+    size = b.re * b.re + b.im * b.im
+    return Pair((a.re * b.re + a.im * b.im) / size, (a.im * b.re - a.re * b.im) / size)
+
+
+def _square(a: Pair) -> Pair:
+    return Pair((a.re - a.im) * (a.re + a.im), 2 * a.re * a.im)
+
+
+def _one(like: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    return Pair(jnp.ones_like(like.re), jnp.zeros_like(like.re))
+
+
+def _integer_pow(a: Pair, y: int) -> Pair:
+    if y == 0:
+        return _one(a)
+    out: Pair | None = None
+    n = abs(y)
+    base = a
+    while n:
+        if n & 1:
+            out = base if out is None else _mul(out, base)
+        n >>= 1
+        if n:
+            base = _mul(base, base)
+    assert out is not None
+    return out if y > 0 else _div(_one(a), out)
+
+
+def _prod(a: Pair, axes: Sequence[int]) -> Pair:
+    """The factors are joined one after the other, in row-major order."""
+    import jax.numpy as jnp
+
+    rest = [n for i, n in enumerate(a.re.shape) if i not in axes]
+    ends = tuple(range(len(axes)))
+    parts = (jnp.moveaxis(x, axes, ends).reshape((-1, *rest)) for x in a)
+    out, factors = _one(Pair(jnp.zeros(rest, a.re.dtype), None)), Pair(*parts)
+    for k in range(factors.re.shape[0]):
+        factor = Pair(factors.re[k], factors.im[k])
+        out = _mul(out, factor) if k else factor
+    return out
+
+
+def _abs(a: Pair) -> jax.Array:
+    import jax.numpy as jnp
+
+    return jnp.sqrt(a.re * a.re + a.im * a.im)
+
+
+def _sign(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    size = _abs(a)
+    zero = size == 0
+    safe = jnp.where(zero, 1, size)
+    return Pair(jnp.where(zero, a.re, a.re / safe), jnp.where(zero, a.im, a.im / safe))
+
+
+# ---------------------------------------------------------------- functions
+
+
+def _exp(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    size = jnp.exp(a.re)
+    return Pair(size * jnp.cos(a.im), size * jnp.sin(a.im))
+
+
+def _expm1(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    half = jnp.sin(a.im / 2)
+    return Pair(jnp.expm1(a.re) * jnp.cos(a.im) - 2 * half * half, jnp.exp(a.re) * jnp.sin(a.im))
+
+
+def _log(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    return Pair(jnp.log(a.re * a.re + a.im * a.im) / 2, jnp.arctan2(a.im, a.re))
+
+
+def _log1p(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    return Pair(jnp.log1p(a.re * (2 + a.re) + a.im * a.im) / 2, jnp.arctan2(a.im, 1 + a.re))
+
+
+def _sqrt(a: Pair) -> Pair:
+    """The principal root, without cancellation away from 0."""
+    import jax.numpy as jnp
+
+    larger = jnp.sqrt((_abs(a) + jnp.abs(a.re)) / 2)
+    smaller = jnp.abs(a.im) / (2 * larger)
+    right = a.re >= 0
+    im = jnp.where(right, smaller, larger)
+    return Pair(jnp.where(right, larger, smaller), jnp.where(a.im < 0, -im, im))
+
+
+def _pow(a: Value, b: Value) -> Pair:
+    a, b = (x if isinstance(x, Pair) else Pair(x, 0 * x) for x in (a, b))
+    return _exp(_mul(b, _log(a)))
+
+
+def _cosh(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    return Pair(jnp.cosh(a.re) * jnp.cos(a.im), jnp.sinh(a.re) * jnp.sin(a.im))
+
+
+def _sinh(a: Pair) -> Pair:
+    import jax.numpy as jnp
+
+    return Pair(jnp.sinh(a.re) * jnp.cos(a.im), jnp.cosh(a.re) * jnp.sin(a.im))
+
+
+def _turned(a: Pair) -> Pair:
+    """i a."""
+    return Pair(-a.im, a.re)
+
+
+def _sin(a: Pair) -> Pair:
+    back = _sinh(_turned(a))
+    return Pair(back.im, -back.re)
+
+
+def _cos(a: Pair) -> Pair:
+    return _cosh(_turned(a))
+
+
+def _logistic(a: Pair) -> Pair:
+    e = _exp(Pair(-a.re, -a.im))
+    return _div(_one(a), Pair(1 + e.re, e.im))
+
+
+# ---------------------------------------------------------------- conversions and transforms
+
+
+def _conj(a: Value) -> Pair:
+    import jax.numpy as jnp
+
+    return Pair(a.re, -a.im) if isinstance(a, Pair) else Pair(a, jnp.zeros_like(a))
+
+
+def _convert(a: Value, new_dtype: Any) -> Value:
+    import jax.numpy as jnp
+
+    if not is_complex(new_dtype):
+        return a.re.astype(new_dtype)
+    dtype = part_dtype(new_dtype)
+    if isinstance(a, Pair):
+        return Pair(a.re.astype(dtype), a.im.astype(dtype))
+    return Pair(a.astype(dtype), jnp.zeros(a.shape, dtype))
+
+
+def _along(a: Pair, axis: int, inverse: bool) -> Pair:
+    """The transform along one axis, without a factor."""
+    import jax.numpy as jnp
+
+    moved = (jnp.moveaxis(x, axis, -1) for x in a)
+    re, im = further_primitives()["dft"].bind(*moved, inverse=inverse)
+    return Pair(jnp.moveaxis(re, -1, axis), jnp.moveaxis(im, -1, axis))
+
+
+def _scaled(a: Pair, n: int) -> Pair:
+    return Pair(a.re / n, a.im / n)
+
+
+def _fft(a: Value, fft_type: Any, fft_lengths: Sequence[int]) -> Value:
+    """`fft_type` is 0 to 3: fft, ifft, rfft, irfft; the imaginary parts of the ends are ignored by irfft."""
+    import jax.numpy as jnp
+
+    kind, lengths = int(fft_type), list(fft_lengths)
+    inverse = kind in (1, 3)
+    if not isinstance(a, Pair):
+        a = Pair(a, jnp.zeros_like(a))
+    ndim = a.re.ndim
+    axes = list(range(ndim - len(lengths), ndim))
+    for axis, n in zip(axes, lengths, strict=True):
+        if kind == 3 and axis == axes[-1]:
+            a = _hermitian(a, n)
+        a = _along(a, axis, inverse)
+        if inverse:
+            a = _scaled(a, n)
+    if kind == 3:
+        return a.re
+    half = lengths[-1] // 2 + 1
+    return Pair(a.re[..., :half], a.im[..., :half]) if kind == 2 else a
+
+
+def _hermitian(a: Pair, n: int) -> Pair:
+    """The whole spectrum of a real array from its first half, on the last axis."""
+    import jax.numpy as jnp
+
+    half = n // 2 + 1
+    rest = np.arange(n - half, 0, -1)
+    re = jnp.concatenate([a.re[..., :half], a.re[..., rest]], axis=-1)
+    own = np.ones(half)
+    own[0] = 0
+    if n % 2 == 0:
+        own[-1] = 0
+    im = jnp.concatenate([a.im[..., :half] * own.astype(a.im.dtype), -a.im[..., rest]], axis=-1)
+    return Pair(re, im)
+
+
+FORMS: Mapping[str, Callable[..., Value]] = {
+    "add": lambda a, b: Pair(a.re + b.re, a.im + b.im),
+    "add_any": lambda a, b: Pair(a.re + b.re, a.im + b.im),
+    "sub": lambda a, b: Pair(a.re - b.re, a.im - b.im),
+    "neg": lambda a: Pair(-a.re, -a.im),
+    "mul": _mul,
+    "div": _div,
+    "square": _square,
+    "reduce_prod": _prod,
+    "integer_pow": _integer_pow,
+    "pow": _pow,
+    "exp": _exp,
+    "expm1": _expm1,
+    "log": _log,
+    "log1p": _log1p,
+    "sqrt": _sqrt,
+    "rsqrt": lambda a: _div(_one(a), _sqrt(a)),
+    "sin": _sin,
+    "cos": _cos,
+    "tan": lambda a: _div(_sin(a), _cos(a)),
+    "sinh": _sinh,
+    "cosh": _cosh,
+    "tanh": lambda a: _div(_sinh(a), _cosh(a)),
+    "logistic": _logistic,
+    "abs": _abs,
+    "sign": _sign,
+    "real": lambda a: a.re,
+    "imag": lambda a: a.im,
+    "complex": Pair,
+    "conj": _conj,
+    "eq": lambda a, b: (a.re == b.re) & (a.im == b.im),
+    "ne": lambda a, b: (a.re != b.re) | (a.im != b.im),
+    "is_finite": lambda a: _finite(a.re) & _finite(a.im),
+    "convert_element_type": _convert,
+    "fft": _fft,
+}
+"""What each primitive does to pairs."""
+
+PARAMETERS = {
+    "integer_pow": ("y",),
+    "reduce_prod": ("axes",),
+    "convert_element_type": ("new_dtype",),
+    "fft": ("fft_type", "fft_lengths"),
+}
+"""The parameters that forms take."""
+
+LINEAR = frozenset(
+    {
+        *("reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims", "slice", "pad", "concatenate", "rev"),
+        *("gather", "scatter", "scatter-add", "scatter_add", "dynamic_slice", "dynamic_update_slice", "select_n"),
+        *("reduce_sum", "cumsum", "copy", "copy_p", "split", "stop_gradient", "optimization_barrier", "tile", "stack"),
+        "unstack",
+    }
+)
+"""Primitives that act on real and imaginary parts alike."""
+
+BILINEAR = frozenset({"dot_general", "conv_general_dilated"})
+
+
+def _finite(x: jax.Array) -> jax.Array:
+    from jax import lax
+
+    return lax.is_finite(x)
