@@ -20,7 +20,7 @@ class ArraySpec:
 
     Attributes:
         dims: parsed dimensions: an int, a name, or `"*name"` for any number of leading axes.
-        dtype: "float" (the dtype under test) or a NumPy dtype name.
+        dtype: "float" (the dtype under test), "complex" (pairs of it) or a NumPy dtype name.
         low, high: closed bounds of the points tried (of `kind="index"`, `high` is a size or the dim name of one).
         nonzero, distinct, extreme, kind: see `array`.
         bounds: of the sizes of the names. Draws at a size do not depend on them, so that they have no place in `repr`.
@@ -44,7 +44,7 @@ class ArraySpec:
     @property
     def differentiable(self) -> bool:
         """Whether the input has tangents and cotangents (floats have, integers, masks and indices have not)."""
-        return self.dtype == "float" and self.kind not in ("mask", "index")
+        return self.dtype in ("float", "complex") and self.kind not in ("mask", "index")
 
     def shape(self, sizes: dict[str, int | tuple[int, ...]]) -> tuple[int, ...]:
         """The shape at given sizes of the names (a `*name` has a tuple of sizes)."""
@@ -72,9 +72,10 @@ def array(
         dims: names and integers separated by blanks: `"m n"`, `"4"`, `"n n"` (square), `"*batch n"` (any number of
             leading axes), `""` (scalar). One name has one size within a rule. Names may have bounds: `"n>=2"`,
             `"m<=6 n"`, `"m n<=m"`, `"n%2"` (a multiple of 2), `"n>=2<=8"`.
-        dtype: `"float"` for the dtype under test, or a NumPy dtype for integers and booleans.
-        low, high: closed bounds of the points tried. Of `kind="index"`, `high` is one more than the largest index: a
-            size, or the dim name of one.
+        dtype: `"float"` for the dtype under test, `"complex"` for pairs of it, or a NumPy dtype for integers and
+            booleans.
+        low, high: closed bounds of the points tried, of both parts of complex numbers. Of `kind="index"`, `high` is one
+            more than the largest index: a size, or the dim name of one.
         nonzero: no entry is zero.
         distinct: no two entries are equal.
         extreme: every verdict counts in the dtype's whole range, not only up to magnitude 1e4.
@@ -89,7 +90,11 @@ def array(
     if kind is not None and kind not in KINDS:
         raise UsageError(f"array: kind must be one of {', '.join(KINDS)}, got {kind!r}")
     name = "float"
-    if not (isinstance(dtype, str) and dtype == "float"):
+    if isinstance(dtype, str) and dtype == "complex":
+        if kind is not None:
+            raise UsageError(f'array: kind={kind!r} is of real numbers; with dtype="complex" there is none')
+        name = "complex"
+    elif not (isinstance(dtype, str) and dtype == "float"):
         try:
             name = str(np.dtype(dtype))
         except TypeError:

@@ -166,8 +166,8 @@ class DerivativeShell:
             ) from why
         if any(a.dtype.kind == "c" for a in found):
             raise Unsupported(
-                f"{function.label} returns complex numbers at shapes {shapes_of(self.signature)}, whose derivative "
-                "cannot be judged; let it return their real and imaginary parts",
+                f"{function.label} returns complex numbers at shapes {shapes_of(self.signature)}, whose "
+                'cotangents have two meanings; say complex_convention="jax" or "torch", or let it return their parts',
                 f"{function.label} returns complex numbers",
             )
         return tuple(

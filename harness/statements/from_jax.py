@@ -137,6 +137,7 @@ def from_jax(
         return shown_as(call, function)
 
     more = bound_further(who, further, fixed, undecorated, tuple(inputs), of_leaves)
+    more.setdefault("complex_convention", "jax")
     # with pytrees the signature of the undecorated function is not that of the leaves
     shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:

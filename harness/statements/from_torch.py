@@ -81,6 +81,7 @@ def from_torch(
     filled = taken.filled if isinstance(taken, Bound) else list
     called = TorchFunction(torch, lambda *tensors: cls.apply(*filled(tensors)), label, dict(inputs))
     more = bound_further(who, further, fixed, taken, tuple(inputs), lambda _, f: TensorsToo(f, called))
+    more.setdefault("complex_convention", "torch")
     forward, backward = called.as_rule()
     base: Any = torch.autograd.Function
     jvp = None if cls.jvp is base.jvp else shown_as(called.as_jvp(), cls.jvp, 1)

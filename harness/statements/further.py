@@ -20,6 +20,7 @@ class Further(TypedDict, total=False):
     where: Code | None
     convention: Code | None
     batched: bool
+    complex_convention: str | None
     examples: Sequence[Mapping[str, Any]]
     latex: str
     words: str

@@ -269,7 +269,7 @@ def _shown(value: object) -> str:
 
 def has_mixed_outputs(inputs: Mapping[str, Tree], forward: Code) -> bool:
     """Whether forward returns anything but floating-point arrays and tuples of them, tried at one small point."""
-    out = _small_output(inputs, forward)
+    out = small_output(inputs, forward)
     if out is None:
         return False
     try:
@@ -281,7 +281,7 @@ def has_mixed_outputs(inputs: Mapping[str, Tree], forward: Code) -> bool:
     return any(moving) and not (all(moving) and all(leaves))
 
 
-def _small_output(inputs: Mapping[str, Tree], forward: Code) -> Tree:
+def small_output(inputs: Mapping[str, Tree], forward: Code) -> Tree:
     """Forward's result at a small point inside the bounds; None where it cannot be had."""
     import jax
 

@@ -16,6 +16,7 @@ from backprove.harness.core.guard import guarded
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
+from backprove.harness.statements.complex_pairs import COMPLEX, check_convention, of_parts
 from backprove.harness.statements.further import check_text, imported
 from backprove.harness.statements.import_line import import_line_of
 from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
@@ -57,6 +58,8 @@ class Rule:
         examples: points of one's own, judged before all others and named in the report: dicts of the inputs and, where
             wanted, of the directions, which are called as the rule's own parameters or as reports do ("cotangent",
             "tangent of x"), as in `[{"x": [1.0, 2.0], "g": [0, 1]}]`. Sizes may be any; values lie in the domain.
+        complex_convention: what a complex cotangent means, "jax" or "torch" (conjugate), where inputs or outputs are
+            complex: see `complex_pairs`.
         latex, words: the statement as a formula (without dollar signs) and as a sentence, which reports show.
 
     Attributes:
@@ -84,6 +87,7 @@ class Rule:
     primal: Code | None = None
     surrogate: Code | None = None
     examples: Sequence[Mapping[str, Any]] = ()
+    complex_convention: str | None = None
     latex: str = ""
     words: str = ""
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
@@ -106,6 +110,7 @@ class Rule:
         if not isinstance(self.batched, bool):
             raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {self.batched!r}")
         self._check_functions()
+        check_convention(f"Rule({self.name!r})", self.complex_convention, self.inputs, self.vjp, self.examples)
         for label in ("latex", "words"):
             check_text(f"Rule({self.name!r})", label, getattr(self, label))
         _ = self.own_points  # they are validated when they are first asked for
@@ -155,8 +160,10 @@ class Rule:
         Outputs of integers and truth values, which have no derivative, are left out. This is the rule itself unless it
         has pytrees or such outputs; forward is called once to know its outputs.
         """
+        if any(spec.dtype == COMPLEX for spec in flat_inputs(self.inputs).values()):
+            return of_parts(self)  # type: ignore[no-any-return]
         if not is_structured(self.inputs) and not has_mixed_outputs(self.inputs, self.forward):
-            return self
+            return of_parts(self)  # type: ignore[no-any-return]
         boundary = Boundary(self.inputs, self.forward)
         changes: dict[str, object] = {
             "inputs": flat_inputs(self.inputs),
@@ -178,8 +185,9 @@ class Rule:
         flat = copy.copy(self)
         for name, value in changes.items():
             object.__setattr__(flat, name, value)
-        flat.__dict__["flat"] = flat
-        return flat
+        parts: Rule = of_parts(flat)
+        parts.__dict__["flat"] = parts
+        return parts
 
     def named_claims(self) -> list[tuple[str, Claim]]:
         """What the rule claims: jvp, vjp, adjointness (where both are given), primal and reference.

@@ -142,7 +142,18 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def real(self) -> Traced:
-        return self
+        return self._part("real") if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Traced:
+        return self._part("imag")
+
+    def _part(self, name: str) -> Traced:
+        """A part of complex numbers, to be read."""
+        import jax.numpy as jnp
+
+        value = self.value
+        return Traced(on_jax(getattr(jnp, name), value), scalar=self._scalar)
 
     def stand_in(self) -> Array | np.generic:
         """An ordinary array (or NumPy scalar) of this shape and dtype.
@@ -150,8 +161,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         Integers are zeros, which are valid indices; matrices are ones plus the identity, which are positive definite.
         """
         with suspended():
-            out = (np.ones if is_float(self.dtype) or self.dtype == bool else np.zeros)(self.shape, self.dtype)
-            if self.ndim >= 2 and is_float(self.dtype):
+            inexact = is_float(self.dtype) or self.dtype.kind == "c"
+            out = (np.ones if inexact or self.dtype == bool else np.zeros)(self.shape, self.dtype)
+            if self.ndim >= 2 and inexact:
                 out = out + np.eye(*self.shape[-2:], dtype=self.dtype)
         return out[()] if self._scalar else out
 

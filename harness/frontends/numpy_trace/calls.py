@@ -325,8 +325,8 @@ def _sort(self: Traced, axis: int = -1, kind: object = None) -> None:
     self[...] = np.sort(self, axis=axis)
 
 
-def _conjugate(self: Traced) -> Traced:
-    return self
+def _conjugate(self: Traced) -> object:
+    return np.conjugate(self) if self.dtype.kind == "c" else self
 
 
 _OTHER_METHODS: dict[str, Code] = {

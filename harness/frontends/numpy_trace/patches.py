@@ -155,7 +155,7 @@ def _allocate(host: Host, original: Code, args: tuple[Any, ...], kwargs: Options
         out[...] = options["fill_value"]
         return out
     result = original(*args, **kwargs)
-    if type(result) is np.ndarray and (result.dtype == object or is_float(result.dtype)):
+    if type(result) is np.ndarray and (result.dtype.kind in "Oc" or is_float(result.dtype)):
         return host.adopt(result, not original.__name__.startswith("empty"))
     return result
 

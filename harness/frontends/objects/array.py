@@ -293,7 +293,9 @@ class ExactHost:
     def holds(self, value: object) -> bool:
         return isinstance(value, (ExactScalar, ExactArray))
 
-    def adopt(self, array: Array, initialised: bool) -> ExactArray:
+    def adopt(self, array: Array, initialised: bool) -> Array | ExactArray:
+        if array.dtype.kind == "c":
+            return array
         if initialised:
             return exact_array(array)
         # a read of what was never written must not look like a number
