@@ -78,3 +78,9 @@ A rounded literal moves the derivative by u times its conditioning in it, of whi
 """
 TRUE_VALUE_PRECISION = 256
 """Bits of the balls whose midpoints are the true values that floats are held against: five times float64's."""
+TABLE_ROUNDINGS = 4.0
+"""Unit roundoffs of float64, of its largest entry, by which a constant array may be off before a rule is refused.
+
+Such a table is computed by code outside of the trace (`np.fft.fft(np.eye(n))`, `np.cos(angles)`) with some roundings.
+What differs by no more than four units in the last place of float64 is no wrong formula.
+"""

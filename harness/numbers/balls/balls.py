@@ -16,8 +16,10 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, is_float
+from backprove.harness.core.thresholds.exact import TABLE_ROUNDINGS
 from backprove.harness.numbers import indexing
 from backprove.harness.numbers.balls import functions as bf
+from backprove.harness.numbers.balls import spectra
 from backprove.harness.numbers.balls.arrays import BallArray, dot_general, lift, pointwise, scatter_add
 from backprove.harness.numbers.balls.fourier import transformed
 from backprove.harness.numbers.balls.matrices import Matrices
@@ -100,9 +102,12 @@ class BallSystem(Matrices[Real]):
         out = lift(value)
         if self.widen:
             flat = out.ravel()
+            # a table is computed by other code, with roundings of its largest entry
+            size = np.abs(value[np.isfinite(value)]).max(initial=0.0) if value.size > 1 else 0.0
+            computed = arb(0, TABLE_ROUNDINGS * 2.0**-53 * float(size))
             for i, v in enumerate(np.ravel(value).tolist()):
                 if not short_dyadic(v, bits):
-                    flat[i] = flat[i] * arb(1, self.widen)
+                    flat[i] = (flat[i] * arb(1, self.widen)).union(flat[i] + computed)
         out.setflags(write=False)
         return out
 
@@ -263,6 +268,12 @@ class Balls(BallSystem[Array]):
 
     def p_dot_general(self, e: Equation, ins: Sequence[BallArray]) -> BallArray:
         return dot_general(ins[0], ins[1], e.params["dimension_numbers"])
+
+    def p_eigh(self, e: Equation, ins: Sequence[BallArray]) -> list[Array]:
+        return list(spectra.eigh(spectra.read(e, ins[0])))
+
+    def p_svd(self, e: Equation, ins: Sequence[BallArray]) -> list[Array]:
+        return spectra.wanted(e, spectra.svd(ins[0], full=spectra.is_full(e)))
 
     def p_dft(self, e: Equation, ins: Sequence[BallArray]) -> list[Array]:
         return list(transformed(ins[0], ins[1], inverse=e.params["inverse"]))

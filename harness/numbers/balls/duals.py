@@ -20,6 +20,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import ONE_SLOPE_BITS
 from backprove.harness.numbers import control, indexing, movement
 from backprove.harness.numbers.balls import functions as bf
+from backprove.harness.numbers.balls import spectra
 from backprove.harness.numbers.balls.arrays import (
     BallArray,
     along,
@@ -302,6 +303,12 @@ class DualBalls(BallSystem[Dual]):
         if not terms:
             return Dual(y)
         return Dual(y, terms[0] if len(terms) == 1 else terms[0] + terms[1])
+
+    def p_eigh(self, e: Equation, ins: Sequence[Dual]) -> list[Dual]:
+        return [Dual(v, t) for v, t in spectra.eigh_with_slopes(e, ins[0].v, ins[0].t)]
+
+    def p_svd(self, e: Equation, ins: Sequence[Dual]) -> list[Dual]:
+        return [Dual(v, t) for v, t in spectra.svd_with_slopes(e, ins[0].v, ins[0].t)]
 
     def p_dft(self, e: Equation, ins: Sequence[Dual]) -> list[Dual]:
         inverse = e.params["inverse"]

@@ -14,8 +14,9 @@ import numpy as np
 from flint import arb
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.numbers import matrices
-from backprove.harness.numbers.balls.arrays import BallArray, pointwise, predicate
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.numbers import matrices, orthogonal
+from backprove.harness.numbers.balls.arrays import BallArray, lift, pointwise, predicate
 from backprove.harness.numbers.balls.reductions import Real, Reductions
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.table import ROWS
@@ -48,6 +49,27 @@ class Matrices(Reductions[Real], Generic[Real]):
         field = _Entries(self, e)
         a, b = (field.map(matrices.inward, x) for x in ins)
         return field.map(matrices.outward, matrices.triangular_solve(field, e.params, a, b))
+
+    def p_qr(self, e: Equation, ins: Sequence[Real]) -> list[Real]:
+        """No value where the factors jump: a column that is 0 on the diagonal, or below it, which is not reflected."""
+        if e.params["pivoting"]:
+            raise UnsupportedPrimitive("qr with pivoting", self.name)
+        field = _Entries(self, e)
+        a = field.map(matrices.inward, ins[0])
+        further = field.further(a)
+
+        def unit(rows: int, columns: int) -> Real:
+            eye = lift(np.eye(rows, columns)).reshape((rows, columns) + (1,) * len(further))
+            return self.lifted(np.broadcast_to(eye, (rows, columns, *further)))
+
+        def signs(column: Real) -> Array:
+            balls = np.asarray(self.primal(column))
+            still = predicate(arb.is_zero, balls[1:]).all(axis=0, keepdims=True)
+            against = pointwise(_against, balls[:1])
+            return np.where(still, np.full((), arb("nan"), dtype=object), against)
+
+        factors = orthogonal.qr(field, a, unit, signs, full=bool(e.params["full_matrices"]))
+        return [field.map(matrices.outward, x) for x in factors]
 
 
 class _Entries(Generic[Real]):
@@ -83,6 +105,11 @@ class _Entries(Generic[Real]):
 
 def _size(x: arb) -> arb:
     return abs(x.mid())
+
+
+def _against(x: arb) -> arb:
+    """The sign against that of a number; at 0 the factors jump."""
+    return arb(1) if x < 0 else arb(-1) if x > 0 else arb("nan")
 
 
 def _without_value(array: BallArray, where: Array) -> BallArray:

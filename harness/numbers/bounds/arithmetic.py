@@ -189,6 +189,8 @@ _COMPARE: dict[str, np.ufunc] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+    "lt_to": np.less,
+    "le_to": np.less_equal,
 }
 
 
@@ -196,7 +198,7 @@ def compare(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> 
     a, b = inputs
     name = equation.primitive
     if equation.inputs[0].slot == equation.inputs[1].slot or a is b:
-        return np.full(a.v.shape, name in ("eq", "le", "ge"), np.int8)
+        return np.full(a.v.shape, name in ("eq", "le", "ge", "le_to"), np.int8)
     decided = _COMPARE[name](a.v, b.v)
     if a.exact and b.exact:
         return truth.encode(decided, NO_DOUBT)

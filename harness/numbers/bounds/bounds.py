@@ -23,7 +23,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS, is_float
 from backprove.harness.core.thresholds.rounding import ELEMENTARY_ETA, LITERAL_BITS
 from backprove.harness.numbers.base import System, has_floats
-from backprove.harness.numbers.bounds import arithmetic, fourier, matrices, reductions, truth
+from backprove.harness.numbers.bounds import arithmetic, fourier, matrices, reductions, spectra, truth
 from backprove.harness.numbers.bounds.charges import Format
 from backprove.harness.numbers.bounds.truth import Bounded, Doubtful, Truth, Value
 from backprove.harness.numbers.elementary.row import REALS, Elementary
@@ -31,7 +31,13 @@ from backprove.harness.numbers.elementary.table import having
 from backprove.harness.programs.evaluate import evaluate, schedule
 from backprove.harness.programs.program import Equation, Program, Var
 
-RULES = {**arithmetic.ELEMENTWISE, **reductions.COMBINING, **matrices.FACTORING, **fourier.TRANSFORMS}
+RULES = {
+    **arithmetic.ELEMENTWISE,
+    **reductions.COMBINING,
+    **matrices.FACTORING,
+    **fourier.TRANSFORMS,
+    **spectra.SPECTRAL,
+}
 
 CHUNK = 8192
 """Most points that `run` evaluates at once; more would leave the cache."""

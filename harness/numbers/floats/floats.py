@@ -281,6 +281,13 @@ EXACT: dict[str, Callable[..., Array]] = {
 
 LOGIC: dict[str, np.ufunc] = {"and": np.logical_and, "or": np.logical_or, "not": np.logical_not}
 
+
+def _less_in_total_order(a: Array, b: Array) -> Array:
+    """-0 below +0, and NaN above all: the order of `jnp.searchsorted`."""
+    zeros = (a == 0) & (b == 0) & np.signbit(a) & ~np.signbit(b)
+    return np.asarray((a < b) | zeros | (np.isnan(b) & ~np.isnan(a)))
+
+
 COMPARISONS: dict[str, Callable[..., Array]] = {
     "eq": np.equal,
     "ne": np.not_equal,
@@ -289,6 +296,8 @@ COMPARISONS: dict[str, Callable[..., Array]] = {
     "gt": np.greater,
     "ge": np.greater_equal,
     "is_finite": np.isfinite,
+    "lt_to": _less_in_total_order,
+    "le_to": lambda a, b: ~_less_in_total_order(b, a),
 }
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.harness.numbers import matrices
+from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.numbers import lapack, matrices
 from backprove.harness.numbers.matrices import PLAIN, Plain, inward, outward
 from backprove.harness.programs.program import Equation
 
@@ -38,9 +39,35 @@ def _triangular_solve(e: Equation, inputs: Sequence[Array]) -> list[Array]:
     return [outward(matrices.triangular_solve(PLAIN, e.params, a, b))]
 
 
+def _eigh(e: Equation, inputs: Sequence[Array]) -> list[Array]:
+    whole(e)
+    return lapack.eigh(lapack.symmetric(inputs[0], bool(e.params["lower"])))
+
+
+def _svd(e: Equation, inputs: Sequence[Array]) -> list[Array]:
+    whole(e)
+    found = lapack.svd(inputs[0], bool(e.params["full_matrices"]))
+    return found if e.params["compute_uv"] else found[:1]
+
+
+def _qr(e: Equation, inputs: Sequence[Array]) -> list[Array]:
+    if e.params["pivoting"]:
+        raise UnsupportedPrimitive("qr with pivoting", "floats")
+    return lapack.qr(inputs[0], bool(e.params["full_matrices"]))
+
+
+def whole(e: Equation) -> None:
+    """Refuse a part of the eigenvalues or singular values, and another order."""
+    if e.params.get("subset_by_index") is not None or not e.params.get("sort_eigenvalues", True):
+        raise UnsupportedPrimitive(f"{e.primitive} of a part of the values", "floats")
+
+
 MATRICES: dict[str, Callable[[Equation, Sequence[Array]], list[Array]]] = {
     "lu": _lu,
     "cholesky": _cholesky,
     "triangular_solve": _triangular_solve,
+    "eigh": _eigh,
+    "svd": _svd,
+    "qr": _qr,
 }
 """Primitives of linear algebra; the results are not rounded to a format shorter than their storage."""
