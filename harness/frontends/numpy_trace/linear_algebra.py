@@ -46,9 +46,36 @@ def cholesky(a: jax.Array, *, upper: bool = False) -> jax.Array:
     return factor.mT if upper else factor
 
 
+class _Eigh(NamedTuple):
+    eigenvalues: jax.Array
+    eigenvectors: jax.Array
+
+
+def eigh(a: jax.Array, UPLO: str = "L") -> _Eigh:
+    """Of the triangle that is read."""
+    from jax import lax
+
+    vectors, values = lax.linalg.eigh(a, lower=UPLO.upper() == "L", symmetrize_input=False)
+    return _Eigh(values, vectors)
+
+
+def eigvalsh(a: jax.Array, UPLO: str = "L") -> jax.Array:
+    return eigh(a, UPLO).eigenvalues
+
+
+def pinv(a: jax.Array, rcond: float | None = None, hermitian: bool = False) -> jax.Array:
+    """NumPy takes singular values below 1e-15 of the largest for 0."""
+    import jax.numpy as jnp
+
+    return jnp.linalg.pinv(a, rtol=1e-15 if rcond is None else rcond, hermitian=hermitian)
+
+
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "slogdet": slogdet,
     "det": det,
     "cholesky": cholesky,
+    "eigh": eigh,
+    "eigvalsh": eigvalsh,
+    "pinv": pinv,
 }
 """Functions of `numpy.linalg` by name."""

@@ -194,3 +194,8 @@ def _called(host: Host, original: Code, args: tuple[Any, ...], kwargs: Options) 
 
 
 _substitutes = Substitutes(scipy_functions.FUNCTIONS, lambda original: _replacement(original, _called))
+
+
+def substituted(code: Code) -> Code:
+    """What is called in place of a function of SciPy's while `patched`; any other code itself."""
+    return _substitutes.of(code)

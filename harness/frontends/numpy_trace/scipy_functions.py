@@ -1,4 +1,4 @@
-"""Functions of `scipy.special` by name are traced as `jax.numpy` computes the same functions over the reals.
+"""Functions of `scipy.special` and `scipy.linalg` by name are traced as `jax.numpy` computes the same over the reals.
 
 SciPy is imported by the code under test alone.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprove.harness.core.arrays import Code
+from backprove.harness.frontends.numpy_trace import scipy_linalg
 from backprove.harness.programs.further_primitives import further_primitives
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ FUNCTIONS: dict[str, dict[str, Traceable]] = {
         "polygamma": _polygamma,
         "zeta": _zeta,
     },
+    "scipy.linalg": scipy_linalg.FUNCTIONS,
 }
 """Functions written in Python, by module and name."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from types import CellType
 from typing import Any
 
 from backprove.harness.core.arrays import Code
@@ -29,6 +30,7 @@ class Substitutes:
         self._sizes: dict[str, int] = {}
         self._places: dict[tuple[int, str], tuple[Namespace, Code]] = {}
         self._put: list[tuple[Namespace, str, Any]] = []
+        self._cells: list[tuple[CellType, Any]] = []
 
     def enter(self, code: object) -> None:
         """Put the replacements in place, in the global names of `code` too."""
@@ -46,6 +48,8 @@ class Substitutes:
                 self._sizes[key] = len(names_)
                 self._find(names_)
         self._find(getattr(code, "__globals__", {}))
+        for cell in getattr(code, "__closure__", None) or ():
+            self._replace_in(cell)
         for (_, name), (namespace, function) in self._places.items():
             if namespace.get(name) is function and function is not None:
                 namespace[name] = self._known[id(function)][1]
@@ -56,6 +60,25 @@ class Substitutes:
         while self._put:
             namespace, name, function = self._put.pop()
             namespace[name] = function
+        while self._cells:
+            cell, function = self._cells.pop()
+            cell.cell_contents = function
+
+    def of(self, code: Code) -> Code:
+        """The replacement of a function, and any other code itself."""
+        known = self._known.get(id(code))
+        return known[1] if known is not None and known[0] is code else code
+
+    def _replace_in(self, cell: CellType) -> None:
+        """A variable of the function around the code; an empty one has no contents yet."""
+        try:
+            held = cell.cell_contents
+        except ValueError:
+            return
+        known = self._known.get(id(held))
+        if known is not None and known[0] is held:
+            self._cells.append((cell, held))
+            cell.cell_contents = known[1]
 
     def _find(self, names: Namespace) -> None:
         for name, value in list(names.items()):

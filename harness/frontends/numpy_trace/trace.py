@@ -16,7 +16,7 @@ from backprove.harness.core.formats import is_float
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.numpy_trace.array import NotTraceable, Traced, on_jax, raw_value
 from backprove.harness.frontends.numpy_trace.calls import call_scipy  # the module gives traced arrays their functions
-from backprove.harness.frontends.numpy_trace.patches import Options, patched
+from backprove.harness.frontends.numpy_trace.patches import Options, patched, substituted
 from backprove.harness.programs.program import Program
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def as_jax(function: Code) -> Code:
         operands = [Traced(jnp.asarray(a)) for a in arguments]
         try:
             with patched(_TracingHost(), function), np.errstate(all="ignore"):
-                result = function(*operands)
+                result = substituted(function)(*operands)
             return _outputs(result)
         except NotTraceable:
             raise
