@@ -203,7 +203,7 @@ class CodeLayers:
         x, d = [_take(a, index) for a in x], [_take(a, index) for a in d]
         result = self.rule64.values([*x, *d])
         noise = rounding_noise(self.rule64.values, [*x, *d])
-        outcomes = judge(self.forward64.values, x, d, result, self.mode, self.wrt, noise=noise)
+        outcomes = judge(self.forward64.values, x, d, result, self.mode, self.wrt, noise=noise, rule=self.rule64.values)
         tally = seen.layer("black box")
         for o in outcomes:
             tally.checked += 1

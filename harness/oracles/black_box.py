@@ -31,16 +31,20 @@ from backprove.harness.core.thresholds.called_code import (
     SINGLE_ENTRIES,
 )
 from backprove.harness.core.thresholds.differences import TOLD
+from backprove.harness.oracles.conditioning import forced_changes
 from backprove.harness.oracles.differences import central, one_by_one
 from backprove.harness.oracles.near_ties import nearly_tied
 from backprove.harness.oracles.problem import Outcome, Status
+from backprove.harness.oracles.resolution import resolution
 from backprove.harness.oracles.vectors import dyadic
 
 Evaluation = Callable[[list[Array]], list[Array]]
 """Float64 values at many points (shape + points); NaN where the code gives none."""
 
+EXAMINED = 4
+"""Refused points of a batch at which steps of coarse values are looked for; the others are left open."""
 LOCALISED = 128
-"""A refused point is localised among so many entries at most."""
+"""Entries among which a refused point is localised."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def judge(
     wrt: Sequence[int],
     *,
     noise: Sequence[Array] | None = None,
+    rule: Evaluation | None = None,
     seed: int = 0,
 ) -> list[Outcome]:
     """One outcome per point: AGREES, REFUTED (localised) or UNDECIDED.
@@ -72,6 +77,7 @@ def judge(
         mode: "vjp" or "jvp".
         wrt: positions of the differentiated inputs.
         noise: measured rounding errors of `result` (None: those of the last operation only).
+        rule: gives `result` from inputs and directions, so that its conditioning can be tried (None: it is not).
     """
     bench = _Bench(forward, list(inputs), tuple(wrt))
     rng = np.random.Generator(np.random.Philox(key=[seed, 29]))
@@ -80,12 +86,27 @@ def judge(
     kink = np.zeros(n, dtype=bool)
     tied = nearly_tied(bench.moving, min(BLACK_BOX_STEPS))
     doubt = list(noise) if noise is not None else [np.zeros(r.shape) for r in result]
-    for test in _tests(bench, directions, result, mode, rng):
+    tests = _tests(bench, directions, result, mode, rng)
+    objections: list[Array] = []
+    for test in tests:
         told, near, far, suspected = bench.compare(test, result, doubt)
         agreed |= told & near
         against |= told & ~near
-        refuted |= far & ~suspected & ~tied
+        objections.append(far & ~suspected & ~tied)
+        refuted |= objections[-1]
         kink |= far & (suspected | tied)
+    if refuted.any():
+        chosen = np.flatnonzero(refuted)
+        refuted[:] = False
+        against[chosen] = True
+        for steps in (False, True):  # the first look is cheap, the second is not
+            stands = _stands(bench, tests, objections, directions, result, doubt, rule, chosen, steps)
+            if not steps:  # conditioning explains the gap; of a step function nothing is known
+                agreed[chosen[~stands]], against[chosen[~stands]] = True, False
+            chosen = chosen[stands][:EXAMINED]
+            if not chosen.size:
+                break
+        refuted[chosen] = True
     out = []
     for p in range(n):
         if refuted[p]:
@@ -98,6 +119,36 @@ def judge(
             out.append(Outcome(Status.AGREES))
         else:
             out.append(Outcome(Status.UNDECIDED, note="black box: the differences are too inaccurate to tell"))
+    return out
+
+
+def _stands(
+    bench: _Bench,
+    tests: Sequence[_Test],
+    objections: Sequence[Array],
+    directions: Sequence[Array],
+    result: Sequence[Array],
+    doubt: Sequence[Array],
+    rule: Evaluation | None,
+    chosen: Array,
+    steps: bool,
+) -> Array:
+    """Whether the refusals at some points stand beside the conditioning there and the steps of coarse values."""
+
+    def here(arrays: Sequence[Array]) -> list[Array]:
+        return [a[..., chosen] if a.shape[-1] == bench.points else a for a in arrays]
+
+    local = _Bench(bench.forward, here(bench.inputs), bench.wrt)
+    if steps:
+        local.jumps = resolution(local.forward, local.inputs, local.wrt)
+    got, doubts = here(result), here(doubt)
+    if rule is not None:
+        forced = forced_changes(rule, local.inputs, here(directions), got, local.wrt)
+        doubts = [a + b for a, b in zip(doubts, forced, strict=True)]
+    out = np.zeros(chosen.size, dtype=bool)
+    for test, objected in zip(tests, objections, strict=True):
+        some = _Test(here(test.tangents), here(test.weights), here(test.partners))
+        out |= objected[chosen] & local.compare(some, got, doubts)[2]
     return out
 
 
@@ -146,6 +197,8 @@ class _Bench:
         self.magnitudes = [np.where(a == 0, zero, np.abs(a)) for a in self.moving]
         self.centre = self.forward(self.inputs)
         self.noise = self._noise()
+        self.jumps: list[Array] | None = None
+        """Steps of the values, entry by entry, where they were looked for."""
 
     def at(self, tangents: Sequence[Array], t: Array | float) -> list[Array]:
         moved = list(self.inputs)
@@ -199,11 +252,15 @@ class _Bench:
             here = np.arange(self.points)
             value, error = values[best, here], errors[best, here] + own
             size = np.maximum(np.abs(left), np.abs(value))
-            flat = self._pair([np.abs(f) for f in self.centre], [np.abs(w) for w in test.weights]) / unit
+            weights = [np.abs(w) for w in test.weights]
+            flat = self._pair([np.abs(f) for f in self.centre], weights) / unit
             usable = np.isfinite(left) & np.isfinite(value) & np.isfinite(error)
             told = usable & (error <= np.maximum(TOLD * size, FLAT * flat))
             near = off[best, here] <= error
             far = usable & np.all(np.isfinite(off) & (off > BLACK_BOX_MARGIN * (errors + own) + guard), axis=0)
+            if self.jumps is not None:
+                steps = np.stack([4 * self._pair(self.jumps, weights) / (s * unit) for s in BLACK_BOX_STEPS])
+                far &= np.all(off > BLACK_BOX_MARGIN * (errors + own + steps) + guard, axis=0)
         suspected = np.zeros(self.points, dtype=bool)
         if far.any():
             # along one direction the given weights may hide a kink of every output (a palindrome on a tied sort)

@@ -7,13 +7,14 @@ the derivative is the error that any algorithm must be granted (backward-error v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
+from backprove.harness.core.thresholds.called_code import FORCED_DRAWS, FORCED_ROUNDING
 from backprove.harness.core.thresholds.rounding import CONDITIONING_PRECISION, KNOWN_BITS
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -92,3 +93,28 @@ def _values(
         for v, found in zip(out, at(index), strict=True):
             v[..., index] = found
     return out
+
+
+def forced_changes(
+    rule: Callable[[list[Array]], list[Array]],
+    inputs: Sequence[Array],
+    directions: Sequence[Array],
+    result: Sequence[Array],
+    wrt: Sequence[int],
+) -> list[Array]:
+    """How far the rule's values move, entry by entry, when inputs are rounded at the scale of their largest entry.
+
+    Infinite where the rule has no value then.
+    """
+    rng = np.random.Generator(np.random.Philox(key=[97, 101]))
+    worst = [np.zeros(r.shape) for r in result]
+    with np.errstate(all="ignore"):
+        for _ in range(FORCED_DRAWS):
+            moved = list(inputs)
+            for i in wrt:
+                largest = np.abs(inputs[i]).reshape(-1, inputs[i].shape[-1]).max(axis=0, initial=0.0)
+                moved[i] = inputs[i] + rng.choice([-1.0, 1.0], inputs[i].shape) * FORCED_ROUNDING * largest
+            for w, r, f in zip(worst, result, rule([*moved, *directions]), strict=True):
+                change = np.abs(f - r)
+                w[...] = np.maximum(w, np.where(np.isfinite(change), change, np.inf))
+    return worst

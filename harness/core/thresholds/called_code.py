@@ -30,6 +30,20 @@ NOISE_ORDER = 4
 """Order of the differences that are taken for noise: at these spacings a smooth map has none left of this order."""
 NOISE_FACTOR = 4.0
 """The measured noise is multiplied by this: the spread within which Moré and Wild call their estimates consistent."""
+RESOLUTION_DRAWS = 8
+"""Draws of inputs, between zero and the point, whose values tell whether code narrows or rounds inside."""
+DISTINCT = 4
+"""Different values among these from which on something is told: four numbers of 53 bits are no float32 by chance."""
+FINEST_DECIMAL = 10
+"""Most decimal digits to which code is taken to round its values."""
+FORCED_DRAWS = 4
+"""Draws of a rounding of the inputs, at the scale of the largest entry of each, that show what conditioning forces.
+
+Factorisations round like that (their backward error is normwise), and a point at which the rule itself moves as much as
+it is off says nothing. `BLACK_BOX_MARGIN` times the largest change counts.
+"""
+FORCED_ROUNDING = 2.0**-52
+"""Relative size of that rounding: a unit in the last place, which changes every number."""
 RANDOM_DIRECTIONS = 3
 """Random directions of the black box; an error survives one with probability at most 2**-12."""
 SINGLE_ENTRIES = 4

@@ -1,0 +1,95 @@
+"""A black box is falsified only beyond the conditioning of the point and the steps of coarse values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg as sl
+import scipy.special as ss
+
+import backprove as bp
+from backprove.harness.core.verdicts import Verdict
+from backprove.harness.oracles.black_box import judge
+from backprove.harness.oracles.problem import Status
+from backprove.harness.oracles.resolution import resolution
+
+
+def inverse(factor: float = 1.0) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    """The VJP of the inverse, points on the last axis."""
+
+    def rule(arguments: list[np.ndarray]) -> list[np.ndarray]:
+        a, g = (np.moveaxis(v, -1, 0) for v in arguments)
+        b = np.linalg.inv(a).swapaxes(-1, -2)
+        return [np.moveaxis(-b @ g @ b * factor, 0, -1)]
+
+    return rule
+
+
+def forward(arguments: list[np.ndarray]) -> list[np.ndarray]:
+    return [np.moveaxis(np.linalg.inv(np.moveaxis(arguments[0], -1, 0)), 0, -1)]
+
+
+BAD = np.array([[0.0, 0.0, 1.0], [5.492142772983565e-144, 0.0, 0.0], [1.0, 1.0, 0.0]])
+CORNER = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])[..., None]
+GOOD = np.array([[2.0, 0.5, 1.0], [0.25, 1.5, 0.0], [1.0, 1.0, 3.0]])
+
+
+@pytest.mark.parametrize(("a", "factor", "refused"), [(BAD, 1.0, False), (GOOD, 1.0, False), (GOOD, 1.001, True)])
+def test_an_inverse_at_badly_scaled_points(a: np.ndarray, factor: float, refused: bool) -> None:
+    x, d = [a[..., None]], [CORNER]
+    rule = inverse(factor)
+    (outcome,) = judge(forward, x, d, rule([*x, *d]), "vjp", (0,), rule=rule)
+    assert (outcome.status is Status.REFUTED) is refused
+
+
+def test_without_the_rule_the_badly_scaled_point_would_be_refused() -> None:
+    x, d = [BAD[..., None]], [CORNER]
+    (outcome,) = judge(forward, x, d, inverse()([*x, *d]), "vjp", (0,))
+    assert outcome.status is Status.REFUTED
+
+
+def narrow(dtype: str) -> Callable[[Any], Any]:
+    return lambda x: np.asarray(ss.j0(x.astype(dtype)), dtype=np.float64)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [(lambda x: ss.erf(x.astype("f4")).astype("f8"), -4.75), (lambda x: np.round(x, 6), 0.3)],
+    ids=["saturated float32", "rounded"],
+)
+def test_steps_are_no_refusal(f: Callable[[Any], Any], x: float) -> None:
+    slope = {-4.75: 2 / np.sqrt(np.pi) * np.exp(-(4.75**2)), 0.3: 1.0}[x]
+    at, one = [np.full((1, 1), x)], [np.ones((1, 1))]
+    (outcome,) = judge(lambda a: [f(a[0])], at, one, [np.full((1, 1), slope)], "vjp", (0,))
+    assert outcome.status is not Status.REFUTED
+
+
+def test_the_resolution_of_values() -> None:
+    x = [np.linspace(0.5, 2, 16)[None]]
+    assert resolution(lambda a: [np.sin(a[0])], x, (0,))[0].max() == 0
+    assert resolution(lambda a: [np.sin(a[0].astype("f4")).astype("f8")], x, (0,))[0].min() > 0
+    assert resolution(lambda a: [np.round(np.sin(a[0]), 6)], x, (0,))[0] == pytest.approx(5e-7)
+
+
+RULES = {
+    "inv": (sl.inv, lambda a, g: -sl.inv(a).T @ g @ sl.inv(a).T, "n n", 1.0),
+    "j0 of float32": (narrow("f4"), lambda x, g: -g * ss.j1(x), "n", 6.0),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_right_black_boxes_are_not_refused_and_wrong_ones_are(name: str) -> None:
+    f, vjp, dims, high = RULES[name]
+    factor = 3.0 if "float32" in name else 1.001
+
+    def verdict(rule: Callable[..., Any]) -> Verdict:
+        stated = bp.Rule(
+            name, forward=f, vjp=rule, inputs={"a" if dims == "n n" else "x": bp.array(dims, low=-high, high=high)}
+        )
+        return Verdict(bp.check(stated, points=100, dtypes=("float64",)).verdict)
+
+    assert verdict(vjp) is not Verdict.FALSIFIED
+    assert verdict(lambda x, g: factor * vjp(x, g)) is Verdict.FALSIFIED
