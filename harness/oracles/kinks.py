@@ -150,14 +150,26 @@ def _judge(search: Search, x: list[Array], d: list[Array]) -> Outcome:
     inward = search.inward()
     if search.diverges(inward):
         return Outcome(Status.SINGULAR)
-    if value is None and Search(problem, x, [np.ones_like(a) for a in d]).diverges(np.concatenate([first[:2], inward])):
-        return Outcome(Status.SINGULAR)  # 0 * inf: the direction hides that the slopes diverge
+    if value is None and any(s.diverges(np.concatenate([first[:2], inward])) for s in _unhidden(problem, x, d)):
+        return Outcome(Status.SINGULAR)  # 0 * inf: a zero hides that the slopes diverge
     search.add(np.concatenate([random, -random[: FIRST_DIRECTIONS // 2]]))
     if not search.pieces:
         return Outcome(Status.UNDECIDED, note="no smooth piece was found next to the point")
     if value is None:
         return _undefined(search, rule, shapes)
     return _hull(search, value, shapes)
+
+
+def _unhidden(problem: DerivativeProblem, x: list[Array], d: list[Array]) -> Iterator[Search]:
+    """The same kink with directions of ones, and then with the zeros of one input replaced by ones as well.
+
+    A direction or a weight of zero hides that slopes diverge, such as those of `w * arccos(x)` at w = 0, x = 1.
+    """
+    ones = [np.ones_like(a) for a in d]
+    yield Search(problem, x, ones)
+    for k in problem.wrt:
+        if (x[k] == 0).any():
+            yield Search(problem, [*x[:k], np.where(x[k] == 0, 1.0, x[k]), *x[k + 1 :]], ones)
 
 
 def _undefined(search: Search, rule: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> Outcome:

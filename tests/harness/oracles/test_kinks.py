@@ -376,3 +376,20 @@ def test_a_value_between_two_pieces_needs_no_linear_program(monkeypatch: pytest.
     )
     with pytest.raises(AssertionError, match="a linear program"):
         outcomes(lambda x, w: w * jnp.where(x == 0, 1.1, jnp.sign(x)), [[0, 1]], 9)
+
+
+def test_a_weight_of_zero_hides_no_divergence() -> None:
+    """The slope of w * arccos(x) by x at w = 0, x = 1 is 0 * inf: nothing is claimed. 0/0 elsewhere is a mistake."""
+
+    def weighted(w: Any, x: Any, g: Any) -> Any:
+        return g * jnp.arccos(x), -g * w / jnp.sqrt(1 - x * x)
+
+    problem = vjp_problem(lambda w, x: w * jnp.arccos(x), weighted, [(1,), (1,)])
+    for g in (0.0, 1.0):
+        assert judge(problem, [[0.0], [1.0]], [[g]]).status is Status.SINGULAR
+
+    def divided(w: Any, x: Any, g: Any) -> Any:
+        return g * jnp.abs(x), g * w * x / jnp.abs(x)
+
+    problem = vjp_problem(lambda w, x: w * jnp.abs(x), divided, [(1,), (1,)])
+    assert judge(problem, [[0.0], [0.0]], [[1.0]]).status is Status.UNDEFINED
