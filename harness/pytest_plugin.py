@@ -119,6 +119,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     returned = pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in names})
+    failed = []
     for rule in _rules(returned, pyfuncitem.nodeid):
         from backprove.harness.api import assert_rule
         from backprove.harness.core.errors import UsageError
@@ -126,8 +127,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         try:
             assert_rule(rule)
         except (AssertionError, UsageError) as why:
-            # no line of the test is at fault, so its text is the whole failure
-            pytest.fail(str(why), pytrace=False)
+            failed.append(str(why))
+    if failed:
+        # no line of the test is at fault, so the texts of its rules, all of which were judged, are the whole failure
+        pytest.fail("\n\n".join(failed), pytrace=False)
     return True
 
 

@@ -15,6 +15,7 @@ from backprove.harness.core.cache import Cache, cache_of
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.evidence_words import is_black_box
 from backprove.harness.core.guard import guarded, in_its_place, interrupts, was_interrupted
+from backprove.harness.core.printed import Printed, captured
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
@@ -47,18 +48,33 @@ def run(
     User code is judged at each dtype by itself: the others change nothing. The catalogue's dtypes share their traces
     and examples, unless the run is so large that it has parts.
     """
-    options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": progress}
-    if not subject.is_user_code and parts_of(points) == 1:
+    with captured() as (printed, outside):
+        step = None if progress is None else outside(progress)
+        options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": step}
+        found = _run(subject, dtypes, options)
+    _tell_printed(printed, found.properties)
+    return found
+
+
+def _run(subject: Subject, dtypes: Sequence[str], options: dict[str, Any]) -> SubjectResult:
+    parts = parts_of(options["points"])
+    if not subject.is_user_code and parts == 1:
         return conclude(subject, _judged(subject, dtypes, 0, first=dtypes[0], **options))
     merged = []
     for dtype in dtypes:
         found: dict[int, list[PropertyResult]] = {}
-        for part in range(parts_of(points)):
+        for part in range(parts):
             found[part] = _judged(subject, [dtype], part, first=dtypes[0], **options)
             if refused(found[part]):
                 break
         merged += merge_parts(found)
     return conclude(subject, merged)
+
+
+def _tell_printed(printed: Printed, properties: Sequence[PropertyResult]) -> None:
+    """Show once, and shortened, what the code printed."""
+    if printed.words and properties:
+        properties[0].remark(f"the code {printed.words}")
 
 
 @interrupts()
@@ -74,9 +90,13 @@ def judge_part(
     progress: Progress | None = None,
 ) -> list[PropertyResult]:
     """Judge every property at one of the dtypes of a run, over one part of the points (`campaign/parts.py`)."""
-    return _judged(
-        subject, [dtype], part, first=dtypes[0], points=points, seed=seed, accuracy=accuracy, progress=progress
-    )
+    with captured() as (printed, outside):
+        step = None if progress is None else outside(progress)
+        options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": step}
+        found = _judged(subject, [dtype], part, first=dtypes[0], **options)
+    if not part:
+        _tell_printed(printed, found)
+    return found
 
 
 def conclude(subject: Subject, properties: Sequence[PropertyResult]) -> SubjectResult:

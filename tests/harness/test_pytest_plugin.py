@@ -68,6 +68,14 @@ def shows_nothing_of_ours(result: pytest.RunResult) -> None:
         assert inside not in text
 
 
+def test_all_rules_of_a_marked_test_are_judged(pytester: pytest.Pytester) -> None:
+    text = "@pytest.mark.backprove(points=20)\ndef test_all():\n    return {'a': rule(3), 'b': rule(2), 'c': rule(5)}\n"
+    result = run(pytester, text)
+    result.assert_outcomes(failed=1)
+    section = result.stdout.str().partition("short test summary")[0]
+    assert section.count("twice: falsified") == 2  # once each
+
+
 @pytest.mark.parametrize("options", [(), ("--backprove-report", "out"), ("--backprove-points", "3", "-n", "1")])
 def test_a_failure_shows_the_line_of_the_call_and_the_report(
     pytester: pytest.Pytester, options: tuple[str, ...]
