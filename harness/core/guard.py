@@ -50,8 +50,8 @@ def in_its_place(why: BaseException) -> Exception:
 
 
 def was_interrupted(why: BaseException) -> bool:
-    """Whether a person wants to stop, and no code of a rule."""
-    return isinstance(why, KeyboardInterrupt) and _pressed.is_set()
+    """Whether a person wants to stop: what code of a rule raises has been through the guard, and is none of these."""
+    return isinstance(why, KeyboardInterrupt)
 
 
 @contextlib.contextmanager
