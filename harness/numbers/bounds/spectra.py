@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.rounding import MATRIX_REACH, SPECTRUM_CHARGE
 from backprove.harness.numbers import lapack, matrices, orthogonal
 from backprove.harness.numbers.bounds.arithmetic import Rule
@@ -24,9 +25,6 @@ from backprove.harness.programs.program import Equation
 
 Errors = NDArray[np.float64]
 
-UNIT = 2.0**-53
-"""Unit roundoff of the values themselves."""
-
 
 def _frobenius(a: Array) -> Errors:
     return np.asarray(np.sqrt((float64(a) ** 2).sum(axis=(-3, -2))))
@@ -36,7 +34,7 @@ def _moved(system: Charging, equation: Equation, a: Bounded) -> Errors:
     """By how much the matrix may differ: what comes in, and what the decomposition costs (batch, points)."""
     fmt = system.format(equation.outputs[0].dtype)
     n = max(a.v.shape[-3:-1])
-    own = SPECTRUM_CHARGE * n * (fmt.u + UNIT) * _frobenius(a.v)
+    own = SPECTRUM_CHARGE * n * (fmt.u + FORMATS["float64"].u) * _frobenius(a.v)
     incoming = _frobenius(np.broadcast_to(a.e, a.v.shape))
     return np.asarray(own + incoming + n * system.eta(fmt))
 
@@ -130,7 +128,7 @@ def qr(system: Charging, equation: Equation, inputs: Sequence[Bounded]) -> list[
     e_in = matrices.inward(np.broadcast_to(a.e, a.v.shape))
     unit = np.broadcast_to(np.eye(n).reshape((n, n) + (1,) * (r_in.ndim - 2)), r_in.shape)
     inverse = np.abs(matrices.substitute(matrices.PLAIN, r_in, unit, lower=False, unit=False))
-    own = SPECTRUM_CHARGE * m * (fmt.u + UNIT) * np.sqrt((a_in**2).sum(axis=0, keepdims=True))
+    own = SPECTRUM_CHARGE * m * (fmt.u + FORMATS["float64"].u) * np.sqrt((a_in**2).sum(axis=0, keepdims=True))
     columns = own + np.sqrt((e_in**2).sum(axis=0, keepdims=True)) + m * system.eta(fmt)
     relative = np.einsum("ik...,kj...->ij...", np.broadcast_to(columns, r_in.shape), inverse)
     both = relative + np.swapaxes(relative, 0, 1)

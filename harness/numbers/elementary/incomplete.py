@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGE_ORDER = 100
 """From here on the upper function is asked for both: near its order the lower one costs a second and keeps few bits."""
 
-MOST_FURTHER_BITS = 2**15
+MOST_FURTHER_BITS = 32_768
 """Beyond them a series is given up; from arguments of 1e4 on."""
 
 # ---------------------------------------------------------------- gamma
