@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LARGE_ORDER = 100
 """From here on the upper function is asked for both: near its order the lower one costs a second and keeps few bits."""
 
-MOST_FURTHER_BITS = 32_768
-"""Beyond them a series is given up; from arguments of 1e4 on."""
+WIDEST_SERIES = 32_768
+"""Bits beyond which a series is given up: it takes a second, for arguments of 1e4."""
 
 # ---------------------------------------------------------------- gamma
 
@@ -52,7 +52,7 @@ def gamma_density(a: arb, x: arb) -> arb:
 
 def _further_bits(size: arb) -> int:
     """Bits that a series loses where its argument is large."""
-    return min(MOST_FURTHER_BITS, 64 + 3 * math.ceil(float(abs(size).mid()))) if size.is_finite() else 0
+    return min(WIDEST_SERIES, 64 + 3 * math.ceil(float(abs(size).mid()))) if size.is_finite() else 0
 
 
 def _of_order(a: arb, x: arb, term: int) -> arb:
