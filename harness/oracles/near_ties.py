@@ -11,9 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-
-STEPS_APART = 4.0
-"""Entries that each move by one step, of a scheme that also steps twice as far, meet within so many steps."""
+from backprove.harness.core.thresholds.differences import STEPS_APART
 
 
 def nearly_tied(moving: Sequence[Array], step: float) -> Array:

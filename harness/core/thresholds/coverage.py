@@ -36,6 +36,17 @@ EMPTY_POINTS = 8
 EXACT_CAP = 256
 """So many suspicious points of one batch meet the exact layer at most; the first refusal is as good as the next."""
 
+# -- planted points ----------------------------------------------------------------------------------------------------
+
+CROSSING_DISTANCES = (2.0**-10, 2.0**-20, 2.0**-30, 2.0**-52)
+"""Relative distances at which points lie on either side of a crossing: from a permille to one rounding of float64."""
+STATISTIC_MULTIPLES = (1 - 2.0**-10, 1 + 2.0**-10, 1 - 2.0**-20, 1 + 2.0**-20)
+"""Multiples of a constant that a sum, mean, norm or extreme is given: a permille and a millionth beside it."""
+ENTRIES_BESIDE = (0.3125, 0.375)
+"""Entries beside the one that is planted: the first, and the distance of the next; moderate, exact in all formats."""
+LARGEST_EXPONENT = 20.0
+"""Constants up to it may be exponents of what black boxes compute: beyond, the exponential leaves the usual range."""
+
 # -- sizes -------------------------------------------------------------------------------------------------------------
 
 FIRST_SIZES = 3

@@ -10,6 +10,8 @@ u / h (2**-54) times the error bound's own constants: the two then balance.
 """
 SAFETY = 8.0
 """The truncation estimate is multiplied by this: one Richardson step underestimates it at worst by a small factor."""
+STEPS_APART = 4.0
+"""Entries that each move by one step, of a scheme that also steps twice as far, meet within so many steps."""
 TOLD = 1e-3
 """A difference whose error exceeds this share of the values says nothing.
 

@@ -15,9 +15,6 @@ from backprove.harness.frontends.torch_trace.table import ROWS
 Weights = Callable[[int, int, float], Array]
 """The matrix, made x had, that resamples one axis, from the sizes and the scale."""
 
-CUBIC = -0.75
-"""torch's parameter of the cubic kernel."""
-
 
 def _scale(had: int, made: int, align: bool, given: float | None) -> float:
     """Steps of the source for one step of the result."""
@@ -45,14 +42,16 @@ def _linear(align: bool) -> Weights:
 
 
 def _cubic(align: bool) -> Weights:
+    a = -0.75  # torch's parameter of the cubic kernel
+
     def weights(had: int, made: int, scale: float) -> Array:
         at = np.arange(made) * scale if align else (np.arange(made) + 0.5) * scale - 0.5
         low = np.floor(at).astype(int)
         part, out = at - low, np.zeros((made, had))
         for tap in range(-1, 3):
             d = np.abs(part - tap)
-            near = (CUBIC + 2) * d**3 - (CUBIC + 3) * d**2 + 1
-            far = CUBIC * (d**3 - 5 * d**2 + 8 * d - 4)
+            near = (a + 2) * d**3 - (a + 3) * d**2 + 1
+            far = a * (d**3 - 5 * d**2 + 8 * d - 4)
             out += np.where(d <= 1, near, far)[:, None] * np.eye(had)[np.clip(low + tap, 0, had - 1)]
         return out
 

@@ -12,9 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.thresholds.coverage import ENTRIES_BESIDE, LARGEST_EXPONENT, STATISTIC_MULTIPLES
 
-BESIDE = (1 - 2.0**-10, 1 + 2.0**-10, 1 - 2.0**-20, 1 + 2.0**-20)
-"""Multiples of a constant that a statistic is given."""
 STATISTICS: tuple[Callable[[Array], Array], ...] = (
     lambda x: x.sum(axis=0),
     lambda x: x.mean(axis=0),
@@ -23,9 +22,7 @@ STATISTICS: tuple[Callable[[Array], Array], ...] = (
     lambda x: (x * x).sum(axis=0),
 )
 """Of entries along the first axis, of points along the last one; the last is of degree two."""
-FIRST, APART = 0.3125, 0.375
-"""Entries beside the one that is planted: the first, and the distance of the next."""
-LARGEST_EXPONENTIAL = 20.0
+FIRST, APART = ENTRIES_BESIDE
 
 
 def with_statistics(x: Array, constants: Sequence[float]) -> Iterator[tuple[Array, int]]:
@@ -40,7 +37,7 @@ def with_statistics(x: Array, constants: Sequence[float]) -> Iterator[tuple[Arra
         return
     for c in constants:
         for number, statistic in enumerate(STATISTICS):
-            for m in BESIDE if c else ():
+            for m in STATISTIC_MULTIPLES if c else ():
                 point = k % x.shape[-1]
                 k += 1
                 with np.errstate(all="ignore"):
@@ -73,6 +70,6 @@ def derived(constants: Sequence[float]) -> list[float]:
     for c in constants:
         if c > 0:
             out += [math.log(c), math.sqrt(c)]
-        if abs(c) <= LARGEST_EXPONENTIAL:
+        if abs(c) <= LARGEST_EXPONENT:
             out.append(math.exp(c))
     return [v for v in out if math.isfinite(v) and v != 0]

@@ -15,6 +15,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.thresholds.coverage import CROSSING_DISTANCES
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.programs.program import Equation, Program, Var
 
@@ -38,8 +39,6 @@ LINES = 24
 ROOTS = 2
 """Crossings of one entry of one comparison that are kept."""
 HALVINGS = 60
-NEAR = (2.0**-10, 2.0**-20, 2.0**-30, 2.0**-52)
-"""Relative distances at which points are planted on either side of a crossing."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _solved(lines: _Lines, sides: Callable[[list[Array]], list[Array]], none: tu
         same = here == below
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     places, along = [line, line], [low, high]
-    for distance in NEAR:
+    for distance in CROSSING_DISTANCES:
         for sign in (-1.0, 1.0):
             places.append(line)
             along.append(np.clip(high + sign * distance * np.maximum(high, 2.0**-20), 0.0, 1.0))
