@@ -142,7 +142,8 @@ def _rsub(x: Any, y: Any, alpha: Any = 1) -> Any:
 @row("div", "true_divide")
 def _div(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     quotient = x / y
-    return {None: quotient, "trunc": jnp.trunc(quotient), "floor": jnp.floor(quotient)}[rounding_mode]
+    rounded: dict[str | None, Row] = {None: _same, "trunc": jnp.trunc, "floor": jnp.floor}
+    return rounded[rounding_mode](quotient)
 
 
 @row("fmod")

@@ -35,6 +35,7 @@ MODULES = (
     "movement",
     "reductions",
     "resampling",
+    "spectra",
     "windows",
 )
 """Where the rows stand."""

@@ -128,6 +128,18 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
         ((3, 3), (3, 2)),
     ),
     "log-determinant": (lambda a: torch.linalg.slogdet(a).logabsdet, ((3, 3),)),
+    "fourier": (
+        lambda x: (
+            torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(x.flip(0)), 5)
+            + torch.fft.fft(x).abs()
+            + torch.fft.ifft(torch.fft.fft(x, norm="ortho")).real
+        ),
+        ((5,),),
+    ),
+    "complex": (
+        lambda x, y: torch.view_as_real(torch.complex(x, y) * torch.complex(y, x).conj()).sum(-1),
+        ((3,), (3,)),
+    ),
     "made": (lambda x: x * torch.arange(3) + torch.ones_like(x) - torch.full((3,), 2.0) + torch.eye(3)[0], ((3,),)),
     "cast": (lambda x: x.to(torch.float32).to(torch.float64) * x.long(), ((3,),)),
 }
