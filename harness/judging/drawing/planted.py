@@ -12,7 +12,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.thresholds.coverage import PLANTED_DIRECTIONS, THRESHOLD_POINTS
-from backprove.harness.judging.planting.statistics import with_entries, with_statistics
+from backprove.harness.judging.planting.statistics import derived, with_entries, with_statistics
 from backprove.harness.judging.planting.thresholds import at_thresholds
 from backprove.harness.programs.program import Program
 from backprove.strategies.array import ArraySpec
@@ -123,7 +123,8 @@ def _scaled(place: Place, start: Sequence[Array], constants: Sequence[float]) ->
     """Points whose entries, sums, means and norms lie beside constants, one by one."""
     for k, (a, spec) in enumerate(_with_specs(place, start)):
         if is_plain(spec):
-            for n, entries in enumerate(with_entries(a.shape[:-1], constants[:CONSTANTS])):
+            few = constants[:CONSTANTS]
+            for n, entries in enumerate(with_entries(a.shape[:-1], [*few, *derived(few)])):
                 point = n % LINES
                 yield [entries[..., None] if i == k else b[..., point : point + 1] for i, b in enumerate(start)]
             for scaled, point in with_statistics(a, constants[:CONSTANTS]):

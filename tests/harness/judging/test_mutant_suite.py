@@ -10,6 +10,7 @@ import pytest
 from backprove.harness.campaign import subjects
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
+from backprove.harness.judging import minimal
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.numbers.floats.floats import run_floats
@@ -40,6 +41,7 @@ CASTS = {"exp_float32", "cosh_float32", "sigmoid_float32", "bce_float32"}
 def as_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verdicts alone are asked for: failing points are not made smaller, mistakes not named (most of the time)."""
     monkeypatch.setattr(shrinking, "shrink", lambda strategy, still, choices, *, start, **more: (start, 0))
+    monkeypatch.setattr(minimal, "readable", lambda point, still: point)
     monkeypatch.setattr(diagnosis, "diagnose", lambda binders, subject: None)
 
 

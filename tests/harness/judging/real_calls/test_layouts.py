@@ -132,9 +132,9 @@ def test_the_cotangent_of_torch_code_may_not_have_to_be_contiguous_although_forw
 def test_tensors_have_the_strides_of_the_arrays() -> None:
     """Expanded ones too; torch has no negative strides."""
     torch = pytest.importorskip("torch")
-    from backprove.harness.statements.from_torch import TorchFunction
+    from backprove.harness.statements.torch_function import TorchFunction
 
-    tensors = TorchFunction(torch, object, {}, list)
+    tensors = TorchFunction(torch, object, "object", {})
     a = np.arange(1.0, 7).reshape(2, 3)
     for make, _ in LAYOUTS.values():
         other = make(a)
