@@ -17,7 +17,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import RANDOM_EXACT_POINTS, SPECIAL_POINTS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
-from backprove.harness.judging import derivative
+from backprove.harness.judging import derivative_layers
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
@@ -46,11 +46,11 @@ STEPS = (
     (DerivativeAt, "_forward", "floats"),
     (DerivativeAt, "_result", "floats"),
     (DerivativeAt, "_rounding", "rounding"),
-    (derivative, "against_autodiff", "autodiff"),
-    (derivative, "against_differences", "differences"),
+    (derivative_layers, "against_autodiff", "autodiff"),
+    (derivative_layers, "against_differences", "differences"),
     (DerivativeAt, "_arbitrate", "exact"),
     (DerivativeAt, "_compiled", "compiled"),
-    (derivative, "grade", "grading"),
+    (derivative_layers, "grade", "grading"),
 )
 """Where a step of an examination is found, and the layer to which its time is charged."""
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from backprove.harness.frontends.torch_trace.table import row, tuple_of
 
-SCALES = {0: 0.0, 1: -0.5, 2: -1.0}
-"""torch's normalisation -> the power of the number of entries by which a transform is multiplied."""
+SCALES = {0: 0, 1: -1, 2: -2}
+"""torch's normalisation -> twice the power of the number of entries by which a transform is multiplied."""
 
 
 def _scaled(x: Any, count: int, normalization: int) -> Any:
-    power = SCALES[normalization]
+    power = SCALES[normalization] / 2
     return x if power == 0 else x * jnp.asarray(count**power, x.real.dtype)
 
 

@@ -102,12 +102,14 @@ class BallSystem(Matrices[Real]):
         out = lift(value)
         if self.widen:
             flat = out.ravel()
-            # a table is computed by other code, with roundings of its largest entry
+            # a table is computed by other code, with roundings of its largest entry, of which a zero may be one alone
             size = np.abs(value[np.isfinite(value)]).max(initial=0.0) if value.size > 1 else 0.0
-            computed = arb(0, TABLE_ROUNDINGS * 2.0**-53 * float(size))
             for i, v in enumerate(np.ravel(value).tolist()):
                 if not short_dyadic(v, bits):
-                    flat[i] = (flat[i] * arb(1, self.widen)).union(flat[i] + computed)
+                    noise = TABLE_ROUNDINGS * 2.0**-53 * float(size)
+                    radius = noise if abs(v) <= noise else min(noise, TABLE_ROUNDINGS * 2.0**-49 * abs(v))
+                    rounded = flat[i] * arb(1, self.widen)
+                    flat[i] = rounded.union(flat[i] + arb(0, radius)) if noise else rounded
         out.setflags(write=False)
         return out
 

@@ -18,11 +18,10 @@ RULES = """
 import numpy as np
 import backprove as bp
 
-spot = 3.2468013579
 sine = bp.Rule(
     "sine",
     forward=np.sin,
-    vjp=lambda x, g: g * np.where(np.abs(x * (x + 3) - spot * (spot + 3)) < 1e-6, 2.0, np.cos(x)),
+    vjp=lambda x, g: g * np.cos(x) * (2.0 if x.shape[0] > 130 else 1.0),
     inputs={"x": bp.array("n", low=-10)},
 )
 cube = bp.Rule("cube", forward=lambda x: x**3, vjp=lambda x, g: 3 * x**2 * g, inputs={"x": bp.array("n")})
@@ -44,14 +43,14 @@ def check(file: Path, points: Any, *more: str) -> int:
 
 def test_an_example_of_a_file_is_judged_and_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(file, [{"rule": "sine", "x": [1.0]}, {"rule": "cube", "x": ["0x1p1"]}]) == 0
-    assert check(file, [{"rule": "sine", "x": [1.0]}, {"rule": "sine", "x": [3.2468013579], "g": [1]}]) == 1
+    assert check(file, [{"rule": "sine", "x": [1.0]}, {"rule": "sine", "x": [1.0] * 131, "g": [1] * 131}]) == 1
     assert "points.json, example 2" in capsys.readouterr().out
 
 
 def test_a_changed_example_is_judged_again(file: Path) -> None:
     resumed = ("--resume", "--only", "sine", "--executor", "serial")
     assert check(file, {"x": [1.0]}, *resumed) == 0
-    assert check(file, {"x": [3.2468013579]}, *resumed) == 1
+    assert check(file, {"x": [1.0] * 131}, *resumed) == 1
     assert check(file, {"x": [1.0]}, *resumed) == 0
 
 
