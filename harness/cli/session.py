@@ -26,7 +26,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import write_whole
 from backprove.harness.core.records import to_json
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
-from backprove.harness.core.verdicts import Exit, exit_status
+from backprove.harness.core.verdicts import Exit, Verdict, exit_status
 from backprove.harness.core.version import __version__
 
 EXIT_WORDS = {
@@ -38,6 +38,12 @@ EXIT_WORDS = {
     Exit.NOTHING_RAN: "nothing ran",
     Exit.GATE: "nothing failed, but all is inconclusive or the gate is not passed",
 }
+
+
+def exit_words(status: Exit, run: RunResult) -> str:
+    """What the exit status says of a run; what is inconclusive does not hold, although it does not fail the run."""
+    open_ = sum(s.verdict is Verdict.INCONCLUSIVE for s in run.subjects)
+    return f"nothing failed, {open_} inconclusive" if status is Exit.OK and open_ else EXIT_WORDS[status]
 
 
 class Session:

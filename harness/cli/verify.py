@@ -163,7 +163,7 @@ def _gate(run: RunResult, config: dict[str, Any]) -> Gate:
 
 def summary(run: RunResult, options: RunOptions, status: Exit) -> str:
     """What is printed after a run: a table by module, failures in full, findings, coverage, report, exit status."""
-    from backprove.harness.cli.session import EXIT_WORDS
+    from backprove.harness.cli.session import exit_words
     from backprove.harness.cli.tables import count, table
     from backprove.harness.report import Report
 
@@ -191,7 +191,7 @@ def summary(run: RunResult, options: RunOptions, status: Exit) -> str:
         lines.append(f"partial: {len(run.subjects)} theorems ran before the end; --resume goes on from there")
     if options.out is not None:
         lines.append(f"report: {options.out / 'index.html'}")
-    lines.append(f"{run.seconds:.1f} s, seed {run.seed}; exit status {int(status)}: {EXIT_WORDS[status]}")
+    lines.append(f"{run.seconds:.1f} s, seed {run.seed}; exit status {int(status)}: {exit_words(status, run)}")
     return "\n\n".join([*blocks, "\n".join(lines)])
 
 

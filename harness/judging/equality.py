@@ -146,9 +146,9 @@ class EqualityAt(SidesAt):
             apart, told = self._apart([a[..., index] for a in x], index.size, seen)
             suspicious[index] = apart
             seen.doubt("wide", suspicious)
-            if chosen is not None:  # what the screen left and nothing cleared
+            if chosen is not None:  # what the screen left and nothing cleared; where floats overflow it saw nothing
                 suspicious[index] |= ~told
-                seen.doubt("screen", suspicious)
+                seen.doubt("screen", suspicious & ~any_entry([~np.isfinite(r) for side in results for r in side], n))
         return suspicious | beyond, beyond
 
     def _apart(self, x: list[Array], n: int, seen: Examination) -> tuple[Array, Array]:

@@ -16,7 +16,9 @@ from msgspec.structs import replace
 from backprove.harness.campaign import workers
 from backprove.harness.cli import mutate, options, replay, verify
 from backprove.harness.cli.main import main
-from backprove.harness.core.results import RunResult
+from backprove.harness.cli.session import exit_words
+from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.verdicts import Exit, Verdict
 from backprove.harness.explaining.replay import Payload, encode_id
 
 DATA = Path(__file__).parents[2] / "data"
@@ -279,3 +281,10 @@ def test_a_gate_in_pyproject_fails_a_run_that_is_past_it(capsys: pytest.CaptureF
     assert "gate:" in capsys.readouterr().out
     Path("pyproject.toml").write_text("[tool.backprove\n")
     assert main(["verify"]) == 2
+
+
+def test_what_is_inconclusive_is_not_said_to_hold() -> None:
+    open_ = SubjectResult("rule", "r", properties=[PropertyResult("vjp", "float64", Verdict.INCONCLUSIVE)])
+    right = SubjectResult("rule", "s", properties=[PropertyResult("vjp", "float64", Verdict.HOLDS, 3)])
+    assert exit_words(Exit.OK, RunResult("check", "0", 0, [right, open_])) == "nothing failed, 1 inconclusive"
+    assert exit_words(Exit.OK, RunResult("check", "0", 0, [right])) == "all holds"

@@ -12,12 +12,14 @@ import pytest
 import scipy.linalg
 
 import backprove as bp
+from backprove.harness.campaign import subjects
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.objections import cleared, in_rounds
 from backprove.harness.judging.opaque_code import CodeLayers
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.problem import Outcome, Status
+from backprove.rules.all import load
 
 
 def judged(rule: bp.Rule, points: int = 300) -> PropertyResult:
@@ -241,3 +243,10 @@ def test_rounds_end_with_a_refusal_and_where_nothing_is_told(status: Status) -> 
             outcomes[i] = Outcome(status)
     assert rounds == 1
     assert cleared(outcomes, [None] * 10).sum() == (3 if status is Status.REFUTED else 0)
+
+
+def test_a_screen_that_saw_overflow_objects_to_nothing() -> None:
+    """At 10,000 the hyperbolic sine overflows, so that its screen compares no numbers, and balls become too wide."""
+    (theorem,) = [t for name, t in load().items() if name.endswith("TapeNodes.sinh")]
+    subject = subjects.run(theorem, points=10_000, dtypes=["float64"], seed=0, accuracy=None)
+    assert subject.verdict is Verdict.HOLDS, [p.reason for p in subject.properties]
