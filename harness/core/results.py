@@ -160,6 +160,14 @@ class LayerTally(Record):
     worst: float | None = None
     note: str = ""
 
+    def enter(self, accepted: bool, refused: bool, suspicious: bool) -> None:
+        """Count one point that the layer judged."""
+        self.checked += 1
+        self.agreed += accepted
+        self.refuted += refused
+        self.cleared += accepted and suspicious
+        self.undecided += not (accepted or refused)
+
     def merge(self, other: LayerTally) -> None:
         for name in ("checked", "agreed", "suspicious", "cleared", "refuted", "undecided"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -39,9 +39,6 @@ from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
 from backprove.harness.oracles.vectors import dyadic
 
-ASKED_FIRST = 8
-"""Suspicious points that meet the exact layer before all others of a batch."""
-
 
 class DerivativeLayers(DerivativeShell):
     """The layers, one method each.
@@ -153,31 +150,7 @@ class DerivativeLayers(DerivativeShell):
         suspicious: Array,
         seen: Examination,
     ) -> Array:
-        """Ask the exact layer; the points that it cannot run are returned.
-
-        A few suspicious points come first: where one of them is refused, the others can tell nothing new.
-        """
-        first = index[suspicious[index]][:ASKED_FIRST]
-        left = []
-        for part in (first, np.setdiff1d(index, first)):
-            if part.size:
-                left.append(self._ask(x, d, result, part, broken, beyond, suspicious, seen))
-            found = [seen.violations[i] for i in part.tolist()]
-            if any(f is not None and f.verdict is Verdict.FALSIFIED for f in found):
-                break
-        return np.concatenate(left) if left else index[:0]
-
-    def _ask(
-        self,
-        x: list[Array],
-        d: list[Array],
-        result: list[Array],
-        index: Array,
-        broken: Array,
-        beyond: Array,
-        suspicious: Array,
-        seen: Examination,
-    ) -> Array:
+        """Ask the exact layer; the points that it cannot run are returned."""
         if self.problem is None:
             return index
         layer = ExactLayer(kinks=at_kink, second=by_mean_value, kink_budget=self.kink_budget)
@@ -194,11 +167,7 @@ class DerivativeLayers(DerivativeShell):
                 left.append(i)
                 continue
             seen.outcomes[i] = o
-            tally.checked += 1
-            tally.agreed += o.status.accepted
-            tally.refuted += o.status.refused
-            tally.cleared += bool(o.status.accepted and suspicious[i])
-            tally.undecided += not (o.status.accepted or o.status.refused)
+            tally.enter(o.status.accepted, o.status.refused, bool(suspicious[i]))
             if seen.violations[i] is None:
                 point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
                 here = [r[..., i] for r in result]

@@ -208,11 +208,7 @@ class EqualityAt(SidesAt):
             if o.status.refused and self.excused is not None and self.excused([a[..., i : i + 1] for a in x]):
                 o = Outcome(Status.UNEXAMINED, note="a kink, where nothing is claimed")
             seen.outcomes[i] = o
-            tally.checked += 1
-            tally.agreed += o.status.accepted
-            tally.refuted += o.status.refused
-            tally.cleared += bool(o.status.accepted and suspicious[i])
-            tally.undecided += not (o.status.accepted or o.status.refused)
+            tally.enter(o.status.accepted, o.status.refused, bool(suspicious[i]))
             if o.status is Status.UNDEFINED and o.entry is not None and not self.lenient:
                 label = next(s.function.label for s in self.sides)
                 what = "one side has no value here, where the other has one"

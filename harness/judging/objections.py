@@ -14,6 +14,8 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.harness.oracles.problem import Outcome, Status
 
+FEW = 8
+"""Suspicious points that come before all others."""
 EXCUSED = (Status.SINGULAR, Status.OUTSIDE, Status.UNEXAMINED, Status.UNDEFINED)
 """Where nothing is claimed; of a rule without a value (`UNDEFINED`) a violation says what there is to say."""
 
@@ -21,8 +23,9 @@ EXCUSED = (Status.SINGULAR, Status.OUTSIDE, Status.UNEXAMINED, Status.UNDEFINED)
 def in_rounds(asked: Array, suspicious: Array, cap: int, outcomes: Sequence[Outcome | None]) -> Iterator[Array]:
     """Points for the exact layer: those of `asked` with up to `cap` suspicious ones, then further suspicious ones.
 
-    Rounds go on as long as a round clears something and refutes nothing: the next refusal is as good as the first, and
-    where nothing can be told, more points tell nothing either.
+    A few suspicious ones come before all: a wrong rule is found at a fraction of the cost. Rounds go on as long as
+    a round clears something and refutes nothing: the next refusal is as good as the first, and where nothing can be
+    told, more points tell nothing either.
 
     Args:
         outcomes: what has been said of each point; read after every round.
@@ -30,13 +33,18 @@ def in_rounds(asked: Array, suspicious: Array, cap: int, outcomes: Sequence[Outc
     rest = np.flatnonzero(suspicious & ~asked)
     first = asked.copy()
     first[rest[:cap]] = True
-    index, rest = np.flatnonzero(first), rest[cap:] if cap else rest[:0]
-    while index.size:
+    few = np.flatnonzero(first & suspicious)[:FEW]
+    first[few] = False
+    others = np.flatnonzero(first)
+    further = rest[cap:] if cap else rest[:0]
+    chunks = [few, others, *(further[k : k + cap] for k in range(0, further.size, cap or 1))]
+    chunks = [c for c in chunks if c.size]
+    for index in chunks:
         yield index
         found = [o.status for i in index.tolist() if (o := outcomes[i]) is not None]
-        if any(s.refused for s in found) or not any(s.accepted for s in found):
+        told = any(s.accepted for s in found) or (index is few and others.size > 0)
+        if any(s.refused for s in found) or not told:
             return
-        index, rest = rest[:cap], rest[cap:]
 
 
 def undecided(outcomes: Sequence[Outcome | None], index: Array, suspicious: Array) -> Array:

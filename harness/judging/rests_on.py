@@ -36,10 +36,14 @@ def enter_agreed(
 
 
 def enter_objections(seen: Examination, beyond: Array, result: PropertyResult) -> None:
-    """Enter the objections of a batch, and how many of them nothing cleared; beyond the default range none counts."""
+    """Enter the objections of a batch, and how many of them nothing cleared; beyond the default range none counts.
+
+    Once a point is refused the others need not be asked: their objections are right rather than open.
+    """
     if not any(points.any() for points in seen.doubts.values()):
         return
     left = ~cleared(seen.outcomes, seen.violations) & ~seen.outside & ~beyond
+    left &= not any(o is not None and o.status.refused for o in seen.outcomes)
     for layer, points in seen.doubts.items():
         result.evidence.object(layer, int((points & ~beyond).sum()), int((points & left).sum()))
 

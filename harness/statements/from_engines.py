@@ -48,19 +48,19 @@ def from_autograd(
             f"from_autograd({label}): expected a primitive of autograd with a VJP (autograd.extend.defvjp), "
             f"got {primitive!r}"
         )
-    filled, keywords = _given(fixed, len(inputs))
+    filled, keywords = _given(fixed)
     names = list(inputs)
     moving = [i for i, n in enumerate(names) if inputs[n].differentiable]
     raw: Code = known.fun
+    places = tuple(_place(filled, len(names), i) for i in moving)
 
     def forward(*arrays: Array) -> Any:
         return raw(*filled(arrays), **keywords)
 
     def vjp(*arguments: Array) -> Any:
         arrays = arguments[: len(names)]
-        places = [_place(filled, len(names), i) for i in moving]
         given = tuple(filled(arrays))
-        pullback = primitive_vjps[primitive](tuple(places), raw(*given, **keywords), given, keywords)
+        pullback = primitive_vjps[primitive](places, raw(*given, **keywords), given, keywords)
         found = tuple(pullback(arguments[len(names)]))
         return found[0] if len(found) == 1 else found
 
@@ -96,7 +96,7 @@ def from_mygrad(
     if not (isinstance(given, type) and issubclass(given, base.Operation)):
         raise UsageError(f"from_mygrad: expected a subclass of mygrad's Operation, got {operation!r}")
     label = name or operation.__name__
-    filled, keywords = _given(fixed, len(inputs))
+    filled, keywords = _given(fixed)
     names = list(inputs)
     moving = [i for i, n in enumerate(names) if inputs[n].differentiable]
 
@@ -142,7 +142,7 @@ class _Variable:
         return self.data.dtype
 
 
-def _given(fixed: Fixed | None, count: int) -> tuple[Callable[[Sequence[Any]], list[Any]], dict[str, Any]]:
+def _given(fixed: Fixed | None) -> tuple[Callable[[Sequence[Any]], list[Any]], dict[str, Any]]:
     """Makes all positional arguments of the inputs; and the keywords."""
     positions = {k: v for k, v in (fixed or {}).items() if isinstance(k, int)}
     keywords = {k: v for k, v in (fixed or {}).items() if isinstance(k, str)}

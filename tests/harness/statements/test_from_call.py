@@ -42,7 +42,7 @@ def test_arguments_of_all_kinds() -> None:
 
     rule = bp.from_call(weighted, ([X, X[:2]], np.array([4, 0, 1])), fixed={"scale": 2.0, "axis": 0})
     assert list(rule.inputs) == ["parts_0", "parts_1"]
-    assert [s.dims for s in rule.inputs.values()] == [("3",), ("2",)] or str(rule.inputs["parts_0"]).count("3")
+    assert [s.dims for s in rule.inputs.values()] == [(3,), (2,)]
     assert verdict(rule) == Verdict.HOLDS
 
 

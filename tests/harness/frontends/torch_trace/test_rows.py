@@ -12,9 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
-from backprove.harness.frontends.torch_trace.graph import graph, name_of, operations  # noqa: E402
+from backprove.harness.frontends.torch_trace.graph import graph  # noqa: E402
 from backprove.harness.frontends.torch_trace.reading import as_jax  # noqa: E402
-from backprove.harness.frontends.torch_trace.table import rows  # noqa: E402
 
 INDEX = torch.tensor([[0, 2], [1, 1], [2, 0]])
 MASK = torch.tensor([[True, False], [False, False], [True, True]])
@@ -154,16 +153,8 @@ def vjp(code: Callable[..., Any], inputs: int) -> Callable[..., list[Any]]:
     return pullback
 
 
-MET: set[str] = set()
-"""Operations of the graphs that were read."""
-READ: set[str] = set()
-"""Names of the cases."""
-
-
 def read(code: Callable[..., Sequence[Any]], tensors: Sequence[Any]) -> list[Any]:
-    found = graph(code, tensors)
-    MET.update(name_of(node.target) for node in operations(found))
-    made = as_jax(found)
+    made = as_jax(graph(code, tensors))
     with jax.enable_x64(True):
         return [np.asarray(a) for a in jax.jit(made)(*(t.numpy() for t in tensors))]
 
@@ -171,7 +162,6 @@ def read(code: Callable[..., Sequence[Any]], tensors: Sequence[Any]) -> list[Any
 @pytest.mark.parametrize("name", CASES)
 def test_a_graph_means_in_jax_what_the_code_does_in_torch(name: str) -> None:
     code, shapes = CASES[name]
-    READ.add(name)
     torch.manual_seed(len(name))
     tensors = [2 * torch.randn(shape, dtype=torch.float64) for shape in shapes]
     out = code(*tensors)
@@ -184,11 +174,6 @@ def test_a_graph_means_in_jax_what_the_code_does_in_torch(name: str) -> None:
     for found, expected in zip(read(backward, with_cotangent), backward(*with_cotangent), strict=True):
         assert found.shape == tuple(expected.shape)
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-9, atol=1e-12)
-
-
-def test_the_cases_meet_most_of_the_rows() -> None:
-    assert set(rows()) >= MET
-    assert len(MET) > 110 or len(READ) < len(CASES)  # where the tests are spread over processes, none sees all
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
