@@ -19,10 +19,10 @@ class TorchCode(FrontEnd):
         on_tensors = getattr(code.call, "on_tensors", None)
         if on_tensors is None:
             raise TypeError("the code is not torch's")
-        from backprove.harness.frontends.torch_trace.graph import graph
         from backprove.harness.frontends.torch_trace.reading import as_jax
+        from backprove.harness.frontends.torch_trace.recording import graph_of
 
-        return trace(as_jax(graph(on_tensors, example(signature))), *signature)
+        return trace(as_jax(graph_of(on_tensors, example(signature))), *signature)
 
     def stopped(self, code: ClaimedCode, why: Exception) -> str:
         return str(why) if hasattr(code.call, "on_tensors") else ""

@@ -36,18 +36,27 @@ def graph(code: OnTensors, tensors: Sequence[Any]) -> Any:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     try:
-        made = make_fx(code, decomposition_table=_decompositions(), tracing_mode="fake", _allow_non_fake_inputs=True)(
+        made = make_fx(code, decomposition_table=decompositions(), tracing_mode="fake", _allow_non_fake_inputs=True)(
             *tensors
         )
         if any(n.target._schema.is_mutable for n in operations(made)):
             made = _functional(made, tensors)
     except Exception as why:
         raise NotTraced(_reason(why)) from why
+    finish(made)
+    return made
+
+
+def finish(made: Any) -> None:
+    """Leave out what reaches no result of a graph without writes.
+
+    Raises:
+        NotTraced: where an operation is left that has no row.
+    """
     for node in operations(made):
         _to_the_base(node)
     made.graph.eliminate_dead_code()
     _refuse(made)
-    return made
 
 
 def operations(made: Any) -> Iterator[Node]:
@@ -64,7 +73,7 @@ def name_of(target: Any) -> str:
 
 
 @cache
-def _decompositions() -> dict[Any, Any]:
+def decompositions() -> dict[Any, Any]:
     """Core operations stand for all others; those of which the table has a row stand for themselves."""
     from torch._decomp import core_aten_decompositions, decomposition_table
     from torch._ops import OpOverload
@@ -83,7 +92,7 @@ def _functional(made: Any, tensors: Sequence[Any]) -> Any:
 
     pure = torch.func.functionalize(made, remove="mutations_and_views")
     given = [t.detach().clone() for t in tensors]
-    return make_fx(pure, decomposition_table=_decompositions(), tracing_mode="real")(*given)
+    return make_fx(pure, decomposition_table=decompositions(), tracing_mode="real")(*given)
 
 
 def _to_the_base(node: Node) -> None:
