@@ -60,6 +60,20 @@ class LeftOut(Record):
     empty: bool
 
 
+class Approximation(Record):
+    """How near an approximation came.
+
+    Attributes:
+        units: so many units of what rounding the inputs forces are granted.
+        of: what is approximated, in words.
+        worst: the largest gap that balls measured, in these units; None where none did.
+    """
+
+    units: float
+    of: str
+    worst: float | None = None
+
+
 class Evidence(Record):
     """What the verdict of one property at one dtype rests on.
 
@@ -69,6 +83,7 @@ class Evidence(Record):
         suspicious: layer -> points at which it objected.
         uncleared: layer -> of these, the points at which no layer that can tell cleared the objection.
         advice: the dims that forward seems to take where it raises at others, in words.
+        approximation: how near an approximation came, where the claim is of one.
         beside: the property is a law beside the claims of its subject, which say of sizes what there is to say.
     """
 
@@ -78,6 +93,7 @@ class Evidence(Record):
     uncleared: dict[str, Count] = field(default_factory=dict)
     advice: str = ""
     beside: bool = False
+    approximation: Approximation | None = None
 
     # -- entering ------------------------------------------------------------------------------------------------------
 
@@ -99,6 +115,11 @@ class Evidence(Record):
             if n:
                 counts[layer] = counts.get(layer, 0) + n
 
+    def approximate(self, units: float, of: str, worst: float | None) -> None:
+        """Enter how near an approximation came at some points."""
+        known = [w for w in (worst, self.approximation.worst if self.approximation else None) if w is not None]
+        self.approximation = Approximation(units, of, max(known, default=None))
+
     def merge(self, other: Evidence) -> None:
         """Add what another part of the same property saw."""
         for size, seen in other.sizes.items():
@@ -107,6 +128,8 @@ class Evidence(Record):
             self.left_out.setdefault(size, left)
         for layer in {**other.suspicious, **other.uncleared}:
             self.object(layer, other.suspicious.get(layer, 0), other.uncleared.get(layer, 0))
+        if other.approximation is not None:
+            self.approximate(other.approximation.units, other.approximation.of, other.approximation.worst)
         self.advice = self.advice or other.advice
         self.beside = self.beside or other.beside
 

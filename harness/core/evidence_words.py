@@ -91,7 +91,17 @@ def _ways(p: PropertyResult) -> str:
         return ""
     said = " and ".join(f"{way} at {_count(n, 'point')}" for way, n in strong)
     empty = any(s.decided for s in p.evidence.sizes.values() if s.extent == "empty")
-    return f"judged {said} of {_count(len(here), 'size')}" + (", empty arrays apart" if empty else "")
+    size = f"judged {said} of {_count(len(here), 'size')}" + (", empty arrays apart" if empty else "")
+    return size + _approximation(p)
+
+
+def _approximation(p: PropertyResult) -> str:
+    """How near an approximation came; "" where the claim is of none."""
+    near = p.evidence.approximation
+    if near is None:
+        return ""
+    worst = "" if near.worst is None else f" ({near.worst:.2g} at worst)"
+    return f", within {near.units:g} units of {near.of}{worst}"
 
 
 def left_out(p: PropertyResult) -> list[str]:

@@ -96,4 +96,6 @@ def sentence(
     else:
         right = number(f.expected)
     right = f"; {right} is right ({f.oracle})" if f.expected is not None else ""
+    if f.argument == "forward":  # a claim about the values of forward itself
+        return f"{text} It gives {number(f.got)}{f' at {list(f.entry)}' if f.entry else ''}{right}."
     return f"{text} The rule gives {number(f.got)} for {place or 'the result'}{right}."

@@ -200,7 +200,7 @@ class EqualityBinder(Binder):
 
     def bind(self, shapes: Shapes, dtype: str) -> EqualityAt:
         claim_at = EqualityAt(self.sides, tuple(self.specs), self.signature(shapes, dtype), dtype)
-        claim_at.spot = self.spot
+        claim_at.spot, claim_at.approximates = self.spot, self.claim.approximates
         return claim_at
 
 
@@ -235,6 +235,7 @@ class LawBinder(Binder):
         labels: how messages name its sides.
         is_claimed: a subject claims it, so that the floats of both sides are judged too; else it must hold over the
             reals, and what it computes in floats is nobody's code.
+        approximates: see `Equality`.
     """
 
     kind = "law"
@@ -242,6 +243,7 @@ class LawBinder(Binder):
     law: Callable[[int, int], Law] = field(kw_only=True)
     labels: tuple[str, str] = field(kw_only=True)
     is_claimed: bool = field(kw_only=True)
+    approximates: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self.map = self.function(self.forward, "forward")
@@ -284,6 +286,7 @@ class LawBinder(Binder):
         claim_at.input_names = tuple(specs)
         claim_at.direction_names = tuple(names)
         claim_at.direction_shapes = tuple(s for s, _ in directions)
+        claim_at.approximates = self.approximates
         if self.is_claimed:
             claim_at.spot = self.spot
         else:
@@ -320,7 +323,16 @@ def binder_of(
         case Adjointness():
             law = partial(_adjointness, claim)
             labels = ("<jvp(dx), g>", "<dx, vjp(g)>")
-            return LawBinder(*common, where=where, forward=claim.forward, law=law, labels=labels, is_claimed=True)
+            units = None if claim.approximates is None else 2 * claim.approximates
+            return LawBinder(
+                *common,
+                where=where,
+                forward=claim.forward,
+                law=law,
+                labels=labels,
+                is_claimed=True,
+                approximates=units,
+            )
         case Law():
             sides = ("left", "right")
             return LawBinder(

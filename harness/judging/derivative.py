@@ -63,6 +63,8 @@ class DerivativeAt(DerivativeLayers):
     ) -> Examination:
         n = len(exact)
         seen = Examination.empty(n)
+        if self.claim.approximates is not None:
+            seen.approximated = self.claim.approximates, "the derivative of the reference"
         x, d = list(inputs), self._as_given(directions)
         self._trust(x, d, seen)
         forward = self._forward(x, seen)
@@ -182,6 +184,7 @@ class DerivativeAt(DerivativeLayers):
                 moving=self.wrt,
                 shapes=self.result_shapes,
                 further_dtype=further_dtype,
+                slack=self.slack,
             )
             return screen if self.valued is None else ValuedScreen(screen, self.valued.program)
         return None

@@ -26,7 +26,8 @@ class DerivativeFunctions:
     """The functions of a derivative claim with their traces, shared by all sizes and dtypes.
 
     Attributes:
-        forward: the map whose derivative is claimed; a surrogate where the claim has one.
+        forward: the map whose derivative is claimed; a surrogate, or the reference that forward approximates, where the
+            claim has one.
         valued: forward itself, where a surrogate has its place.
         spot: the compiled check, run once per dtype.
         own: calls of a user's code beside what the layers evaluate.
@@ -103,7 +104,7 @@ class DerivativeFunctions:
         computed = made(claim.forward, "forward", stand_in=claim.reference, key=both)
         surrogate = convention = None
         if claim.surrogate is not None:
-            surrogate = made(claim.surrogate, "surrogate", key=key(claim.surrogate))
+            surrogate = made(claim.surrogate, claim.in_place, key=key(claim.surrogate))
         if claim.convention is not None:
             convention = made(claim.convention, "convention", key=key(claim.convention))
         return DerivativeFunctions(

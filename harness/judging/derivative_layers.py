@@ -52,7 +52,8 @@ class DerivativeLayers(DerivativeShell):
     @cached_property
     def code(self) -> CodeLayers:
         """The layers that need no program."""
-        return CodeLayers(self.forward, self.rule, self.result_names, self.wrt, self.mode)
+        slack, approximates = self.slack, self.claim.approximates
+        return CodeLayers(self.forward, self.rule, self.result_names, self.wrt, self.mode, slack, approximates)
 
     @property
     def _violations(self) -> DerivativeViolations:
@@ -71,6 +72,7 @@ class DerivativeLayers(DerivativeShell):
             self._bounds_at,
             self.format,
             self.forward.label,
+            self.claim.approximates,
         )
 
     def _bounds_at(self, arrays: list[Array]) -> list[Bounded] | None:
@@ -125,7 +127,7 @@ class DerivativeLayers(DerivativeShell):
         """Rule against JAX's derivative, both in the wide format."""
         if self.rule_program is None or self.autodiff is None:
             return np.zeros(seen.outside.size, dtype=bool)
-        return against_autodiff(self.rule_program, self.autodiff, [*x, *d], self.dtype, seen)
+        return against_autodiff(self.rule_program, self.autodiff, [*x, *d], self.dtype, seen, self.slack)
 
     def _differences(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
         """Finite differences of the forward map on a share of the points."""
@@ -137,7 +139,8 @@ class DerivativeLayers(DerivativeShell):
         rng = np.random.Generator(np.random.Philox(key=[3, 5]))
         other = [np.repeat(dyadic(rng, (*s, 1)), index.size, axis=-1) for s in self.result_shapes]
         pairing = (other, given, other) if self.mode == "vjp" else (given, other, other)
-        return against_differences(forward, rule, here, given, self.wrt, pairing, self.dtype, seen, index)
+        slack = self.slack
+        return against_differences(forward, rule, here, given, self.wrt, pairing, self.dtype, seen, index, slack)
 
     def _arbitrate(
         self,
@@ -235,7 +238,8 @@ class DerivativeLayers(DerivativeShell):
             return self._violations.truth([at_points(a, [i]) for a in x], [at_points(a, [i]) for a in d])
 
         own, outputs = self.functions.own, tuple(f"output {k}" for k in range(len(self.output_shapes)))
-        for function in self.maps:
+        maps = self.maps if self.claim.approximates is None else [f for f in self.maps if f is not self.forward]
+        for function in maps:
             own.enter(function, x, outputs, partial(exact_values, function.exact, x), seen)
         own.enter(self.rule, [*x, *d], self.result_names, derivative, seen)
 

@@ -29,6 +29,7 @@ class Derived:
         signature, rule_signature: of the inputs, and of inputs and directions.
         wrt: positions of the differentiated inputs.
         unit: unit roundoff of the dtype under test.
+        approximates: see `Derivative`.
     """
 
     functions: DerivativeFunctions
@@ -37,6 +38,7 @@ class Derived:
     mode: Mode
     wrt: tuple[int, ...]
     unit: float
+    approximates: float | None = None
 
     @cached_property
     def autodiff(self) -> Program | None:
@@ -62,12 +64,18 @@ class Derived:
             return None
         convention = self.functions.convention
         exact = None if convention is None else convention.exact(self.rule_signature)
-        return DerivativeProblem(forward, rule, self.mode, self.wrt, self.unit, exact, gap_unit=lambda: self.gap_unit)
+        stated = (forward, rule, self.mode, self.wrt, self.unit, exact)
+        return DerivativeProblem(*stated, gap_unit=lambda: self.gap_unit, approximates=self.approximates)
 
     @cached_property
     def gap_unit(self) -> float:
-        """Unit roundoff of float64; of the format under test where forward is another approximation there."""
+        """Unit roundoff of float64; of the format under test where forward is another approximation there.
+
+        An approximation that is stated as one is made for its format.
+        """
         forward, wide = self.functions.forward, FORMATS["float64"].u
+        if self.approximates is not None:
+            return self.unit
         here = None if self.unit == wide else forward.program(self.signature)
         base = None if here is None else forward.program(in_float64(self.signature))
         if here is None or base is None:
@@ -115,7 +123,7 @@ class DerivativeShell:
         outputs = self._outputs(functions.forward)
         self.mismatch = ""
         if functions.valued is not None:
-            outputs, self.mismatch = self._held_to(outputs, self._outputs(functions.valued, every=True))
+            outputs, self.mismatch = self._held_to(outputs, self._outputs(functions.valued, every=True), claim.in_place)
         self.output_shapes = tuple(shape for shape, _ in outputs)
         self.direction_signature: Signature
         n = len(outputs)
@@ -143,7 +151,13 @@ class DerivativeShell:
         self.derived = self._derive()
 
     def _derive(self) -> Derived:
-        return Derived(self.functions, self.signature, self.rule_signature, self.mode, self.wrt, self.format.u)
+        unit, approximates = self.format.u, self.claim.approximates
+        return Derived(self.functions, self.signature, self.rule_signature, self.mode, self.wrt, unit, approximates)
+
+    @property
+    def slack(self) -> float:
+        """Share of a result by which it may be off in any case, since forward approximates a reference."""
+        return 2 * self.format.u * (self.claim.approximates or 0.0)
 
     def _outputs(self, function: Function, every: bool = False) -> Signature:
         """Shape and dtype of the floating-point outputs of forward or its surrogate.
@@ -175,7 +189,7 @@ class DerivativeShell:
         )
 
     @staticmethod
-    def _held_to(surrogate: Signature, forward: Signature) -> tuple[Signature, str]:
+    def _held_to(surrogate: Signature, forward: Signature, label: str) -> tuple[Signature, str]:
         """The outputs of a surrogate in the dtypes of forward's floats, and what is wrong with their shapes, if it is.
 
         A forward may return integers or truth values (a spike) where its surrogate returns floats.
@@ -184,7 +198,7 @@ class DerivativeShell:
         same = floats if len(floats) == len(surrogate) else forward
         if [shape for shape, _ in same] != [shape for shape, _ in surrogate]:
             theirs, ours = ([list(shape) for shape, _ in outputs] for outputs in (surrogate, forward))
-            return surrogate, f"the surrogate returns outputs of shapes {theirs} where forward returns {ours}"
+            return surrogate, f"the {label} returns outputs of shapes {theirs} where forward returns {ours}"
         named = zip(surrogate, same, strict=True)
         return tuple((shape, f if f in FORMATS else s) for (shape, s), (_, f) in named), ""
 

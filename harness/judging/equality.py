@@ -29,6 +29,7 @@ from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.problem import Outcome, Status, within_reach
 from backprove.harness.oracles.same_values import judge_identity
+from backprove.harness.oracles.value_gap import ValueGap
 from backprove.harness.oracles.vectors import full, take
 from backprove.harness.programs.program import Program
 
@@ -40,11 +41,18 @@ class EqualityAt(SidesAt):
         spot: the compiled check of both sides, once per dtype; None where it is left out.
         lenient: only what holds over the reals is judged (the floats of a law are nobody's code).
         excused: whether nothing is claimed at a point (points axis of size 1).
+        approximates: see `Equality`.
     """
 
     spot: SpotCheck | None = None
     lenient: bool = False
     excused: Callable[[list[Array]], bool] | None = None
+    approximates: float | None = None
+
+    @property
+    def slack(self) -> float:
+        """Share of a value by which the left side may be off in any case."""
+        return 2 * self.format.u * (self.approximates or 0.0)
 
     def examine(
         self,
@@ -59,6 +67,8 @@ class EqualityAt(SidesAt):
         seen = Examination.empty(n)
         x = [*inputs, *directions]
         left, right = self.sides
+        if self.approximates is not None:
+            seen.approximated = self.approximates, "each other" if directions else f"the {right.label}"
         shapes, others = self.shapes_of(left), self.shapes_of(right)
         if shapes != others:
             what = f"the two sides have different shapes: {list(shapes)} and {list(others)}"
@@ -90,12 +100,16 @@ class EqualityAt(SidesAt):
         return self.sides if self.spot is not None else []
 
     def with_programs(self, other: Mapping[int, Program]) -> EqualityAt:
-        return EqualityAt(self._sides_with(other), self.input_names, self.signature, self.dtype)
+        there = EqualityAt(self._sides_with(other), self.input_names, self.signature, self.dtype)
+        there.approximates = self.approximates
+        return there
 
     def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
         programs = [s.program for s in self.sides]
         with contextlib.suppress(UnsupportedPrimitive, ValueError):
-            return EqualityScreen(programs, dtype=self.dtype, over_reals=self.lenient, further_dtype=further_dtype)
+            return EqualityScreen(
+                programs, dtype=self.dtype, over_reals=self.lenient, further_dtype=further_dtype, slack=self.slack
+            )
         return None
 
     def _compiled(self, x: list[Array], seen: Examination) -> None:
@@ -110,7 +124,7 @@ class EqualityAt(SidesAt):
         """Where no number system runs a side, both are compared in float64."""
         seen.note("black box: compared in float64")
         left, right = (s.in_float64() for s in self.sides)
-        outcomes = judge_identity(left.values, right.values, [at_points(a, index) for a in x])
+        outcomes = judge_identity(left.values, right.values, [at_points(a, index) for a in x], self.slack)
         self._enter(outcomes, x, index, np.zeros(len(seen.violations), dtype=bool), seen, "wide", "in float64")
 
     def _floats(
@@ -165,7 +179,8 @@ class EqualityAt(SidesAt):
                 off = np.abs(a.v - b.v)
                 known = np.isfinite(a.e) & np.isfinite(b.e) & np.isfinite(off)
                 compared &= ~any_entry([~known], n)
-                apart.append(known & ~(off <= a.e + b.e + 4 * self.format.tiny * 2.0**-40))
+                allowed = a.e + b.e + self.slack * np.abs(b.v) + 4 * self.format.tiny * 2.0**-40
+                apart.append(known & ~(off <= allowed))
         suspicious = any_entry(apart, n)
         tally = seen.layer("wide")
         tally.checked += int(compared.sum())
@@ -217,14 +232,11 @@ class EqualityAt(SidesAt):
                 )
             if o.status.refused and o.entry is not None:
                 label, other = (s.function.label for s in self.sides)
+                what = "the two sides differ"
+                if self.approximates is not None:
+                    what = f"{label} is not within {self.approximates:g} units of the {other}"
                 seen.violations[i] = Violation(
-                    Verdict.FALSIFIED,
-                    "the two sides differ",
-                    label,
-                    o.entry,
-                    o.got_value,
-                    o.expected_value,
-                    f"{other}, {where}",
+                    Verdict.FALSIFIED, what, label, o.entry, o.got_value, o.expected_value, f"{other}, {where}"
                 )
 
     def _judge(self, balls: list[Array], values: list[list[Array]]) -> list[Outcome | None]:
@@ -236,38 +248,46 @@ class EqualityAt(SidesAt):
             if u.dtype == object and u.size:
                 clear &= np.asarray(_CLEAR(u, v), dtype=bool).reshape(-1, points).all(axis=0)
         for p, agrees in enumerate(clear.tolist()):
-            if agrees:
-                out.append(Outcome(Status.AGREES))
-                continue
-            verdict: Outcome | None = Outcome(Status.AGREES)
-            for a, (u, v) in enumerate(zip(left, right, strict=True)):
-                if u.dtype != object:
-                    continue
-                for j in np.ndindex(u.shape[:-1]):
-                    told = _agree(u[(*j, p)], v[(*j, p)])
-                    if told is False:
-                        out.append(self._refuse(balls, p, a, j, u[(*j, p)], v[(*j, p)]))
-                        break
-                    if told is None:
-                        reachable = all(within_reach(b[..., p : p + 1]) for b in balls)
-                        verdict = _without_value(a, j, u[(*j, p)], v[(*j, p)], reachable)
-                        if verdict is not None and verdict.status is Status.UNDEFINED:
-                            out.append(verdict)
-                            break
-                else:
-                    continue
-                break
-            else:
-                out.append(verdict)
+            out.append(Outcome(Status.AGREES) if agrees else self._judge_point(balls, p, left, right))
         return out
 
+    def _judge_point(self, balls: list[Array], p: int, left: list[Array], right: list[Array]) -> Outcome | None:
+        """What both sides say at one point; None where the precision must rise."""
+        accepted = Outcome(Status.AGREES)
+        lacking: list[Outcome | None] = []  # of entries that cannot be compared
+        for a, (u, v) in enumerate(zip(left, right, strict=True)):
+            if u.dtype != object:
+                continue
+            for j in np.ndindex(u.shape[:-1]):
+                mine, theirs = u[(*j, p)], v[(*j, p)]
+                told = _agree(mine, theirs)
+                if told is False:
+                    found = self._refuse(balls, p, a, j, mine, theirs)
+                    if found.status.refused:
+                        return found
+                    accepted = found if (found.units or 0.0) >= (accepted.units or 0.0) else accepted
+                elif told is None and self.approximates is not None and not theirs.is_finite():
+                    lacking.append(Outcome(Status.OUTSIDE) if ctx.prec == PRECISIONS[-1] else None)
+                elif told is None:
+                    reachable = all(within_reach(b[..., p : p + 1]) for b in balls)
+                    verdict = _without_value(a, j, mine, theirs, reachable)
+                    if verdict is not None and verdict.status is Status.UNDEFINED:
+                        return verdict
+                    lacking.append(verdict)
+        return lacking[-1] if lacking else accepted
+
     def _refuse(self, balls: list[Array], p: int, a: int, j: tuple[int, ...], left: arb, right: arb) -> Outcome:
-        """Refused only if the sides stay apart when rounded constants are widened."""
+        """Refused only if the sides stay apart when rounded constants are widened, and by more than is granted."""
         assert self.exact_sides is not None
         here = take(balls, slice(p, p + 1))
         wide = [full(s.balls(here, self.format.u), 1)[a][(*j, 0)] for s in self.exact_sides]
         if wide[0].overlaps(wide[1]):
             return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
+        if self.approximates is not None:
+            mine, theirs = (s.balls for s in self.exact_sides)
+            units = ValueGap(mine, theirs, here, self.format.u).units(a, j, left, right)
+            if units <= self.approximates:
+                return Outcome(Status.AGREES, note="agrees up to rounding", units=units)
         return Outcome(
             Status.REFUTED,
             argument=a,

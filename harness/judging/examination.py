@@ -59,6 +59,7 @@ class Examination:
         doubts: layer -> points at which it objected.
         assumed: layers of these that assume their error.
         agreed: points at which a layer that compares in bulk agreed, so that nothing else need be asked.
+        approximated: units that are granted to an approximation, and of what; None where the claim is of none.
         findings: what a reader should know although it is no violation: key -> text. Texts that say the same of
             several points have the same key, and the first is kept.
     """
@@ -75,6 +76,7 @@ class Examination:
     findings: dict[str, str] = field(default_factory=dict)
     doubts: dict[str, Array] = field(default_factory=dict)
     assumed: set[str] = field(default_factory=set)
+    approximated: tuple[float, str] | None = None
     agreed: Array = field(init=False)
 
     def __post_init__(self) -> None:

@@ -50,8 +50,14 @@ def against_bounds(
     return beyond & ~seen.outside
 
 
-def against_autodiff(rule: Program, autodiff: Program, arrays: list[Array], dtype: str, seen: Examination) -> Array:
-    """Points where the rule and JAX's derivative are apart in the wide format, by its own error bounds."""
+def against_autodiff(
+    rule: Program, autodiff: Program, arrays: list[Array], dtype: str, seen: Examination, slack: float = 0.0
+) -> Array:
+    """Points where the rule and JAX's derivative are apart in the wide format, by its own error bounds.
+
+    Args:
+        slack: share of every entry by which the rule may be off.
+    """
     n = seen.outside.size
     wide = Running(dtype, unit=WIDE_UNIT[dtype])
     apart, known = [], np.ones(n, dtype=bool)
@@ -59,7 +65,7 @@ def against_autodiff(rule: Program, autodiff: Program, arrays: list[Array], dtyp
         with np.errstate(all="ignore"):
             off = np.abs(a.v - b.v)
             ok = np.isfinite(a.e) & np.isfinite(b.e) & np.isfinite(off)
-            apart.append(ok & ~(off <= a.e + b.e + 4 * FORMATS[dtype].tiny * 2.0**-40))
+            apart.append(ok & ~(off <= a.e + b.e + slack * np.abs(b.v) + 4 * FORMATS[dtype].tiny * 2.0**-40))
             known &= ~any_entry([~ok], n)
     suspicious = any_entry(apart, n) & ~seen.outside
     index = np.flatnonzero(suspicious)
@@ -95,6 +101,7 @@ def against_differences(
     dtype: str,
     seen: Examination,
     index: Array,
+    slack: float = 0.0,
 ) -> Array:
     """Points where finite differences of the forward map and the rule are apart.
 
@@ -102,13 +109,19 @@ def against_differences(
         inputs, directions: of the points in `index`.
         moving: positions of the differentiated inputs.
         pairing: tangents of the moving inputs, weights of the outputs, and the partners of the rule's results.
+        slack: share of every entry by which the rule may be off.
     """
     suspicious = np.zeros(seen.outside.size, dtype=bool)
     wide = Running(dtype, unit=WIDE_UNIT[dtype])
     tangents, weights, partners = pairing
     m = index.size
 
-    value, error = pair_bounds(wide.run(rule, [*inputs, *directions]), partners, m)
+    found = wide.run(rule, [*inputs, *directions])
+    value, error = pair_bounds(found, partners, m)
+    if slack:
+        error = (
+            error + slack * pair_bounds([Bounded(np.abs(b.v), b.e) for b in found], [abs(p) for p in partners], m)[0]
+        )
     along = _Along(wide, forward, inputs, moving, tangents, weights)
     difference = central(along, step_sizes([inputs[i] for i in moving], tangents))
     agree, told = held_against(difference, value, error, FORMATS[dtype].tiny)

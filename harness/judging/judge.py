@@ -21,7 +21,7 @@ from backprove.harness.judging.drawing.own_points import own_batches
 from backprove.harness.judging.drawing.sampling import CHUNK, Batch, Batches
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.minimal import minimal, raising
-from backprove.harness.judging.rests_on import enter_agreed, enter_left_out, enter_objections
+from backprove.harness.judging.rests_on import enter_agreed, enter_approximation, enter_left_out, enter_objections
 from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.harness.judging.tally import enter, enter_places
@@ -179,6 +179,7 @@ class Judge(SinglePoints):
         agreed = {name: tally.agreed for name, tally in seen.layers.items()}
         enter_agreed(points, int((inside & ~beyond).sum()), agreed, self.binder, result)
         enter_objections(seen, beyond, result)
+        enter_approximation(seen, result)
         order = sorted(
             (f.verdict.rank, i)
             for i, f in enumerate(seen.violations)

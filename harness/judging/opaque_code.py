@@ -50,6 +50,8 @@ class CodeLayers:
         forward, rule: in the dtype under test; of forward the floating-point outputs alone.
         result_names: of what the rule returns.
         wrt: positions of the differentiated inputs.
+        slack: share of every entry of the result by which the rule may be off.
+        approximates: see `Derivative`.
     """
 
     forward: FunctionAt
@@ -57,6 +59,8 @@ class CodeLayers:
     result_names: tuple[str, ...]
     wrt: tuple[int, ...]
     mode: Mode
+    slack: float = 0.0
+    approximates: float | None = None
     bulk_bounded: int = field(default=BULK_BOUNDED)
 
     @property
@@ -134,7 +138,7 @@ class CodeLayers:
         value = _pair(result, other, index.size)
         step = step_sizes([x[i] for i in self.wrt], tangents)
         with np.errstate(all="ignore"):
-            error = 2.0**-50 * _pair(result, other, index.size, True)
+            error = (2.0**-50 + self.slack) * _pair(result, other, index.size, True)
             error = np.where(np.isfinite(value), error, np.inf)
         difference = central(one_by_one(along), step, np.float64)
         agree, told = held_against(difference, value, SCREEN_MARGIN * error, FORMATS[self.dtype].tiny)
@@ -188,12 +192,12 @@ class CodeLayers:
             pairs = list(zip(slopes, result, strict=True))
             off = max((float(np.abs(s - r).max(initial=0.0)) for s, r in pairs), default=0.0)
             size = max((float(np.abs(s).max(initial=0.0)) for s, _ in pairs), default=0.0)
-            return off <= COMPLEX_AGREES * size
+            return off <= (COMPLEX_AGREES + self.slack) * size
         terms = [w * s for w, s in zip(given, slopes, strict=True)]
         mine = [r * v for r, v in zip(result, [moving[w] for w in self.wrt], strict=True) if v is not None]
         left, right = sum(float(m.sum()) for m in mine), sum(float(t.sum()) for t in terms)
         size = sum(float(np.abs(a).sum()) for a in [*mine, *terms])
-        return abs(left - right) <= COMPLEX_AGREES * size or not np.isfinite(size)
+        return abs(left - right) <= (COMPLEX_AGREES + self.slack) * size or not np.isfinite(size)
 
     # -- the verdict of a black box ------------------------------------------------------------------------------------
 
@@ -203,6 +207,8 @@ class CodeLayers:
         x, d = [_take(a, index) for a in x], [_take(a, index) for a in d]
         result = self.rule64.values([*x, *d])
         noise = rounding_noise(self.rule64.values, [*x, *d])
+        if self.slack:
+            noise = [n + self.slack * np.abs(r) for n, r in zip(noise, result, strict=True)]
         outcomes = judge(self.forward64.values, x, d, result, self.mode, self.wrt, noise=noise, rule=self.rule64.values)
         tally = seen.layer("black box")
         for o in outcomes:
@@ -253,7 +259,7 @@ class CodeLayers:
     def _refused(self, o: Outcome) -> Violation:
         """A refusal by differences as a finding."""
         assert o.argument is not None and o.entry is not None
-        what = not_derivative(self.mode, self.forward.label)
+        what = not_derivative(self.mode, self.forward.label, self.approximates)
         name = self.result_names[o.argument]
         return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 

@@ -48,6 +48,14 @@ def enter_objections(seen: Examination, beyond: Array, result: PropertyResult) -
         result.evidence.object(layer, int((points & ~beyond).sum()), int((points & left).sum()))
 
 
+def enter_approximation(seen: Examination, result: PropertyResult) -> None:
+    """Enter how near an approximation came in a batch, where the claim is of one."""
+    if seen.approximated is not None:
+        units = [o.units for o in seen.outcomes if o is not None and o.status.accepted and o.units is not None]
+        exact = any(o is not None and o.status.accepted and o.oracle == "dual balls" for o in seen.outcomes)
+        result.evidence.approximate(*seen.approximated, max(units, default=0.0 if exact else None))
+
+
 def enter_left_out(points: SinglePoints, result: PropertyResult) -> None:
     """Enter the sizes at which nothing could be evaluated, and which dims would leave them out."""
     specs, binder = points.binder.specs, points.binder

@@ -27,13 +27,17 @@ NOT_FINITE = "the result overflows or is not a number, where forward is finite a
 UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
 
 
-def not_derivative(mode: Mode, of: str) -> str:
+def not_derivative(mode: Mode, of: str, within: float | None = None) -> str:
     """What a refused formula is, in words.
 
     Args:
         of: "forward", or what stands in its place, such as "surrogate".
+        within: units by which the rule may be off.
     """
-    return f"the {mode} is not the derivative of {of if of == 'forward' else f'the {of}'}"
+    named = of if of == "forward" else f"the {of}"
+    if within is not None:
+        return f"the {mode} is not within {within:g} units of the derivative of {named}"
+    return f"the {mode} is not the derivative of {named}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class DerivativeViolations:
         bounds: running error bounds of the rule at one point (arguments with a points axis of size 1); None where there
             are none.
         format: the format under test.
-        of: what the rule must be the derivative of, "forward" or "surrogate".
+        of: what the rule must be the derivative of, "forward", "surrogate" or "reference".
+        within: units by which the rule may be off.
     """
 
     mode: Mode
@@ -63,6 +68,7 @@ class DerivativeViolations:
     bounds: Callable[[list[Array]], list[Bounded] | None]
     format: FloatFormat
     of: str = "forward"
+    within: float | None = None
 
     def of_trouble(self, trouble: Trouble) -> Violation:
         """What the rule's call did wrong, as an error."""
@@ -140,7 +146,7 @@ class DerivativeViolations:
     def _refused(self, o: Outcome) -> Violation:
         assert o.argument is not None and o.entry is not None
         at_kink = o.status is Status.KINK_REFUTED
-        what = not_derivative(self.mode, self.of)
+        what = not_derivative(self.mode, self.of, self.within)
         if at_kink:
             what = (
                 "the value is not the declared convention at this kink"

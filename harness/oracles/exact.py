@@ -248,7 +248,10 @@ def _localise(allowance: Allowance, wide_rule: list[BallArray], wide: list[BallA
     if not shown:
         _, a, entry = max(apart, key=lambda found: found[0])
         off = ulps(abs(rule[a][entry] - exact[a][entry]), exact[a][entry], allowance.unit)
-        return Outcome(Status.AGREES, note="agrees up to rounding", ulps=float(off.mid()))
+        units = None
+        if allowance.problem.approximates is not None:
+            units = max(allowance.units(argument, place) for _, argument, place in apart)
+        return Outcome(Status.AGREES, note="agrees up to rounding", ulps=float(off.mid()), units=units)
     _, a, entry = max(shown, key=lambda found: found[0])
     g, e = rule[a][entry], exact[a][entry]
     return Outcome(

@@ -208,12 +208,13 @@ def _apart(
     if not abs(near - far) <= (abs(near) + abs(far)) * arb(2) ** -STEADY_BITS:
         return None
     gap, one = abs(got - near), ulp(near, problem.gap_unit())
-    shown = gap > SHOWN_ULPS * one and gap > SHOWN_ULPS * one + _conditioning(problem, x, tangents, cotangents, near, h)
+    share, allowed = gap / problem.granted, SHOWN_ULPS * one
+    shown = share > allowed and share > allowed + _conditioning(problem, x, tangents, cotangents, near, h)
     unit = arb(1)
     if problem.mode == "vjp":
         (unit,) = (v for t in tangents for v in t.ravel() if not v.is_zero())
-    share = float((gap / (abs(got) + abs(near))).mid())
-    return _Apart(share, float((gap / one).mid()), bool(shown), got / unit, near / unit)
+    relative = float((gap / (abs(got) + abs(near))).mid())
+    return _Apart(relative, float((gap / one).mid()), bool(shown), got / unit, near / unit)
 
 
 def _conditioning(

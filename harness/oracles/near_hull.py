@@ -31,7 +31,8 @@ def within_rounding(search: Search, value: Array) -> bool:
         return False
     pieces = np.stack([p.derivative for p in search.pieces], axis=1)
     unit = search.problem.gap_unit()
-    grain = np.maximum(_slack(search, pieces, value, unit), OUTSIDE * search.scale(value))
+    granted = search.problem.granted * _slack(search, pieces, value, unit)
+    grain = np.maximum(granted, OUTSIDE * search.scale(value))
     try:
         return bool(hull_distance(pieces / grain[:, None], value / grain)[0] <= 1.0)
     except Undecided:

@@ -10,7 +10,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, Mode
-from backprove.harness.core.thresholds.exact import HUGE, MINUTE
+from backprove.harness.core.thresholds.exact import HUGE, MINUTE, SHOWN_ULPS
 from backprove.harness.frontends.front_end import CodeStopped, ExactFunction
 from backprove.harness.numbers.balls.truth import Undecided
 
@@ -55,6 +55,7 @@ class Outcome:
         stopped: nothing could be decided since the code could not be followed at this point (`CodeStopped`).
         oracle: what the rule was held against.
         ulps: the gap over the reals, in units in the last place, where there is one that floats cannot show.
+        units: the gap in units of what rounding the inputs forces, where forward approximates a reference.
         rule: enclosures of the rule's value, one array per output, where it agrees.
     """
 
@@ -70,6 +71,7 @@ class Outcome:
     stopped: bool = False
     oracle: str = "dual balls"
     ulps: float | None = None
+    units: float | None = None
     rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
@@ -91,6 +93,8 @@ class DerivativeProblem:
         wrt: positions of the differentiated inputs.
         unit: unit roundoff by which literals are widened before a refusal.
         convention: like `rule`; its value is the only right one at kinks.
+        approximates: the rule need be right only up to so many units of what rounding the inputs forces; None: up to
+            what floats can show.
         gap_unit: unit roundoff in whose ulps a gap over the reals is measured: float64's, whatever the format under
             test, unless forward is another approximation in each format. Asked for only where there is a gap.
     """
@@ -102,6 +106,12 @@ class DerivativeProblem:
     unit: float
     convention: ExactFunction | None = None
     gap_unit: Callable[[], float] = field(default=_float64, kw_only=True)
+    approximates: float | None = field(default=None, kw_only=True)
+
+    @property
+    def granted(self) -> float:
+        """Gaps that are granted, as a multiple of those that floats cannot show."""
+        return 1.0 if self.approximates is None else self.approximates / SHOWN_ULPS
 
 
 def within_reach(a: Array) -> bool:

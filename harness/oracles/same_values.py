@@ -26,11 +26,12 @@ from backprove.harness.oracles.problem import Outcome, Status
 Evaluation = Callable[[list[Array]], list[Array]]
 
 
-def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array]) -> list[Outcome]:
+def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array], slack: float = 0.0) -> list[Outcome]:
     """One outcome per point: AGREES, REFUTED (with the worst entry) or UNDECIDED.
 
     Args:
         arrays: arguments of both sides, shape + points; floats as float64.
+        slack: share of every value by which the left side may be off.
     """
     points = max((a.shape[-1] for a in arrays), default=1)
     every = [np.broadcast_to(a, (*a.shape[:-1], points)) for a in arrays]
@@ -52,7 +53,7 @@ def judge_identity(left: Evaluation, right: Evaluation, arrays: Sequence[Array])
         worst = np.zeros(points)
         for k, (f, s, m) in enumerate(zip(first, second, moved, strict=True)):
             size = np.maximum(np.abs(f), np.abs(s)).reshape(-1, points).max(axis=0, initial=0.0)
-            allowed = _relative(f) * size + AMPLIFIED * m + CANCELLED * reach**3
+            allowed = _relative(f) * size + AMPLIFIED * m + CANCELLED * reach**3 + slack * np.abs(s)
             ratio = np.where(f == s, 0.0, np.abs(f - s) / allowed).reshape(-1, points)
             for i in range(points):
                 if not ratio.shape[0]:

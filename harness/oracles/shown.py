@@ -74,7 +74,7 @@ class Allowance:
     def is_shown(self, argument: int, entry: tuple[int, ...]) -> bool:
         """Whether rule and derivative are visibly apart at an entry; its last index is the point."""
         got, expected = self.rule[argument][entry], self.exact[argument][entry]
-        gap = abs(got - expected)
+        gap = abs(got - expected) / self.problem.granted
         allowed = SHOWN_ULPS * ulp(expected, self.unit)
         if not gap > allowed:
             return False
@@ -85,10 +85,23 @@ class Allowance:
         hull = self._hull[argument][entry]
         if gap > allowed + CONDITIONING_FACTOR * hull:
             return True
+        return bool(gap > allowed + self._forced(argument, entry))
+
+    def units(self, argument: int, entry: tuple[int, ...]) -> float:
+        """The gap at an entry in units of what rounding the inputs forces: ulps and conditioning together."""
+        expected = self.exact[argument][entry]
+        allowed = SHOWN_ULPS * ulp(expected, self.unit) + self._forced(argument, entry)
+        if expected.contains(0):
+            allowed += self._at_zero(argument, entry)
+        return float((SHOWN_ULPS * abs(self.rule[argument][entry] - expected) / allowed).mid())
+
+    def _forced(self, argument: int, entry: tuple[int, ...]) -> arb:
+        """What rounding the inputs and directions does to an entry, or to the terms that cancel in it."""
+        hull = self._hull[argument][entry]
         drawn = CONDITIONING_FACTOR * self._drawn[argument][entry]
         own = self._terms[argument][entry] if self._terms is not None else arb(0)
         both = own if own < hull else hull
-        return bool(gap > allowed + (both if both > drawn else drawn))
+        return both if both > drawn else drawn
 
     # -- conditioning ----------------------------------------------------------------------------------------------
 
@@ -110,7 +123,7 @@ class Allowance:
             except (Undecided, UnsupportedPrimitive):
                 continue  # a branch or an edge of the domain lies there
             for w, m, e in zip(worst, moved, self.exact, strict=True):
-                w[...] = _WIDER(w, (m - e) / FINE)
+                w[...] = wider(w, (m - e) / FINE)
         return worst
 
     # -- entries that are zero -------------------------------------------------------------------------------------
@@ -264,5 +277,6 @@ def _wider(found: arb, change: arb) -> arb:
 
 
 _RADIUS = np.frompyfunc(_radius, 1, 1)
-_WIDER = np.frompyfunc(_wider, 2, 1)
+wider = np.frompyfunc(_wider, 2, 1)
+"""Of two balls the first, or the size of the second where that is surely more."""
 _MOVES = np.frompyfunc(lambda b: not b.contains(0) or not b.is_finite(), 1, 1)

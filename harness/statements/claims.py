@@ -30,6 +30,8 @@ class Derivative:
         unit_cotangent: for scalar `forward`: `rule(*inputs)` is the gradient, the cotangent 1 is understood.
         surrogate: function of the signature of `forward` whose derivative `rule` must equal in place of forward's; what
             `forward` returns still says where the domain is.
+        approximates: `surrogate` is a reference that `forward` approximates: the rule must be its derivative up to so
+            many units of what rounding the inputs forces.
     """
 
     forward: Code
@@ -40,6 +42,7 @@ class Derivative:
     reference: Code | None = None
     unit_cotangent: bool = False
     surrogate: Code | None = None
+    approximates: float | None = None
 
     @property
     def name(self) -> str:
@@ -50,6 +53,11 @@ class Derivative:
         """The map whose derivative the rule must equal."""
         return self.forward if self.surrogate is None else self.surrogate
 
+    @property
+    def in_place(self) -> str:
+        """How reports call the map that stands in forward's place."""
+        return "surrogate" if self.approximates is None else "reference"
+
 
 @dataclass(frozen=True)
 class Equality:
@@ -59,11 +67,14 @@ class Equality:
         left: `left(*inputs)` -> array or tuple of arrays.
         right: `right(*inputs)`, of the same shapes.
         labels: how reports call the two.
+        approximates: the left side need be equal only up to so many units of what rounding the inputs forces; where the
+            right side has no value nothing is claimed.
     """
 
     left: Code
     right: Code
     labels: tuple[str, str] = ("left", "right")
+    approximates: float | None = None
     name: ClassVar[str] = "equality"
 
 
@@ -90,11 +101,13 @@ class Adjointness:
         forward: `forward(*inputs)`; gives the shapes of the cotangents.
         jvp: `jvp(*inputs, *tangents)`.
         vjp: `vjp(*inputs, *cotangents)`.
+        approximates: each of the two is right up to so many units of what rounding the inputs forces.
     """
 
     forward: Code
     jvp: Code
     vjp: Code
+    approximates: float | None = None
     name: ClassVar[str] = "adjointness"
 
 

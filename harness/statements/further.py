@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
@@ -16,6 +18,7 @@ class Further(TypedDict, total=False):
     """Arguments of `Rule` that `from_jax`, `from_torch` and `from_fwd_bwd` take as well; see there."""
 
     reference: Code | str | None
+    approximates: float | None
     surrogate: Code | None
     where: Code | None
     convention: Code | None
@@ -66,6 +69,32 @@ def bound_further(
             # the rule, whose own `fixed` is empty, would take a bare `Bound` apart again
             plain[name] = adapted(name, functools.partial(given) if isinstance(given, Bound) else given)
     return cast(Further, plain)
+
+
+def check_approximates(who: str, approximates: object, reference: object, surrogate: object) -> None:
+    """Refuse a number of units that is none, or that nothing is held against.
+
+    Raises:
+        UsageError: naming what was given and what to do.
+    """
+    if approximates is None:
+        return
+    if isinstance(approximates, bool) or not isinstance(approximates, numbers.Real):
+        raise UsageError(f"{who}: approximates must be a number of units such as 4, got {approximates!r}")
+    if not (math.isfinite(approximates) and float(approximates) > 0):
+        raise UsageError(
+            f"{who}: approximates must be a positive, finite number of units such as 4, got {approximates!r}"
+        )
+    if reference is None:
+        raise UsageError(
+            f"{who}: approximates={approximates!r} needs a reference, the map that forward approximates: "
+            'give reference=, a function or a name such as "jax.scipy.special.erf"'
+        )
+    if surrogate is not None:
+        raise UsageError(
+            f"{who}: approximates holds the rule against the derivative of the reference, surrogate against its own; "
+            "give one of the two"
+        )
 
 
 def check_text(who: str, label: str, text: object) -> None:

@@ -17,7 +17,7 @@ from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.complex_pairs import COMPLEX, check_convention, of_parts
-from backprove.harness.statements.further import check_text, imported
+from backprove.harness.statements.further import check_approximates, check_text, imported
 from backprove.harness.statements.import_line import import_line_of
 from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
@@ -42,6 +42,9 @@ class Rule:
         vjp: `vjp(*inputs, *cotangents)` -> cotangent of the one differentiable input, or a tuple with one per
             differentiable input; one cotangent per output. At least one of jvp and vjp is given.
         reference: a JAX-traceable function of the same map, or its dotted name, where forward is opaque to JAX.
+        approximates: forward approximates the reference: values are held against the reference, and the rule against
+            its derivative in place of forward's, up to so many units (such as 4) of what rounding the inputs in the
+            format under test forces.
         surrogate: a function of forward's signature whose derivative the rule must equal in place of forward's: for
             straight-through estimators, surrogate gradients and quantisation. Its outputs have forward's shapes.
             Forward still says where the domain is, and has one answer for one input.
@@ -86,6 +89,7 @@ class Rule:
     fixed: Fixed = field(default_factory=dict)
     primal: Code | None = None
     surrogate: Code | None = None
+    approximates: float | None = None
     examples: Sequence[Mapping[str, Any]] = ()
     complex_convention: str | None = None
     latex: str = ""
@@ -110,6 +114,7 @@ class Rule:
         if not isinstance(self.batched, bool):
             raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {self.batched!r}")
         self._check_functions()
+        check_approximates(f"Rule({self.name!r})", self.approximates, self.reference, self.surrogate)
         check_convention(f"Rule({self.name!r})", self.complex_convention, self.inputs, self.vjp, self.examples)
         for label in ("latex", "words"):
             check_text(f"Rule({self.name!r})", label, getattr(self, label))
@@ -193,7 +198,8 @@ class Rule:
         """What the rule claims: jvp, vjp, adjointness (where both are given), primal and reference.
 
         A convention judges the vjp where there is one; the jvp then follows at kinks through adjointness. A reference
-        stands in for a forward that cannot be traced, and is compared with forward in a claim of its own.
+        stands in for a forward that cannot be traced, and is compared with forward in a claim of its own. Where forward
+        approximates it, the rule is held against its derivative.
         """
         reference = self.reference if callable(self.reference) else None
         claims: list[Claim] = []
@@ -203,18 +209,20 @@ class Rule:
         if self.vjp is not None:
             claims.append(self._derivative(self.vjp, "vjp", self.convention, reference))
         if self.jvp is not None and self.vjp is not None:
-            claims.append(Adjointness(self.surrogate or self.forward, self.jvp, self.vjp))
+            claims.append(Adjointness(self.surrogate or self.forward, self.jvp, self.vjp, self.approximates))
         named = [(c.name, c) for c in claims]
         if self.primal is not None:
             named.append(("primal", Equality(self.primal, self.forward, ("primal", "forward"))))
         if reference is not None:
-            named.append(("reference", Equality(self.forward, reference)))
+            labels = ("left", "right") if self.approximates is None else ("forward", "reference")
+            named.append(("reference", Equality(self.forward, reference, labels, self.approximates)))
         return named
 
     def _derivative(self, rule: Code, mode: Mode, convention: Code | None, reference: Code | None) -> Derivative:
-        return Derivative(
-            self.forward, rule, mode, self.differentiable, convention, reference, surrogate=self.surrogate
-        )
+        stated = (self.forward, rule, mode, self.differentiable, convention)
+        if self.approximates is not None:
+            return Derivative(*stated, surrogate=reference, approximates=self.approximates)
+        return Derivative(*stated, reference, surrogate=self.surrogate)
 
     def record(self) -> SubjectResult:
         """The record of the rule's result, in which nothing is judged yet."""

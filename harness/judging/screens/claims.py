@@ -48,6 +48,7 @@ class DerivativeScreen:
         shapes: of the results that the rule must have.
         further_dtype: an earlier format of the same run has judged the formula: differences are left out, and the
             formula may be off by `FORMULA_SHARE` of a rounding of the format.
+        slack: share of a result by which it may be off; differences cannot tell a larger one.
 
     Raises:
         UnsupportedPrimitive, ValueError: where there is no screen: code that cannot be traced, control flow, maps that
@@ -66,6 +67,7 @@ class DerivativeScreen:
         moving: tuple[int, ...],
         shapes: tuple[tuple[int, ...], ...],
         further_dtype: bool = False,
+        slack: float = 0.0,
     ) -> None:
         if forward is None or rule is None or autodiff is None or not moving:
             raise UnsupportedPrimitive("code that cannot be traced or differentiated", "the screen")
@@ -89,7 +91,8 @@ class DerivativeScreen:
         self.shapes = [f.inputs[i].shape for i in moving] if self.mode == "vjp" else [v.shape for v in f.outputs]
         given = range(n + m, n + m + len(f.outputs)) if self.mode == "vjp" else range(n, n + m)
         self.short = None if wide else Short([forward, rule], [range(n), [*range(n), *given]], dtype)
-        self._further_dtype, self._agreement = further_dtype, _agreement(dtype, further_dtype)
+        self._agreement = max(_agreement(dtype, further_dtype), slack)
+        self._differences = not further_dtype and slack <= AGREEMENT * FORMATS["float64"].u
         self._runs = 0
         self._screen: Screen | None = None
 
@@ -115,7 +118,7 @@ class DerivativeScreen:
                 points,
                 linked=linked,
                 short=self.short,
-                differences=not self._further_dtype,
+                differences=self._differences,
                 agreement=self._agreement,
             )
         return found
@@ -127,14 +130,20 @@ class EqualityScreen:
     Args:
         sides: programs in the dtype under test; None where there is none.
         over_reals: nothing is claimed of floats, since what a law computes there is nobody's code.
-        further_dtype: see `DerivativeScreen`.
+        further_dtype, slack: see `DerivativeScreen`.
 
     Raises:
         UnsupportedPrimitive, ValueError: where there is no screen, see `DerivativeScreen`.
     """
 
     def __init__(
-        self, sides: Sequence[Program | None], *, dtype: str, over_reals: bool = False, further_dtype: bool = False
+        self,
+        sides: Sequence[Program | None],
+        *,
+        dtype: str,
+        over_reals: bool = False,
+        further_dtype: bool = False,
+        slack: float = 0.0,
     ) -> None:
         programs = _programs(sides)
         if tuple(v.shape for v in programs[0].outputs) != tuple(v.shape for v in programs[1].outputs):
@@ -143,7 +152,7 @@ class EqualityScreen:
         wide = dtype == "float64" or over_reals
         self.wide = ManyRuns([widened(p) for p in programs], places)
         self.short = None if wide else Short(programs, places, dtype)
-        self.limit = _agreement(dtype, further_dtype)
+        self.limit = max(_agreement(dtype, further_dtype), slack)
 
     def look(self, inputs: Sequence[Array], directions: Sequence[Array], rng: np.random.Generator) -> Screened:
         """See `ClaimScreen`."""
