@@ -10,8 +10,9 @@ import numpy as np
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS
 from backprove.strategies.dimensions import Bound, parse
+from backprove.strategies.structures import STRUCTURES, check_structure
 
-KINDS = ("one_hot", "simplex", "mask", "index")
+KINDS = ("one_hot", "simplex", "mask", "index", *STRUCTURES)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,10 @@ def array(
         nonzero: no entry is zero.
         distinct: no two entries are equal.
         extreme: every verdict counts in the dtype's whole range, not only up to magnitude 1e4.
-        kind: "one_hot", "simplex", "mask" or "index", on the last axis.
+        kind: on the last axis "one_hot", "simplex", "mask", "index", "unit" (rows of length one), "sorted" (rows that
+            increase) or "stochastic" (rows that sum to one); on the last two "symmetric", "spd" (symmetric and positive
+            definite; low and high bound its eigenvalues), "lower", "upper" or "orthogonal". Of the last eight but
+            "sorted" only directions in the tangent space are looked at.
 
     Raises:
         UsageError: on a malformed description; the message says what was expected.
@@ -114,6 +118,9 @@ def array(
                 raise UsageError(f'array: {label}={bound!r}: only high may be a dim name, and only with kind="index"')
         elif bound is not None and not np.isfinite(bound):
             raise UsageError(f"array: {label} must be a finite number or None for an open side, got {bound!r}")
+    if kind is not None:
+        options = {"low": low, "high": high, "nonzero": nonzero, "distinct": distinct, "extreme": extreme}
+        check_structure(kind, name, parsed, options, low, high)
     if low is not None and isinstance(high, (int, float)) and low > high:
         raise UsageError(f"array: low={low!r} is above high={high!r}")
     if kind == "index" and isinstance(high, (int, float)) and high <= (low or 0):

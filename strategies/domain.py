@@ -173,7 +173,7 @@ def float_domain(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:
         raise UsageError(f"dtype must be one of {', '.join(FORMATS)}, got {dtype!r}")
     fmt = FORMATS[dtype]
     reach = fmt.max if extreme else DEFAULT_BOUND[dtype]
-    low, high = spec.low, None if isinstance(spec.high, str) else spec.high
+    low, high = _entry_bounds(spec)
     anchors = []
     if high is None:
         upper = min(max(reach, 10 * low if low is not None else 0.0), fmt.max)
@@ -196,6 +196,14 @@ def float_domain(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:
         )
     finite = tuple(a for a in anchors if a != 0 and np.isfinite(a))
     return Domain(fmt, low_in, high_in, spec.nonzero, finite)
+
+
+def _entry_bounds(spec: ArraySpec) -> tuple[float | None, float | None]:
+    """Bounds of single entries; those of an spd matrix are no larger than its eigenvalues."""
+    high = None if isinstance(spec.high, str) else spec.high
+    if spec.kind == "spd":
+        return (None if high is None else -high), high
+    return (-1.0, 1.0) if spec.kind in ("unit", "orthogonal") else (spec.low, high)
 
 
 def point_domain(spec: ArraySpec, dtype: str, extreme: bool = False) -> Domain:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array
+from backprove.strategies.arranged import generic_structure, is_free
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.domain import integer_bounds
+from backprove.strategies.kinds import ROWS
+from backprove.strategies.structures import STRUCTURES
 
 
 def draw(specs: dict[str, ArraySpec], sizes: dict[str, Any], seed: int) -> list[Array]:
@@ -30,7 +34,7 @@ def _values(spec: ArraySpec, shape: tuple[int, ...], sizes: dict[str, Any], rng:
         return rng.random(shape) < 0.6
     if spec.kind == "one_hot":
         return np.eye(n)[rng.integers(0, n, shape[:-1])]
-    if spec.kind == "simplex":
+    if spec.kind in ROWS:
         raw = 0.2 + rng.random(shape)
         return np.asarray(raw / raw.sum(axis=-1, keepdims=True))
     if spec.dtype != "float":
@@ -38,6 +42,13 @@ def _values(spec: ArraySpec, shape: tuple[int, ...], sizes: dict[str, Any], rng:
         most = int(spec.high) if isinstance(spec.high, (int, float)) else least + 6
         drawn = rng.integers(least, most + 1, shape)
         return drawn.astype(cast_name(spec.dtype))
+    if spec.kind in STRUCTURES:
+        bounds = spec if is_free(spec) else replace(spec, low=None, high=None)
+        return generic_structure(spec, _entries(bounds, shape, rng), rng)
+    return _entries(spec, shape, rng)
+
+
+def _entries(spec: ArraySpec, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     low = -1.5 if spec.low is None else spec.low
     high = low + 3.0 if not isinstance(spec.high, (int, float)) else float(spec.high)
     if spec.low is None and isinstance(spec.high, (int, float)):

@@ -13,6 +13,9 @@ from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Floats, float_domain
 
+ROWS = ("simplex", "stochastic")
+"""Kinds whose rows sum to one."""
+
 
 def is_plain(spec: ArraySpec) -> bool:
     """Whether the entries are free floats of the dtype under test."""
@@ -80,12 +83,12 @@ def simplex_floor(spec: ArraySpec, dtype: str, n: int) -> float:
         UsageError: if the bounds leave no row that sums to 1.
     """
     if isinstance(spec.high, (int, float)) and spec.high < 1:
-        raise UsageError(f'array: kind="simplex" reaches 1 in rows of one entry; leave out high={spec.high!r}')
+        raise UsageError(f"array: kind={spec.kind!r} reaches 1 in rows of one entry; leave out high={spec.high!r}")
     floor = max(0.0, float_domain(spec, dtype).low) if spec.low is not None or spec.nonzero else 0.0
     if spec.nonzero:
         floor = max(floor, FORMATS[dtype].tiny)
     if n * floor > 1:
-        raise UsageError(f'array: kind="simplex" with low={spec.low!r} has no row of {n} entries; lower it')
+        raise UsageError(f"array: kind={spec.kind!r} with low={spec.low!r} has no row of {n} entries; lower it")
     return floor
 
 

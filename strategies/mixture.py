@@ -14,6 +14,7 @@ from hypothesis.internal.conjecture.data import ConjectureData
 from backprove.harness.core.formats import FORMATS
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Domain, integer_bounds, neighbours, point_domain, special_values
+from backprove.strategies.kinds import ROWS
 from backprove.strategies.shapes import Sizes
 
 PATTERNS = (
@@ -54,7 +55,7 @@ def plain_column(spec: ArraySpec | None, sizes: Sizes, dtype: str, extreme: bool
     """One entry as one choice (`spec` None: of a direction)."""
     if spec is None:
         return plain_entries()
-    if spec.kind == "simplex":
+    if spec.kind in ROWS:
         return st.floats(0.0, 1.0, allow_subnormal=False)
     if spec.dtype == "float":
         return _floats(point_domain(spec, dtype, extreme))
@@ -69,7 +70,7 @@ def mixed_column(
     """One entry from the branches of a pattern, or a `Tie`; values may need repair (rounding, bounds)."""
     if spec is None:
         return mixed_entries()
-    if spec.kind == "simplex":
+    if spec.kind in ROWS:
         return st.one_of(st.floats(0.0, 1.0, allow_subnormal=False), st.integers(0, 1).map(float), _weights())
     if spec.dtype == "float":
         return _float_mixture(point_domain(spec, dtype, extreme), specials, pattern)

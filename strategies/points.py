@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.formats import FORMATS
+from backprove.strategies.arranged import arranged, is_free
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import direction_domain
 from backprove.strategies.domain import Floats, integer_bounds, point_domain
 from backprove.strategies.encoding import ONE_HOT, Choice, encode
-from backprove.strategies.kinds import is_plain, nonzero_integer, normalise_rows, one_hot_rows
+from backprove.strategies.kinds import nonzero_integer, normalise_rows, one_hot_rows
 from backprove.strategies.reduction import reductions
 from backprove.strategies.regions import REGIONS, regions
 from backprove.strategies.shapes import Shape, Sizes, Specs, is_drawn
+from backprove.strategies.structures import STRUCTURES
 
 Direction = str | tuple[str, Callable[[dict[str, Any]], Shape]]
 """A tangent or cotangent: the name of the input whose shape it has, or a name and a function from sizes to a shape."""
@@ -192,13 +194,16 @@ def _repair(spec: ArraySpec, sizes: Sizes, space: PointSpace, a: NDArray[Any]) -
     """The admissible input closest to `a`."""
     if not a.size:
         return a
-    if is_plain(spec):
-        domain = point_domain(spec, space.dtype, space.extreme)
-        x = domain.admit(a)
-        return domain.spread(x.reshape(-1)).reshape(a.shape) if spec.distinct else x
     if spec.kind == ONE_HOT:
         rows = a.reshape((-1, a.shape[-1] if a.ndim else 1))
         return one_hot_rows(np.argmax(rows, axis=1)[:, None], rows.shape[1]).reshape(a.shape).astype(a.dtype)
+    if is_free(spec):
+        domain = point_domain(spec, space.dtype, space.extreme)
+        x = domain.admit(a)
+        x = domain.spread(x.reshape(-1)).reshape(a.shape) if spec.distinct else x
+        return arranged(spec, x[..., None], space.dtype)[..., 0]
+    if spec.kind in STRUCTURES:
+        return arranged(spec, a[..., None], space.dtype)[..., 0]
     if spec.kind == "simplex":
         rows = a.reshape((-1, a.shape[-1] if a.ndim else 1))
         return normalise_rows(rows[..., None], spec, space.dtype).reshape(a.shape)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.formats import FORMATS
+from backprove.strategies.arranged import independent, is_free
+from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import NEIGHBOURS, float_domain, neighbours
-from backprove.strategies.kinds import is_plain
 from backprove.strategies.shapes import Specs
 
 REGIONS = ("ordinary", "zero", "tie", "saturated", "large", "kink", "tiny", "extreme")
@@ -37,9 +38,7 @@ def regions(
     count = arrays[0].shape[-1] if arrays else 1
     code = np.zeros(count, dtype=np.uint8)
     plain = [
-        (s, a.reshape((math.prod(a.shape[:-1]), count)))
-        for s, a in zip(specs.values(), arrays, strict=True)
-        if is_plain(s) and a.size
+        (s, _of_their_own(s, a, count)) for s, a in zip(specs.values(), arrays, strict=True) if is_free(s) and a.size
     ]
     if not plain:
         return code
@@ -73,6 +72,14 @@ def regions(
         if name in found:
             np.copyto(code, np.uint8(REGIONS.index(name)), where=found[name])
     return code
+
+
+def _of_their_own(spec: ArraySpec, a: NDArray[Any], count: int) -> NDArray[Any]:
+    """The entries that do not follow from others, shape (entries, points)."""
+    if spec.kind in (None, "sorted"):
+        return a.reshape((math.prod(a.shape[:-1]), count))
+    found: NDArray[Any] = a[independent(spec, a.shape[:-1])]
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.formats import FORMATS
+from backprove.strategies.arranged import arranged, is_free
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Floats, neighbours, point_domain, special_values
 from backprove.strategies.kinds import is_plain, storage
@@ -59,7 +60,7 @@ def _special_points(
 ) -> Points:
     """The claims of one theorem often have the same constants, and so the same points."""
     specs, sizes = dict(inputs), dict(named)
-    plain = tuple(k for k, s in inputs if is_plain(s) and entries(s, sizes))
+    plain = tuple(k for k, s in inputs if is_free(s) and entries(s, sizes))
     cases = _cases(inputs, dtype, constants, plain) if plain else []
     # Evenly thinned where there are too many, so that the last constants are not the ones left out.
     kept = [cases[i * len(cases) // limit] for i in range(limit)] if len(cases) > limit else cases
@@ -74,6 +75,7 @@ def _special_points(
             x = domain.admit(g.integers(-12, 13, (n, count)) / 4)
             _place(x, name, kept, domain.admit(np.array([value for _, _, value in kept], dtype=np.float64)))
             values: NDArray[Any] = domain.separate(x) if spec.distinct else x
+            values = arranged(spec, values.reshape((*spec.shape(sizes), count)), dtype)
         elif is_plain(spec) or not n or not count:
             values = np.zeros((n, count), dtype=storage(spec))
         else:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UsageError
+from backprove.strategies.arranged import arranged, drawn_structure, is_free
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.domain import Domain, Floats, integer_bounds, point_domain, special_values
 from backprove.strategies.kinds import (
+    ROWS,
     index_entries,
     is_plain,
     mask_entries,
@@ -90,18 +92,19 @@ def _drawn(
     alike: dict[Domain, list[int]] = {}
     for k, (name, spec) in enumerate(inputs):
         n = entries(spec, sizes)
-        if n and count and is_plain(spec):
+        if n and count and is_free(spec):
             alike.setdefault(point_domain(spec, dtype, extreme), []).append(k)
             flat.append(np.empty(0))
         elif n and count:
-            flat.append(other_entries(g, name, spec, sizes, dtype, count))
+            flat.append(other_entries(g, name, spec, sizes, dtype, count, extreme))
         else:
             flat.append(np.zeros((n, count), dtype=storage(spec)))
     for domain, members in alike.items():
         chosen = [inputs[k][1] for k in members]
         found = _float_entries(g, domain, chosen, [s.shape(sizes) for s in chosen], count, constants, extreme)
         for k, values in zip(members, found, strict=True):
-            flat[k] = values
+            spec = inputs[k][1]
+            flat[k] = values if spec.kind is None else _arranged(g, spec, spec.shape(sizes), values, domain, dtype)
     _copy_between_inputs(g, specs, sizes, dtype, flat, count, extreme)
     arrays = tuple(a.reshape((*spec.shape(sizes), count)) for a, (_, spec) in zip(flat, inputs, strict=True))
     points = as_points(specs, sizes, dtype, arrays, constants)
@@ -230,14 +233,16 @@ def _tie(g: np.random.Generator, domain: Domain, x: Floats, shape: tuple[int, ..
 
 
 def other_entries(
-    g: np.random.Generator, name: str, spec: ArraySpec, sizes: Sizes, dtype: str, count: int
+    g: np.random.Generator, name: str, spec: ArraySpec, sizes: Sizes, dtype: str, count: int, extreme: bool = False
 ) -> NDArray[Any]:
-    """Masks, one-hot rows, simplex rows and integers, shape (entries, count)."""
+    """Masks, one-hot rows, simplex rows, structures and integers, shape (entries, count)."""
     shape = spec.shape(sizes)
     n = math.prod(shape)
     if spec.kind == "one_hot":
         return one_hot_entries(g, shape, count).astype(storage(spec))
-    if spec.kind == "simplex":
+    if spec.kind in ("spd", "orthogonal", "unit"):
+        return drawn_structure(g, spec, shape, dtype, count, extreme).reshape((n, count))
+    if spec.kind in ROWS:
         rows = n // shape[-1] if shape else 1
         return normalise_rows(_weights(g, rows, n // rows, count), spec, dtype).reshape((n, count))
     low, high = integer_bounds(spec, sizes)
@@ -262,6 +267,17 @@ def _weights(g: np.random.Generator, rows: int, n: int, count: int) -> Floats:
     vertex = np.arange(n)[:, None] == g.integers(0, n, (rows, 1, count))
     w = np.where(style == 6, vertex, w)
     return np.where(style == 7, 1.0, w)
+
+
+def _arranged(
+    g: np.random.Generator, spec: ArraySpec, shape: tuple[int, ...], x: Floats, domain: Domain, dtype: str
+) -> Floats:
+    """Free entries, shape (entries, count), as a structure; some of the matrices are diagonal."""
+    a = x.reshape((*shape, x.shape[-1]))
+    if spec.kind == "symmetric" and domain.contains(np.zeros(1)).all():
+        off = ~np.eye(shape[-1], dtype=bool)
+        a = np.where(off[..., None] & (g.integers(0, 10, x.shape[-1]) == 0), 0.0, a)
+    return arranged(spec, a, dtype).reshape(x.shape)
 
 
 def _copy_between_inputs(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprove.harness.core.arrays import Array
-from backprove.strategies.kinds import is_plain
+from backprove.strategies.arranged import is_free
 from backprove.strategies.points import DrawnPoint
 
 SIMPLE = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0, -4.0, 5.0, -5.0, 10.0, -10.0)
@@ -65,7 +65,7 @@ class _Trial:
     def plain(self, k: int) -> bool:
         """Whether entries of array k may be changed one by one."""
         specs = list(self.best.space.specs.values())
-        return k >= len(specs) or (is_plain(specs[k]) and not specs[k].distinct)
+        return k >= len(specs) or (is_free(specs[k]) and not specs[k].distinct)
 
     def whole(self, k: int) -> None:
         """Replace all entries of array k, from 3 on, at once."""
@@ -92,7 +92,12 @@ class _Trial:
         arrays[k] = changed
         n = len(self.best.arrays)
         other = space.repaired(self.best.sizes, arrays[:n], arrays[n:])
-        if not all(np.array_equal(a, b) for a, b in zip((*other.arrays, *other.directions), arrays, strict=True)):
+        found = [*other.arrays, *other.directions]
+        if k < n and list(space.specs.values())[k].kind is not None:
+            if np.array_equal(found[k], self.arrays[k]):  # an entry that follows from others
+                return False
+            arrays[k] = found[k]
+        if not all(np.array_equal(a, b) for a, b in zip(found, arrays, strict=True)):
             return False
         self.calls -= 1
         if not self.still(other):

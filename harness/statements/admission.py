@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.errors import UsageError
+from backprove.strategies.arranged import independent, is_free
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.domain import integer_bounds
 from backprove.strategies.kinds import is_plain, storage
 from backprove.strategies.points import PointSpace
 from backprove.strategies.shapes import Sizes
+from backprove.strategies.structures import STRUCTURES
 
 NEAR = 1e-6
 """So far from a row that sums to 1, or from another structure, numbers written by hand may be: they are repaired."""
@@ -124,6 +126,10 @@ def admitted(who: str, name: str, spec: ArraySpec, sizes: Sizes, given: NDArray[
 
 
 def _check_bounds(what: str, spec: ArraySpec, sizes: Sizes, x: NDArray[Any]) -> None:
+    if spec.kind in STRUCTURES:
+        if not is_free(spec):
+            return  # the bounds, if any, are no bounds of entries; `_of_kind` looks at them
+        x = x[independent(spec, x.shape)]
     if spec.low is not None and (x < spec.low).any():
         raise UsageError(f"{what} holds {x[x < spec.low].flat[0].item()!r}, which is below low={spec.low!r}")
     if spec.kind == "index":

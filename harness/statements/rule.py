@@ -23,6 +23,7 @@ from backprove.harness.statements.own_points import Names, OwnPoint, direction_p
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
 from backprove.harness.statements.source_text import call_site, source_text_of
+from backprove.harness.statements.tangent_spaces import along_tangents
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of
 
@@ -162,13 +163,14 @@ class Rule:
     def flat(self) -> Rule:
         """The rule as the engine sees it: one input per array, outputs and results tuples of arrays.
 
-        Outputs of integers and truth values, which have no derivative, are left out. This is the rule itself unless it
-        has pytrees or such outputs; forward is called once to know its outputs.
+        Outputs of integers and truth values, which have no derivative, are left out; complex arrays are two, and inputs
+        with a structure move along tangents. This is the rule itself unless it has any of these; forward is called once
+        to know its outputs.
         """
         if any(spec.dtype == COMPLEX for spec in flat_inputs(self.inputs).values()):
-            return of_parts(self)  # type: ignore[no-any-return]
+            return _of_free_arrays(self)
         if not is_structured(self.inputs) and not has_mixed_outputs(self.inputs, self.forward):
-            return of_parts(self)  # type: ignore[no-any-return]
+            return _of_free_arrays(self)
         boundary = Boundary(self.inputs, self.forward)
         changes: dict[str, object] = {
             "inputs": flat_inputs(self.inputs),
@@ -190,9 +192,9 @@ class Rule:
         flat = copy.copy(self)
         for name, value in changes.items():
             object.__setattr__(flat, name, value)
-        parts: Rule = of_parts(flat)
-        parts.__dict__["flat"] = parts
-        return parts
+        free = _of_free_arrays(flat)
+        free.__dict__["flat"] = free
+        return free
 
     def named_claims(self) -> list[tuple[str, Claim]]:
         """What the rule claims: jvp, vjp, adjointness (where both are given), primal and reference.
@@ -240,7 +242,7 @@ class Rule:
     def import_line(self) -> str:
         """Code that imports the rule as `rule` in a test beside its file, with one argument per array."""
         return import_line_of(self, *self.source) + (
-            "" if self.flat is self else "\n\nrule = rule.flat  # one argument per array"
+            "" if self.flat is self else "\n\nrule = rule.flat  # one argument per array, directions along tangents"
         )
 
     def _bind_fixed(self) -> None:
@@ -275,6 +277,12 @@ class Rule:
                 check_arity(self.name, "convention", self.convention, n + 1, None, of_vjp)
             else:
                 check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
+
+
+def _of_free_arrays(rule: Rule) -> Rule:
+    """The rule of real arrays whose directions are free."""
+    free: Rule = along_tangents(of_parts(rule))
+    return free
 
 
 def _checked_inputs(name: str, inputs: object) -> dict[str, Tree]:

@@ -25,6 +25,12 @@ CASES: dict[str, dict[str, ArraySpec]] = {
     "index": {"w": array("v d"), "i": array("n", kind="index", high="v")},
     "permutation": {"x": array("n"), "i": array("n", kind="index", high="n", distinct=True)},
     "integers": {"k": array("n", dtype="int32"), "l": array("n", dtype="uint8", nonzero=True)},
+    "symmetric": {"a": array("n n", kind="symmetric"), "s": array("*b n n", kind="symmetric", low=1, high=3)},
+    "spd": {"a": array("n n", kind="spd"), "b": array("*b n n", kind="spd", low=0.5, high=40)},
+    "triangular": {"l": array("m n", kind="lower", nonzero=True), "u": array("n n", kind="upper", low=-2)},
+    "orthogonal": {"q": array("*b n n", kind="orthogonal"), "x": array("n")},
+    "rows": {"u": array("m n", kind="unit"), "p": array("m n", kind="stochastic"), "s": array("m n", kind="sorted")},
+    "increasing": {"s": array("n", kind="sorted", distinct=True, low=0)},
     "extreme": {"x": array("n", extreme=True)},
 }
 

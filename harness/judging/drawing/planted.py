@@ -15,6 +15,7 @@ from backprove.harness.core.thresholds.coverage import PLANTED_DIRECTIONS, THRES
 from backprove.harness.judging.planting.statistics import derived, with_entries, with_statistics
 from backprove.harness.judging.planting.thresholds import at_thresholds
 from backprove.harness.programs.program import Program
+from backprove.strategies.arranged import arranged, is_free
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.cotangents import Shape, direction_domain, draw_directions
 from backprove.strategies.domain import point_domain
@@ -90,7 +91,7 @@ def where_code_compares(place: Place, programs: Sequence[Program | None], consta
     points = place.points(2 * LINES, ("lines", str(place.sizes)))
     drawn = draw_directions(place.directions, 2 * LINES, place.seed, ("lines", str(place.sizes)), place.dtype)
     start = [*(a[..., :LINES] for a in points.arrays), *(d[..., :LINES] for d in drawn)]
-    end = [a[..., LINES:] if is_plain(s) else a[..., :LINES] for a, s in _with_specs(place, points.arrays)]
+    end = [a[..., LINES:] if is_free(s) else a[..., :LINES] for a, s in _with_specs(place, points.arrays)]
     end += [d[..., LINES:] * np.exp2(np.arange(LINES) % 2 * np.linspace(0, GROWTH, LINES)) for d in drawn]
     found = [[a[..., :0] for a in start]]
     for program in programs:
@@ -102,7 +103,8 @@ def where_code_compares(place: Place, programs: Sequence[Program | None], consta
         found += _scaled(place, start, constants)
     joined = [np.concatenate(c, axis=-1)[..., :THRESHOLD_POINTS] for c in zip(*found, strict=True)]
     arrays = [
-        point_domain(s, place.dtype).admit(a) if is_plain(s) else a for a, s in _with_specs(place, joined)
+        arranged(s, point_domain(s, place.dtype).admit(a) if is_free(s) else a, place.dtype)
+        for a, s in _with_specs(place, joined)
     ]  # fmt: skip
     directions = tuple(direction_domain(place.dtype).admit(d) for d in joined[len(arrays) :])
     planted = as_points(place.specs, place.sizes, place.dtype, tuple(arrays), place.specials)
