@@ -77,7 +77,7 @@ def check_structure(
             f'"{last[0]} {last[1]}"'
         )
     for option, value in given.items():
-        if value not in (None, False) and option not in found.allowed:
+        if value is not None and value is not False and option not in found.allowed:
             others = ", ".join(sorted(found.allowed)) or "none"
             raise UsageError(
                 f"array: kind={kind!r} with {option}={value!r}: {found.why}; options that it takes: {others}"

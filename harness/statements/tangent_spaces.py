@@ -67,7 +67,13 @@ class Mirrored(_Linear):
     """Symmetric matrices."""
 
     def point(self, x: Any) -> Any:
-        return x + (_transposed(x) - x) * 0.5
+        return x + (_transposed(x) - x) * 0.5  # exactly x where it is symmetric, the smallest numbers included
+
+    def push(self, x: Any, t: Any) -> Any:
+        return t * 0.5 + _transposed(t) * 0.5  # exactly symmetric, as rounded numbers too
+
+    def pull(self, x: Any, c: Any) -> Any:
+        return self.push(x, c)
 
 
 @dataclass(frozen=True)
