@@ -38,9 +38,9 @@ def is_free(spec: ArraySpec) -> bool:
 def independent(spec: ArraySpec, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which entries of a shape are of their own; the others follow from them."""
     if spec.kind in ("symmetric", "lower", "spd"):
-        return np.broadcast_to(np.tri(*shape[-2:], dtype=bool), shape)
+        return np.broadcast_to(np.tri(shape[-2], shape[-1], dtype=np.bool_), shape)
     if spec.kind == "upper":
-        return np.broadcast_to(~np.tri(*shape[-2:], k=-1, dtype=bool), shape)
+        return np.broadcast_to(~np.tri(shape[-2], shape[-1], k=-1, dtype=np.bool_), shape)
     return np.ones(shape, dtype=bool)
 
 

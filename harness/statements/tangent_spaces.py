@@ -85,7 +85,9 @@ class Triangle(_Linear):
     def point(self, x: Any) -> Any:
         if hasattr(x, "tril"):  # torch's
             return x.tril() if self.lower else x.triu()
-        kept = np.tri(*x.shape[-2:], dtype=bool) if self.lower else ~np.tri(*x.shape[-2:], k=-1, dtype=bool)
+        rows, columns = x.shape[-2:]
+        above = ~np.tri(rows, columns, k=-1, dtype=np.bool_)
+        kept = np.tri(rows, columns, dtype=np.bool_) if self.lower else above
         return x * kept
 
 
