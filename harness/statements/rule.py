@@ -23,9 +23,9 @@ from backprove.harness.statements.own_points import Names, OwnPoint, direction_p
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
 from backprove.harness.statements.source_text import call_site, source_text_of
-from backprove.harness.statements.tangent_spaces import along_tangents
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of
+from backprove.strategies.tangent_spaces import along_tangents
 
 
 @dataclass(frozen=True, eq=False)

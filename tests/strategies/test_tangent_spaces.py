@@ -11,10 +11,10 @@ import pytest
 
 import backprove as bp
 from backprove.harness.core.errors import UsageError
-from backprove.harness.statements.tangent_spaces import CHARTS
 from backprove.strategies.arranged import drawn_structure
 from backprove.strategies.array import ArraySpec, array
 from backprove.strategies.philox import generator
+from backprove.strategies.tangent_spaces import CHARTS
 from backprove.strategies.values import draw_points
 
 Code = Callable[..., Any]
