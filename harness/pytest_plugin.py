@@ -1,12 +1,17 @@
 """The pytest plugin makes test cases of rules.
 
 A test marked `@pytest.mark.backprove` may return a `Rule` (or a list, tuple or dict of rules), which is then asserted;
-the marker takes the options of `assert_rule`: `@pytest.mark.backprove(points=1000, dtypes=["float32"])`. Options of the
-command line count for the marked tests and for every `bp.assert_rule`, and go before those of the marker and the call:
+the marker takes the options of `assert_rule`: `@pytest.mark.backprove(points=1000, dtypes=["float32"])`, and
+`expect={"name": "falsified"}` for rules that are expected to be refused. Options of the command line count for the
+marked tests and for every `bp.assert_rule`, and go before those of the marker and the call:
 
     --backprove-points N     evaluations of each claim, per dtype
     --backprove-dtype D      a dtype to check in; may be given several times
     --backprove-report DIR   write the HTML report and the tables of all rules that were asserted into DIR
+
+A marked test without arguments that returns several rules becomes one test case for each, so that `-k`, JUnit files and
+`pytest -n` know them by name. It is called for this when tests are collected: stating rules costs nothing, and none is
+checked then. A test with fixtures or parameters, which only exist when it runs, stays one case for all its rules.
 
 Neither JAX nor NumPy nor Hypothesis is imported before the first rule.
 """
@@ -14,17 +19,20 @@ Neither JAX nor NumPy nor Hypothesis is imported before the first rule.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from backprove.harness.report import Report
+    from backprove.harness.statements.rule import Rule
 
 MARKER = (
-    "backprove(points=10_000, dtypes=..., seed=0, accuracy=None): options of bp.assert_rule; the test may return a Rule"
+    "backprove(points=10_000, dtypes=..., seed=0, accuracy=None, expect=None): options of bp.assert_rule; the test may "
+    "return rules, which are asserted; expect: a verdict, or name -> verdict, of rules that are to be refused"
 )
 OPTIONS = ("points", "dtypes", "seed", "accuracy")
 
@@ -32,6 +40,7 @@ SUBJECTS = pytest.StashKey[list[dict[str, Any]]]()
 """Results of the rules of one test, as plain data."""
 COLLECTED = pytest.StashKey[list[dict[str, Any]]]()
 """Results of all tests, in the process that writes the report."""
+VERDICTS = ("error", "falsified", "inaccurate", "inconclusive", "holds")
 WRITTEN = pytest.StashKey[str]()
 
 
@@ -73,17 +82,115 @@ def _from_command_line(config: pytest.Config) -> dict[str, Any]:
 
 
 def _from_marker(item: pytest.Item) -> dict[str, Any]:
+    """The options of the markers, without `expect`."""
     found: dict[str, Any] = {}
     for mark in reversed(list(item.iter_markers("backprove"))):  # the nearest one last
-        unknown = sorted(set(mark.kwargs) - set(OPTIONS))
+        unknown = sorted(set(mark.kwargs) - {*OPTIONS, "expect"})
         if mark.args or unknown:
             given = ", ".join([*map(repr, mark.args), *unknown])
+            options = ", ".join((*OPTIONS, "expect"))
             pytest.fail(
-                f"{item.nodeid}: @pytest.mark.backprove takes the options {', '.join(OPTIONS)} by name, got {given}",
-                pytrace=False,
+                f"{item.nodeid}: @pytest.mark.backprove takes the options {options} by name, got {given}", pytrace=False
             )
-        found.update(mark.kwargs)
+        found.update({name: value for name, value in mark.kwargs.items() if name != "expect"})
     return found
+
+
+# -- one case per rule -----------------------------------------------------------------------------------------------
+
+
+class _NotNow(Exception):
+    """A rule is to be checked while tests are collected."""
+
+
+@pytest.fixture
+def backprove_rule(request: pytest.FixtureRequest) -> tuple[str, Rule]:
+    """Name and rule of the test case, where a marked test returns several rules."""
+    found: tuple[str, Rule] = request.param
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test case per rule of a marked test that states several."""
+    if metafunc.definition.get_closest_marker("backprove") is None or not _states_rules(metafunc):
+        return
+    returned = _returned(metafunc)
+    if not isinstance(returned, (Mapping, list, tuple)) or not returned:
+        return
+    named = _named(returned)
+    mark = next((m for m in metafunc.definition.iter_markers("backprove") if "expect" in m.kwargs), None)
+    expected = mark.kwargs["expect"] if mark is not None else None
+    if named is None or (isinstance(expected, Mapping) and set(map(str, expected)) - {name for name, _ in named}):
+        return  # the test says what is wrong with it when it runs
+    metafunc.fixturenames.append("backprove_rule")
+    metafunc.parametrize("backprove_rule", named, ids=[name for name, _ in named], indirect=True)
+
+
+def _states_rules(metafunc: pytest.Metafunc) -> bool:
+    """Whether a test takes no arguments and returns something."""
+    function = inspect.unwrap(metafunc.function)
+    parameters = list(inspect.signature(function).parameters)[metafunc.cls is not None :]
+    code: CodeType | None = getattr(function, "__code__", None)
+    if parameters or code is None or inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        return False
+    return _returns_something(function)
+
+
+def _returns_something(function: Any) -> bool:
+    """Whether a function has a `return` of more than None; True where its text is not known."""
+    import ast
+    import textwrap
+
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        return True
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree))
+
+
+def _returned(metafunc: pytest.Metafunc) -> Any:
+    """What a marked test returns; None where it cannot be told before the test runs."""
+    from backprove.harness import api
+
+    def not_now(**_: Any) -> None:
+        raise _NotNow
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "checked_options", not_now)
+        try:
+            if metafunc.cls is None:
+                return metafunc.function()
+            return getattr(metafunc.cls(), metafunc.function.__name__)()
+        except (Exception, pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception):
+            return None  # raised again when the test runs
+
+
+def _named(returned: Any) -> list[tuple[str, Rule]] | None:
+    """The rules that a test returned, by the names of its dict or their own; None where one is no rule."""
+    from backprove.harness.statements.rule import Rule
+
+    if isinstance(returned, Rule):
+        return [(returned.name, returned)]
+    if isinstance(returned, Mapping):
+        pairs = [(str(name), rule) for name, rule in returned.items()]
+    else:
+        pairs = [(getattr(rule, "name", ""), rule) for rule in returned]
+    return pairs if all(isinstance(rule, Rule) for _, rule in pairs) else None
+
+
+def _expected(item: pytest.Item) -> Mapping[str, str] | str | None:
+    """What the nearest marker with `expect` says of the verdicts: one for all, or by name."""
+    mark = next((m for m in item.iter_markers("backprove") if "expect" in m.kwargs), None)
+    given = None if mark is None else mark.kwargs["expect"]
+    if given is None:
+        return None
+    verdicts = list(given.values()) if isinstance(given, Mapping) else [given]
+    if not all(isinstance(v, str) and v in VERDICTS for v in verdicts):
+        pytest.fail(
+            f"{item.nodeid}: expect must be one of {', '.join(VERDICTS)}, or map names of rules to them, got {given!r}",
+            pytrace=False,
+        )
+    return {str(k): str(v) for k, v in given.items()} if isinstance(given, Mapping) else str(given)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -114,47 +221,62 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a marked test and assert the rules that it returns."""
+    """Run a marked test and assert the rules that it returns, or the one of this case."""
     if pyfuncitem.get_closest_marker("backprove") is None or inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    returned = pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in names})
-    failed = []
-    for rule in _rules(returned, pyfuncitem.nodeid):
-        from backprove.harness.api import assert_rule
-        from backprove.harness.core.errors import UsageError
-
-        try:
-            assert_rule(rule)
-        except (AssertionError, UsageError) as why:
-            failed.append(str(why))
+    expected = _expected(pyfuncitem)
+    stated = getattr(pyfuncitem, "callspec", None)
+    if stated is not None and "backprove_rule" in stated.params:
+        rules = [stated.params["backprove_rule"]]
+    else:
+        names = inspect.signature(pyfuncitem.obj).parameters
+        returned = pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in names})
+        rules = _rules(returned, pyfuncitem.nodeid)
+        if isinstance(expected, Mapping) and (unknown := sorted(set(expected) - {name for name, _ in rules})):
+            pytest.fail(
+                f"{pyfuncitem.nodeid}: expect names {unknown[0]!r}, which is no rule of this test "
+                f"(there are: {', '.join(name for name, _ in rules) or 'none'})",
+                pytrace=False,
+            )
+    failed = [text for name, rule in rules if (text := _failure(name, rule, expected))]
     if failed:
         # no line of the test is at fault, so the texts of its rules, all of which were judged, are the whole failure
         pytest.fail("\n\n".join(failed), pytrace=False)
     return True
 
 
-def _rules(returned: Any, test: str) -> Iterator[Any]:
-    if returned is None:
-        return
-    from backprove.harness.statements.rule import Rule
+def _failure(name: str, rule: Rule, expected: Mapping[str, str] | str | None) -> str:
+    """Why a rule fails its test; "" where it does not."""
+    from backprove.harness import api
+    from backprove.harness.core.errors import UsageError
 
-    many = returned.values() if isinstance(returned, Mapping) else returned
-    found = (
-        [returned]
-        if isinstance(returned, Rule)
-        else list(many)
-        if isinstance(many, (Sequence, type({}.values())))
-        else [many]
-    )
-    for rule in found:
-        if not isinstance(rule, Rule):
-            pytest.fail(
-                f"{test} is marked backprove and returned {type(rule).__name__}: {rule!r}; "
-                "expected a bp.Rule, a list or dict of rules, or nothing",
-                pytrace=False,
-            )
-        yield rule
+    wanted = expected.get(name, "holds") if isinstance(expected, Mapping) else expected or "holds"
+    try:
+        report = api.check(rule)
+    except UsageError as why:
+        return str(why)
+    if str(report.verdict) == wanted:
+        return ""
+    return f"{report}" if wanted == "holds" else f"{name} is expected to be {wanted}, and is not:\n{report}"
+
+
+def _rules(returned: Any, test: str) -> list[tuple[str, Rule]]:
+    """Names and rules of what a test returned; none where it returned nothing."""
+    if returned is None:
+        return []
+    named = _named(returned) if isinstance(returned, (Mapping, Sequence)) else _named([returned])
+    if named is None:
+        many = returned.values() if isinstance(returned, Mapping) else returned
+        from backprove.harness.statements.rule import Rule
+
+        several = isinstance(returned, (Mapping, Sequence)) and not isinstance(returned, str)
+        wrong = next(r for r in (many if several else [returned]) if not isinstance(r, Rule))
+        pytest.fail(
+            f"{test} is marked backprove and returned {type(wrong).__name__}: {wrong!r}; "
+            "expected a bp.Rule, a list or dict of rules, or nothing",
+            pytrace=False,
+        )
+    return named
 
 
 # -- report ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from backprove.harness.core.evidence import WAYS_TO_CALL
 from backprove.harness.core.evidence_words import is_black_box, judged, left_out
 from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
@@ -72,6 +73,7 @@ def _row(subject: SubjectResult, result: PropertyResult) -> dict[str, Any]:
         "sizes": sum(1 for s in result.evidence.sizes.values() if s.extent != "empty" and s.decided),
         "sizes_left_out": len(result.evidence.left_out),
         "left_out": "; ".join(left_out(result)),
+        **{f"calls_{how}": result.evidence.calls.get(how, 0) for how in WAYS_TO_CALL},
         "suspicious": sum(result.evidence.suspicious.values()),
         "uncleared": sum(result.evidence.uncleared.values()),
         "refuted": sum(t.refuted for t in result.layers.values()),

@@ -94,8 +94,8 @@ class SubjectView:
     display: Markup
     layers: list[tuple[str, str, LayerTally]]
     points: int
-    max_ulp: float | None
-    was_ulp: str
+    factor: float | None
+    was_factor: str
     was_verdict: str
     spark: Markup
     chart: Markup
@@ -176,8 +176,8 @@ class Page:
             display=mathml(s.latex, display=True),
             layers=_layers(s.properties),
             points=s.points,
-            max_ulp=s.max_ulp,
-            was_ulp=ulps(old.max_ulp) if old and ulps(old.max_ulp) != ulps(s.max_ulp) else "",
+            factor=s.worst_factor,
+            was_factor=ulps(old.worst_factor) if old and ulps(old.worst_factor) != ulps(s.worst_factor) else "",
             was_verdict=old.verdict.value if old and old.verdict is not s.verdict else "",
             spark=self.axis.sparkline(total, ghost),
             chart=self.axis.histogram(series, ghost),

@@ -27,6 +27,11 @@ Extent = Literal["full", "thin", "empty"]
 """Of the arrays of one size: two entries or more along every axis that the domain leaves free, one along some, none."""
 
 
+WAYS_TO_CALL = ("plain", "jitted", "layouts")
+"""How a user's own code is called beside what the layers evaluate: as it is, under `jax.jit`, and with arguments in
+other layouts of memory."""
+
+
 class SizeSeen(Record):
     """What was judged at one size.
 
@@ -83,6 +88,7 @@ class Evidence(Record):
         suspicious: layer -> points at which it objected.
         uncleared: layer -> of these, the points at which no layer that can tell cleared the objection.
         advice: the dims that forward seems to take where it raises at others, in words.
+        calls: one of `WAYS_TO_CALL` -> calls of the user's own code.
         approximation: how near an approximation came, where the claim is of one.
         beside: the property is a law beside the claims of its subject, which say of sizes what there is to say.
     """
@@ -93,6 +99,7 @@ class Evidence(Record):
     uncleared: dict[str, Count] = field(default_factory=dict)
     advice: str = ""
     beside: bool = False
+    calls: dict[str, Count] = field(default_factory=dict)
     approximation: Approximation | None = None
 
     # -- entering ------------------------------------------------------------------------------------------------------
@@ -115,6 +122,10 @@ class Evidence(Record):
             if n:
                 counts[layer] = counts.get(layer, 0) + n
 
+    def call(self, how: str, times: int) -> None:
+        """Enter calls of the user's own code."""
+        self.calls[how] = self.calls.get(how, 0) + times
+
     def approximate(self, units: float, of: str, worst: float | None) -> None:
         """Enter how near an approximation came at some points."""
         known = [w for w in (worst, self.approximation.worst if self.approximation else None) if w is not None]
@@ -128,6 +139,8 @@ class Evidence(Record):
             self.left_out.setdefault(size, left)
         for layer in {**other.suspicious, **other.uncleared}:
             self.object(layer, other.suspicious.get(layer, 0), other.uncleared.get(layer, 0))
+        for how, times in other.calls.items():
+            self.call(how, times)
         if other.approximation is not None:
             self.approximate(other.approximation.units, other.approximation.of, other.approximation.worst)
         self.advice = self.advice or other.advice

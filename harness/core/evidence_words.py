@@ -22,6 +22,9 @@ WAYS = {
 }
 """How a layer judges; of those that no number system or differences stand behind the first alone is named."""
 
+CALLS = {"plain": "times as it is", "jitted": "under jit", "layouts": "in other layouts"}
+"""How own code is called."""
+
 MEANING = {
     Verdict.ERROR: "the rule does not run as it should",
     Verdict.FALSIFIED: "the formula is wrong",
@@ -76,7 +79,7 @@ def is_black_box(p: PropertyResult) -> bool:
 
 def rests_on(p: PropertyResult) -> str:
     """One line: who judged at how many points, which sizes were left out, what is open; "" where nothing is known."""
-    return "; ".join([s for s in (_ways(p), *left_out(p), *_open(p)) if s])
+    return "; ".join([s for s in (_ways(p), calls(p), *left_out(p), *_open(p)) if s])
 
 
 def _ways(p: PropertyResult) -> str:
@@ -102,6 +105,13 @@ def _approximation(p: PropertyResult) -> str:
         return ""
     worst = "" if near.worst is None else f" ({near.worst:.2g} at worst)"
     return f", within {near.units:g} units of {near.of}{worst}"
+
+
+def calls(p: PropertyResult) -> str:
+    """How often the user's own code was called, and in which ways; "" where it was not."""
+    made = p.evidence.calls
+    said = [f"{made[how]:,} {words}" for how, words in CALLS.items() if made.get(how)]
+    return f"own code called: {', '.join(said)}" if said else ""
 
 
 def left_out(p: PropertyResult) -> list[str]:

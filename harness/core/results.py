@@ -287,6 +287,11 @@ class SubjectResult(Record):
         return max((p.max_ulp for p in self.properties if p.max_ulp is not None), default=None)
 
     @property
+    def worst_factor(self) -> float | None:
+        """The worst error of the properties in multiples of what conditioning forces; None where none was graded."""
+        return max((p.grade_factor for p in self.properties if p.grade_factor is not None), default=None)
+
+    @property
     def findings(self) -> list[str]:
         return list(dict.fromkeys(f for p in self.properties for f in p.findings))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from backprove.harness.core.arrays import quiet
 from backprove.harness.core.results import PropertyResult, SubjectResult
@@ -17,6 +18,7 @@ from backprove.harness.explaining.diagnoses import (
     axes,
     directions,
     kinks,
+    normalised,
     points,
     regions,
     repeats,
@@ -55,7 +57,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     single_entries.another_entry,
     single_entries.factor_of_outputs,
     single_entries.factor_in_entries,
-    single_entries.one_coefficient,
+    single_entries.few_coefficients,
+    normalised.sum_taken_for_one,
     axes.axis_forgotten,
     regions.region,
     rounded_quotient.rounded_quotient,
@@ -67,6 +70,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     regions.cancellation,
 )
 """From the most special to the most general; the first that fits is reported."""
+
+
+def separately(e: Evidence) -> str | None:
+    """Mistakes in several arguments that no explanation has in common, each with one of its own."""
+    if len(e.wrong) < 2:
+        return None
+    parts = []
+    for k in e.wrong:
+        one = replace(e)
+        one.__dict__["wrong"] = [k]
+        said = next((text for explanation in EXPLANATIONS if (text := explanation(one)) is not None), None)
+        if said is None:
+            return None
+        parts.append(said)
+    return " ".join(parts) if len(set(parts)) == len(parts) else None
 
 
 def diagnose(binders: Sequence[Binder], subject: SubjectResult) -> str | None:
@@ -106,7 +124,7 @@ def explain(binder: Binder, refused: Sequence[PropertyResult]) -> str | None:
             return kept
         evidence = gather(binder, worst.value)
         further: Evidence | None = None
-        for explanation in EXPLANATIONS if evidence is not None else ():
+        for explanation in (*EXPLANATIONS, separately) if evidence is not None else ():
             assert evidence is not None
             said = explanation(evidence)
             if said is None:

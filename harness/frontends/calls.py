@@ -57,11 +57,13 @@ class Called:
         values: float64 arrays of shape + points; NaN where the call gave nothing.
         troubles: by point.
         notes: remarks on how the calls were made.
+        made: points at which the code was called; 0 where its program was evaluated.
     """
 
     values: list[Array]
     troubles: dict[int, Trouble] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    made: int = 0
 
 
 def arguments_at(arrays: Sequence[Array], signature: Signature, point: int) -> list[Array]:
@@ -92,7 +94,7 @@ def call_points(
     """
     n = max((a.shape[-1] for a in arrays), default=1)
     todo = np.arange(n) if skip is None else np.flatnonzero(~skip)
-    out = Called([np.full((*s, n), np.nan) for s in shapes])
+    out = Called([np.full((*s, n), np.nan) for s in shapes], made=int(todo.size))
     if batched and todo.size > 1 and _batched(function, signature, arrays, shapes, dtype, todo, floats_only, out):
         return out
     again = set(todo[:: max(1, todo.size // CALLED_TWICE)][:CALLED_TWICE].tolist())

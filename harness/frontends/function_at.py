@@ -112,7 +112,8 @@ class FunctionAt:
         here = self.calls([at_points(a, chosen) for a in points], None if skip is None else skip[chosen])
         for whole, part in zip(found.values, here.values, strict=True):
             whole[..., chosen] = part
-        return Called(found.values, {int(chosen[i]): t for i, t in here.troubles.items()}, found.notes + here.notes)
+        troubles = {int(chosen[i]): t for i, t in here.troubles.items()}
+        return Called(found.values, troubles, found.notes + here.notes, here.made)
 
     def values(self, points: Sequence[Array]) -> list[Array]:
         """As `floats`, without a look at the contract of the code; NaN where a call gives nothing."""

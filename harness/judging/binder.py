@@ -23,6 +23,8 @@ from backprove.harness.judging.examination import ClaimAt, Unsupported
 from backprove.harness.judging.planting.code_constants import CodeConstants, code_constants
 from backprove.harness.judging.planting.statistics import derived
 from backprove.harness.judging.positivity import PositivityAt
+from backprove.harness.judging.real_calls.layouts import Layouts
+from backprove.harness.judging.real_calls.own_calls import OwnCalls
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -189,6 +191,7 @@ class EqualityBinder(Binder):
         functions = (self.claim.left, self.claim.right)
         self.sides = [self.function(f, label) for f, label in zip(functions, self.claim.labels, strict=True)]
         self.spot = SpotCheck(self.cache, f"spot {self.name}")
+        self.own, self.layouts = OwnCalls(), Layouts()
 
     @property
     def stated(self) -> list[Code]:
@@ -201,6 +204,8 @@ class EqualityBinder(Binder):
     def bind(self, shapes: Shapes, dtype: str) -> EqualityAt:
         claim_at = EqualityAt(self.sides, tuple(self.specs), self.signature(shapes, dtype), dtype)
         claim_at.spot, claim_at.approximates = self.spot, self.claim.approximates
+        if self.is_user_code:
+            claim_at.own, claim_at.layouts = self.own, self.layouts
         return claim_at
 
 

@@ -245,6 +245,8 @@ class DerivativeLayers(DerivativeShell):
 
     def _called(self, function: FunctionAt, arrays: list[Array], seen: Examination) -> Called:
         called = function.floats(arrays, seen.outside)
+        if self.functions.is_user_code:
+            seen.called("plain", called.made)
         for note in called.notes:
             seen.note(note)
         return called

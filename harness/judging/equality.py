@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from flint import arb, ctx
@@ -21,6 +22,8 @@ from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds, ulps
 from backprove.harness.judging.objections import in_rounds
+from backprove.harness.judging.real_calls.layouts import Layouts
+from backprove.harness.judging.real_calls.own_calls import OwnCalls, exact_values
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.judging.screens.claims import ClaimScreen, EqualityScreen
 from backprove.harness.judging.sides import SidesAt
@@ -41,12 +44,16 @@ class EqualityAt(SidesAt):
         spot: the compiled check of both sides, once per dtype; None where it is left out.
         lenient: only what holds over the reals is judged (the floats of a law are nobody's code).
         excused: whether nothing is claimed at a point (points axis of size 1).
+        own, layouts: calls of a user's own sides as they are, and in other layouts of memory; None where the sides are
+            composed of functions that other claims call.
         approximates: see `Equality`.
     """
 
     spot: SpotCheck | None = None
     lenient: bool = False
     excused: Callable[[list[Array]], bool] | None = None
+    own: OwnCalls | None = None
+    layouts: Layouts | None = None
     approximates: float | None = None
 
     @property
@@ -75,7 +82,10 @@ class EqualityAt(SidesAt):
             seen.violations = [Violation(Verdict.ERROR, what)] * n
             return seen
         # what raises is outside the domain of its side: nothing is claimed in floats
-        results = [s.floats(x).values for s in self.sides]
+        called = [s.floats(x) for s in self.sides]
+        results = [c.values for c in called]
+        if self.own is not None:
+            seen.called("plain", sum(c.made for c in called))
         nothing = np.zeros(n, dtype=bool)
         try:
             suspicious, beyond = self._floats(x, results, seen, compared)
@@ -93,7 +103,24 @@ class EqualityAt(SidesAt):
             if seen.violations[i] is None and o is not None and o.status.accepted:
                 seen.violations[i] = self._too_far(x, int(i), results)
         self._compiled(x, seen)
+        self._own_calls(x, seen)
         return seen
+
+    def _own_calls(self, x: list[Array], seen: Examination) -> None:
+        """The user's sides as they are, beside what was evaluated in their place.
+
+        Claims of derivatives call forward, and a reference is an oracle.
+        """
+        if self.own is None or self.layouts is None:
+            return
+        left, right = self.sides
+        for side in self.sides:
+            if side.label not in ("forward", "reference"):
+                outputs = tuple(f"output {k}" for k in range(len(self.shapes_of(side))))
+                self.own.enter(side, x, outputs, partial(exact_values, side.exact, x), seen)
+        if right.label == "forward" and not left.front_end.is_jax_code:
+            both = [(s.function, self.signature, x) for s in (right, left)]
+            self.layouts.violated(both, self.input_names, seen)
 
     @property
     def compiled(self) -> Sequence[FunctionAt]:

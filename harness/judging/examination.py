@@ -59,6 +59,7 @@ class Examination:
         doubts: layer -> points at which it objected.
         assumed: layers of these that assume their error.
         agreed: points at which a layer that compares in bulk agreed, so that nothing else need be asked.
+        calls: how the user's own code was called, in words -> how often.
         approximated: units that are granted to an approximation, and of what; None where the claim is of none.
         findings: what a reader should know although it is no violation: key -> text. Texts that say the same of
             several points have the same key, and the first is kept.
@@ -76,6 +77,7 @@ class Examination:
     findings: dict[str, str] = field(default_factory=dict)
     doubts: dict[str, Array] = field(default_factory=dict)
     assumed: set[str] = field(default_factory=set)
+    calls: dict[str, int] = field(default_factory=dict)
     approximated: tuple[float, str] | None = None
     agreed: Array = field(init=False)
 
@@ -96,11 +98,16 @@ class Examination:
         """An examination of some of the points that counts, notes and remarks where this one does."""
         out = Examination.empty(index.size)
         out.outside, out.layers = self.outside[index], self.layers
-        out.notes, out.findings = self.notes, self.findings
+        out.notes, out.findings, out.calls = self.notes, self.findings, self.calls
         return out
 
     def layer(self, name: str) -> LayerTally:
         return self.layers.setdefault(name, LayerTally())
+
+    def called(self, how: str, times: int) -> None:
+        """Count calls of the user's own code; see `core/evidence.py` for `how`."""
+        if times:
+            self.calls[how] = self.calls.get(how, 0) + times
 
     def doubt(self, layer: str, points: Array, *, assumed: bool = False) -> None:
         """Enter objections of a layer (a truth value per point).

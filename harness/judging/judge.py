@@ -180,6 +180,8 @@ class Judge(SinglePoints):
         enter_agreed(points, int((inside & ~beyond).sum()), agreed, self.binder, result)
         enter_objections(seen, beyond, result)
         enter_approximation(seen, result)
+        for how, times in seen.calls.items():
+            result.evidence.call(how, times)
         order = sorted(
             (f.verdict.rank, i)
             for i, f in enumerate(seen.violations)

@@ -7,7 +7,7 @@ import numpy as np
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.drawing.own_points import nearer
 from backprove.harness.judging.examination import Violation
-from backprove.harness.judging.readable import along_ones, readable, with_direction, with_entries
+from backprove.harness.judging.readable import along_ones, readable, with_direction, with_entries, with_two
 from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.strategies.points import DrawnPoint
 from backprove.strategies.shapes import has_empty, shape_buckets
@@ -47,6 +47,8 @@ def minimal(points: SinglePoints, failure: Failure) -> Failure:
         start = nearer(start, still) if failure.example or not start.is_drawn else start
         point, _ = shrink(strategy, still, start.choices(), max_calls=CALLS, seconds=SECONDS, start=start)
         point = readable(point, still)
+        if not _entrywise(points, point):  # at a single entry such a map is hardly ever itself
+            point = with_two(point, still)
         violation, outcome = points.probe(point)
     except Exception as why:  # a shrinker's trouble must not lose the failure itself
         points.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
@@ -54,6 +56,13 @@ def minimal(points: SinglePoints, failure: Failure) -> Failure:
     if violation is None or violation.verdict is not wanted:
         return failure
     return Failure(violation, point, outcome, failure.example)
+
+
+def _entrywise(points: SinglePoints, point: DrawnPoint) -> bool:
+    """Whether the claim is of a map whose entries do not depend on each other, as far as its balls know."""
+    claim_at = points.claim_at([a.shape for a in point.arrays])
+    problem = claim_at.derived.problem if isinstance(claim_at, DerivativeAt) else None
+    return problem is not None and problem.forward.is_entrywise
 
 
 def raising(points: SinglePoints, wrong: Violation) -> Failure | None:

@@ -13,6 +13,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array
 from backprove.strategies.arranged import is_free
 from backprove.strategies.points import DrawnPoint
+from backprove.strategies.shapes import feasible
 
 SIMPLE = (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 4.0, -4.0, 5.0, -5.0, 10.0, -10.0)
 """Numbers in the order in which they are tried."""
@@ -104,6 +105,58 @@ class _Trial:
             return False
         self.best = other
         return True
+
+
+FILLS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (2.0, -1.0))
+"""First entry and step of the inputs that are tried at other sizes."""
+
+
+def with_two(point: DrawnPoint, still: Fails) -> DrawnPoint:
+    """The point with two entries along an axis, where it has one along all and fails there with numbers as simple.
+
+    Args:
+        point: fails, and is as readable as it can be.
+        still: whether another point fails with the same verdict.
+    """
+    names = [name for name, size in point.sizes.items() if size == 1]
+    if len(names) < len(point.sizes):
+        return point
+    specs, rank = point.space.specs, max(_rank(point), SIMPLE.index(2.0))
+    for name in reversed(names):
+        sizes = {**point.sizes, name: 2}
+        if not feasible(specs, sizes):
+            continue
+        shapes, directions = [s.shape(sizes) for s in specs.values()], point.space.direction_shapes(sizes)
+        if any(0 in shape for shape in (*shapes, *directions)):
+            continue
+        for first, step in FILLS:
+            inputs = [_filled(a, shape, first, step) for a, shape in zip(point.arrays, shapes, strict=True)]
+            for one in (True, False):
+                given = [_first(shape) if one else np.ones(shape) for shape in directions]
+                other = point.space.repaired(sizes, inputs, given)
+                if still(other):
+                    other = readable(other, still)
+                    if _rank(other) <= rank:
+                        return other
+    return point
+
+
+def _filled(like: Array, shape: tuple[int, ...], first: float, step: float) -> Array:
+    size = int(np.prod(shape))
+    return (first + step * np.arange(size)).reshape(shape).astype(like.dtype)
+
+
+def _first(shape: tuple[int, ...]) -> Array:
+    """Zeros with a 1 at the first entry."""
+    out = np.zeros(shape)
+    out.reshape(-1)[:1] = 1.0
+    return out
+
+
+def _rank(point: DrawnPoint) -> int:
+    """Where the least simple number of a point stands among the simple ones; beyond all where it is none."""
+    values = {float(v) for a in (*point.arrays, *point.directions) for v in np.ravel(a)}
+    return max((SIMPLE.index(v) if v in SIMPLE else len(SIMPLE) for v in values), default=0)
 
 
 def simpler(value: float) -> Iterator[float]:

@@ -56,7 +56,7 @@ def test_wrong():
 
 def test_a_marked_test_asserts_the_rules_that_it_returns(pytester: pytest.Pytester) -> None:
     result = run(pytester, MARKED, "--strict-markers", "-W", "error")
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*twice: falsified*"])
     # the failure shows the report, not the inside of the library
     shows_nothing_of_ours(result)
@@ -70,10 +70,76 @@ def shows_nothing_of_ours(result: pytest.RunResult) -> None:
 
 def test_all_rules_of_a_marked_test_are_judged(pytester: pytest.Pytester) -> None:
     text = "@pytest.mark.backprove(points=20)\ndef test_all():\n    return {'a': rule(3), 'b': rule(2), 'c': rule(5)}\n"
-    result = run(pytester, text)
-    result.assert_outcomes(failed=1)
+    result = run(pytester, text, "--junitxml", "junit.xml")
+    result.assert_outcomes(failed=2, passed=1)
     section = result.stdout.str().partition("short test summary")[0]
     assert section.count("twice: falsified") == 2  # once each
+    shows_nothing_of_ours(result)
+    junit = (pytester.path / "junit.xml").read_text()
+    assert all(junit.count(f'name="test_all[{key}]"') == 1 for key in "abc")
+
+
+SEVERAL = """
+import pathlib
+
+def count(what):
+    with open(pathlib.Path(__file__).with_name("log"), "a") as log:
+        log.write(what)
+
+@pytest.mark.backprove(expect={"bad": "falsified"})
+def test_dict():
+    count("c")
+    return {"good": rule(2), "bad": rule(3)}
+
+@pytest.mark.backprove(expect="falsified")
+def test_list():
+    return [rule(3), rule(2)]
+
+@pytest.mark.backprove
+def test_own_calls():
+    bp.assert_rule(rule(2))
+    return [rule(2), rule(2)]
+
+class TestGroup:
+    @pytest.mark.backprove(points=5)
+    def test_tuple(self):
+        return rule(2), rule(3)
+"""
+
+
+def test_cases_have_names_and_none_is_checked_while_they_are_collected(pytester: pytest.Pytester) -> None:
+    engine = (pytester.path / "conftest.py").read_text() + "\nmodule.run = lambda *a, **k: 1 / 0\n"
+    pytester.makeconftest(engine)
+    result = run(pytester, SEVERAL, "--collect-only", "-q")
+    result.stdout.fnmatch_lines(
+        ["*::test_dict?good?", "*::test_dict?bad?", "*::test_list?twice0?", "*::test_list?twice1?", "*::test_own_calls",
+         "*::TestGroup::test_tuple?twice0?", "*::TestGroup::test_tuple?twice1?"]
+    )  # fmt: skip
+    assert (pytester.path / "log").read_text() == "c"
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_expected_findings_pass_and_other_verdicts_fail(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    result = run(pytester, SEVERAL, *options)
+    result.assert_outcomes(passed=5, failed=2)  # one of the list holds, one of the tuple does not
+    result.stdout.fnmatch_lines(["*twice is expected to be falsified, and is not:*"])
+    run(pytester, SEVERAL, "-k", "bad").assert_outcomes(passed=1, deselected=6)
+
+
+def test_a_wrong_expectation_is_wrong_use(pytester: pytest.Pytester) -> None:
+    text = """
+@pytest.mark.backprove(expect="wrong")
+def test_word():
+    return rule(2)
+
+@pytest.mark.backprove(expect={"other": "falsified"})
+def test_name():
+    return [rule(2)]
+"""
+    result = run(pytester, text)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*expect must be one of error, falsified*got 'wrong'*"])
+    result.stdout.fnmatch_lines(["*expect names 'other', which is no rule of this test (there are: twice)*"])
 
 
 @pytest.mark.parametrize("options", [(), ("--backprove-report", "out"), ("--backprove-points", "3", "-n", "1")])
@@ -179,7 +245,7 @@ def test_an_unknown_option_of_the_marker_is_named(pytester: pytest.Pytester) -> 
     result = run(pytester, "@pytest.mark.backprove(pionts=3)\ndef test_it():\n    return rule(2)\n")
     assert result.ret != 0
     assert (
-        "takes the options points, dtypes, seed, accuracy by name, got pionts"
+        "takes the options points, dtypes, seed, accuracy, expect by name, got pionts"
         in result.stdout.str() + result.stderr.str()
     )
 
@@ -188,7 +254,7 @@ def test_an_unknown_option_of_the_marker_is_named(pytester: pytest.Pytester) -> 
 def test_the_report_holds_all_rules_also_under_xdist(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     text = MARKED + "\ndef test_call():\n    bp.assert_rule(rule(2))\n"
     result = run(pytester, text, "--backprove-report", "out", "--backprove-dtype", "float64", *workers)
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["backprove: 4 rules, 1 refused; report in *index.html"])
     stored = json.loads((pytester.path / "out" / "results.json").read_text())
     assert len(stored["subjects"]) == 4

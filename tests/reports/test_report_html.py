@@ -61,6 +61,7 @@ def test_every_subject_says_what_its_verdict_rests_on(holding_run: RunResult) ->
     assert "judged in balls at 41 points of 1 size; 1 size left out: forward raises ValueError at n=1" in html
     assert "stable (error up to 1.5 times what conditioning forces)" in html
     assert "2.7e305 ulp, stable" not in html
+    assert '<td class="num u">1.5&nbsp;×' in html and "Worst error</button>" in html
 
 
 def test_hostile_text_stays_text(hostile_run: RunResult, evil: tuple[str, ...]) -> None:
@@ -136,7 +137,7 @@ def test_empty_and_minimal_runs() -> None:
 def test_the_previous_run_is_ghosted(holding_run: RunResult) -> None:
     assert 'class="g"' not in to_html(holding_run)
     before = copy.deepcopy(holding_run)
-    before.subjects[0].properties[0].max_ulp = 77.0
+    before.subjects[0].properties[0].grade_factor = 77.0
     html = to_html(holding_run, previous=before)
     assert 'class="g"' in html and "was 77" in html
 

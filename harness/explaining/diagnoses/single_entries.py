@@ -15,6 +15,8 @@ from backprove.harness.explaining.diagnoses.evidence import Case, Evidence, same
 
 CONSTANT = 1e-7
 """Relative spread of a factor that is taken for constant."""
+FEW = 3
+"""Entries of a Jacobian that are named one by one."""
 DENOMINATOR = 12
 """Largest denominator of a factor that is said as a fraction."""
 
@@ -88,31 +90,45 @@ def another_entry(e: Evidence) -> str | None:
     return None
 
 
-def one_coefficient(e: Evidence) -> str | None:
-    """One entry of the Jacobian is wrong, by a factor or by standing for another one; all others are right."""
+def few_coefficients(e: Evidence) -> str | None:
+    """A few entries of the Jacobian are wrong, by a factor or by standing for another one; all others are right."""
     k = _only(e)
     if k is None or len({(c.shapes[k], c.claim_at.output_shapes) for c in e.cases}) > 1:
         return None
-    places = {p for c in e.cases for p in _wrong_places(c, k)}
-    if len(places) != 1 or len(e.cases[0].claim_at.output_shapes) != 1 or e.cases[0].true[k].size < 2:
+    places = sorted({p for c in e.cases for p in _wrong_places(c, k)})
+    size = e.cases[0].true[k].size
+    if not 1 <= len(places) <= min(FEW, size - 1) or len(e.cases[0].claim_at.output_shapes) != 1:
         return None
-    (place,) = places
+    mistakes = [_mistake(e, k, place) for place in places]
+    if None in mistakes:
+        return None
+    names = [_name_of(e, k, place) for place in places]
+    if len(places) == 1:
+        return f"The derivative of {names[0]} is wrong, and every other one is right: it is {mistakes[0]}."
+    each = "; ".join(f"that of {name} is {said}" for name, said in zip(names, mistakes, strict=True))
+    return f"{len(places)} derivatives are wrong, and every other one is right: {each}."
+
+
+def _mistake(e: Evidence, k: int, place: tuple[int, int]) -> str | None:
+    """What one entry of the Jacobian is, in words; None where nothing fits at all cases."""
     pairs = [(float(c.got[k][place]), c.true[k]) for c in e.cases if c.got is not None]
-    outputs, shape = e.cases[0].claim_at.output_shapes[0], e.cases[0].shapes[k]
-    out, entry = np.unravel_index(place[0], outputs), np.unravel_index(place[1], shape)
-    where = f"out{_index(out) if out else ''} by {e.names[k]}{_index(entry) if entry else ''}"
-    first = f"The derivative of {where} is wrong, and every other one is right: "
     ratios = [got / true[place] if true[place] else np.inf for got, true in pairs]
     if len(ratios) > 1 and np.isfinite(ratios).all() and np.ptp(ratios) <= CONSTANT * abs(ratios[0]) and ratios[0]:
-        return first + f"it is {_times(ratios[0])} what it should be; multiply it by {_said(1 / ratios[0])}."
+        return f"{_times(ratios[0])} what it should be; multiply it by {_said(1 / ratios[0])}"
     if not any(got for got, _ in pairs):
-        return first + "it is left out."
+        return "left out"
     for other in np.ndindex(pairs[0][1].shape):
         if other != place and all(abs(got - true[other]) <= CONSTANT * abs(got) for got, true in pairs):
-            there = np.unravel_index(other[0], outputs), np.unravel_index(other[1], shape)
-            named = f"out{_index(there[0]) if there[0] else ''} by {e.names[k]}{_index(there[1]) if there[1] else ''}"
-            return first + f"it is that of {named}."
+            return f"that of {_name_of(e, k, other)}"
     return None
+
+
+def _name_of(e: Evidence, k: int, place: tuple[int, ...]) -> str:
+    """An entry of the Jacobian, as in `out[1] by x[0]`."""
+    c = e.cases[0]
+    out = np.unravel_index(place[0], c.claim_at.output_shapes[0])
+    entry = np.unravel_index(place[1], c.shapes[k])
+    return f"out{_index(out) if out else ''} by {e.names[k]}{_index(entry) if entry else ''}"
 
 
 def _wrong_places(c: Case, k: int) -> list[tuple[int, int]]:

@@ -104,6 +104,7 @@ class Layouts:
             self.done.add((function.label, signature))
             point = [cast(np.array(a[..., i % a.shape[-1]]), dt) for a, (_, dt) in zip(arrays, signature, strict=True)]
             is_rule = function is triples[-1][0]
+            seen.called("layouts", sum(a.ndim >= axes and a.size > 1 for a in point for _, axes in LAYOUTS.values()))
             strict = isinstance(function.call, UnderContract)
             for layout, k, said, raised in _differing(function, point, names):
                 if is_rule and ((layout, names[k]) in refused or (not strict and layout in {r for r, _ in refused})):

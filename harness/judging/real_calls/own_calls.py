@@ -101,9 +101,10 @@ class OwnCalls:
                         f"{shortened([r[..., k] for r in both])} instead of {shortened([r[..., k] for r in plain])}"
                     )
                     self._violated(int(index[plain_at[k]]), Violation(Verdict.ERROR, what), seen)
-        for results, which in ((jitted, np.arange(index.size)), (plain, plain_at)):
+        for results, which, how in ((jitted, np.arange(index.size), "jitted"), (plain, plain_at, "plain")):
             if results is None:
                 continue
+            seen.called(how, which.size)
             apart, wrong = looked.apart(results, which), 0
             for k in np.flatnonzero(any_entry(apart, which.size)).tolist():
                 i = int(index[which[k]])

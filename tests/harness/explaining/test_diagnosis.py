@@ -159,14 +159,39 @@ def test_an_explanation_holds_at_points_it_was_not_made_from(monkeypatch: pytest
     assert len(seen) == 2 and not np.array_equal(seen[0].cases[0].x[0], seen[1].cases[0].x[0])
 
 
+SEVERAL: dict[str, tuple[Rule, str]] = {
+    "two mistakes in two arguments": (
+        vjp(lambda x, y: x * np.sin(y), lambda x, y, g: (-g * np.sin(y), 2 * g * x * np.cos(y)), x="n", y="n"),
+        "the result is minus the derivative. Negate it. In the cotangent of y: the result is twice the derivative",
+    ),
+    "two entries": (
+        vjp(lambda x: x * x, lambda x, g: 2 * g * x * np.array([1, 1.7, 1, 0.3]), x="4"),
+        "2 derivatives are wrong, and every other one is right: that of out[1] by x[1] is 17/10 times",
+    ),
+    "targets that do not sum to one": (
+        vjp(
+            lambda z, t: -(t * logsoftmax(z)).sum(),
+            lambda z, t, g: (g * (softmax(z) - t), -g * logsoftmax(z)),
+            z="m n",
+            t=bp.array("m n", low=0.125, high=2),
+        ),
+        "In the cotangent of z: the rule is right where t sums to 1 along its last axis, and wrong elsewhere",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_names_several_mistakes_and_sums_taken_for_one(name: str) -> None:
+    rule, expected = SEVERAL[name]
+    found = said(rule)
+    assert found is not None and expected in found
+
+
 UNRELATED: dict[str, Rule] = {
     "another function": vjp(np.sin, lambda x, g: g * np.log1p(x * x), x="n"),
     "sign and diagonal": vjp(logsoftmax, lambda z, g: -g * (1 - np.exp(logsoftmax(z))), z="m n"),
-    "two mistakes in two arguments": vjp(
-        lambda x, y: x * np.sin(y), lambda x, y, g: (-g * np.sin(y), 2 * g * x * np.cos(y)), x="n", y="n"
-    ),
     "a term too many": vjp(np.sin, lambda x, g: g * np.cos(x) + 0.3 * g * x**3 * np.exp(x), x="n"),
-    "two entries": vjp(lambda x: x * x, lambda x, g: 2 * g * x * np.array([1, 1.7, 1, 0.3]), x="4"),
+    "a row of ones for a maximum": vjp(lambda x: x.max(axis=-1), lambda x, g: g[..., None] * np.ones_like(x), x="m n"),
     "one entry, not by a factor": vjp(
         lambda x: x * x, lambda x, g: 2 * g * x + np.array([0, 1, 0]) * np.sin(x) * g, x="3"
     ),

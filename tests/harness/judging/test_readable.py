@@ -70,6 +70,14 @@ def test_numbers_that_matter_stay() -> None:
     assert 777 < x <= 778
 
 
+@pytest.mark.parametrize("dims", ["n", "m n"])
+def test_a_softmax_without_its_rank_one_term_is_shown_at_two_entries(dims: str) -> None:
+    inputs = {"s": bp.array(dims)}
+    found = shown(bp.Rule("stated", forward=_softmax, vjp=lambda s, g: g * _softmax(s), inputs=inputs))
+    assert np.shape(found.inputs["s"])[-1] == 2 and np.size(found.inputs["s"]) == 2
+    assert set(numbers(found)) <= SIMPLE and np.any(found.cotangents["cotangent"])
+
+
 def test_simpler_numbers_come_in_order() -> None:
     assert list(simpler(2.0)) == [0.0, 1.0, -1.0]
     assert list(simpler(0.0)) == [] and next(simpler(-0.0)) == 0.0

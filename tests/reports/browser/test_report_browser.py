@@ -164,7 +164,7 @@ def test_sort_within_modules_and_over_all(browser: Browser, failing_page: Path, 
     browser.keys("g")
     browser.js(sort % "ulp")
     assert browser.js(state % "ulp") == "descending"
-    worst = {s.name: s.max_ulp or -1.0 for s in failing_run.subjects}
+    worst = {s.name: s.worst_factor or -1.0 for s in failing_run.subjects}
     found = [worst[n] for n in browser.visible()]
     assert found == sorted(found, reverse=True)
     browser.js(sort % "verdict")
