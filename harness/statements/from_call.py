@@ -65,6 +65,7 @@ def from_call(
         here = {n: _array(v).astype(np.float64) for n, v in given.moving.items()}
         further.setdefault("examples", [here] if all(np.isfinite(a).all() for a in here.values()) else [])
     more = bound_further(who, further, {}, fn, tuple(specs))
+    more.setdefault("complex_convention", "torch" if given.in_torch else "jax")
     if given.in_torch:
         import torch
 

@@ -10,6 +10,7 @@ from jax import lax
 from jax.scipy import special
 
 from backprove.harness.frontends.torch_trace.table import ROWS, Row, dtype_of, row
+from backprove.harness.programs.further_primitives import further_primitives
 
 LARGEST_INTEGER_POWER = 64
 """Up to this exponent a power is a product, as it is for JAX."""
@@ -63,6 +64,7 @@ ONE_ARGUMENT: dict[str, Row] = {
     "sinc": jnp.sinc,
     "sinh": jnp.sinh,
     "special_entr": special.entr,
+    "special_erfcx": further_primitives()["erfcx"].bind,
     "special_i0": special.i0,
     "special_i0e": special.i0e,
     "special_i1": special.i1,
@@ -104,6 +106,7 @@ TWO_ARGUMENTS: dict[str, Row] = {
     "minimum": jnp.minimum,
     "mul": lambda x, y: x * y,
     "ne": lambda x, y: x != y,
+    "nextafter": jnp.nextafter,
     "polygamma": special.polygamma,
     "remainder": jnp.mod,
     "special_xlog1py": special.xlog1py,

@@ -23,6 +23,10 @@ OnTensors = Callable[..., Sequence[Any]]
 ON_VALUES = "what it does depends on the values of a tensor (a branch, a loop, .item())"
 
 
+KEPT_WHOLE = frozenset({"multilabel_margin_loss_forward"})
+"""Operations whose decomposition is not what torch computes: this one counts labels after the first -1."""
+
+
 class NotTraced(Exception):
     """Torch code cannot be followed; the text says why, in words that fit after "because"."""
 
@@ -78,7 +82,8 @@ def decompositions() -> dict[Any, Any]:
     from torch._decomp import core_aten_decompositions, decomposition_table
     from torch._ops import OpOverload
 
-    known, found = rows(), dict(core_aten_decompositions())
+    known, core = rows(), dict(core_aten_decompositions())
+    found = {op: code for op, code in core.items() if name_of(op) not in KEPT_WHOLE}
     for op, code in decomposition_table.items():
         here = isinstance(op, OpOverload) and op._schema.name.startswith("aten::")
         if here and code.__module__ == "torch._decomp.decompositions" and name_of(op) not in known:
@@ -87,12 +92,49 @@ def decompositions() -> dict[Any, Any]:
 
 
 def _functional(made: Any, tensors: Sequence[Any]) -> Any:
+    """The graph without writes; what it writes into its arguments and constants last is left out of its results."""
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    constants = _constants_to_arguments(made)
     pure = torch.func.functionalize(made, remove="mutations_and_views")
     given = [t.detach().clone() for t in tensors]
-    return make_fx(pure, decomposition_table=decompositions(), tracing_mode="real")(*given)
+    found = make_fx(pure, decomposition_table=decompositions(), tracing_mode="real")(*given, *constants)
+    _arguments_to_constants(found, constants)
+    for node in operations(found):
+        if name_of(node.target) == "copy_" and node.args[0].op in ("placeholder", "get_attr") and not node.users:
+            found.graph.erase_node(node)
+    return found
+
+
+def _constants_to_arguments(made: Any) -> list[Any]:
+    """Give a graph its constants as further arguments, since torch takes writes out of those alone."""
+    last = next(n for n in made.graph.nodes if n.op != "placeholder")
+    constants: list[Any] = []
+    arguments: dict[str, Node] = {}
+    for node in [n for n in made.graph.nodes if n.op == "get_attr"]:
+        tensor: Any = getattr(made, node.target, None)
+        if not hasattr(tensor, "detach"):
+            continue
+        if node.target not in arguments:
+            with made.graph.inserting_before(last):
+                arguments[node.target] = made.graph.placeholder(f"constant_{len(constants)}")
+            constants.append(tensor.detach().clone())
+        node.replace_all_uses_with(arguments[node.target])
+        made.graph.erase_node(node)
+    made.recompile()
+    return constants
+
+
+def _arguments_to_constants(made: Any, constants: Sequence[Any]) -> None:
+    """Turn the last arguments of a graph into constants."""
+    arguments = [n for n in made.graph.nodes if n.op == "placeholder"]
+    for k, (node, value) in enumerate(zip(arguments[len(arguments) - len(constants) :], constants, strict=True)):
+        setattr(made, f"_held_{k}", value)
+        with made.graph.inserting_before(node):
+            held = made.graph.get_attr(f"_held_{k}")
+        node.replace_all_uses_with(held)
+        made.graph.erase_node(node)
 
 
 def _to_the_base(node: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -129,6 +130,14 @@ def _take(x: Any, index: Any) -> Any:
 def _put(x: Any, index: Any, src: Any, accumulate: bool = False) -> Any:
     places = x.reshape(-1).at[index]
     return (places.add(src) if accumulate else places.set(src)).reshape(x.shape)
+
+
+@row("masked_select")
+def _masked_select(x: Any, mask: Any) -> Any:
+    if isinstance(mask, jax.core.Tracer):
+        raise NotImplementedError("its shape depends on a mask that is computed")
+    chosen = np.flatnonzero(np.broadcast_to(mask, np.broadcast_shapes(x.shape, mask.shape)))
+    return jnp.broadcast_to(x, np.broadcast_shapes(x.shape, mask.shape)).reshape(-1)[chosen]
 
 
 @row("masked_scatter")

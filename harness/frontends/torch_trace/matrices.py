@@ -271,3 +271,33 @@ def _svd(a: Any, full_matrices: bool = False, compute_uv: bool = True, **_: Any)
 @row("linalg_matrix_exp")
 def _matrix_exp(a: Any) -> Any:
     return jax.scipy.linalg.expm(a)
+
+
+@row("linalg_householder_product")
+def _householder_product(vectors: Any, scales: Any) -> Any:
+    m, n = vectors.shape[-2:]
+    return _reflected(vectors, scales, jnp.broadcast_to(jnp.eye(m, n, dtype=vectors.dtype), vectors.shape))
+
+
+@row("ormqr")
+def _ormqr(vectors: Any, scales: Any, x: Any, left: bool = True, transpose: bool = False) -> Any:
+    if left:
+        return _reflected(vectors, scales, x, transpose)
+    return jnp.swapaxes(_reflected(vectors, scales, jnp.swapaxes(x, -1, -2), not transpose), -1, -2)
+
+
+def _reflected(vectors: Any, scales: Any, x: Any, transpose: bool = False) -> Any:
+    """The product of the reflections `I - scale * v v^T` times `x`; column i of `vectors` holds v below its entry 1."""
+    row_numbers, count = jnp.arange(vectors.shape[-2]), scales.shape[-1]
+    for i in range(count) if transpose else reversed(range(count)):
+        v = jnp.where(row_numbers > i, vectors[..., i], jnp.where(row_numbers == i, 1, 0))[..., None]
+        x = x - scales[..., i, None, None] * v * jnp.sum(v * x, -2, keepdims=True)
+    return x
+
+
+@row_of_node("linalg_pinv")
+def _pinv(node: Any, x: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Any:
+    given = node.kwargs.get("atol")
+    if given is not None and not (getattr(given, "op", "") == "call_function" and given.args[-1] == 0):
+        raise NotImplementedError("a least singular value")
+    return jnp.linalg.pinv(x, rtol=rcond if rtol is None else rtol, hermitian=hermitian)

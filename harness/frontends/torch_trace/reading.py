@@ -37,7 +37,9 @@ def as_jax(made: Any) -> Callable[..., list[Any]]:
             if node.op == "placeholder":
                 values[node] = jnp.asarray(next(given))
             elif node.op == "get_attr":
-                values[node] = jnp.asarray(constants[node.target])
+                held = constants[node.target]
+                # masks stay as they are: shapes may depend on them
+                values[node] = held if held.dtype == bool else jnp.asarray(held)
             elif node.op == "output":
                 return [jnp.asarray(v) for v in read(node.args[0])]
             elif node.target is operator.getitem:
@@ -87,6 +89,7 @@ def _as_recorded(name: str, found: Any, recorded: Any) -> Any:
     shape, dtype = getattr(recorded, "shape", None), str(getattr(recorded, "dtype", "")).removeprefix("torch.")
     if shape is None or not hasattr(found, "astype"):
         return found
-    if tuple(found.shape) != tuple(shape):
+    known = all(isinstance(n, int) for n in shape)  # else it depends on the values of a mask
+    if known and tuple(found.shape) != tuple(shape):
         raise NotTraced(f"{name} gives the shape {list(shape)} and its row {list(found.shape)}")
     return found.astype(DTYPES[dtype]) if dtype in DTYPES else found

@@ -208,3 +208,16 @@ def _median(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     if dim is None:
         return jnp.sort(x.reshape(-1))[(x.size - 1) // 2]
     return ROWS["kthvalue"](x, (x.shape[dim] - 1) // 2 + 1, dim, keepdim)
+
+
+@row("mode")
+def _mode(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
+    """The least of the most frequent values."""
+    if not x.ndim:
+        return x, jnp.zeros((), "int64")
+    moved = jnp.moveaxis(x, dim, -1)
+    count = jnp.moveaxis(jnp.sum(moved[..., :, None] == moved[..., None, :], -1), -1, dim)
+    often = count == jnp.max(count, dim, keepdims=True)
+    at = jnp.argmin(jnp.where(often, x, jnp.inf), dim, keepdims=True)
+    value = jnp.take_along_axis(x, at, dim)
+    return (value, at) if keepdim else (jnp.squeeze(value, dim), jnp.squeeze(at, dim))

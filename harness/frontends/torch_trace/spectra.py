@@ -68,6 +68,11 @@ def _complex(x: Any, y: Any) -> Any:
     return x + 1j * y
 
 
+@row("polar")
+def _polar(size: Any, angle: Any) -> Any:
+    return size * jnp.cos(angle) + 1j * (size * jnp.sin(angle))
+
+
 @row("real")
 def _real(x: Any) -> Any:
     return x.real

@@ -31,10 +31,12 @@ MODULES = (
     "distances",
     "entrywise",
     "indexing",
+    "losses",
     "matrices",
     "movement",
     "reductions",
     "resampling",
+    "samplers",
     "spectra",
     "windows",
 )

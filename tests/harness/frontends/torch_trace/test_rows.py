@@ -16,6 +16,7 @@ from backprove.harness.frontends.torch_trace.graph import graph  # noqa: E402
 from backprove.harness.frontends.torch_trace.reading import as_jax  # noqa: E402
 
 INDEX = torch.tensor([[0, 2], [1, 1], [2, 0]])
+LABELS = torch.tensor([[0, 2, -1], [1, -1, 0]])
 MASK = torch.tensor([[True, False], [False, False], [True, True]])
 
 CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
@@ -28,6 +29,34 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "exponentials": (lambda x: x.exp() + x.expm1() + (x * x).log1p() + x.exp2() + x.sigmoid() + x.tanh(), ((4,),)),
     "trigonometric": (lambda x: x.sin() + x.cos() + x.atan() + (x / 9).asin() + x.sinh() - x.cosh(), ((4,),)),
     "error functions": (lambda x: x.erf() + x.erfc() + (x / 9).erfinv() + torch.special.entr(x * x), ((4,),)),
+    "scaled error function": (lambda x: torch.special.erfcx(x) + torch.special.log_ndtr(x), ((4,),)),
+    "chosen by a mask": (lambda x: x.masked_select(MASK), ((3, 2),)),
+    "most frequent": (lambda x: x.mode(0).values + x.mode(1, keepdim=True).values, ((3, 2),)),
+    "polar": (lambda x, y: torch.view_as_real(torch.polar(x * x, y)), ((3,), (3,))),
+    "reflections": (
+        lambda x, y, z: torch.linalg.householder_product(x, y) @ z.T + torch.ormqr(x, y, z, transpose=True)[:, :1],
+        ((3, 2), (2,), (3, 2)),
+    ),
+    "pseudoinverse": (torch.linalg.pinv, ((3, 2),)),
+    "margins": (
+        lambda x: F.multi_margin_loss(x, INDEX[0], p=2) + F.multilabel_margin_loss(x, LABELS),
+        ((2, 3),),
+    ),
+    "sampled": (
+        lambda x, y: (
+            F.grid_sample(x, y, align_corners=False, padding_mode="border")
+            + F.grid_sample(x, y, align_corners=True) * F.grid_sample(x, y, "nearest", "reflection", False)
+        ),
+        ((1, 2, 3, 4), (1, 2, 2, 2)),
+    ),
+    "sampled in space": (
+        lambda x, y: F.grid_sample(x, y, align_corners=False, padding_mode="reflection"),
+        ((1, 1, 2, 3, 2), (1, 1, 2, 1, 3)),
+    ),
+    "running statistics": (
+        lambda x: F.batch_norm(x, torch.zeros(3).double(), torch.ones(3).double(), training=True, eps=0.1),
+        ((4, 3),),
+    ),
     "gamma": (lambda x: torch.lgamma(x * x + 1) + torch.digamma(x * x + 1), ((4,),)),
     "rounding": (lambda x: x * (x.floor() + x.ceil() + x.round() + x.trunc() + x.sign()), ((4,),)),
     "quotients": (
