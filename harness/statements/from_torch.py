@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Unpack
 
 import numpy as np
 
-from backprove.harness.core.arrays import Code
+from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
+from backprove.harness.statements.claims import Claim, Derivative
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
-from backprove.harness.statements.torch_function import TorchFunction
+from backprove.harness.statements.torch_function import TorchFunction, on_tensors
 from backprove.strategies.array import ArraySpec
 
 Tensor = Any
 """A tensor of torch, which need not be installed."""
+
+HELD = (1.0, -0.5, 2.0, -1.5, 0.75)
+"""Cotangents at which the backward is differentiated, over and over: of both signs, no two alike in a row."""
 
 
 def from_torch(
@@ -28,6 +32,7 @@ def from_torch(
     inputs: Mapping[str, ArraySpec] | None = None,
     name: str | None = None,
     fixed: Fixed | None = None,
+    double_backward: bool = False,
     **further: Unpack[Further],
 ) -> Rule:
     """The rule of a `torch.autograd.Function`.
@@ -50,11 +55,16 @@ def from_torch(
             the jaxtyping annotations of `function.forward`.
         name: defaults to the class's name.
         fixed: arguments that are no inputs, by name or by position after `ctx`; they are given to `apply` as they are.
+        double_backward: judge torch's second derivatives through the backward as well, in claims of their own
+            (`double_backward` in its inputs, `double_backward_cotangents` in its cotangents). A backward that uses what
+            forward computed unseen by torch is right once and wrong twice, without a word. They are not judged
+            otherwise.
         further: other arguments of `Rule`, such as `surrogate`, `reference` and `examples`. Functions among them may be
             JAX's or NumPy's, or torch's, which are called with tensors.
 
     Raises:
-        UsageError: when torch is not installed or `function` is not such a class.
+        UsageError: when torch is not installed or `function` is not such a class; for `double_backward` of a backward
+            that is `once_differentiable`, and of complex numbers.
     """
     try:
         import torch
@@ -87,7 +97,23 @@ def from_torch(
     jvp = None if cls.jvp is base.jvp else shown_as(called.as_jvp(), cls.jvp, 1)
     has_backward = jvp is None or cls.backward is not base.backward or cls.vjp is not base.vjp
     vjp = shown_as(backward, cls.backward, 1) if has_backward else None
-    return Rule(label, forward=shown_as(forward, cls.forward), jvp=jvp, vjp=vjp, inputs=inputs, **more)
+    rule = Rule(label, forward=shown_as(forward, cls.forward), jvp=jvp, vjp=vjp, inputs=inputs, **more)
+    if double_backward:
+        object.__setattr__(rule, "further_claims", _of_second_order(who, cls, called, inputs))
+    return rule
+
+
+def _of_second_order(
+    who: str, cls: Any, called: TorchFunction, inputs: Mapping[str, ArraySpec]
+) -> tuple[tuple[str, Claim], ...]:
+    if is_once_differentiable(cls.backward):
+        raise UsageError(
+            f"{who}: double_backward=True, but the backward is once_differentiable: torch raises where it is "
+            "differentiated; leave one of the two out"
+        )
+    if any(spec.dtype == "complex" for spec in inputs.values()):
+        raise UsageError(f"{who}: double_backward=True is judged of real inputs alone")
+    return tuple(second_order(called))
 
 
 def _has_setup(torch: ModuleType, cls: Any) -> bool:
@@ -112,9 +138,73 @@ class TensorsToo:
         try:
             return self._as_arrays(self.__wrapped__(*arguments))
         except (TypeError, AttributeError):
-            return self._as_arrays(self.__wrapped__(*map(self.tensors._tensor, arguments)))
+            return self._as_arrays(self.__wrapped__(*map(self.tensors.tensor, arguments)))
 
     def _as_arrays(self, found: Any) -> Any:
         if isinstance(found, (tuple, list)):
             return tuple(self._as_arrays(f) for f in found)
-        return self.tensors._array(found) if isinstance(found, self.tensors.torch.Tensor) else found
+        return self.tensors.array(found) if isinstance(found, self.tensors.torch.Tensor) else found
+
+
+def second_order(called: TorchFunction) -> list[tuple[str, Claim]]:
+    """Claims by name: torch's second derivatives, taken through a written backward, are those of its values.
+
+    A backward maps inputs and cotangents to gradients, and torch differentiates it again as it does any code. In its
+    inputs that is a VJP, here at cotangents that are held; in its cotangents it is forward's JVP, since gradients are
+    linear in them.
+    """
+    torch = called.torch
+    wrt = tuple(called.names[i] for i in called.moving)
+
+    def followed(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        outs, leaves = called.followed(tensors[: len(called.names)])
+        return outs, [leaves[i] for i in called.moving], [held(o).requires_grad_() for o in outs]
+
+    def held(out: Tensor) -> Tensor:
+        values = [HELD[k % len(HELD)] for k in range(out.numel())]
+        return torch.tensor(values, dtype=out.dtype).reshape(out.shape)
+
+    def gradients(outs: Sequence[Tensor], by: Sequence[Tensor], g: Sequence[Tensor], again: bool) -> list[Tensor]:
+        """Gradients of those outputs that can be differentiated; zeros where there is none."""
+        pairs = [(o, c) for o, c in zip(outs, g, strict=True) if o.requires_grad]
+        if not pairs:
+            return [torch.zeros_like(b) for b in by]
+        ends, cotangents = [o for o, _ in pairs], [c for _, c in pairs]
+        found = torch.autograd.grad(ends, by, cotangents, allow_unused=True, create_graph=again)
+        return [torch.zeros_like(b) if f is None else f for b, f in zip(by, found, strict=True)]
+
+    def backward(*tensors: Tensor) -> list[Tensor]:
+        outs, moved, g = followed(tensors)
+        return [f.detach() for f in gradients(outs, moved, g, again=False)]
+
+    def pulled_back(*tensors: Tensor) -> list[Tensor]:
+        outs, moved, g = followed(tensors)
+        return gradients(gradients(outs, moved, g, again=True), moved, tensors[len(called.names) :], again=False)
+
+    def pushed_forward(*tensors: Tensor) -> list[Tensor]:
+        outs, moved, g = followed(tensors)
+        return gradients(gradients(outs, moved, g, again=True), g, tensors[len(called.names) :], again=False)
+
+    first, _ = called.as_rule()
+    in_inputs = Derivative(_on_arrays(called, backward), _on_arrays(called, pulled_back), "vjp", wrt)
+    in_cotangents = Derivative(first, _on_arrays(called, pushed_forward), "jvp", wrt)
+    return [("double_backward", in_inputs), ("double_backward_cotangents", in_cotangents)]
+
+
+def _on_arrays(called: TorchFunction, code: Callable[..., list[Tensor]]) -> Code:
+    """A function of tensors as one of arrays, which knows what it does on tensors."""
+
+    def function(*arrays: Array) -> Array | tuple[Array, ...]:
+        found = [called.array(t) for t in code(*map(called.tensor, arrays))]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    on_tensors(function, code)
+    return function
+
+
+def is_once_differentiable(backward: object) -> bool:
+    """Whether a backward says that torch cannot differentiate it (`once_differentiable`)."""
+    from torch.autograd.function import once_differentiable
+
+    made: Any = once_differentiable(lambda _: None)
+    return getattr(backward, "__code__", None) is made.__code__

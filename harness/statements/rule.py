@@ -69,6 +69,7 @@ class Rule:
     Attributes:
         source: file and line where the rule is stated.
         code: source text of the statement and of the functions it names, as far as Python knows it.
+        further_claims: claims by name that a front door adds, on the same inputs.
 
     Raises:
         UsageError: when an argument is missing, has the wrong type or takes the wrong number of parameters.
@@ -97,6 +98,7 @@ class Rule:
     words: str = ""
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
     code: str = field(init=False, default="", repr=False)
+    further_claims: tuple[tuple[str, Claim], ...] = field(init=False, default=(), repr=False)
 
     def __post_init__(self) -> None:
         name: object = self.name  # what callers pass may be anything
@@ -218,7 +220,7 @@ class Rule:
         if reference is not None:
             labels = ("left", "right") if self.approximates is None else ("forward", "reference")
             named.append(("reference", Equality(self.forward, reference, labels, self.approximates)))
-        return named
+        return [*named, *self.further_claims]
 
     def _derivative(self, rule: Code, mode: Mode, convention: Code | None, reference: Code | None) -> Derivative:
         stated = (self.forward, rule, mode, self.differentiable, convention)

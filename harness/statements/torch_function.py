@@ -76,23 +76,23 @@ class TorchFunction:
             outs, _, _ = self._apply(arrays, self.moving)
         else:
             with self.torch.no_grad():
-                found = self.apply(*(self._tensor(a) for a in arrays))
+                found = self.apply(*(self.tensor(a) for a in arrays))
             outs = found if isinstance(found, tuple) else (found,)
         assert self._kept is not None
-        kept = [self._array(outs[k]) for k in self._kept]
+        kept = [self.array(outs[k]) for k in self._kept]
         return kept[0] if len(kept) == 1 else tuple(kept)
 
     def vjp(self, arguments: Sequence[Array]) -> Array | tuple[Array, ...]:
         """The cotangents of the differentiable inputs, from inputs and cotangents of the differentiable outputs."""
         n = len(self.names)
-        found = self._pull(arguments[:n], [self._tensor(g) for g in arguments[n:]], self.moving)
+        found = self._pull(arguments[:n], [self.tensor(g) for g in arguments[n:]], self.moving)
         return found[0] if len(found) == 1 else tuple(found)
 
     def as_jvp(self) -> Code:
         """The forward-mode derivative (a static method `jvp`) as a function of a rule."""
 
         def jvp(*arguments: Array) -> Array | tuple[Array, ...]:
-            found = [self._array(t) for t in self.jvp_on_tensors(*map(self._tensor, arguments))]
+            found = [self.array(t) for t in self.jvp_on_tensors(*map(self.tensor, arguments))]
             return found[0] if len(found) == 1 else tuple(found)
 
         on_tensors(jvp, self.jvp_on_tensors)
@@ -119,7 +119,7 @@ class TorchFunction:
         """
         arrays = [np.array(a) for a in arguments[: len(self.names)]]
         cotangents = [np.array(g) for g in arguments[len(self.names) :]]
-        whole = self._pull(arrays, [self._tensor(g) for g in cotangents], self.moving)
+        whole = self._pull(arrays, [self.tensor(g) for g in cotangents], self.moving)
         for check in (self._left_alone, self._twice, self._subsets, self._single_outputs):
             said = check(arrays, cotangents, whole)
             if said is not None:
@@ -128,18 +128,18 @@ class TorchFunction:
 
     def forward_on_tensors(self, *tensors: Tensor) -> list[Tensor]:
         """The differentiable outputs, for the tracer."""
-        outs, _ = self._followed(tensors)
+        outs, _ = self.followed(tensors)
         return [o.detach() for o in outs]
 
     def vjp_on_tensors(self, *tensors: Tensor) -> list[Tensor]:
         """The cotangents of the differentiable inputs, for the tracer."""
         n = len(self.names)
-        outs, leaves = self._followed(tensors[:n])
+        outs, leaves = self.followed(tensors[:n])
         moved = [leaves[i] for i in self.moving]
         found = self.torch.autograd.grad(outs, moved, list(tensors[n:]), allow_unused=True)
         return [self.torch.zeros_like(m) if g is None else g for m, g in zip(moved, found, strict=True)]
 
-    def _followed(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def followed(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Differentiable outputs and the leaves that led to them, of tensors that may hold no data."""
         leaves = [t.detach() for t in tensors]
         for i in self.moving:
@@ -152,18 +152,18 @@ class TorchFunction:
 
     def _left_alone(self, arrays: list[Array], cotangents: list[Array], whole: list[Array]) -> str | None:
         outs, leaves, primals = self._apply(arrays, self.moving)
-        given = [self._tensor(g) for g in cotangents]
+        given = [self.tensor(g) for g in cotangents]
         for name, a, t in zip(self.names, arrays, primals, strict=True):
-            if not any(o is t for o in outs) and not _equal(a, self._array(t)):
+            if not any(o is t for o in outs) and not _equal(a, self.array(t)):
                 return f"forward changed its argument {name} without ctx.mark_dirty"
-        before = [self._array(t).copy() for t in primals]
+        before = [self.array(t).copy() for t in primals]
         self._grad([outs[k] for k in self._kept or ()], [leaves[i] for i in self.moving], given)
         for k, (g, t) in enumerate(zip(cotangents, given, strict=True)):
-            if not _equal(g, self._array(t)):
+            if not _equal(g, self.array(t)):
                 which = "its cotangent" if len(given) == 1 else f"cotangent {k}"
                 return f"backward changed {which} in place; torch may pass the same tensor on to other functions"
         for name, a, t in zip(self.names, before, primals, strict=True):
-            if not _equal(a, self._array(t)):
+            if not _equal(a, self.array(t)):
                 return f"backward changed the input {name}"
         return None
 
@@ -171,7 +171,7 @@ class TorchFunction:
         outs, leaves, _ = self._apply(arrays, self.moving)
         kept, moved = [outs[k] for k in self._kept or ()], [leaves[i] for i in self.moving]
         for _ in range(2):
-            found = self._grad(kept, moved, [self._tensor(g) for g in cotangents], again=True)
+            found = self._grad(kept, moved, [self.tensor(g) for g in cotangents], again=True)
             said = self._apart(found, whole, self.moving)
             if said is not None:
                 return f"backward gives another result when it is called again on the same graph: {said}"
@@ -181,7 +181,7 @@ class TorchFunction:
         for subset in _proper_subsets(self.moving):
             where = f"where only {' and '.join(self.names[i] for i in subset)} require{'s' * (len(subset) == 1)} grad"
             try:
-                found = self._pull(arrays, [self._tensor(g) for g in cotangents], subset)
+                found = self._pull(arrays, [self.tensor(g) for g in cotangents], subset)
             except Exception as why:
                 return f"backward raised {type(why).__name__}: {why}, {where} (ctx.needs_input_grad)"
             said = self._apart(found, [whole[self.moving.index(i)] for i in subset], subset)
@@ -192,10 +192,10 @@ class TorchFunction:
     def _single_outputs(self, arrays: list[Array], cotangents: list[Array], whole: list[Array]) -> str | None:
         for k in range(len(cotangents) if len(cotangents) > 1 else 0):
             alone = [g if j == k else np.zeros_like(g) for j, g in enumerate(cotangents)]
-            given = [self._tensor(g) for g in cotangents]
+            given = [self.tensor(g) for g in cotangents]
             where = f"where only output {k} is used (the other cotangents are left out)"
             try:
-                expected = self._pull(arrays, [self._tensor(g) for g in alone], self.moving)
+                expected = self._pull(arrays, [self.tensor(g) for g in alone], self.moving)
                 found = self._pull(arrays, [g if j == k else None for j, g in enumerate(given)], self.moving)
             except Exception as why:
                 return f"backward raised {type(why).__name__}: {why}, {where}"
@@ -220,7 +220,7 @@ class TorchFunction:
 
         Leaves at `requiring` require grad.
         """
-        leaves = [self._tensor(a) for a in arrays]
+        leaves = [self.tensor(a) for a in arrays]
         for i in requiring:
             leaves[i].requires_grad_(True)
         inputs = leaves
@@ -255,13 +255,13 @@ class TorchFunction:
         # an output that no moved input reaches passes nothing on
         pairs = [(o, g) for o, g in zip(outs, cotangents, strict=True) if g is not None and o.requires_grad]
         if not pairs:
-            return [self._array(self.torch.zeros_like(m)) for m in moved]
+            return [self.array(self.torch.zeros_like(m)) for m in moved]
         found = self.torch.autograd.grad(
             [o for o, _ in pairs], moved, [g for _, g in pairs], allow_unused=True, retain_graph=again
         )
-        return [self._array(self.torch.zeros_like(m) if g is None else g) for m, g in zip(moved, found, strict=True)]
+        return [self.array(self.torch.zeros_like(m) if g is None else g) for m, g in zip(moved, found, strict=True)]
 
-    def _tensor(self, array: Array) -> Tensor:
+    def tensor(self, array: Array) -> Tensor:
         """A tensor with a copy of `array`; torch reads no bfloat16 of NumPy, but its bits."""
         a = np.array(array, order="C")
         if a.dtype.kind == "V":
@@ -280,7 +280,7 @@ class TorchFunction:
         out = self.torch.empty_strided(one.shape, [s or 1 for s in strides], dtype=tensor.dtype)
         return out.copy_(one).expand(tensor.shape).detach()
 
-    def _array(self, tensor: Tensor) -> Array:
+    def array(self, tensor: Tensor) -> Array:
         t = tensor.detach().cpu()
         if t.dtype == self.torch.bfloat16:
             import ml_dtypes

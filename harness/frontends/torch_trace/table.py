@@ -31,12 +31,10 @@ MODULES = (
     "distances",
     "entrywise",
     "indexing",
-    "losses",
     "matrices",
     "movement",
     "reductions",
     "resampling",
-    "samplers",
     "spectra",
     "windows",
 )

@@ -138,7 +138,7 @@ def test_tensors_have_the_strides_of_the_arrays() -> None:
     a = np.arange(1.0, 7).reshape(2, 3)
     for make, _ in LAYOUTS.values():
         other = make(a)
-        made = tensors._tensor(other)
+        made = tensors.tensor(other)
         assert np.array_equal(made.numpy(), other)
         if min(other.strides) >= 0:
             assert [8 * s for s in made.stride()] == list(other.strides)
