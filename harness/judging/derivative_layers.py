@@ -216,6 +216,8 @@ class DerivativeLayers(DerivativeShell):
                 told, found = zeros.by_balls(problem, x, d, pair, self.result_names, self.format)
                 if told:
                     return found
+        if self.code.forward_tells_zeros_apart(x):
+            return None
         return zeros.by_differences([self.code.judge_signed(x, d, sign) for sign in (0.0, -0.0)], self.result_names)
 
     def _grade(self, x: list[Array], d: list[Array], result: list[Array], index: Array, seen: Examination) -> None:

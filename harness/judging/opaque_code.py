@@ -224,10 +224,17 @@ class CodeLayers:
         Args:
             sign: +0 or -0.
         """
-        signed = [np.where(a == 0, sign, a) if i in self.wrt else a for i, a in enumerate(x)]
-        result = self.rule64.values([*signed, *d])
+        result = self.rule64.values([*self._signed(x, sign), *d])
         (outcome,) = judge(self.forward64.values, x, d, result, self.mode, self.wrt)
         return outcome
+
+    def forward_tells_zeros_apart(self, x: list[Array]) -> bool:
+        """Whether forward has another value at -0 than at +0, as `copysign` has: then it has no one derivative."""
+        plus, minus = (self.forward64.values(self._signed(x, sign)) for sign in (0.0, -0.0))
+        return not all(np.array_equal(p, m, equal_nan=True) for p, m in zip(plus, minus, strict=True))
+
+    def _signed(self, x: list[Array], sign: float) -> list[Array]:
+        return [np.where(a == 0, sign, a) if i in self.wrt else a for i, a in enumerate(x)]
 
     def decide(
         self,

@@ -38,7 +38,7 @@ def from_jax(
     work as they do for its users. Outputs that are pytrees are flattened to tuples of arrays.
 
     Args:
-        fn: the decorated function, or a `functools.partial` of one.
+        fn: the decorated function, a `functools.partial` of one, or a ufunc that `jax.numpy.frompyfunc` made of one.
         inputs: argument name -> `array(...)`; arguments in `nondiff_argnums` are fixed, bound with `functools.partial`,
             left to their defaults, or integers. An argument that is a pytree has a pytree of these. None reads the
             jaxtyping annotations of the undecorated function.
@@ -52,18 +52,19 @@ def from_jax(
     """
     import jax
 
-    decorated: Any = fn.func if isinstance(fn, functools.partial) else fn
+    given: Any = fn.func if isinstance(fn, functools.partial) else fn
+    decorated: Any = _scalar_function(given) if isinstance(given, jax.numpy.ufunc) else given
     forward_mode = isinstance(decorated, jax.custom_jvp)
     if not forward_mode and not isinstance(decorated, jax.custom_vjp):
         raise UsageError(
             f"from_jax: expected a function decorated with jax.custom_jvp or jax.custom_vjp, got {fn!r}; "
-            "state another rule with bp.Rule(...)"
+            "state another rule with bp.Rule(...), or judge JAX's own derivative with bp.from_call(fn, example)"
         )
     label = name or str(getattr(decorated, "__name__", "jax rule"))
     if getattr(decorated, "jvp" if forward_mode else "bwd", None) is None:
         how = "@f.defjvp" if forward_mode else "f.defvjp(fwd, bwd)"
         raise UsageError(f"from_jax: {label} has no derivative rule yet; define it with {how} before from_jax")
-    undecorated: Code = decorated.fun
+    undecorated: Code = decorated.fun if given is decorated else _entrywise(decorated.fun, given)
     if isinstance(fn, functools.partial):
         undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
     who = f"from_jax({label})"
@@ -150,6 +151,24 @@ def from_jax(
         inputs=specs,
         **more,
     )
+
+
+def _scalar_function(ufunc: Any) -> Any:
+    """The function of scalars that `jax.numpy.frompyfunc` made a ufunc of."""
+    return ufunc._func  # JAX has no public name for it
+
+
+def _entrywise(function: Code, ufunc: Any) -> Code:
+    """Another function of scalars as a ufunc, which has the function's name and parameters."""
+    import jax
+
+    made = jax.numpy.frompyfunc(function, ufunc.nin, ufunc.nout)
+
+    @functools.wraps(function)
+    def call(*arguments: ArrayLike) -> Tree:
+        return made(*arguments)
+
+    return call
 
 
 def _refuse_nondiff(name: str, fn: Code, decorated: Any, inputs: Mapping[str, Tree], fixed: Collection[int]) -> None:

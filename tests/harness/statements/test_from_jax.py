@@ -156,3 +156,15 @@ def test_torch_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UsageError, match="needs torch, which is not installed"):
         from_torch(object, inputs={"x": array("n")})
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "holds"), (1.001, "falsified")])
+def test_a_ufunc_of_a_decorated_function_is_a_rule(factor: float, verdict: str) -> None:
+    @jax.custom_jvp
+    def bell(x: Any) -> Any:
+        return jnp.exp(-x * x)
+
+    bell.defjvp(lambda primals, tangents: (bell(*primals), -2 * factor * primals[0] * bell(*primals) * tangents[0]))
+    rule = from_jax(jnp.frompyfunc(bell, 1, 1), inputs={"x": array("m n", low=-3, high=3)})
+    report = check(rule, points=60, dtypes=("float64",))
+    assert (rule.name, str(report.verdict)) == ("bell", verdict)

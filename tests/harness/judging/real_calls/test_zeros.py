@@ -89,3 +89,15 @@ def test_a_quotient_of_two_underflows_is_inaccurate_traced_or_called(forward: An
     rule = bp.Rule("rule", forward=forward, vjp=slope(xp, squared), inputs={"x": bp.array("n")})
     report = bp.check(rule, points=200, dtypes=("float64",))
     assert report.verdict is (Verdict.INACCURATE if squared else Verdict.HOLDS), str(report)
+
+
+def test_a_forward_that_tells_zeros_apart_has_no_one_derivative_there() -> None:
+    def forward(x: Any, w: Any) -> Any:
+        return np.array([math.copysign(a, b) for a, b in zip(x, w, strict=True)])
+
+    def vjp(x: Any, w: Any, g: Any) -> Any:
+        return g * np.copysign(1, x) * np.copysign(1, w), 0 * g
+
+    rule = bp.Rule("copysign", forward=forward, vjp=vjp, inputs={"x": bp.array("n", low=1), "w": bp.array("n")})
+    report = bp.check(rule, points=100, dtypes=("float64",))
+    assert report.verdict is Verdict.HOLDS, str(report)
