@@ -3,7 +3,7 @@
     python -m scripts.opinfo [--only GLOB] [--again GLOB] [--points N] [--limit S] [--state FILE] [--page]
 
 Rows are kept in a file with one line of JSON per operator; what stands there is not judged again, unless `--again`
-names it. `--page` judges nothing and writes the page.
+names it. `--page` judges nothing and writes the page, which says how many operators are left.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ def main() -> None:
                 print(f"{k}/{len(left)} {_line(row)}", flush=True)
     found = [rows[n] for n in sorted(names) if n in rows]
     print(Counter(r["outcome"] for r in found), Counter(r.get("verdict") for r in found))
-    if len(found) < len(names):
-        print(f"{len(names) - len(found)} operators are left; the page is written when none is")
+    left = len(names) - len(found)
+    if left and not options.page:
+        print(f"{left} operators are left; the page is written when none is, or by --page")
         return
     (DOCS / "measurements" / "opinfo.json").write_text(json.dumps(found, indent=1) + "\n")
-    (DOCS / "opinfo.md").write_text(page(found, options.points, options.limit))
+    (DOCS / "opinfo.md").write_text(page(found, options.points, options.limit, left))
 
 
 def kept(state: Path) -> dict[str, Row]:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 ADJUDICATED: dict[str, str] = {
+    "addcdiv": "torch is inaccurate: the backward divides by the square of the divisor, which underflows: 0/0 for 0.",
+    "as_strided.partial_views": "By definition: the operator reads the memory behind its input, whatever its layout.",
     "as_strided_scatter": (
         "A bug of torch: the gradient of the first argument is kept where it was overwritten and dropped elsewhere."
+    ),
+    "atan2": "torch is inaccurate: the backward divides by x^2 + y^2, which underflows: inf at (0, 6e-162).",
+    "cholesky": "A convention: torch reads the lower triangle and gives the symmetric part of the gradient.",
+    "frexp": (
+        "A bug of torch: the backward divides by 2^exponent, which it computes in float32 whatever the input's format: "
+        "inf for 8.3e121 at 1e-122 in float64."
     ),
     "nn.functional.hardsigmoid": "torch is inaccurate: in float64 its backward multiplies by 1/6 rounded to float32.",
 }

@@ -14,8 +14,8 @@ CELL = 220
 """Letters of a remark that a table shows."""
 
 
-def page(rows: Sequence[Row], points: int, limit: float) -> str:
-    """The page, as Markdown."""
+def page(rows: Sequence[Row], points: int, limit: float, left: int = 0) -> str:
+    """The page, as Markdown; `left` operators were not judged yet."""
     outcomes = Counter(r["outcome"] for r in rows)
     exact = [r for r in rows if r["outcome"] == EXACTLY]
     refused = [r for r in rows if r.get("verdict") in REFUSED]
@@ -36,9 +36,11 @@ def page(rows: Sequence[Row], points: int, limit: float) -> str:
         f"| took too long | {outcomes[LATE]} |",
         f"| could not be stated | {outcomes[NOT_STATED] + outcomes[ENDED]} |",
         f"| no sample with a tensor that requires grad | {outcomes[NO_SAMPLE]} |",
-        f"| **all** | **{len(rows)}** |",
+        *([f"| not judged yet | {left} |"] if left else []),
+        f"| **all** | **{len(rows) + left}** |",
         "",
-        f"Judged exactly: **{len(exact)} of {len(rows)}**, in a median of {_median(exact):.1f} CPU-seconds.",
+        f"Judged exactly: **{len(exact)} of {len(rows)}**{' that were judged' * bool(left)}, in a median of",
+        f"{_median(exact):.1f} CPU-seconds.",
         "",
         "## Refused",
         "",

@@ -27,7 +27,7 @@ def test_the_page_counts_outcomes_and_leaves_no_refusal_unsaid() -> None:
         points=50,
         limit=60,
     )
-    assert "Judged exactly: **3 of 5**" in text
+    assert "Judged exactly: **3 of 5**, in a median of" in text
     assert "| `as_strided_scatter` | falsified | gives 1 | A bug of torch" in text
     assert "| `new` | falsified | gives 2 | **open** |" in text
     assert "| `branch` | called | a \\| b |" in text and "| `slow` | late | over 60 s |" in text
