@@ -206,5 +206,7 @@ def is_once_differentiable(backward: object) -> bool:
     """Whether a backward says that torch cannot differentiate it (`once_differentiable`)."""
     from torch.autograd.function import once_differentiable
 
-    made: Any = once_differentiable(lambda _: None)
+    def nothing(ctx: object) -> None: ...
+
+    made: Any = once_differentiable(nothing)
     return getattr(backward, "__code__", None) is made.__code__

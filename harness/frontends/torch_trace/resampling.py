@@ -139,7 +139,7 @@ def _grid_sampler(x: Any, grid: Any, mode: int, padding: int, align_corners: boo
     if mode not in (BILINEAR, NEAREST):
         raise NotImplementedError("bicubic sampling")
     taps = [
-        _taps(_padded(_place(grid[..., -1 - k], size, align_corners), size, padding, align_corners), size, mode)
+        _taps(_brought_back(_place(grid[..., -1 - k], size, align_corners), size, padding, align_corners), size, mode)
         for k, size in enumerate(x.shape[2:])
     ]
     images = jnp.arange(x.shape[0]).reshape(-1, *[1] * (grid.ndim - 2))
@@ -159,7 +159,7 @@ def _place(grid: Any, size: int, align_corners: bool) -> Any:
     return (grid + 1) / 2 * (size - 1) if align_corners else ((grid + 1) * size - 1) / 2
 
 
-def _padded(place: Any, size: int, padding: int, align_corners: bool) -> Any:
+def _brought_back(place: Any, size: int, padding: int, align_corners: bool) -> Any:
     """Places beyond the axis brought back to it; nothing moves where a place is held at the border."""
     if padding == ZEROS:
         return place
