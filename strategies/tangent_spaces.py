@@ -256,6 +256,12 @@ def has_charts(inputs: Mapping[str, ArraySpec]) -> bool:
     return any(spec.kind in CHARTS for spec in inputs.values())
 
 
+def tangent_of(spec: ArraySpec, x: Any, along: Any) -> Any:
+    """The tangent at x that a direction stands for; no array has a points axis. Directions of free inputs are tangents."""
+    chart = CHARTS.get(spec.kind) if spec.kind else None
+    return along if chart is None else chart.push(x, along)
+
+
 def along_tangents(rule: Any) -> Any:
     """The rule itself, or that of its map after charts where inputs have structures."""
     if not has_charts(rule.inputs):

@@ -4,6 +4,7 @@ paste.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import Counterexample, SubjectResult
 from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
@@ -19,6 +21,7 @@ from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.single_points import Failure
 from backprove.harness.oracles.problem import Status
+from backprove.strategies.tangent_spaces import tangent_of
 
 SHOWN_REGIONS = {"tiny": "ordinary", "extreme": "large"}
 
@@ -37,8 +40,8 @@ def build(judge: Judge, subject: SubjectResult, reference: str = "") -> Countere
         subject: the record of the rule or theorem, for replay.
         reference: Python code that imports the rule as `rule`, for the test to paste.
     """
-    failure = judge.failure
-    assert failure is not None
+    assert judge.failure is not None
+    failure = _along_tangents(judge, judge.failure)
     point, violation, binder = failure.point, failure.violation, judge.binder
     claim_at = judge.claim_at([a.shape for a in point.arrays])
     inputs = dict(zip(binder.specs, point.arrays, strict=True))
@@ -72,6 +75,22 @@ def build(judge: Judge, subject: SubjectResult, reference: str = "") -> Countere
         example=failure.example,
     )
     return replace(draft, id=encode_id(payload_of(subject, draft)))
+
+
+def _along_tangents(judge: Judge, failure: Failure) -> Failure:
+    """The failure with the tangents of structured inputs that the rule was given, not what they were made of."""
+    point, specs = failure.point, judge.binder.specs
+    claim_at = judge.claim_at([a.shape for a in point.arrays])
+    if claim_at is None or claim_at.tangents == 0:
+        return failure
+    inputs = dict(zip(specs, point.arrays, strict=True))
+    directions = list(point.directions)
+    for k, name in enumerate(claim_at.direction_names[: claim_at.tangents]):
+        of = name.partition("of ")[2] or name
+        if of in specs:
+            rounded = FORMATS[judge.plan.dtype].round
+            directions[k] = rounded(tangent_of(specs[of], inputs[of], directions[k]))
+    return dataclasses.replace(failure, point=dataclasses.replace(point, directions=tuple(directions)))
 
 
 def number(value: Any) -> str:

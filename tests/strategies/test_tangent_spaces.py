@@ -122,6 +122,15 @@ def test_tangents_are_those_of_the_structure_and_both_modes_are_adjoint() -> Non
     assert seen and max(seen) == 0
 
 
+def test_a_counterexample_shows_the_tangent_that_the_rule_was_given() -> None:
+    wrong = bp.Rule(
+        "sum", forward=lambda a: a + 0, jvp=lambda a, d: 2 * d, inputs={"a": array("2 2", kind="symmetric")}
+    )
+    (found, *_) = bp.check(wrong, **FEW).counterexamples
+    tangent = np.array(found.tangents["a"])
+    assert np.array_equal(tangent, tangent.T) and tangent.any()
+
+
 def test_structured_leaves_of_a_pytree_and_examples_are_judged_along_tangents() -> None:
     def forward(p: Any) -> Any:
         return p["q"] @ p["u"]
