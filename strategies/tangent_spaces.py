@@ -257,7 +257,7 @@ def has_charts(inputs: Mapping[str, ArraySpec]) -> bool:
 
 
 def tangent_of(spec: ArraySpec, x: Any, along: Any) -> Any:
-    """The tangent at x that a direction stands for; no array has a points axis. Directions of free inputs are tangents."""
+    """The tangent at x that a direction stands for, without a points axis; a direction of a free input is one."""
     chart = CHARTS.get(spec.kind) if spec.kind else None
     return along if chart is None else chart.push(x, along)
 
