@@ -27,6 +27,8 @@ COMPLEX = "complex"
 
 def is_complex(value: Any) -> bool:
     dtype = getattr(value, "dtype", None)
+    if str(dtype).startswith("torch."):
+        return "complex" in str(dtype)
     return np.dtype(dtype if dtype is not None else type(value)).kind == "c"
 
 
@@ -40,6 +42,10 @@ def joined(re: Any, im: Any) -> Any:
         from jax import lax
 
         return lax.complex(re, im)
+    if type(re).__module__.startswith("torch"):
+        import torch
+
+        return torch.complex(re, im)
     return re + 1j * im
 
 
@@ -93,7 +99,9 @@ class Parts:
 
     def _known(self, arguments: Sequence[Any]) -> tuple[bool, ...]:
         if self.outputs is None:
-            self.outputs = tuple(is_complex(v) for v in _several(self.forward(*arguments)))
+            given = any(type(a).__module__.startswith("torch") for a in arguments)
+            forward = getattr(self.forward, "on_tensors", self.forward) if given else self.forward
+            self.outputs = tuple(is_complex(v) for v in _several(forward(*arguments)))
         return self.outputs
 
     def jvp(self, function: Code) -> Code:
@@ -209,9 +217,19 @@ def of_parts(rule: Any) -> Any:
     for label, wrap in wrappers.items():
         function = getattr(rule, label)
         if callable(function):
-            changes[label] = wrap(function)
+            changes[label] = _on_tensors_too(wrap, function)
     other = copy.copy(rule)
     for name, value in changes.items():
         object.__setattr__(other, name, value)
     other.__dict__["flat"] = other
     return other
+
+
+def _on_tensors_too(wrap: Callable[[Code], Code], function: Code) -> Code:
+    """A function of parts, which is one of parts on tensors where the function says what it does on them."""
+    of_parts: Any = wrap(function)
+    on_tensors = getattr(function, "on_tensors", None)
+    if on_tensors is not None:
+        wrapped = wrap(on_tensors)
+        of_parts.on_tensors = lambda *tensors: _several(wrapped(*tensors))
+    return of_parts  # type: ignore[no-any-return]

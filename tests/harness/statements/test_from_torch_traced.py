@@ -207,3 +207,32 @@ def test_what_traces_untruly_is_called() -> None:
     report = check(Untrue, {"x": bp.array("n")})
     assert report.verdict == Verdict.HOLDS, str(report)
     assert any("differs from real calls" in note for note in report.properties[0].notes)
+
+
+class Square(torch.autograd.Function):
+    """The square of a complex number; torch's cotangent is multiplied by the conjugate of the slope."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Any) -> Any:
+        ctx.save_for_backward(z)
+        return z * z
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return 2 * g * z.conj()
+
+
+class NotConjugate(Square):
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return 2 * g * z
+
+
+@pytest.mark.parametrize(("function", "verdict"), [(Square, "holds"), (NotConjugate, "falsified")])
+def test_complex_numbers_are_traced_as_their_parts(function: Any, verdict: str) -> None:
+    rule = bp.from_torch(function, inputs={"z": bp.array("n", dtype="complex", low=-9, high=9)})
+    (found,) = bp.check(rule, points=60, dtypes=("float64",)).properties
+    exact = found.layers["exact"]
+    assert str(found.verdict) == verdict and exact.agreed + exact.refuted > 0
