@@ -58,11 +58,13 @@ class LeftOut(Record):
         reason: in a few words, the same for all sizes that have it: "forward raises ValueError".
         text: what was raised, in full.
         empty: the arrays have no entries, where code may raise.
+        ends: what is raised ends the program that calls the code, as `SystemExit` does: no code may, at no size.
     """
 
     reason: str
     text: str
     empty: bool
+    ends: bool = False
 
 
 class Approximation(Record):
@@ -112,9 +114,9 @@ class Evidence(Record):
             if n and layer in DECIDING_LAYERS:
                 here.agreed[layer] = here.agreed.get(layer, 0) + n
 
-    def leave_out(self, size: str, reason: str, text: str, *, empty: bool) -> None:
+    def leave_out(self, size: str, reason: str, text: str, *, empty: bool, ends: bool = False) -> None:
         """Enter a size at which nothing could be evaluated; what was entered first stays."""
-        self.left_out.setdefault(size, LeftOut(reason, text, empty))
+        self.left_out.setdefault(size, LeftOut(reason, text, empty, ends))
 
     def object(self, layer: str, suspicious: int, uncleared: int) -> None:
         """Enter objections of one layer."""
@@ -149,12 +151,15 @@ class Evidence(Record):
     # -- what follows --------------------------------------------------------------------------------------------------
 
     def verdict(self, points: int, note: str = "") -> tuple[Verdict, str]:
-        """`holds`, or `inconclusive` and why, where no violation was found.
+        """`holds`, or `inconclusive` and why, where no violation was found; `error` where code ends its caller.
 
         Args:
             points: evaluations of the claim.
             note: why nothing could be evaluated, where that is known.
         """
+        ended = next((left.text for left in self.left_out.values() if left.ends and not left.empty), "")
+        if ended:
+            return Verdict.ERROR, f"{ended}, which ends the program that calls it"
         missing = self._missing(points, note)
         return (Verdict.INCONCLUSIVE, "; ".join(missing)) if missing else (Verdict.HOLDS, "")
 

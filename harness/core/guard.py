@@ -22,6 +22,10 @@ class RaisedByCode(Exception):
     """What a user's code raised; its class has the name of what was raised."""
 
 
+class EndedByCode(RaisedByCode):
+    """The same, of what `except Exception` does not catch (`SystemExit`): it ends the program that calls the code."""
+
+
 def guarded(call: Code) -> Code:
     """The same function, which raises nothing but exceptions that can be shown."""
 
@@ -45,7 +49,8 @@ def guarded(call: Code) -> Code:
 def in_its_place(why: BaseException) -> Exception:
     """An exception with the name of `why` and what can be had of its text."""
     text = str(why) if _has_text(why) else "its text cannot be shown"
-    found: Exception = type(type(why).__name__, (RaisedByCode,), {})(text)
+    base = RaisedByCode if isinstance(why, Exception) else EndedByCode
+    found: Exception = type(type(why).__name__, (base,), {})(text)
     return found
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, at_point, cast, flatten, quiet
 from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.guard import EndedByCode
 from backprove.harness.core.thresholds.called_code import ANOTHER_WAY, SAME_CALL
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.random_draws import two_answers
@@ -40,6 +41,7 @@ class Trouble:
         shapes: shapes of the results, where they are wrong.
         argument: position of the changed argument.
         singular: what was raised says that a matrix is singular, or not positive definite.
+        ends: what was raised ends the program that calls the code, as `SystemExit` does.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Trouble:
     shapes: tuple[tuple[int, ...], ...] = ()
     argument: int = -1
     singular: bool = False
+    ends: bool = False
 
 
 @dataclass
@@ -181,7 +184,8 @@ def _call(function: Function, arguments: list[Array], shapes: Shapes, floats_onl
         return Trouble("structure", str(why))
     except Exception as why:
         what = f"{function.label} raised {type(why).__name__}: {why}"
-        return Trouble("raised", what, singular=isinstance(why, np.linalg.LinAlgError))
+        singular, ends = isinstance(why, np.linalg.LinAlgError), isinstance(why, EndedByCode)
+        return Trouble("raised", what, singular=singular, ends=ends)
     if floats_only:
         got = [g for g in got if g.dtype.kind not in "iub"]
     strange = next((g for g in got if not _is_real(g)), None)

@@ -133,7 +133,7 @@ class DerivativeAt(DerivativeLayers):
         for function in self.maps:
             called = self._called(function, x, seen)
             for i, t in called.troubles.items():
-                if t.kind in ("changed", "two answers"):
+                if t.ends or t.kind in ("changed", "two answers"):
                     seen.violations[i] = self._violations.of_trouble(t)
             seen.outside |= any_entry([~np.isfinite(v) for v in called.values], seen.outside.size)
         return called.values

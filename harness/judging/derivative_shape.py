@@ -174,10 +174,7 @@ class DerivativeShell:
         try:
             found = [a for a in function.called_inside(self.signature) if a.dtype.kind not in left_out]
         except Exception as why:
-            raise Unsupported(
-                f"{function.label} raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}",
-                f"{function.label} raises {type(why).__name__}",
-            ) from why
+            raise Unsupported.raising(function.label, self.signature, why) from why
         if any(a.dtype.kind == "c" for a in found):
             raise Unsupported(
                 f"{function.label} returns complex numbers at shapes {shapes_of(self.signature)}, whose "

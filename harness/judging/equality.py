@@ -83,6 +83,9 @@ class EqualityAt(SidesAt):
             return seen
         # what raises is outside the domain of its side: nothing is claimed in floats
         called = [s.floats(x) for s in self.sides]
+        for point, t in (pair for c in called for pair in c.troubles.items()):
+            if t.ends:
+                seen.violations[point] = Violation(Verdict.ERROR, t.text, raised=True)
         results = [c.values for c in called]
         if self.own is not None:
             seen.called("plain", sum(c.made for c in called))

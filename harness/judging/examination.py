@@ -10,12 +10,14 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import Directions
+from backprove.harness.core.guard import EndedByCode
 from backprove.harness.core.results import LayerTally
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.function import shapes_of
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.oracles.problem import Outcome
-from backprove.harness.programs.program import Program
+from backprove.harness.programs.program import Program, Signature
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,16 @@ class Unsupported(Exception):
     Args:
         text: what happened, in full.
         reason: in a few words, the same at all sizes where it happens.
+        ends: the code raises there what ends the program that calls it.
     """
 
-    def __init__(self, text: str, reason: str) -> None:
+    def __init__(self, text: str, reason: str, *, ends: bool = False) -> None:
         super().__init__(text)
-        self.reason = reason
+        self.reason, self.ends = reason, ends
+
+    @classmethod
+    def raising(cls, label: str, signature: Signature, why: Exception) -> Unsupported:
+        """The code called `label` raises `why` at the shapes of `signature`."""
+        name = type(why).__name__
+        text = f"{label} raises at shapes {shapes_of(signature)}: {name}: {why}"
+        return cls(text, f"{label} raises {name}", ends=isinstance(why, EndedByCode))

@@ -234,10 +234,11 @@ class Judge(SinglePoints):
 
     def _conclude(self, result: PropertyResult) -> None:
         result.notes += [n for n in dict.fromkeys(self.notes) if n not in result.notes][:4]
-        if self.failure is not None:
+        result.evidence.beside = self.binder.is_aside
+        verdict, why = result.evidence.verdict(result.points, self.notes[0] if self.notes else "")
+        if self.failure is not None and self.failure.violation.verdict.rank <= verdict.rank:
             result.verdict = self.failure.violation.verdict
             named = f"{self.failure.example}: " if self.failure.example else ""
             result.reason = named + self.failure.violation.what
             return
-        result.evidence.beside = self.binder.is_aside
-        result.verdict, result.reason = result.evidence.verdict(result.points, self.notes[0] if self.notes else "")
+        result.verdict, result.reason = verdict, why

@@ -63,7 +63,7 @@ def enter_left_out(points: SinglePoints, result: PropertyResult) -> None:
     for shapes, why in points.left_out.items():
         sizes = sizes_at(specs, list(shapes))
         empty = has_empty(specs, sizes)
-        result.evidence.leave_out(size_label(sizes), why.reason, str(why), empty=empty)
+        result.evidence.leave_out(size_label(sizes), why.reason, str(why), empty=empty, ends=why.ends)
         bad += [] if empty else [sizes]
     if not bad:
         return

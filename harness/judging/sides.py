@@ -12,7 +12,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS, Directions
 from backprove.harness.core.thresholds.exact import PRECISIONS
 from backprove.harness.frontends.front_end import ExactFunction, ProgramOnBalls
-from backprove.harness.frontends.function import Function, ProgramFunction, shapes_of
+from backprove.harness.frontends.function import Function, ProgramFunction
 from backprove.harness.frontends.function_at import FunctionAt, Shapes
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.numbers.balls.arrays import lift_floats
@@ -79,10 +79,7 @@ class SidesAt:
         try:
             return side.shapes
         except Exception as why:
-            raise Unsupported(
-                f"{side.label} raises at shapes {shapes_of(self.signature)}: {type(why).__name__}: {why}",
-                f"{side.label} raises {type(why).__name__}",
-            ) from why
+            raise Unsupported.raising(side.label, self.signature, why) from why
 
     @cached_property
     def exact_sides(self) -> list[ExactFunction] | None:

@@ -63,8 +63,20 @@ def test_what_a_rule_raises_in_a_region_is_its_error(why: BaseException) -> None
 
 
 @pytest.mark.parametrize("why", RAISED[:5], ids=lambda w: type(w).__name__)
-def test_what_forward_or_the_domain_raises_does_not_escape(why: BaseException) -> None:
-    assert checked(raising(why), cosine).verdict is not Verdict.HOLDS
+def test_a_forward_that_ends_its_caller_is_an_error(why: BaseException) -> None:
+    """Everywhere, at one size, or at some points; an `Exception` only says that nothing can be judged there."""
+
+    def at_three(x: Any) -> Any:
+        return raising(why)() if np.shape(x) == (3,) else np.sin(x)
+
+    def at_points(x: Any) -> Any:
+        return raising(why)() if np.any(np.asarray(x, dtype=float) > 3) else np.sin(x)
+
+    caught = isinstance(why, Exception)
+    for forward, otherwise in ((raising(why), "inconclusive"), (at_three, "inconclusive"), (at_points, "holds")):
+        report = checked(forward, cosine)
+        assert str(report.verdict) == (otherwise if caught else "error"), str(report)
+    assert caught or f"forward raised {type(why).__name__}" in str(report)
 
 
 def test_exceptions_with_a_text_go_through_as_they_are() -> None:
