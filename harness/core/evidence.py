@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from backprove.harness.core.records import Record
+from backprove.harness.core.thresholds.called_code import ENOUGH_AGREED
 from backprove.harness.core.verdicts import Verdict
 
 DECIDING_LAYERS = ("exact", "autodiff", "differences", "wide", "black box", "screen")
@@ -92,6 +93,8 @@ class Evidence(Record):
         advice: the dims that forward seems to take where it raises at others, in words.
         calls: one of `WAYS_TO_CALL` -> calls of the user's own code.
         approximation: how near an approximation came, where the claim is of one.
+        asked, answered: points at which differences were asked about code that can only be called, and of these those
+            at which they could tell and agreed; points where rule and differences are zero are in neither.
         beside: the property is a law beside the claims of its subject, which say of sizes what there is to say.
     """
 
@@ -100,6 +103,8 @@ class Evidence(Record):
     suspicious: dict[str, Count] = field(default_factory=dict)
     uncleared: dict[str, Count] = field(default_factory=dict)
     advice: str = ""
+    asked: Count = 0
+    answered: Count = 0
     beside: bool = False
     calls: dict[str, Count] = field(default_factory=dict)
     approximation: Approximation | None = None
@@ -133,6 +138,11 @@ class Evidence(Record):
         known = [w for w in (worst, self.approximation.worst if self.approximation else None) if w is not None]
         self.approximation = Approximation(units, of, max(known, default=None))
 
+    def ask(self, asked: int, answered: int) -> None:
+        """Enter points at which differences were asked about a black box, and those at which they agreed."""
+        self.asked += asked
+        self.answered += answered
+
     def merge(self, other: Evidence) -> None:
         """Add what another part of the same property saw."""
         for size, seen in other.sizes.items():
@@ -146,6 +156,7 @@ class Evidence(Record):
         if other.approximation is not None:
             self.approximate(other.approximation.units, other.approximation.of, other.approximation.worst)
         self.advice = self.advice or other.advice
+        self.ask(other.asked, other.answered)
         self.beside = self.beside or other.beside
 
     # -- what follows --------------------------------------------------------------------------------------------------
@@ -175,6 +186,12 @@ class Evidence(Record):
             one = "arrays with a single entry along an axis" if self._has("thin") else "empty arrays"
             found.append(
                 f"only {one} could be judged ({sizes}); a claim that holds was judged on arrays of two entries or more"
+            )
+        in_balls = any("exact" in s.agreed for s in self.sizes.values())
+        if self.answered < min(ENOUGH_AGREED, self.asked / 2) and not in_balls:
+            found.append(
+                f"the code can only be called; differences agree at {self.answered:,} of {self.asked:,} points only, "
+                "and at the others conditioning, coarse values or a kink nearby leave nothing to be told"
             )
         return found + self._objections()
 

@@ -262,11 +262,17 @@ class DerivativeLayers(DerivativeShell):
             return None
         called = self._called(self.rule, [*x, *d], seen)
         for i, t in called.troubles.items():
-            if t.singular and has_no_value(self.forward_program, x, i, self.dtype):
+            if t.singular and self._is_singular(x, d, i):
                 seen.outside[i] = True
             else:
                 seen.violations[i] = self._violations.of_trouble(t)
         return None if seen.violations and all(v is not None for v in seen.violations) else called.values
+
+    def _is_singular(self, x: list[Array], d: list[Array], i: int) -> bool:
+        """Whether forward has no value at a point, or floats tell none: a matrix that the rule inverts is singular."""
+        if self.forward_program is None:
+            return self.code.has_lost_all_digits(x, d, i)
+        return has_no_value(self.forward_program, x, i, self.dtype)
 
     def _wrong_program(self) -> Violation | None:
         """What is wrong with the results at all points, as traces tell."""

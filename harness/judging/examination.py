@@ -60,6 +60,7 @@ class Examination:
         notes: how the points were judged, e.g. a layer that had to be skipped and why.
         doubts: layer -> points at which it objected.
         assumed: layers of these that assume their error.
+        asked, answered: see `Evidence`.
         agreed: points at which a layer that compares in bulk agreed, so that nothing else need be asked.
         calls: how the user's own code was called, in words -> how often.
         approximated: units that are granted to an approximation, and of what; None where the claim is of none.
@@ -81,6 +82,8 @@ class Examination:
     assumed: set[str] = field(default_factory=set)
     calls: dict[str, int] = field(default_factory=dict)
     approximated: tuple[float, str] | None = None
+    asked: int = 0
+    answered: int = 0
     agreed: Array = field(init=False)
 
     def __post_init__(self) -> None:

@@ -182,6 +182,7 @@ class Judge(SinglePoints):
         enter_approximation(seen, result)
         for how, times in seen.calls.items():
             result.evidence.call(how, times)
+        result.evidence.ask(seen.asked, seen.answered)
         order = sorted(
             (f.verdict.rank, i)
             for i, f in enumerate(seen.violations)

@@ -35,8 +35,9 @@ from backprove.harness.judging.float_layers import held_against
 from backprove.harness.judging.violations import NOT_FINITE, not_derivative
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.oracles.black_box import entries, judge, place, rounding_noise
+from backprove.harness.oracles.black_box import NOTHING, entries, judge, place, rounding_noise
 from backprove.harness.oracles.complex_step import complex_step
+from backprove.harness.oracles.conditioning import has_lost_all_digits
 from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
@@ -213,6 +214,8 @@ class CodeLayers:
         tally = seen.layer("black box")
         for o in outcomes:
             tally.checked += 1
+            seen.asked += o.note != NOTHING
+            seen.answered += o.status is Status.AGREES and o.note != NOTHING
             tally.agreed += o.status is Status.AGREES
             tally.refuted += o.status is Status.REFUTED
             tally.undecided += o.status is Status.UNDECIDED
@@ -270,11 +273,17 @@ class CodeLayers:
         name = self.result_names[o.argument]
         return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 
+    def has_lost_all_digits(self, x: list[Array], d: list[Array], i: int) -> bool:
+        """Whether the point is conditioned so badly that the format tells no digit of forward or the rule there."""
+        here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
+        forward, rule, unit = self.forward.values, self.rule.values, FORMATS[self.dtype].u
+        return bool(has_lost_all_digits(forward, rule, here, given, self.wrt, unit)[0])
+
     def not_finite(
         self, x: list[Array], d: list[Array], i: int, result: list[Array], forward: list[Array]
     ) -> Violation | None:
         """NaN or infinity where forward is finite and accurate, and differences give a representable derivative."""
-        if not self._forward_accurate(x, forward, np.array([i]))[0]:
+        if not self._forward_accurate(x, forward, np.array([i]))[0] or self.has_lost_all_digits(x, d, i):
             return None
         here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
         value, error = entries(self.forward64.values, here, given, self.result_shapes, self.mode, self.wrt)

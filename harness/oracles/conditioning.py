@@ -7,14 +7,14 @@ the derivative is the error that any algorithm must be granted (backward-error v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
-from backprove.harness.core.thresholds.called_code import FORCED_DRAWS, FORCED_ROUNDING
+from backprove.harness.core.thresholds.called_code import FORCED_DRAWS, FORCED_ROUNDING, LOST, SCATTERED
 from backprove.harness.core.thresholds.rounding import CONDITIONING_PRECISION, KNOWN_BITS
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -106,15 +106,59 @@ def forced_changes(
 
     Infinite where the rule has no value then.
     """
-    rng = np.random.Generator(np.random.Philox(key=[97, 101]))
     worst = [np.zeros(r.shape) for r in result]
     with np.errstate(all="ignore"):
-        for _ in range(FORCED_DRAWS):
-            moved = list(inputs)
-            for i in wrt:
-                largest = np.abs(inputs[i]).reshape(-1, inputs[i].shape[-1]).max(axis=0, initial=0.0)
-                moved[i] = inputs[i] + rng.choice([-1.0, 1.0], inputs[i].shape) * FORCED_ROUNDING * largest
+        for moved in _rounded(inputs, wrt, FORCED_ROUNDING):
             for w, r, f in zip(worst, result, rule([*moved, *directions]), strict=True):
                 change = np.abs(f - r)
                 w[...] = np.maximum(w, np.where(np.isfinite(change), change, np.inf))
     return worst
+
+
+def has_lost_all_digits(
+    forward: Callable[[list[Array]], list[Array]],
+    rule: Callable[[list[Array]], list[Array]],
+    inputs: Sequence[Array],
+    directions: Sequence[Array],
+    wrt: Sequence[int],
+    unit: float,
+) -> Array:
+    """Per point: whether rounding the inputs, at the scale of the largest entry of each, takes all digits of a value.
+
+    A matrix may be singular there, or as good as singular. What counts is forward's value, which has none left to be
+    judged by (`LOST`), or the rule's (`SCATTERED`), where that is had at more than one of the roundings.
+
+    Args:
+        unit: unit roundoff of the format of both functions.
+    """
+    points = max(a.shape[-1] for a in (*inputs, *directions))
+    rows = [(forward(list(moved)), rule([*moved, *directions])) for moved in _rounded(inputs, wrt, 2 * unit)]
+    out = np.zeros(points, dtype=bool)
+    centre = forward(list(inputs))
+    with np.errstate(all="ignore"):
+        for k, f in enumerate(centre):
+            size = np.abs(f).reshape(-1, f.shape[-1]).max(axis=0, initial=0.0)
+            for values, _ in rows:
+                off = np.abs(values[k] - f).reshape(-1, f.shape[-1]).max(axis=0, initial=0.0)
+                out |= ~(off <= LOST * size)
+        for k in range(len(rows[0][1])):
+            found = np.stack([results[k] for _, results in rows])
+            found = found.reshape(len(rows), -1, found.shape[-1])
+            has_value = np.isfinite(found).all(axis=1)
+            kept = np.where(has_value[:, None], found, np.nan)
+            most, least = np.fmax.reduce(kept, axis=0), np.fmin.reduce(kept, axis=0)
+            spread = np.where(has_value.sum(axis=0) >= 2, most - least, 0.0).max(axis=0, initial=0.0)
+            size = np.where(np.isfinite(kept), np.abs(kept), 0.0).max(axis=(0, 1), initial=0.0)
+            out |= spread > SCATTERED * size
+    return out
+
+
+def _rounded(inputs: Sequence[Array], wrt: Sequence[int], rounding: float) -> Iterator[list[Array]]:
+    """The inputs, some of them moved by a rounding of the largest entry of each, in several draws."""
+    rng = np.random.Generator(np.random.Philox(key=[97, 101]))
+    for _ in range(FORCED_DRAWS):
+        moved = list(inputs)
+        for i in wrt:
+            largest = np.abs(inputs[i]).reshape(-1, inputs[i].shape[-1]).max(axis=0, initial=0.0)
+            moved[i] = inputs[i] + rng.choice([-1.0, 1.0], inputs[i].shape) * rounding * largest
+        yield moved

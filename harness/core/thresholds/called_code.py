@@ -9,6 +9,27 @@ BLACK_BOX_STEPS = (2.0**-11, 2.0**-13, 2.0**-15)
 
 At the first, truncation (h^4, 2**-44) and rounding (u / h, 2**-42) balance; the others are for maps that bend faster.
 """
+FINE_STEPS = (2.0**-20, 2.0**-23, 2.0**-26)
+"""Steps where the map bends too fast for those above: `sin` at 1e4 turns by a fraction of a radian at the first."""
+COARSE_STEPS = (2.0**-2, 2.0**-3, 2.0**-4)
+"""Steps where code narrows to float16 or bfloat16 inside, whose numbers are 2**-10 and 2**-7 apart."""
+COARSE_SPACING = 0.7390851 * 2.0**-7
+"""Spacing of the difference tables there; it is near the steps of the values, which nearer points do not show."""
+COARSE_MARGIN = 4.0
+"""As `BLACK_BOX_MARGIN`, there: the error is no estimate, since a rounding to the format bounds it."""
+COARSE_TOLD = 0.125
+"""A difference of narrowed values says something where its error is below this share; no step brings it to `TOLD`."""
+FAR_OFF = 2.0**-5
+"""Relative distance at which values that stand still nearby must have moved, else the map is constant there."""
+COARSEST = 1.3 * 2.0**-10
+"""Distance of some points nearby: that of the numbers of float16, and odd, so that not all are those numbers."""
+UNRESOLVED = 0.25
+"""Values that jump by this share of their range from one such point to the next are not resolved: the map bends there.
+
+Across the tables, a straight line jumps by a twenty-fourth from number to number of float16, by a sixth of bfloat16.
+"""
+NARROW_BEYOND = 4.0
+"""Values count as narrowed where that explains steps so many times larger than a rounding to decimal digits does."""
 BLACK_BOX_MARGIN = 32.0
 """So many times the error that explains it must a disagreement be; what lies between says nothing.
 
@@ -34,6 +55,8 @@ RESOLUTION_DRAWS = 8
 """Draws of inputs, between zero and the point, whose values tell whether code narrows or rounds inside."""
 DISTINCT = 4
 """Different values among these from which on something is told: four numbers of 53 bits are no float32 by chance."""
+BESIDE_ZERO = 2.0**-5
+"""Where an input is zero, narrowing is looked for beside it: all formats have a zero."""
 FINEST_DECIMAL = 10
 """Most decimal digits to which code is taken to round its values."""
 FORCED_DRAWS = 4
@@ -44,6 +67,15 @@ it is off says nothing. `BLACK_BOX_MARGIN` times the largest change counts.
 """
 FORCED_ROUNDING = 2.0**-52
 """Relative size of that rounding: a unit in the last place, which changes every number."""
+LOST = 2.0**-10
+"""Where forward moves by more than this share of its largest value then, it has no digits left that could be judged.
+
+Of the same rule as `TOLD`: a permille of the derivative.
+"""
+SCATTERED = 0.5
+"""Where values of the rule at roundings of one point differ by this share of them, not one digit of any is known."""
+ENOUGH_AGREED = 8
+"""Points at which differences must agree with a black box, or as many as half of those that they were asked about."""
 RANDOM_DIRECTIONS = 3
 """Random directions of the black box; an error survives one with probability at most 2**-12."""
 SINGLE_ENTRIES = 4

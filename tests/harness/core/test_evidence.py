@@ -40,6 +40,18 @@ def test_an_objection_that_nothing_clears_is_told_with_its_count() -> None:
     assert "differences object at 1,100 points" in why and "autodiff" not in why
 
 
+def test_a_black_box_that_differences_could_hardly_judge_is_not_held() -> None:
+    def asked(asked: int, answered: int, layer: str = "black box") -> Verdict:
+        found = Evidence()
+        found.at("n=3", {layer: answered + 20}, "full")
+        found.ask(asked, answered)
+        return found.verdict(30)[0]
+
+    assert asked(200, 3) is asked(4, 1) is Verdict.INCONCLUSIVE
+    assert asked(200, 8) is asked(4, 2) is asked(0, 0) is Verdict.HOLDS
+    assert asked(200, 3, "exact") is Verdict.HOLDS
+
+
 def test_a_size_with_entries_that_is_left_out_is_told() -> None:
     found = evidence()
     found.leave_out("n=0", "forward raises ValueError", "an empty one", empty=True)

@@ -93,3 +93,56 @@ def test_right_black_boxes_are_not_refused_and_wrong_ones_are(name: str) -> None
 
     assert verdict(vjp) is not Verdict.FALSIFIED
     assert verdict(lambda x, g: factor * vjp(x, g)) is Verdict.FALSIFIED
+
+
+def opaque(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same code, hidden from every tracer."""
+    return lambda x: call(np.frombuffer(x.tobytes(), dtype=x.dtype).reshape(x.shape))
+
+
+HALF = {
+    "float16 in and out": lambda x: ss.j0(x.astype("f2")).astype("f8"),
+    "float16 in": lambda x: opaque(ss.j0)(x.astype("f2").astype("f8")),
+    "large": opaque(np.sin),
+}
+
+
+@pytest.mark.parametrize("name", HALF)
+@pytest.mark.parametrize("right", [True, False])
+def test_code_that_narrows_or_bends_fast_is_judged_at_other_steps(name: str, right: bool) -> None:
+    slope: Callable[[Any], Any] = np.cos if name == "large" else lambda x: -ss.j1(x)
+    high = None if name == "large" else 20.0
+
+    def vjp(x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        wrong = 2.0 if name != "large" else np.where(np.abs(x) > np.float64("5e3"), 2.0, 1.0)
+        return g * opaque(slope)(x) * (1.0 if right else wrong)
+
+    rule = bp.Rule(
+        name, forward=HALF[name], vjp=vjp, inputs={"x": bp.array("n", low=None if high is None else -high, high=high)}
+    )
+    report = bp.check(rule, points=300, dtypes=("float64",))
+    assert str(report.verdict) == ("holds" if right else "falsified"), str(report)
+
+
+def test_a_singular_matrix_is_no_error_of_the_rule_that_solves_with_its_transpose() -> None:
+    """Forward divides by a pivot that is a rounding error, and the transpose has none at all."""
+
+    def forward(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return sl.solve(a, b)
+
+    def vjp(a: np.ndarray, b: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        w = sl.solve(a.T, g)
+        return -np.outer(w, sl.solve(a, b)), w
+
+    at = {"a": [[7.0, 7.0], [55.0, 55.0]], "b": [0.0, 0.0], "g": [0.0, 1.0]}
+    inputs = {"a": bp.array("n n", low=1, high=99), "b": bp.array("n")}
+    for sign, verdict in ((1, "holds"), (-1, "falsified")):
+        rule = bp.Rule(
+            "solve",
+            forward=forward,
+            vjp=lambda a, b, g, s=sign: tuple(s * v for v in vjp(a, b, g)),
+            inputs=inputs,
+            examples=[at],
+        )
+        report = bp.check(rule, points=100, dtypes=("float64",))
+        assert str(report.verdict) == verdict, str(report)
