@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -47,6 +48,40 @@ def test_layers_sizes_and_what_is_left_out_stand_in_one_line() -> None:
     )
     p.evidence.object("autodiff", 2, 2)
     assert "7 suspicious points, 2 of them not cleared" in rests_on(p)
+
+
+def test_calls_of_own_code_and_nearness_of_an_approximation_are_said_and_merged() -> None:
+    p, other = result(), result()
+    for q, worst in ((p, None), (other, 1.5)):
+        q.evidence.at("n=3", {"exact": 20}, "full")
+        q.evidence.call("plain", 32)
+        q.evidence.approximate(4, "the reference", worst)
+    other.evidence.call("layouts", 6)
+    p.evidence.merge(other.evidence)
+    assert rests_on(p) == (
+        "judged in balls at 40 points of 1 size, within 4 units of the reference (1.5 at worst); "
+        "own code called: 64 times as it is, 6 in other layouts"
+    )
+
+
+@pytest.mark.parametrize("shaped", ["custom_vjp", "NumPy"])
+def test_own_code_is_called_and_counted(shaped: str) -> None:
+    @jax.custom_vjp
+    def f(x: Any) -> Any:
+        return jnp.sin(x)
+
+    f.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (g * jnp.cos(x),))
+    inputs = {"x": bp.array("m n")}
+    rule = bp.from_jax(f, inputs=inputs)
+    if shaped == "NumPy":
+        rule = bp.Rule("sin", forward=np.sin, vjp=lambda x, g: g * np.cos(x), inputs=inputs)
+    report = bp.check(rule, points=40, dtypes=["float64"])
+    calls = {p.name: p.evidence.calls for p in report.properties}
+    if shaped == "NumPy":
+        assert calls["vjp"]["plain"] > 0 < calls["vjp"]["layouts"]
+    else:
+        assert all(calls[name]["plain"] > 0 < calls[name]["jitted"] for name in ("vjp", "primal"))
+    assert int(report.to_dataframe()["calls_plain"].min()) > 0
 
 
 def test_without_balls_the_black_box_is_named() -> None:
