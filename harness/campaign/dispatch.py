@@ -4,6 +4,7 @@ executor.
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
@@ -12,7 +13,7 @@ from queue import SimpleQueue
 
 from backprove.harness.campaign import parts, workers
 from backprove.harness.campaign.executors import ExecutorSpec, open_executor
-from backprove.harness.campaign.messages import Answer, EngineOptions, Judged, JudgedPart, Lost
+from backprove.harness.campaign.messages import Answer, EngineOptions, Failed, Judged, JudgedPart, Lost, Work
 from backprove.harness.campaign.store import PartKey
 from backprove.harness.campaign.work import Item, Job, lost, run_here
 from backprove.harness.campaign.workers import ProgressCallback, Workers, run_isolated
@@ -20,6 +21,8 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import PropertyResult, SubjectResult, is_user_code
 
 Keep = Callable[[PartKey, list[PropertyResult]], None]
+Complain = Callable[[Failed], str]
+"""Keeps the traceback of a failure of the engine; returns where, in words."""
 
 
 @dataclass
@@ -58,6 +61,8 @@ class Dispatch:
         earlier: parts that an interrupted run finished.
         keep: called with every part that finishes.
         lost: names of the jobs whose worker was lost: their results say so, and a resumed run should try them again.
+        complain: called where the engine failed at one item, which costs that job alone.
+        failed: names of the jobs at which it did.
     """
 
     options: EngineOptions
@@ -70,13 +75,14 @@ class Dispatch:
     earlier: Mapping[PartKey, list[PropertyResult]] = field(default_factory=dict)
     keep: Keep = lambda *_: None
     lost: set[str] = field(default_factory=set)
+    complain: Complain = lambda failure: failure.message
+    failed: set[str] = field(default_factory=set)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[SubjectResult]:
         """Yield the result of each job as it comes, in the order of `jobs` where items run one after the other.
 
         Raises:
-            UsageError, InternalError: as `workers.run_isolated`; what was yielded before stands. In this process
-                whatever the engine raises.
+            UsageError: as `workers.run_isolated`; what was yielded before stands.
         """
         large: dict[Job, _Large] = {}
         queue: deque[Item] = deque()
@@ -131,7 +137,7 @@ class Dispatch:
             return executor.submit(run_isolated, request, self.timeout)
         if self.isolated:
             return executor.submit(run_isolated, request, self.timeout, self._step(item), self.workers)
-        return executor.submit(run_here, request, self._step(item))
+        return executor.submit(_run_here, request, self._step(item))
 
     def _step(self, item: Item) -> ProgressCallback:
         def step(_: str, done: int, total: int) -> None:
@@ -152,11 +158,11 @@ class Dispatch:
         answer, job = self._answer(future), item.job
         if not _counts(item, large):
             return
-        if isinstance(answer, Lost):
+        if isinstance(answer, (Lost, Failed)):
             large.pop(job, None)
             self.lost.add(job.name)
             _call_off(under_way, large)
-            yield lost(job, self.options["dtypes"], answer.reason)
+            yield lost(job, self.options["dtypes"], self._reason(job, answer))
         elif isinstance(answer, Judged):
             yield answer.subject
         else:
@@ -172,6 +178,15 @@ class Dispatch:
             if of.done() and not of.concluding:
                 of.concluding = True
                 queue.appendleft(Item(job, "conclude"))
+
+    def _reason(self, job: Job, answer: Lost | Failed) -> str:
+        """Why a job has no result of its own; whose process was changed by its code has itself to blame."""
+        if isinstance(answer, Lost):
+            return answer.reason
+        if answer.changed:
+            return f"changes the process that it runs in ({', '.join(answer.changed)}), where {answer.message} follows"
+        self.failed.add(job.name)
+        return f"met a mistake of backprove, please report it: {self.complain(answer)}"
 
     def _answer(self, future: Future[Answer]) -> Answer:
         try:
@@ -189,6 +204,16 @@ class Dispatch:
             if type(e).__name__ != "KilledWorker":  # Dask tried several workers, and each died
                 raise
             return Lost("was under way on several Dask workers, each of which died")
+
+
+def _run_here(request: Work, progress: ProgressCallback) -> Answer:
+    """Answer in this process; a failure of the engine is one of this item."""
+    try:
+        return run_here(request, progress)
+    except UsageError:
+        raise
+    except Exception as e:
+        return Failed(f"{type(e).__name__}: {e}", "".join(traceback.format_exception(e)))
 
 
 def _counts(item: Item, large: Mapping[Job, _Large]) -> bool:

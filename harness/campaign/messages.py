@@ -1,7 +1,7 @@
 """Messages are what a run asks of a worker and what it answers: one record a message, one line of JSON each.
 
-{"do":"load","target":"rules.py"}
-{"type":"found","rules":[{"name":"softplus","claims":["vjp"],"source":["rules.py",12],"code":"..."}]}
+{"number":1,"request":{"ask":"load","target":"rules.py"}}
+{"number":1,"line":{"type":"found","rules":[{"name":"softplus","claims":["vjp"],"source":["rules.py",12],"code":"..."}]}}
 """
 
 from __future__ import annotations
@@ -97,15 +97,25 @@ class Ready(Record, tag_field="type", tag="ready"):
 
 
 class Judged(Record, tag_field="type", tag="judged"):
-    """The result of a whole rule or theorem."""
+    """The result of a whole rule or theorem, and what it left changed in the process."""
 
     subject: SubjectResult
+    changed: tuple[str, ...] = ()
 
 
 class JudgedPart(Record, tag_field="type", tag="part"):
-    """The results of one part."""
+    """The results of one part, and what it left changed in the process."""
 
     properties: list[PropertyResult]
+    changed: tuple[str, ...] = ()
+
+
+class Failed(Record, tag_field="type", tag="failed"):
+    """The engine failed at one item; see `EngineFailed`."""
+
+    message: str
+    traceback: str
+    changed: tuple[str, ...] = ()
 
 
 class Lost(Record, tag_field="type", tag="lost"):
@@ -114,7 +124,7 @@ class Lost(Record, tag_field="type", tag="lost"):
     reason: str
 
 
-Answer: TypeAlias = Found | Stated | Ready | Judged | JudgedPart | Lost
+Answer: TypeAlias = Found | Stated | Ready | Judged | JudgedPart | Lost | Failed
 
 
 class Step(Record, tag_field="type", tag="step"):
@@ -132,11 +142,31 @@ class WrongUse(Record, tag_field="type", tag="usage"):
 
 
 class EngineFailed(Record, tag_field="type", tag="internal"):
-    """The engine is."""
+    """The engine is, or what code has left changed in its process.
+
+    Attributes:
+        message: one line that says how it failed.
+        changed: see `changes.Snapshot`.
+    """
 
     message: str
     traceback: str
+    changed: tuple[str, ...] = ()
 
 
 Line: TypeAlias = Answer | Step | WrongUse | EngineFailed
-"""What a worker writes."""
+"""What a worker says."""
+
+
+class Order(Record):
+    """What a worker reads: a request and its number."""
+
+    number: int
+    request: Request
+
+
+class Numbered(Record):
+    """What a worker writes: a line and the number of the request that it belongs to."""
+
+    number: int
+    line: Line

@@ -107,7 +107,7 @@ class Store:
 
     def crash(self, text: str) -> Path | None:
         """Keep the traceback of an internal error; None where the store cannot be written."""
-        path = self.home / f"crash-{os.getpid()}.txt"
+        path = self.home / f"crash-{short_hash(text)}.txt"
         return path if self._guard(lambda: _replace(path, text)) else None
 
     def _folder(self, run: str) -> Path:

@@ -4,7 +4,9 @@ together.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -14,6 +16,8 @@ from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.evidence_words import is_black_box
+from backprove.harness.core.files import short_hash
+from backprove.harness.core.forks import CameBackTwice
 from backprove.harness.core.guard import guarded, in_its_place, interrupts, was_interrupted
 from backprove.harness.core.printed import Printed, captured
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
@@ -228,10 +232,18 @@ def _show_failure(judge: Judge, result: PropertyResult, record: SubjectResult, r
 
 
 def _stopped(name: str, dtype: str, why: BaseException) -> PropertyResult:
-    """A property that an exception kept from being judged: nothing is said of the rule."""
+    """A property that an exception kept from being judged; by one of ours nothing is said of the rule."""
     result = PropertyResult(name, dtype)
-    result.verdict, result.reason = Verdict.INCONCLUSIVE, f"the checker could not judge this: {_in_words(why)}"
+    result.verdict, result.reason = Verdict.ERROR, f"the rule {why}"
+    if not isinstance(why, CameBackTwice):
+        result.reason = f"backprove itself failed here, please report it as {report_id(why)}: {_in_words(why)}"
     return result
+
+
+def report_id(why: BaseException) -> str:
+    """Eight digits that are the same for a failure at the same place: `KeyError` and the functions on the way."""
+    frames = [f"{Path(f.filename).name}:{f.name}" for f in traceback.extract_tb(why.__traceback__)[-6:]]
+    return short_hash("\n".join([type(why).__name__, *frames]))[:8]
 
 
 def _in_words(why: BaseException) -> str:

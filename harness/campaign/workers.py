@@ -1,31 +1,34 @@
 """Workers run work items in processes of their own, so that a rule that hangs or ends the interpreter costs itself
 only.
 
-The worker (`serve`) reads requests from stdin and answers on what was its stdout, one JSON object a line; what the
-user's code prints goes to stderr. One worker serves many items and is replaced when it dies or overruns its time.
+worker = Worker()
+worker.request(messages.Load("rules.py"), messages.Found, timeout=60)
+
+A worker (`serving.serve`) serves many items. It is replaced when it dies, overruns its time, or when code has left its
+process changed. Whoever waits for it looks after it twice a second: nothing here waits without an end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-import traceback
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from backprove.harness.campaign import messages
-from backprove.harness.campaign.work import Job, Server, stated
-from backprove.harness.core.collector import few_collections
+from backprove.harness.campaign import messages, processes
+from backprove.harness.campaign.processes import CANNOT_ANSWER
+from backprove.harness.campaign.work import Job, stated
 from backprove.harness.core.errors import BackproveError, UsageError
 from backprove.harness.core.records import Malformed, Record, from_json, to_json
 from backprove.harness.statements.statement import Statement
@@ -33,8 +36,17 @@ from backprove.harness.statements.statement import Statement
 ENGINE = "backprove.harness.campaign.subjects"
 """Module whose `run`, `judge_part` and `conclude` do the work."""
 
+TIME_LIMIT = 600.0
+"""Seconds for a rule, theorem or part of one where the user names no limit."""
+
 START_UP = 120.0
 """Seconds that imports may take beyond the time of a rule before a worker counts as hanging."""
+
+LOOK_AFTER = 0.5
+"""Seconds between two looks at whether a worker is still there."""
+
+LAST_WORDS = 2.0
+"""Seconds in which what a process wrote before it ended must arrive: a child of it may hold the pipe open."""
 
 A = TypeVar("A", bound=Record)
 
@@ -42,14 +54,19 @@ ProgressCallback = Callable[[str, int, int], None]
 
 
 class InternalError(BackproveError):
-    """The engine failed inside the worker; `details` is its traceback."""
+    """The engine failed inside the worker.
 
-    def __init__(self, summary: str, details: str) -> None:
+    Attributes:
+        details: its traceback.
+        changed: what code had left changed in that process, see `changes.Snapshot`.
+    """
+
+    def __init__(self, summary: str, details: str, changed: tuple[str, ...] = ()) -> None:
         super().__init__(summary)
-        self.details = details
+        self.details, self.changed = details, changed
 
-    def __reduce__(self) -> tuple[type[InternalError], tuple[str, str]]:
-        return InternalError, (str(self), self.details)
+    def __reduce__(self) -> tuple[type[InternalError], tuple[str, str, tuple[str, ...]]]:
+        return InternalError, (str(self), self.details, self.changed)
 
 
 class WorkerLost(BackproveError):
@@ -73,10 +90,12 @@ class Worker:
 
     def __init__(self, imports: Sequence[str] = ()) -> None:
         self._imports = list(imports)
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._starting = threading.Lock()
         self._stopped = False
+        self._mark = ""
+        self._number = 0
 
     def request(
         self,
@@ -90,7 +109,7 @@ class Worker:
 
         Args:
             answer: the record that answers it.
-            timeout: seconds from now until the worker is stopped; None waits for ever.
+            timeout: seconds from now until the worker is stopped; None: no limit.
             progress: called with every step that the worker reports.
 
         Raises:
@@ -101,34 +120,35 @@ class Worker:
         """
         if self._process is None:
             self._start()
-        process = self._process
-        assert process is not None and process.stdin is not None
         deadline = None if timeout is None else time.monotonic() + timeout
-        with contextlib.suppress(BrokenPipeError):  # the wait below tells how it ended
-            process.stdin.write(to_json(message) + "\n")
-            process.stdin.flush()
-        expected: Any = answer | messages.Step | messages.WrongUse | messages.EngineFailed
+        self._number += 1
+        self._send(to_json(messages.Order(self._number, message)).encode() + b"\n", deadline)
         while True:
-            try:
-                line = self._answers.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0.0))
-            except queue.Empty:
+            line = self._line(deadline)
+            if line is _LATE:
                 self.close()
-                raise WorkerLost(f"did not finish within {timeout:g} s and was stopped") from None
+                raise WorkerLost(f"did not finish within {timeout:g} s and was stopped; --timeout gives it longer")
             if line is None:
-                status = process.wait()
-                self.close()
-                killed = status == -getattr(signal, "SIGKILL", 9)
-                raise WorkerLost(f"ended the Python process: {_how_it_ended(status)}", killed=killed)
+                raise self._ended()
             try:
-                found: A | messages.Step | messages.WrongUse | messages.EngineFailed = from_json(line, expected)
+                said = from_json(line, messages.Numbered)
+                if not isinstance(said.line, (answer, *_OTHER_LINES)):
+                    raise Malformed(f"it is of the kind {type(said.line).__name__}")
             except Malformed as e:
                 self.close()
                 raise WorkerLost(f"gave an answer that cannot be read ({e}) and was stopped") from None
+            found = said.line
+            if said.number != self._number:  # of an earlier request: whoever wrote it comes too late
+                continue
             if isinstance(found, messages.WrongUse):
                 raise UsageError(found.message)
             if isinstance(found, messages.EngineFailed):
-                raise InternalError(found.message, found.traceback)
+                raise InternalError(found.message, found.traceback, found.changed)
+            if isinstance(found, messages.Lost):
+                self.close()
+                raise WorkerLost(found.reason)
             if not isinstance(found, messages.Step):
+                assert isinstance(found, answer)
                 return found
             if progress is not None:
                 progress(found.name, found.done, found.total)
@@ -145,40 +165,89 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """Stop the process and forget it; the next request starts a new one."""
+        """Stop the process, with what the user's code started, and forget it; the next request starts a new one."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)  # with what the user's code started
-            else:
-                process.kill()
-        process.wait()
-        if process.stdin is not None:
-            with contextlib.suppress(OSError):  # what was not sent is lost with the worker
-                process.stdin.close()
+        if process is not None:
+            processes.end(process, mark=self._mark)
+
+    def _send(self, data: bytes, deadline: float | None) -> None:
+        """Write a request; a worker that reads none for as long as it may take is told by the wait for its answer."""
+        process = self._process
+        assert process is not None and process.stdin is not None
+        pipe = process.stdin.fileno()
+        rest = memoryview(data)
+        while rest and process.poll() is None and (deadline is None or time.monotonic() < deadline):
+            if sys.platform == "win32" or select.select([], [pipe], [], LOOK_AFTER)[1]:
+                try:
+                    rest = rest[os.write(pipe, rest[: select.PIPE_BUF if sys.platform != "win32" else None]) :]
+                except OSError:  # the wait below tells how it ended
+                    return
+
+    def _line(self, deadline: float | None) -> bytes | None:
+        """The next line; `_LATE` after the deadline, None when the process has ended or closed its pipe."""
+        process, ended = self._process, 0.0
+        assert process is not None
+        while True:
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                return _LATE
+            if ended and now - ended > LAST_WORDS:
+                return None
+            with contextlib.suppress(queue.Empty):
+                return self._lines.get(timeout=LOOK_AFTER if deadline is None else min(LOOK_AFTER, deadline - now))
+            if not ended and process.poll() is not None:
+                ended = time.monotonic()
+
+    def _ended(self) -> WorkerLost:
+        """Why there are no further answers."""
+        process = self._process
+        assert process is not None
+        try:
+            status = process.wait(processes.ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.close()
+            return WorkerLost("closed the pipe of its answers and was stopped")
+        self.close()
+        killed = status == -getattr(signal, "SIGKILL", 9)
+        return WorkerLost(f"ended the Python process: {_how_it_ended(status)}", killed=killed)
 
     def _start(self) -> None:
         # The worker imports from where this process does, installed or not.
         start = (
-            "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from backprove.harness.campaign import workers"
+            "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from backprove.harness.campaign import serving"
         )
         with self._starting:
             if self._stopped:
                 raise WorkerLost("was not started: the run has ended")
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"{start}; workers.serve({self._imports!r})", to_json(sys.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                # several workers share a GPU: none takes all of its memory, unless the user wants that
-                env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ},
-                start_new_session=True,  # Ctrl-C is the parent's to handle
-            )
-        self._answers = queue.Queue()
-        threading.Thread(target=_forward, args=(self._process.stdout, self._answers), daemon=True).start()
+            self._mark = uuid.uuid4().hex
+            call = f"serving.serve({self._imports!r}, {os.getpid()})"
+            try:
+                self._process = processes.start(["-c", f"{start}; {call}", to_json(_path())], mark=self._mark)
+            except OSError as e:
+                raise WorkerLost(f"could not be started: {e.strerror}") from None
+        self._lines = queue.Queue()
+        threading.Thread(target=_forward, args=(self._process.stdout, self._lines), daemon=True).start()
+
+
+_LATE = b""
+"""Stands for a line that did not come in time; real ones end in a line break."""
+_OTHER_LINES = (messages.Step, messages.Lost, messages.WrongUse, messages.EngineFailed)
+
+
+def _path() -> list[str]:
+    """Where a worker imports from: as this process, but from the working directory only where this package lies there.
+
+    `python -m` puts the working directory first, and a file of any name in it would be imported.
+    """
+    homes = [str(p) for p in Path(__file__).resolve().parents[2:4]]
+    asked = {os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p}
+    kept = []
+    for i, entry in enumerate(sys.path):
+        place = os.path.abspath(entry)
+        if (i == 0 or not entry) and place == os.getcwd() and place not in homes and place not in asked:
+            continue
+        kept.append(entry)
+    return kept
 
 
 class Workers:
@@ -224,17 +293,19 @@ class Workers:
             worker.stop()
 
 
-def _forward(lines: Any, answers: queue.Queue[str | None]) -> None:
-    with lines:
-        for line in lines:
-            answers.put(line)
-    answers.put(None)
+def _forward(pipe: Any, lines: queue.Queue[bytes | None]) -> None:
+    with contextlib.suppress(OSError, ValueError), pipe:
+        for line in pipe:
+            lines.put(line)
+    lines.put(None)
 
 
 def _how_it_ended(status: int) -> str:
     if status < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-status).name}"
+    if status == CANNOT_ANSWER:
+        return "its answer could not be written, since code has closed its pipe or replaced what writes it"
     return f"exit status {status}"
 
 
@@ -285,11 +356,11 @@ def run_isolated(
         workers: where the worker comes from; those of this process if left out.
 
     Returns:
-        The answer; `Lost` when the item ended the process or overran its time. A worker that
-        somebody else killed is replaced once.
+        The answer; `Lost` when the item ended the process or overran its time, `Failed` when the engine did. A worker
+        that somebody else killed is replaced once, and one whose process code has changed for the next item.
 
     Raises:
-        UsageError, InternalError: as `Worker.request`.
+        UsageError: as `Worker.request`.
     """
     start_up = None if timeout is None else timeout + START_UP
     kind: type[messages.Judged | messages.JudgedPart] = messages.JudgedPart if request.do == "part" else messages.Judged
@@ -299,7 +370,13 @@ def run_isolated(
                 worker.request(
                     replace(request, do="prepare"), messages.Ready, timeout=start_up
                 )  # imports are not the rule's time
-                return worker.request(request, kind, timeout=timeout, progress=progress)
+                found = worker.request(request, kind, timeout=timeout, progress=progress)
+                if found.changed:
+                    worker.close()
+                return found
+            except InternalError as e:
+                worker.close()  # code of the rule may be what broke the engine
+                return messages.Failed(str(e), e.details, e.changed)
             except WorkerLost as e:
                 if last or not e.killed:
                     return messages.Lost(str(e))
@@ -308,55 +385,3 @@ def run_isolated(
 
 HERE = Workers()
 """Workers of a process in which an executor runs items."""
-
-
-def serve(imports: Sequence[str] = ()) -> None:
-    """Answer requests until stdin closes.
-
-    Args:
-        imports: modules that the requests are going to need.
-    """
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
-
-    def send(message: messages.Line) -> None:
-        line = to_json(message) + "\n"
-        try:
-            out.write(line)
-            out.flush()
-        except BrokenPipeError:  # the parent was killed
-            os._exit(0)
-
-    def progress(name: str, done: int, total: int) -> None:
-        send(messages.Step(name, done, total))
-
-    for module in imports:
-        with contextlib.suppress(Exception):  # the request that needs it says so
-            importlib.import_module(module)
-    gc.freeze()  # what is imported stays
-    server = Server(progress)
-    with few_collections():
-        _answer_all(requests, server, send)
-
-
-def _answer_all(requests: queue.SimpleQueue[str], server: Server, send: Callable[[messages.Line], None]) -> None:
-    expected: Any = messages.Request
-    while True:
-        line = requests.get()
-        try:
-            request: messages.Request = from_json(line, expected)
-            send(server.answer(request))
-        except UsageError as e:
-            send(messages.WrongUse(str(e)))
-        except Exception as e:  # the parent says it in one line and keeps the traceback
-            what = f"{type(e).__name__}: {e}"
-            send(messages.EngineFailed(what, traceback.format_exc()))
-
-
-def _read_requests(requests: queue.SimpleQueue[str]) -> None:
-    """Hand requests over; when the parent is gone end the process, whatever a rule is doing."""
-    for line in os.fdopen(os.dup(0), "r", encoding="utf-8"):
-        requests.put(line)
-    os._exit(0)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> Exit:
 def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Workers) -> Exit:
     from backprove.harness.campaign.progress import make_progress
     from backprove.harness.campaign.store import run_name
-    from backprove.harness.campaign.workers import find_jobs
+    from backprove.harness.campaign.workers import TIME_LIMIT, find_jobs
     from backprove.harness.cli.session import Session
     from backprove.harness.core.files import fingerprint
     from backprove.harness.statements.loading import split_target
@@ -64,11 +64,12 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
 
     path, _ = split_target(target)
     with workers.one() as worker:
-        found = find_jobs(worker, target, timeout=options.timeout)
+        limit = options.timeout or TIME_LIMIT
+        found = find_jobs(worker, target, timeout=limit)
         jobs = [j for j in found if options.selects(j.name)]
         if given and jobs:
             examples = by_rule(given, [j.name for j in found], [j.name for j in jobs])
-            find_jobs(worker, target, timeout=options.timeout, examples=examples)
+            find_jobs(worker, target, timeout=limit, examples=examples)
             options = replace(options, examples=examples)
     if not jobs:
         print(f"{path}: no rule matches --only {options.only!r}", file=sys.stderr)

@@ -23,6 +23,10 @@ PROFILES = {"dev": 10_000, "ci": 10_000, "nightly": 1_000_000}
 """Points of each claim and dtype, by profile."""
 
 
+MOST_POINTS = 1e12
+"""Points that a run may ask for: more than a month of a large machine."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """The options of one run.
@@ -33,7 +37,7 @@ class RunOptions:
         profile: dev, ci or nightly.
         executor: where the work is done.
         resume: take over what the same run finished before it was interrupted.
-        timeout: seconds per rule or theorem (in a large run per part of one), or None.
+        timeout: seconds per rule or theorem (in a large run per part of one); None: `workers.TIME_LIMIT`.
         out: folder of the reports, or None.
         json: file for the machine-readable result, or None.
         examples: points of the user's own by the name of their rule, see `cli/example_files.py`.
@@ -98,7 +102,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, out: str | None) -> No
         help="serial, process (one per core, the default), process:N, dask:ADDRESS, or mpi",
     )
     add("--resume", action="store_true", help="go on with the same run where it was interrupted")
-    add("--timeout", type=positive, metavar="S", help="stop a rule after S seconds")
+    add("--timeout", type=positive, metavar="S", help="stop a rule after S seconds (default 600)")
     add("--out", type=Path, default=out, metavar="DIR", help=f"write the report there (default: {out or 'none'})")
     add("--json", type=Path, metavar="FILE", help="write the result as JSON")
 
@@ -143,6 +147,8 @@ def whole_number(text: str) -> int:
         value = math.nan
     if not (math.isfinite(value) and value >= 1 and value == int(value)):
         raise argparse.ArgumentTypeError(f"expected a positive whole number such as 10000 or 1e7, got {text!r}")
+    if value > MOST_POINTS:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_POINTS:.0e}, got {text!r}")
     return int(value)
 
 

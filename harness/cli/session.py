@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from backprove.harness.campaign.dispatch import Dispatch
+from backprove.harness.campaign.messages import Failed
 from backprove.harness.campaign.progress import Progress
 from backprove.harness.campaign.store import PartKey, Store
 from backprove.harness.campaign.work import Job
-from backprove.harness.campaign.workers import Workers
+from backprove.harness.campaign.workers import TIME_LIMIT, Workers
 from backprove.harness.cli import github
 from backprove.harness.cli.options import RunOptions
 from backprove.harness.core.environment import describe
@@ -63,6 +64,7 @@ class Session:
         self.name = name
         self.code = code
         self._lost: set[str] = set()
+        self._failed: set[str] = set()
         self.store = Store()
         self.started = time.monotonic()
         self.run = RunResult(
@@ -95,15 +97,21 @@ class Session:
             self.options.engine,
             self.options.executor,
             isolated,
-            self.options.timeout,
+            self.options.timeout or (TIME_LIMIT if isolated else None),
             progress.update,
             workers or Workers(),
             self.code,
             {key: found for key, found in earlier.items() if self.order.count(key[0]) == 1},
             self._keep_part,
             self._lost,
+            self._complain,
+            self._failed,
         )
         return dispatch.run(weighed)
+
+    def _complain(self, failure: Failed) -> str:
+        place = self.store.crash(failure.traceback)
+        return f"{failure.message} ({f'traceback in {place}' if place else 'its traceback could not be kept'})"
 
     def _keep_part(self, key: PartKey, properties: list[PropertyResult]) -> None:
         self.store.add_part(self.name, key, properties, seed=self.options.seed)
@@ -154,6 +162,8 @@ class Session:
         self.store.add_costs({s.name: sum(p.seconds for p in s.properties) for s in fresh if s.name not in self._lost})
         passed = complete(run)
         status = exit_status((s.verdict for s in run.subjects), gate_passed=passed)
+        if self._failed:
+            status = Exit.INTERNAL
         if isinstance(cut, KeyboardInterrupt):
             status = Exit.INTERRUPTED
         elif cut is not None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from backprove.harness.core import forks
 from backprove.harness.core.arrays import Code
 
 _pressed = threading.Event()
@@ -30,16 +31,23 @@ def guarded(call: Code) -> Code:
     """The same function, which raises nothing but exceptions that can be shown."""
 
     def called(*arguments: Any) -> Any:
+        before = forks.position()
         try:
-            return call(*arguments)
+            found = call(*arguments)
+        except forks.CameBackTwice:
+            raise
         except Exception as why:
+            forks.returned(before)
             if _has_text(why):
                 raise
             raise in_its_place(why) from None
         except BaseException as why:
+            forks.returned(before)
             if isinstance(why, KeyboardInterrupt) and _pressed.is_set():
                 raise
             raise in_its_place(why) from None
+        forks.returned(before)
+        return found
 
     called.__dict__.update(getattr(call, "__dict__", {}))
     called.__wrapped__ = call  # type: ignore[attr-defined]

@@ -14,10 +14,11 @@ import pytest
 from backprove.harness.campaign import workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
-from backprove.harness.campaign.messages import EngineOptions, Found, Load
-from backprove.harness.campaign.work import Job
-from backprove.harness.campaign.workers import InternalError, Worker, WorkerLost, Workers, find_jobs
+from backprove.harness.campaign.messages import EngineOptions, Failed, Found, FoundRule, Load, Numbered, Step
+from backprove.harness.campaign.work import Item, Job
+from backprove.harness.campaign.workers import Worker, WorkerLost, Workers, find_jobs
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.records import to_json
 from backprove.harness.core.results import SubjectResult
 from backprove.harness.core.verdicts import Verdict
 
@@ -93,11 +94,17 @@ def test_a_mistake_of_the_engine_is_told_from_one_of_the_rule() -> None:
     results = run(jobs_of(f"{DATA}/several_rules.py"))
     names = [next(results).name for _ in range(3)]
     assert names == ["double", "double", "triple"]
-    with pytest.raises(InternalError, match="ZeroDivisionError") as failure:
-        next(results)
-    assert "Traceback" in failure.value.details
-    again = pickle.loads(pickle.dumps(failure.value))  # as it comes from another machine
-    assert (str(again), again.details) == (str(failure.value), failure.value.details)
+    other = next(results)
+    assert other.verdict is Verdict.ERROR and "ZeroDivisionError" in other.properties[0].reason
+    assert "a mistake of backprove" in other.properties[0].reason and not list(results)
+
+
+def test_a_failure_of_the_engine_travels_with_its_traceback() -> None:
+    [*_, job] = jobs_of(f"{DATA}/several_rules.py")
+    answer = workers.run_isolated(Item(job).request(workers.ENGINE, OPTIONS))
+    again = pickle.loads(pickle.dumps(answer))  # as it comes from another machine
+    assert isinstance(again, Failed) and again == answer
+    assert "ZeroDivisionError" in again.message and "Traceback" in again.traceback and not again.changed
 
 
 def test_a_worker_that_somebody_kills_is_replaced_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -130,16 +137,17 @@ def test_workers_that_start_early_import_and_take_the_first_items() -> None:
     [
         "no JSON",
         "[]",
-        '{"type":"found"}',
-        '{"type":"ready"}',
-        '{"type":"step","name":"a","done":"1","total":2}',
+        '{"number":1,"line":{"type":"found"}}',
+        '{"number":1,"line":{"type":"ready"}}',
+        '{"number":1,"line":{"type":"step","name":"a","done":"1","total":2}}',
+        '{"type":"found","rules":[]}',
         "[" * 200_000,
     ],
 )
 def test_a_worker_that_answers_something_else_is_lost(line: str) -> None:
     worker = Worker()
     worker.start()
-    worker._answers.put(line)
+    worker._lines.put(line.encode() + b"\n")
     with pytest.raises(WorkerLost, match="gave an answer that cannot be read"):
         worker.request(Load("x.py"), Found)
     assert worker._process is None
@@ -148,10 +156,20 @@ def test_a_worker_that_answers_something_else_is_lost(line: str) -> None:
 def test_steps_are_reported_until_the_answer_comes() -> None:
     worker, steps = Worker(), list[tuple[str, int, int]]()
     worker.start()
-    for line in ('{"type":"step","name":"a","done":1,"total":2}', '{"type":"found","rules":[]}'):
-        worker._answers.put(line)
+    for line in (Numbered(1, Step("a", 1, 2)), Numbered(1, Found([]))):
+        worker._lines.put(to_json(line).encode() + b"\n")
     assert worker.request(Load("x.py"), Found, progress=lambda *s: steps.append(s)) == Found([])
     assert steps == [("a", 1, 2)]
+    worker.close()
+
+
+def test_an_answer_to_an_earlier_request_is_passed_over() -> None:
+    worker = Worker()
+    worker.start()
+    late, now = FoundRule("late", ("vjp",), ("x.py", 1), ""), FoundRule("now", ("vjp",), ("x.py", 1), "")
+    for line in (Numbered(0, Found([late])), Numbered(1, Found([now]))):
+        worker._lines.put(to_json(line).encode() + b"\n")
+    assert worker.request(Load("x.py"), Found) == Found([now])
     worker.close()
 
 
