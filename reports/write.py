@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,6 +99,9 @@ def _load(path: Path) -> RunResult | None:
     try:
         return load_run(path)
     except UsageError:
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.stat().st_size:
+                path.replace(path.with_suffix(".unreadable"))
         return None
 
 

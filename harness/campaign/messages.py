@@ -12,6 +12,7 @@ from msgspec import field
 
 from backprove.harness.core.records import Record
 from backprove.harness.core.results import Kind, PropertyResult, SubjectResult
+from backprove.harness.explaining.replay import Payload
 from backprove.harness.statements.statement import Statement
 
 Do: TypeAlias = Literal["prepare", "run", "part", "conclude"]
@@ -68,7 +69,20 @@ class Work(Record, tag_field="ask", tag="work"):
     properties: list[PropertyResult] = field(default_factory=list)
 
 
-Request: TypeAlias = Load | State | Work
+class Again(Record, tag_field="ask", tag="again"):
+    """What is wrong now at the point of an id?
+
+    Attributes:
+        evaluate: module whose `replay` evaluates the point.
+        prepare: module whose `load` states the theorems; "" for a rule of a file.
+    """
+
+    evaluate: str
+    prepare: str
+    payload: Payload
+
+
+Request: TypeAlias = Load | State | Work | Again
 
 
 class FoundRule(Record):
@@ -90,6 +104,12 @@ class Stated(Record, tag_field="type", tag="stated"):
     """The theorems of a module."""
 
     theorems: list[Statement]
+
+
+class SeenAgain(Record, tag_field="type", tag="again"):
+    """What is wrong at the point, in words; "" where it passes now."""
+
+    text: str
 
 
 class Ready(Record, tag_field="type", tag="ready"):
@@ -124,7 +144,7 @@ class Lost(Record, tag_field="type", tag="lost"):
     reason: str
 
 
-Answer: TypeAlias = Found | Stated | Ready | Judged | JudgedPart | Lost | Failed
+Answer: TypeAlias = Found | Stated | SeenAgain | Ready | Judged | JudgedPart | Lost | Failed
 
 
 class Step(Record, tag_field="type", tag="step"):

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Self, TextIO
 
+from backprove.harness.core.texts import printable
+
 
 class Progress:
     """What the commands report to, from any thread: finished subjects, and the fractions of those under way.
@@ -62,11 +64,6 @@ def make_progress(what: str, subjects: int, stream: TextIO | None = None) -> Pro
     """A bar where `stream` (stderr) is a terminal, else plain lines."""
     stream = sys.stderr if stream is None else stream
     return Bar(what, subjects, stream) if stream.isatty() else Lines(what, subjects, stream)
-
-
-def printable(name: str) -> str:
-    """`name` in one line: what is no letter, sign or blank (a control character, a lone surrogate) as its escape."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 class Lines(Progress):

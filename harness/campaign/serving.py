@@ -29,6 +29,10 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.forks import CameBackTwice
 from backprove.harness.core.guard import in_its_place
 from backprove.harness.core.records import from_json, to_json
+from backprove.harness.core.texts import with_readable_texts
+
+LONGEST, TRACEBACK = 300, 20_000
+"""Characters of the line that says how the engine failed, and of its traceback, which code of a user may fill."""
 
 FIRST_DESCRIPTOR = 700
 """Lowest number that the pipes are moved to, where the limit of the process allows it."""
@@ -58,7 +62,7 @@ def serve(imports: Sequence[str] = (), parent: int = 0) -> None:
         if os.getpid() != own:  # code forked, and the child came back into ours
             os._exit(CANNOT_ANSWER)
         try:
-            out.write(to_json(messages.Numbered(number, line)) + "\n")
+            out.write(to_json(with_readable_texts(messages.Numbered(number, line))) + "\n")
             out.flush()
         except BrokenPipeError:  # the parent was killed
             os._exit(0)
@@ -100,7 +104,7 @@ def _answer(server: Server, request: messages.Request) -> messages.Line:
         except Exception:  # an exception whose text raises
             text = f"{type(e).__name__}\n"
         changed = before.changes() if before is not None else ()
-        return messages.EngineFailed(f"{type(e).__name__}: {said}", text, changed)
+        return messages.EngineFailed(f"{type(e).__name__}: {said}"[:LONGEST], text[:TRACEBACK], changed)
 
 
 def _no_debugger(*_: object, **__: object) -> None:

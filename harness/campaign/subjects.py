@@ -21,6 +21,7 @@ from backprove.harness.core.forks import CameBackTwice
 from backprove.harness.core.guard import guarded, in_its_place, interrupts, was_interrupted
 from backprove.harness.core.printed import Printed, captured
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
+from backprove.harness.core.texts import with_readable_texts
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
@@ -57,7 +58,7 @@ def run(
         options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": step}
         found = _run(subject, dtypes, options)
     _tell_printed(printed, found.properties)
-    return found
+    return with_readable_texts(found) if subject.is_user_code else found
 
 
 def _run(subject: Subject, dtypes: Sequence[str], options: dict[str, Any]) -> SubjectResult:
@@ -100,7 +101,7 @@ def judge_part(
         found = _judged(subject, [dtype], part, first=dtypes[0], **options)
     if not part:
         _tell_printed(printed, found)
-    return found
+    return [with_readable_texts(p) for p in found] if subject.is_user_code else found
 
 
 def conclude(subject: Subject, properties: Sequence[PropertyResult]) -> SubjectResult:

@@ -96,6 +96,10 @@ class Server:
             return self._found(request.target, request.examples)
         if isinstance(request, messages.State):
             return messages.Stated(list(stated(request.target).values()))
+        if isinstance(request, messages.Again):
+            if request.prepare:
+                importlib.import_module(request.prepare).load()
+            return messages.SeenAgain(importlib.import_module(request.evaluate).replay(request.payload))
         self._check_code(request)
         engine = importlib.import_module(request.engine)
         subject = self._subject(request)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backprove.harness.cli import github
 from backprove.harness.cli.example_files import Given, by_rule, read_examples
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
 from backprove.harness.core.verdicts import Exit, worst
@@ -63,7 +64,8 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
     from backprove.reports.summary import check_json
 
     path, _ = split_target(target)
-    with workers.one() as worker:
+    # what the file prints, also past Python's stdout, is no command to whoever reads the log
+    with github.commands_stopped(), workers.one() as worker:
         limit = options.timeout or TIME_LIMIT
         found = find_jobs(worker, target, timeout=limit)
         jobs = [j for j in found if options.selects(j.name)]
@@ -80,7 +82,8 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
     session = Session("check", options, names, name, code)
     todo = [j for j in jobs if j.name not in session.resumed]
     progress = make_progress("rules", len(todo))
-    cut = session.collect(_subjects(session, todo, workers, progress), progress)
+    with github.commands_stopped():
+        cut = session.collect(_subjects(session, todo, workers, progress), progress)
     return session.finish(cut, complete=lambda _: True, as_json=check_json, summary=summary)
 
 

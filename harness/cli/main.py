@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import io
 import os
 import sys
 import traceback
@@ -59,6 +60,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    _open_what_is_closed()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _dispatch(arguments)
@@ -79,9 +81,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         _leave_nothing_unwritten()
 
 
+def _open_what_is_closed() -> None:
+    """Send to nowhere what the shell has closed (`>&-`): the numbers 0 to 2 must not go to files that are opened."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            found = os.open(os.devnull, os.O_RDWR)
+            if found != number:
+                os.dup2(found, number)
+                os.close(found)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is no error
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _complain(text: str) -> None:
+    from backprove.harness.core.texts import readable
+
     with contextlib.suppress(OSError):  # stderr may be a file on a full disk; the exit status still tells
-        print(text, file=sys.stderr)
+        print(readable(text), file=sys.stderr)
 
 
 def _leave_nothing_unwritten() -> None:

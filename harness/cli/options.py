@@ -23,6 +23,9 @@ PROFILES = {"dev": 10_000, "ci": 10_000, "nightly": 1_000_000}
 """Points of each claim and dtype, by profile."""
 
 
+LONGEST = 300
+"""Characters of a path that a message shows."""
+
 MOST_POINTS = 1e12
 """Points that a run may ask for: more than a month of a large machine."""
 
@@ -173,8 +176,9 @@ def probe_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         remove_left_behind(folder)
         probe(folder / "probe")
-    except OSError as e:
-        raise UsageError(f"--out {folder} cannot be written ({e.strerror}); name another folder") from None
+    except (OSError, ValueError) as e:
+        why = e.strerror if isinstance(e, OSError) else e
+        raise UsageError(f"--out {str(folder)[:LONGEST]} cannot be written ({why}); name another folder") from None
 
 
 def probe_file(file: Path) -> None:
@@ -183,11 +187,11 @@ def probe_file(file: Path) -> None:
     Raises:
         UsageError: when it cannot.
     """
-    if file.is_dir():
-        raise UsageError(f"--json {file} is a folder; name a file")
-    if file.exists() and not file.is_file():  # a pipe or a device
-        return
     try:
-        probe(file)
-    except OSError as e:
-        raise UsageError(f"--json {file} cannot be written ({e.strerror}); name another file") from None
+        if file.is_dir():
+            raise UsageError(f"--json {file} is a folder; name a file")
+        if not file.exists() or file.is_file():  # else a pipe or a device
+            probe(file)
+    except (OSError, ValueError) as e:
+        why = e.strerror if isinstance(e, OSError) else e
+        raise UsageError(f"--json {str(file)[:LONGEST]} cannot be written ({why}); name another file") from None

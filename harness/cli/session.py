@@ -27,6 +27,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.files import write_whole
 from backprove.harness.core.records import to_json
 from backprove.harness.core.results import PropertyResult, RunResult, SubjectResult
+from backprove.harness.core.texts import readable
 from backprove.harness.core.verdicts import Exit, Verdict, exit_status
 from backprove.harness.core.version import __version__
 
@@ -185,19 +186,26 @@ class Session:
         return status
 
     def _write(self, as_json: Callable[[RunResult], dict[str, Any]]) -> UsageError | None:
-        """Write the files that were asked for; returns what is to be said where that fails."""
-        try:
-            if self.options.out is not None:
-                from backprove.reports.write import write_reports
+        """Write the files that were asked for; returns what is to be said where one of them fails."""
+        failures = []
+        for write in (self._write_reports, lambda: self._write_json(as_json)):
+            try:
+                write()
+            except OSError as e:
+                failures.append(f"{e.filename or self.options.json} cannot be written ({e.strerror})")
+            except UsageError as e:
+                failures.append(str(e))
+        return UsageError("; ".join(failures) + self._kept()) if failures else None
 
-                write_reports(self.run, self.options.out)
-            if self.options.json is not None:
-                write_text(self.options.json, to_json(as_json(self.run), indent=2) + "\n")
-        except OSError as e:
-            return UsageError(f"{e.filename or self.options.json} cannot be written ({e.strerror}){self._kept()}")
-        except UsageError as e:
-            return UsageError(f"{e}{self._kept()}")
-        return None
+    def _write_reports(self) -> None:
+        if self.options.out is not None:
+            from backprove.reports.write import write_reports
+
+            write_reports(self.run, self.options.out)
+
+    def _write_json(self, as_json: Callable[[RunResult], dict[str, Any]]) -> None:
+        if self.options.json is not None:
+            write_text(self.options.json, to_json(as_json(self.run), indent=2) + "\n")
 
     def _kept(self) -> str:
         if not self.store.whole:
@@ -212,7 +220,7 @@ def print_out(text: str) -> None:
         UsageError: when that is a file on a full disk.
     """
     try:
-        print(text, flush=True)
+        print(readable(text), flush=True)
     except BrokenPipeError:  # the reader went away
         raise
     except OSError as e:

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Exit:
     options = resolve(args, DTYPES)
     config = gate_config(Path("pyproject.toml"))
+    baseline = _checked_gate(config)
     from backprove.harness.campaign.workers import ENGINE, Workers
 
     workers = Workers((ENGINE, THEOREMS))
@@ -40,12 +41,27 @@ def run(args: argparse.Namespace) -> Exit:
         # they import the theorems, this process does not; a choice of them may need no more than one
         workers.start(1 if options.only else options.executor.count)
     try:
-        return _run(options, config, workers)
+        return _run(options, config, baseline, workers)
     finally:
         workers.stop()
 
 
-def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
+def _checked_gate(config: dict[str, Any]) -> RunResult | None:
+    """The baseline that the gate names, if it names one; whatever is wrong with the gate is found before the run.
+
+    Raises:
+        UsageError: on an unknown key, a value of the wrong kind or an unreadable baseline.
+    """
+    if not config:
+        return None
+    from backprove.reports.gate import check_config
+    from backprove.reports.summary import load_run
+
+    check_config(config)
+    return load_run(Path(config["baseline"])) if "baseline" in config else None
+
+
+def _run(options: RunOptions, config: dict[str, Any], baseline: RunResult | None, workers: Workers) -> Exit:
     from backprove.harness.campaign.progress import make_progress
     from backprove.harness.campaign.store import run_name
     from backprove.harness.cli.session import Session
@@ -69,7 +85,7 @@ def _run(options: RunOptions, config: dict[str, Any], workers: Workers) -> Exit:
     def complete(result: RunResult) -> bool:
         fill_coverage(result, theorems)
         if config:
-            result.gate = _gate(result, config)
+            result.gate = _gate(result, config, baseline)
         return result.gate is None or result.gate["passed"]
 
     return session.finish(cut, complete=complete, as_json=verify_json, summary=summary)
@@ -145,17 +161,18 @@ def gate_config(pyproject: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as e:
         raise UsageError(f"{pyproject} cannot be read: {e}") from None
-    table = data.get("tool", {}).get("backprove", {})
+    tools = data.get("tool", {})
+    if not isinstance(tools, dict):
+        raise UsageError(f"{pyproject}: tool must be a table, got {tools!r}")
+    table = tools.get("backprove", {})
     if not isinstance(table, dict):
         raise UsageError(f"{pyproject}: [tool.backprove] must be a table, got {table!r}")
     return table
 
 
-def _gate(run: RunResult, config: dict[str, Any]) -> Gate:
+def _gate(run: RunResult, config: dict[str, Any], baseline: RunResult | None) -> Gate:
     from backprove.reports.gate import evaluate_gate
-    from backprove.reports.summary import load_run
 
-    baseline = load_run(Path(config["baseline"])) if "baseline" in config else None
     # The gate looks at the exit status that the verdicts alone give.
     run.exit = int(exit_status(s.verdict for s in run.subjects))
     return evaluate_gate(run, config, baseline)

@@ -2,7 +2,8 @@
 checks.
 
 One file per theorem, in a folder named by a digest of this package's code and of the versions of what it rests on: a
-change of either starts an empty folder. The folder is the user's own, never the working directory: a pickle is code.
+change of either starts an empty folder. A pickle is code: the folder is the user's own, never the working directory,
+and a file is read only where nobody else can have written it.
 `BACKPROVE_CACHE` names another folder, or is `off`.
 """
 
@@ -14,6 +15,7 @@ import os
 import pickle
 import platform
 import shutil
+import stat
 from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
@@ -61,7 +63,7 @@ class Cache:
         merged = _read(self.file) | self.entries
         with contextlib.suppress(Exception):  # what cannot be pickled is traced again
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.file, pickle.dumps(merged, protocol=pickle.HIGHEST_PROTOCOL))
+            write_whole(self.file, pickle.dumps(merged, protocol=pickle.HIGHEST_PROTOCOL), private=True)
             self._known = len(self.entries)
 
 
@@ -109,11 +111,22 @@ def _processor() -> str:
     return platform.processor()
 
 
+def _is_ours(descriptor: int) -> bool:
+    """Whether nobody but this user (or root) can have written a file: what is read from it can run code."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = os.fstat(descriptor)
+    return stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.getuid()) and not status.st_mode & 0o022
+
+
 def _read(file: Path | None) -> dict[Hashable, object]:
     if file is None:
         return {}
     with contextlib.suppress(Exception):  # missing, cut short, or written by something else
-        data = file.read_bytes()
+        with file.open("rb") as stream:
+            if not _is_ours(stream.fileno()):
+                return {}
+            data = stream.read()
         with no_collections():  # many small objects, none of them garbage
             found = pickle.loads(data)
         if isinstance(found, dict):

@@ -5,6 +5,7 @@ runs.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -14,8 +15,11 @@ from pathlib import Path
 from backprove.harness.core.environment import versions
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write `content` beside `path`, then rename; what a killed process left there of an earlier try goes.
+
+    Args:
+        private: nobody but the user may write the file, whatever the umask says.
 
     Raises:
         OSError: when it cannot be written; `path` is as before then, and nothing is left beside it.
@@ -24,6 +28,8 @@ def write_whole(path: Path, content: bytes) -> None:
     beside = _beside(path)
     try:
         beside.write_bytes(content)
+        if private:
+            beside.chmod(0o600)
         beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -47,7 +53,7 @@ def probe(path: Path) -> None:
 
 def remove_left_behind(folder: Path, name: str = "*") -> None:
     """Remove what killed processes were writing in `folder`; what others are writing now stays."""
-    for beside in folder.glob(f".{name}.*.tmp"):
+    for beside in folder.glob(f".{name if name == '*' else glob.escape(name)}.*.tmp"):
         if _has_ended(beside.stem.rpartition(".")[2]):
             with contextlib.suppress(OSError):
                 beside.unlink()

@@ -80,8 +80,8 @@ def decode_id(identifier: str, finished: Iterable[SubjectResult] = (), kept_in: 
         packed = base64.b64decode(identifier + "=" * (-len(identifier) % 4), altchars=b"-_", validate=True)
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(packed, LARGEST)
-        if not unpacker.eof:
-            raise ValueError("cut short")
+        if not unpacker.eof or unpacker.unused_data:
+            raise ValueError("cut short, or something follows")
         return from_json(text, Payload)
     except (binascii.Error, zlib.error, ValueError):
         raise UsageError(

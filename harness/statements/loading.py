@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from backprove.harness.statements.subject import Subject
 
 
+LARGEST = 50_000_000
+"""Bytes of the largest file that is run."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A rule and where it was found: `variable`, and `key` where the variable is a dict."""
@@ -102,6 +106,12 @@ def import_file(path: Path) -> ModuleType:
         raise UsageError(f"{path} is a folder; give a Python file that states rules")
     if not path.exists():
         raise UsageError(f"{path} does not exist; give a Python file that states rules")
+    if not path.is_file():
+        raise UsageError(f"{path} is a pipe or a device; give a Python file that states rules")
+    if path.stat().st_size > LARGEST:
+        raise UsageError(
+            f"{path} has {path.stat().st_size:,} bytes; a Python file that states rules has {LARGEST:,} at most"
+        )
     resolved = path.resolve()
     try:
         code = compile(resolved.read_bytes(), str(resolved), "exec", dont_inherit=True)

@@ -14,6 +14,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import Mode
 from backprove.harness.core.guard import guarded
 from backprove.harness.core.results import Kind, SubjectResult
+from backprove.harness.core.texts import one_name
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.complex_pairs import COMPLEX, check_convention, of_parts
@@ -104,6 +105,7 @@ class Rule:
         name: object = self.name  # what callers pass may be anything
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {name!r}')
+        object.__setattr__(self, "name", one_name(name))
         if not callable(self.forward):
             raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
         if isinstance(self.reference, str):

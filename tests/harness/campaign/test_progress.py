@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from backprove.harness.campaign.progress import Bar, Lines, make_progress, printable
+from backprove.harness.campaign.progress import Bar, Lines, make_progress
+from backprove.harness.core.texts import printable
 
 
 class Terminal(io.StringIO):

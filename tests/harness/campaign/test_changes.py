@@ -1,0 +1,57 @@
+"""A snapshot sees what code changes in its process, and nothing where it changes nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from backprove.harness.campaign.changes import Snapshot
+
+
+def test_nothing_is_changed_by_arithmetic_and_imports() -> None:
+    before = Snapshot.taken()
+    np.sin(np.ones(3)).sum()
+    import wave  # noqa: F401
+
+    assert before.changes() == ()
+
+
+def patched(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(np, "cos", np.sin)
+
+
+def with_variable(patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("A_VARIABLE", "1")
+
+
+def elsewhere(patch: pytest.MonkeyPatch) -> None:
+    patch.chdir("/")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(patched, "numpy.cos"), (with_variable, "the environment"), (elsewhere, "the working directory")],
+)
+def test_changes_are_named(
+    change: Callable[[pytest.MonkeyPatch], None], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Snapshot.taken()
+    change(monkeypatch)
+    assert before.changes() == (words,)
+    monkeypatch.undo()
+    assert before.changes() == ()
+
+
+def test_threads_that_go_on_and_the_floating_point_state_are_changes() -> None:
+    before, stop = Snapshot.taken(), threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    with np.errstate(over="raise"):
+        assert before.changes() == ("the floating-point state", "threads that go on")
+    stop.set()
+    thread.join()
+    assert before.changes() == () and os.getcwd()
