@@ -189,14 +189,14 @@ class Charted:
 
     def values(self, function: Code) -> Code:
         """A function of the inputs alone."""
-        return self._as(function, lambda call, *x: call(*self.points(x)))
+        return self._as(function, self._called)
 
     def jvp(self, function: Code) -> Code:
         n = len(self.charts)
 
         def along(call: Code, *a: Any) -> Any:
             tangents = [self._at(k, "push", a[k], t) for k, t in zip(self.moving, a[n:], strict=True)]
-            return call(*self.points(a[:n]), *tangents)
+            return self._called(call, *a[:n], *tangents)
 
         return self._as(function, along)
 
@@ -204,7 +204,7 @@ class Charted:
         n = len(self.charts)
 
         def back(call: Code, *a: Any) -> Any:
-            found = call(*self.points(a[:n]), *a[n:])
+            found = self._called(call, *a)
             several = isinstance(found, (tuple, list))
             values = list(found) if several else [found]
             places = range(n) if len(values) == n else self.moving
@@ -214,6 +214,17 @@ class Charted:
             return tuple(out) if several else out[0]
 
         return self._as(function, back)
+
+    def _called(self, function: Code, *arguments: Any) -> Any:
+        """The function at the points of the inputs; what it writes into a point is written into the input as well."""
+        n = len(self.charts)
+        points = self.points(arguments[:n])
+        made = [(a, p, p.copy()) for a, p in zip(arguments[:n], points, strict=True) if a is not p and _is_plain(p)]
+        found = function(*points, *arguments[n:])
+        for a, p, before in made:
+            if not np.array_equal(p, before, equal_nan=True):
+                a[...] = p
+        return found
 
     def _at(self, k: int, what: str, x: Any, direction: Any) -> Any:
         """A direction of input k through its chart; of another shape, which is the judge's to say, as it is."""
@@ -240,13 +251,17 @@ class Charted:
         return found  # type: ignore[no-any-return]
 
 
+def _is_plain(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype != object
+
+
 def _several(found: Any) -> Sequence[Any]:
     return list(found) if isinstance(found, (tuple, list)) else [found]
 
 
 def _point(chart: Chart, x: Any) -> Any:
     made = chart.point(x)
-    if chart.keeps and isinstance(x, np.ndarray) and x.dtype != object and np.array_equal(made, x):
+    if chart.keeps and _is_plain(x) and np.array_equal(made, x):
         return x  # as it is laid out; what the user's code does to it is seen
     return made
 

@@ -131,6 +131,17 @@ def test_a_counterexample_shows_the_tangent_that_the_rule_was_given() -> None:
     assert np.array_equal(tangent, tangent.T) and tangent.any()
 
 
+@pytest.mark.parametrize("kind", ["unit", "spd"])
+def test_code_that_changes_a_structured_input_is_found_out(kind: str) -> None:
+    def vjp(x: Any, g: Any) -> Any:
+        found = 2 * x * g
+        x *= 1.5
+        return found
+
+    changing = bp.Rule("square", forward=lambda x: x * x, vjp=vjp, inputs={"x": array("2 2", kind=kind)})
+    assert bp.check(changing, **FEW).verdict == "error"
+
+
 def test_structured_leaves_of_a_pytree_and_examples_are_judged_along_tangents() -> None:
     def forward(p: Any) -> Any:
         return p["q"] @ p["u"]
