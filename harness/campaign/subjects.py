@@ -22,6 +22,7 @@ from backprove.harness.core.guard import guarded, in_its_place, interrupts, was_
 from backprove.harness.core.printed import Printed, captured
 from backprove.harness.core.results import PropertyResult, Spot, SubjectResult
 from backprove.harness.core.texts import with_readable_texts
+from backprove.harness.core.threads import one_thread
 from backprove.harness.core.thresholds.coverage import DRAWN_EXAMPLES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining.counterexample import build
@@ -34,8 +35,8 @@ from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.own_points import check_directions
 from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.judging.judge import Judge, Progress
-from backprove.harness.statements.own_points import OwnPoint
 from backprove.harness.statements.subject import Subject
+from backprove.strategies.points import DrawnPoint
 
 
 @interrupts()
@@ -53,7 +54,7 @@ def run(
     User code is judged at each dtype by itself: the others change nothing. The catalogue's dtypes share their traces
     and examples, unless the run is so large that it has parts.
     """
-    with captured() as (printed, outside):
+    with captured() as (printed, outside), one_thread():
         step = None if progress is None else outside(progress)
         options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": step}
         found = _run(subject, dtypes, options)
@@ -66,10 +67,11 @@ def _run(subject: Subject, dtypes: Sequence[str], options: dict[str, Any]) -> Su
     if not subject.is_user_code and parts == 1:
         return conclude(subject, _judged(subject, dtypes, 0, first=dtypes[0], **options))
     merged = []
+    failed: dict[str, DrawnPoint] = {}
     for dtype in dtypes:
         found: dict[int, list[PropertyResult]] = {}
         for part in range(parts):
-            found[part] = _judged(subject, [dtype], part, first=dtypes[0], **options)
+            found[part] = _judged(subject, [dtype], part, first=dtypes[0], failed=failed, **options)
             if refused(found[part]):
                 break
         merged += merge_parts(found)
@@ -95,7 +97,7 @@ def judge_part(
     progress: Progress | None = None,
 ) -> list[PropertyResult]:
     """Judge every property at one of the dtypes of a run, over one part of the points (`campaign/parts.py`)."""
-    with captured() as (printed, outside):
+    with captured() as (printed, outside), one_thread():
         step = None if progress is None else outside(progress)
         options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": step}
         found = _judged(subject, [dtype], part, first=dtypes[0], **options)
@@ -147,10 +149,12 @@ def _judged(
     seed: int,
     accuracy: float | None,
     progress: Progress | None,
+    failed: dict[str, DrawnPoint] | None = None,
 ) -> list[PropertyResult]:
     """Every property at `dtypes`, over one part of the points; the properties of one dtype stand together.
 
     Args:
+        failed: by property: the minimal point at which it was falsified at an earlier dtype; entered here.
         first: the first dtype of the run; at any other one the catalogue sees fewer special points.
     """
     flat, reference = subject.flat, subject.import_line()
@@ -179,7 +183,12 @@ def _judged(
     for dtype in dtypes:
         plan = Plan(dtype, points, seed, accuracy, dtype != first, part, parts_of(points))
         own = flat.own_points
-        found += [_judge(b, flat.where, plan, progress, flat.record(), reference, examples, own) for b in binders]
+        for b in binders:
+            judge = Judge(b, _guarded_where(b, flat.where), plan, progress, examples, own)
+            judge.known = (failed or {}).get(b.name)
+            found.append(_judge(judge, flat.record(), reference))
+            if failed is not None and judge.failure and judge.failure.violation.verdict is Verdict.FALSIFIED:
+                failed.setdefault(b.name, judge.failure.point)
     cache.save()
     return found
 
@@ -189,19 +198,14 @@ def _says_something(binder: Binder, result: PropertyResult) -> bool:
     return not binder.is_aside or result.points > 0 or result.verdict.fails
 
 
-def _judge(
-    binder: Binder,
-    where: Callable[..., Any] | None,
-    plan: Plan,
-    progress: Progress | None,
-    record: SubjectResult,
-    reference: str,
-    examples: Examples,
-    own: Sequence[OwnPoint],
-) -> PropertyResult:
+def _guarded_where(binder: Binder, where: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """The domain condition, which raises nothing that cannot be shown."""
+    return where if where is None or not binder.is_user_code else guarded(where)
+
+
+def _judge(judge: Judge, record: SubjectResult, reference: str) -> PropertyResult:
     started = perf_counter()
-    own_where = where if where is None or not binder.is_user_code else guarded(where)
-    judge = Judge(binder, own_where, plan, progress, examples, own)
+    binder, plan = judge.binder, judge.plan
     try:
         result = judge.run()
     except UsageError:

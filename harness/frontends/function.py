@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +18,17 @@ from backprove.harness.core.guard import guarded
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.frontends.jax_trace import uses_library_rules
+from backprove.harness.frontends.kept_state import may_keep
 from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, named
-from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
+from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace, is_telling
 from backprove.harness.programs.program import Program, Signature
 from backprove.harness.programs.to_jax import as_jax_function
 
 if TYPE_CHECKING:
     import jax
+
+TRIED = 2
+"""Signatures at which a front end that has never followed the code is tried: at further ones it fails alike."""
 
 
 def shapes_of(signature: Signature) -> str:
@@ -46,8 +51,8 @@ class Function:
         only: restrict to this front end and the ones after it (a trace that was found untrue).
         stand_in: JAX-traceable function of the same map, for code that cannot be traced.
         cache, key: where traces are kept from run to run, and the name of this function there.
-        called_first: whether the code is called for real before it is traced, so that what it
-            keeps is real arrays; it is a user's then, and what it raises is made fit to be shown.
+        called_first: whether code that may keep something is called for real before it is traced, so that it keeps
+            real arrays; it is a user's then, and what it raises is made fit to be shown.
         inside: arguments of calls that tell what the code returns, inside the stated domain; ones without it.
         generic: whether a trace of one dtype may be had from that of another (`same_in_all_formats.py`).
     """
@@ -62,6 +67,8 @@ class Function:
     called_first: bool = False
     inside: Callable[[Signature], Iterable[list[Array]]] = one_point
     _cache: dict[Signature, tuple[FrontEnd, Program | None]] = field(default_factory=dict)
+    _failed: dict[str, int] = field(default_factory=dict)
+    """By front end: at how many signatures it could not follow the code."""
     _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -105,15 +112,27 @@ class Function:
         if program is None and end.exact(self, program) is not None:
             self.restrict(after(end))
 
+    @cached_property
+    def may_keep(self) -> bool:
+        """Whether the code may keep something, which should be real arrays."""
+        return may_keep(self.call)
+
     def _trace(self, signature: Signature) -> tuple[FrontEnd, Program | None]:
-        if self.called_first:
+        if self.called_first and self.may_keep:
             with contextlib.suppress(Exception):  # what raises everywhere is told where results are needed
                 self.called_inside(signature)
+        telling = is_telling(signature)
         for end in from_on(self.only):
+            if self._failed.get(end.name, 0) >= TRIED:
+                continue
             try:
                 with quiet():
-                    return end, self._trace_by(end, signature)
+                    found = self._trace_by(end, signature)
+                if found is not None:
+                    self._failed[end.name] = -sys.maxsize  # it can follow the code
+                return end, found
             except Exception as why:
+                self._failed[end.name] = self._failed.get(end.name, 0) + telling
                 told = end.stopped(self, why)
                 note = f"{self.label}: no {end.what}, because {told}"
                 if told and note not in self.notes:

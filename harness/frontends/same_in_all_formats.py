@@ -47,7 +47,7 @@ class FormatGenericTrace:
         if base is not None and self._generic.get(dtype, False):
             return renamed(base, dtype)
         found = self.trace(signature)
-        if base is not None and dtype not in self._generic and _telling(signature):
+        if base is not None and dtype not in self._generic and is_telling(signature):
             self._generic[dtype] = found is not None and same(found, renamed(base, dtype))
         return found
 
@@ -68,7 +68,7 @@ def same_but_for_literals(base: Program, found: Program, dtype: str) -> bool:
     return fingerprint(renamed(base, dtype)) == fingerprint(renamed(found, dtype))
 
 
-def _telling(signature: Signature) -> bool:
+def is_telling(signature: Signature) -> bool:
     """Whether code can be told apart at these shapes: none is empty, and something has more than one entry."""
     sizes = [int(np.prod(shape)) for shape, _ in signature]
-    return min(sizes) > 0 and max(sizes) > 1
+    return min(sizes, default=0) > 0 and max(sizes, default=0) > 1

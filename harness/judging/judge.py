@@ -17,7 +17,7 @@ from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import EXACT_CAP
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.drawing.examples import Examples
-from backprove.harness.judging.drawing.own_points import own_batches
+from backprove.harness.judging.drawing.own_points import known_batch, own_batches
 from backprove.harness.judging.drawing.sampling import CHUNK, Batch, Batches
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.minimal import minimal, raising
@@ -28,6 +28,7 @@ from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
 from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.philox import generator
+from backprove.strategies.points import DrawnPoint
 from backprove.strategies.shapes import has_empty
 
 Progress = Callable[[str, int, int], None]
@@ -55,6 +56,8 @@ class Judge(SinglePoints):
     """Inputs drawn for all claims of the rule; drawn for this one alone where there are none."""
     own: Sequence[OwnPoint] = ()
     """Points of a user's own, which come first."""
+    known: DrawnPoint | None = None
+    """The minimal point at which the claim was falsified at another dtype: a wrong formula is wrong there again."""
     failure: Failure | None = None
     _screens: dict[int, ClaimScreen | None] = field(default_factory=dict)
     _held: dict[int, list[tuple[Batch, Array]]] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class Judge(SinglePoints):
         result = PropertyResult(self.binder.name, self.plan.dtype)
         with quiet():
             self._judge_own(result)
+            known = self._judge_known(result)
             drawn = Batches(self.binder, self.where, self.plan, self.claim_at, self.claims_at, self.examples)
             for batch in () if self._decided else drawn(result):
                 self._take(batch, result)
@@ -75,7 +79,7 @@ class Judge(SinglePoints):
             enter_left_out(self, result)
             if self.failure and self.failure.violation.verdict is Verdict.FALSIFIED and self.binder.is_user_code:
                 self.failure = raising(self, self.failure.violation) or self.failure
-            if self.failure:
+            if self.failure and not known:
                 self.failure = minimal(self, self.failure)
         self._conclude(result)
         return result
@@ -91,6 +95,15 @@ class Judge(SinglePoints):
                 self.notes.append(f"{batch.example} was not judged: forward has no finite value there")
             if self._decided:
                 return
+
+    def _judge_known(self, result: PropertyResult) -> bool:
+        """Whether the claim is falsified at the point where it was at another dtype; it is minimal already."""
+        if self.known is None or self._decided:
+            return False
+        batch = known_batch(self.known, self.binder, self.plan, self.claim_at, self.space())
+        if batch is not None:
+            self._take(batch, result)
+        return self._decided
 
     # -- results ---------------------------------------------------------------------------------------------------
 

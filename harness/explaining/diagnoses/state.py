@@ -29,6 +29,9 @@ def stateful(binder: Binder) -> str | None:
     if cases is None:
         return None
     a, b = cases
+    rule = a.claim_at.rule
+    if rule.front_end.is_jax_code and not rule.function.may_keep:  # calls of it are slow
+        return None
     d = a.directions()
     answers = [_ask(c, d) for c in (a, a, b, a)]
     if any(isinstance(v, str) for v in answers):

@@ -22,4 +22,4 @@ class NumpyCode(FrontEnd):
 
 
 # NumPy sums bfloat16 in bfloat16; JAX, through which its code is traced, does so in float32
-NUMPY = NumpyCode("numpy", "numpy trace", points_compared=16, rounds_every_step=frozenset({"bfloat16"}))
+NUMPY = NumpyCode("numpy", "numpy trace", points_compared=16, called=512, rounds_every_step=frozenset({"bfloat16"}))

@@ -61,6 +61,31 @@ def own_batches(
         )  # fmt: skip
 
 
+def known_batch(
+    known: DrawnPoint,
+    binder: Binder,
+    plan: Plan,
+    claim_at: Callable[[Sequence[tuple[int, ...]]], ClaimAt | None],
+    space: PointSpace,
+) -> Batch | None:
+    """A point of another dtype, rounded to this one, as a batch; None where nothing can be evaluated at its sizes.
+
+    Args:
+        known: the point, with its directions.
+        claim_at: see `Batches`.
+        space: points of the claim at this dtype.
+    """
+    here = claim_at([a.shape for a in known.arrays])
+    if here is None or tuple(d.shape for d in known.directions) != tuple(here.direction_shapes):
+        return None
+    point = space.repaired(known.sizes, known.arrays, known.directions)
+    specials = binder.specials([a.shape for a in known.arrays], plan.dtype)
+    one = as_points(binder.specs, point.sizes, plan.dtype, tuple(a[..., None] for a in point.arrays), specials)
+    yes, no = np.ones(1, dtype=bool), np.zeros(1, dtype=bool)
+    directions = tuple(d[..., None] for d in point.directions)
+    return Batch(here, one, directions, yes, yes, no, False, ("known",), no)
+
+
 def check_directions(points: Sequence[OwnPoint], binders: Sequence[Binder], dtype: str) -> None:
     """Refuse directions that have another shape than the claims give them, or that no claim takes.
 
