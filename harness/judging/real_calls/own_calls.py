@@ -20,12 +20,12 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import AMPLIFIED, CALLED, MODERATE, PERTURBED, WILD
 from backprove.harness.core.thresholds.exact import TRUE_VALUE_PRECISION
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.frontends.branches import is_alike_in_calls, may_tell_tracing
 from backprove.harness.frontends.calls import arguments_at
 from backprove.harness.frontends.front_end import ExactFunction
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_contract import exceeds
-from backprove.harness.judging.real_calls.branches import may_tell_tracing
 from backprove.harness.judging.real_calls.jit_and_vmap import differing_at, shortened
 from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -87,7 +87,11 @@ class OwnCalls:
         first = f"{function.label} {function.dtype}"
         jitted = _jitted(function, here) if self.failed or first not in self.done else None
         plain_at = np.unique(np.linspace(0, index.size - 1, min(PLAIN, index.size)).astype(int))
-        plain, troubles = _plain(function, [at_points(a, plain_at) for a in here])
+        plain: list[Array] | None = None
+        troubles: dict[int, str] = {}
+        # every operation of a plain call is compiled: in a further format jitted code of JAX alone tells as much
+        if function.dtype == "float64" or self.failed or not is_alike_in_calls(function.function.call):
+            plain, troubles = _plain(function, [at_points(a, plain_at) for a in here])
         self.done |= {first, (first, function.signature)}
         tally = seen.layer("own calls")
         for k, said in troubles.items():

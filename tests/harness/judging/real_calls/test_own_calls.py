@@ -11,7 +11,6 @@ from jax.scipy.special import polygamma
 
 import backprove as bp
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.real_calls.branches import may_tell_tracing
 
 
 def report(
@@ -94,32 +93,3 @@ def mish(x: Any) -> Any:
 def test_right_code_holds(forward: Any, vjp: Any, domain: dict[str, float]) -> None:
     found = report(forward, vjp, dtypes=("float64", "float32"), **domain)
     assert found.ok, str(found)
-
-
-def helper(x: Any) -> Any:
-    return x if isinstance(x, int) else 2 * x
-
-
-class Callable:
-    def __init__(self, call: Any) -> None:
-        self.call = call
-
-    def __call__(self, x: Any) -> Any:
-        return self.call(x)
-
-
-@pytest.mark.parametrize(
-    ("call", "may"),
-    [
-        (lambda x: jnp.sin(x) + 1, False),
-        (lambda x: 2 * x if x.ndim else x, False),
-        (lambda x: helper(x) + 1, True),
-        (lambda x: 2 * x if jax.config.jax_enable_x64 else x, True),
-        (lambda x: 2 * x if "Traced" in f"{x}" else x, True),
-        (converted, True),
-        (Callable(helper), True),
-        (Callable(jnp.sin), False),
-    ],
-)
-def test_ways_to_tell_that_code_is_traced_are_seen(call: Any, may: bool) -> None:
-    assert may_tell_tracing(call) is may
