@@ -8,6 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.quick import (  # noqa: F401  (hooks of pytest)
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_report_header,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
+
 # Tests judge rules, not the accelerator that the machine happens to have.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
