@@ -1,6 +1,6 @@
 """Measure backprove and other checkers, whole runs and scaling; write figures and tables.
 
-Usage: python -m scripts.bench [--quick] [--part checkers runs scaling] [--only GLOB] [--tables-only]
+Usage: python -m scripts.bench [--quick] [--part checkers runs scaling suite] [--only GLOB] [--tables-only]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scripts.bench import runs
 # Before NumPy and JAX start their pools: every checker computes in one thread.
 os.environ.update(dict.fromkeys(runs.THREADS, "1"))
 
-from scripts.bench import scaling, speed
+from scripts.bench import scaling, speed, suite
 from scripts.bench.facts import facts, warning
 from scripts.bench.rules import RULES
 from scripts.bench.speed import Effort
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 only = "logSoftmaxVjp" if options.quick else None
                 points, many = (1000, 0) if options.quick else (int(options.points), int(options.many))
                 found = runs.measure(points, only, options.limit, many)
+            elif part == "suite":
+                found = suite.measure(lambda name: fnmatch.fnmatch(name, options.only), options.limit)
             else:
                 found = scaling.measure(10**4 if options.quick else 10**6)
             found |= {"machine": machine, "quick": options.quick}

@@ -11,7 +11,7 @@ from typing import Any
 from scripts.bench.facts import warning
 from scripts.bench.speed import LAYERS, OURS
 
-PARTS = ("checkers", "runs", "scaling")
+PARTS = ("checkers", "runs", "scaling", "suite")
 START, END = "<!-- speed: written by make bench -->", "<!-- end of speed -->"
 
 CHECKS = {
@@ -58,7 +58,7 @@ def write_tables(figures: Path, out: Path, readme: Path | None) -> None:
     """Write all tables whose figures are there.
 
     Args:
-        figures: folder with `checkers.json`, `runs.json` and `scaling.json`, as far as they are there.
+        figures: folder with a file of JSON for each part, as far as it is there.
         out: the Markdown file.
         readme: file with the two markers, between which the short table goes; None: none.
 
@@ -66,7 +66,7 @@ def write_tables(figures: Path, out: Path, readme: Path | None) -> None:
         ValueError: where `readme` lacks the markers.
     """
     found = {p: _load(figures / f"{p}.json") for p in PARTS}
-    makers = {"checkers": _checkers, "runs": _runs, "scaling": _scaling}
+    makers = {"checkers": _checkers, "runs": _runs, "scaling": _scaling, "suite": _suite}
     parts = [TITLE, *(makers[p](f) for p, f in found.items() if f is not None)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts), "utf-8")
@@ -191,6 +191,28 @@ def _scaling(figures: dict[str, Any]) -> str:
         f"{figures['rule']}, by processes (wall time, start left out):\n\n"
         f"{table(('processes', 'checks per second', 'times one'), workers)}"
     )
+
+
+def _suite(figures: dict[str, Any]) -> str:
+    rows, shares = [], []
+    for framework in dict.fromkeys(r["framework"] for r in figures["rows"]):
+        here = [r for r in figures["rows"] if r["framework"] == framework]
+        rows += [(r["rule"], framework, *_beside(r["cpu"], r["other"]), r["verdict"]) for r in here]
+        means = [sum(r[k] for r in here) / len(here) for k in ("cpu", "other")]
+        shares.append(("mean", framework, *_beside(*means), ""))
+    first = [(r["what"], f"{r['seconds']:.1f} s", f"{r['cpu']:.1f} s") for r in figures["first"]]
+    head = ("rule", "code", "backprove", "other", "times", "verdict")
+    return (
+        "## Many rules in one process\n\nProcessor time of one further rule: `bp.check` at its defaults (10,000 "
+        "points, two formats), and, of the same map and cold, `check_grads` in both modes at one point for JAX and "
+        "NumPy (of the map in JAX), `gradcheck` at its defaults at one point for torch. "
+        f"{_where(figures['machine'])}\n\n{table(head, [*rows, *shares])}\n"
+        f"The first verdict, from the command to its end:\n\n{table(('command', 'time', 'processor time'), first)}"
+    )
+
+
+def _beside(mine: float, other: float) -> tuple[str, str, str]:
+    return f"{mine:.2f} s", f"{other:.2f} s", _number(mine / other) if other else ""
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from scripts.bench import facts, ours, peers, runs, tables
+import backprove as bp
+from scripts.bench import facts, ours, peers, runs, suite, tables
 from scripts.bench.__main__ import main
 from scripts.bench.rules import RULES, BenchRule
 from scripts.bench.tables import END, LAYERS, OURS, START
@@ -141,6 +142,26 @@ def test_the_tables_of_runs_and_scaling(tmp_path: Path) -> None:
     ):
         assert part in text
     assert "| 1,000 | 20 ms | 0.0030 s | 3.00 |" in text
+
+
+def test_a_suite_of_rules_is_timed_beside_other_checkers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite.bp, "check", lambda rule, check=bp.check: check(rule, points=30, dtypes=["float64"]))
+    monkeypatch.setattr(suite, "_first_verdict", lambda limit: [{"what": "check", "seconds": 3.0, "cpu": 2.0}])
+    files = ["--out", str(tmp_path), "--tables", str(tmp_path / "b.md")]
+    assert main(["--part", "suite", "--only", "softplus*", *files]) == 0
+    rows = json.loads((tmp_path / "suite.json").read_text())["rows"]
+    assert [r["framework"] for r in rows][:2] == ["JAX", "NumPy"] and all(r["cpu"] > 0 < r["other"] for r in rows)
+    text = (tmp_path / "b.md").read_text()
+    assert "| softplus 16 | NumPy |" in text and "| mean | JAX |" in text and "| check | 3.0 s | 2.0 s |" in text
+
+
+def test_a_rule_in_numpy_calls_no_jax() -> None:
+    for rule in RULES:
+        inputs, tangents, cotangent = rule.draw(1)
+        found = suite.in_numpy(rule)
+        x, v, g = [a[0] for a in inputs], [a[0] for a in tangents], cotangent[0]
+        for out in (found.forward(*x), found.jvp(*x, *v), *found.vjp(*x, g)):
+            assert isinstance(out, (np.ndarray, np.floating))
 
 
 def test_a_busy_machine_is_told() -> None:
