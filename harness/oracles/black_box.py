@@ -174,6 +174,8 @@ def _stands(case: _Case, tests: Sequence[Test], objections: Sequence[Array], cho
         bench.noise = [np.maximum(a, b) for a, b in zip(bench.noise, moved, strict=True)]
     out = np.zeros(chosen.size, dtype=bool)
     for test, objected in zip(tests, objections, strict=True):
+        if not objected[chosen].any():
+            continue
         some = Test(*(case.bench.here(a, chosen) for a in (test.tangents, test.weights, test.partners)))
         out |= objected[chosen] & bench.compare(some, local.result, doubts)[2]
     return out & ~below
