@@ -130,7 +130,7 @@ def _arguments_to_constants(made: Any, constants: Sequence[Any]) -> None:
     """Turn the last arguments of a graph into constants."""
     arguments = [n for n in made.graph.nodes if n.op == "placeholder"]
     for k, (node, value) in enumerate(zip(arguments[len(arguments) - len(constants) :], constants, strict=True)):
-        setattr(made, f"_held_{k}", value)
+        made.register_buffer(f"_held_{k}", value)
         with made.graph.inserting_before(node):
             held = made.graph.get_attr(f"_held_{k}")
         node.replace_all_uses_with(held)
