@@ -13,15 +13,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from flint import ctx
 
-from backprove.harness.core.arrays import Array, any_entry
+from backprove.harness.core.arrays import Array, any_entry, at_points
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS, FloatFormat
 from backprove.harness.core.thresholds.coverage import JACOBIAN_ENTRIES
+from backprove.harness.core.thresholds.exact import PRECISIONS
 from backprove.harness.core.thresholds.rounding import BOUND_MARGIN
+from backprove.harness.frontends.front_end import ProgramOnBalls
+from backprove.harness.numbers.balls.arrays import lift_floats
+from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT
 from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation, Program
 
@@ -76,12 +82,36 @@ class _Watched(Running):
 def accurate(program: Program, arrays: Sequence[Array], dtype: str) -> Array:
     """Per point: no step of `program` overflows, and every output is zero or a normal number with a correct digit.
 
-    An underflow inside is no loss as long as the output does not feel it (the `exp(-1000)` of a stable softplus).
+    An underflow inside is no loss as long as the output does not feel it (the `exp(-1000)` of a stable softplus). Where
+    the bounds lack a primitive, the outputs alone are held against balls.
 
     Args:
         arrays: inputs with a points axis, floats as float64.
     """
     points = max((a.shape[-1] for a in arrays), default=1)
+    try:
+        return _accurate_in_all_steps(program, arrays, dtype, points)
+    except UnsupportedPrimitive:
+        return np.array(
+            [_near_the_reals(program, [at_points(a, np.array([i])) for a in arrays]) for i in range(points)]
+        )
+
+
+def _near_the_reals(program: Program, point: Sequence[Array]) -> bool:
+    """Whether the float outputs at one point have a correct digit; False where neither system can tell."""
+    with contextlib.suppress(Undecided, UnsupportedPrimitive), np.errstate(all="ignore"):
+        values = run_floats(program, point)
+        with ctx.workprec(PRECISIONS[1]):
+            exact = ProgramOnBalls(program).balls(lift_floats(list(point)))
+        pairs = zip(values, exact, strict=True)
+        flat = [
+            (v, b) for value, ball in pairs if ball.dtype == object for v, b in zip(value.flat, ball.flat, strict=True)
+        ]
+        return all(np.isfinite(v) and abs(float(v) - float(b.mid())) <= 0.5 * abs(float(b.mid())) for v, b in flat)
+    return False
+
+
+def _accurate_in_all_steps(program: Program, arrays: Sequence[Array], dtype: str, points: int) -> Array:
     system = _Watched(dtype, points)
     with np.errstate(all="ignore"):
         outs = evaluate(program, system, *(system.lift(a) if a.dtype.kind == "f" else a for a in arrays))

@@ -12,6 +12,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FloatFormat, Mode
 from backprove.harness.core.thresholds.exact import PRECISIONS, TRUE_VALUE_PRECISION
+from backprove.harness.core.thresholds.rounding import CANCELLED_ROUNDINGS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Trouble
 from backprove.harness.judging.examination import Violation
@@ -129,14 +130,17 @@ class DerivativeViolations:
     def _undefined(self, x: list[Array], d: list[Array], result: list[Array]) -> Violation | None:
         """The formula has no value over the reals and its floats are finite: refused where they are wrong.
 
-        `1/(1 + 1/0)` is 0 in floats, and may be right; what is off by more than 2**-8 is no rounding.
+        `1/(1 + 1/0)` is 0 in floats, and may be right; what is off by more than 2**-8 is no rounding, unless it is
+        within roundings of the largest entries.
         """
         truth = self.truth(x, d)
         if truth is None:
             return None
         for name, r, t in zip(self.result_names, result, truth, strict=True):
             with np.errstate(all="ignore"):
-                far = np.abs(r - t) > 2.0**-8 * np.maximum(np.abs(r), np.abs(t)) + self.format.tiny
+                size = np.maximum(np.abs(r), np.abs(t))
+                noise = CANCELLED_ROUNDINGS * self.format.u * np.max(size, initial=0.0, where=np.isfinite(size))
+                far = np.abs(r - t) > 2.0**-8 * size + noise + self.format.tiny
             for j in np.ndindex(r.shape):
                 if far[j] and np.isfinite(t[j]):
                     what = "the formula has no value here (a division by zero), where the derivative has one"

@@ -40,6 +40,12 @@ SHORT_FORMAT_ROUNDINGS = 8.0
 Code that narrows inside loses hundreds.
 """
 
+CANCELLED_ROUNDINGS = 64.0
+"""Units of u of the largest entry by which an entry without a value over the reals may differ from the derivative.
+
+A factor that divides by zero over the reals and by roundings in floats leaves such numbers where entries cancel.
+"""
+
 # -- grades ------------------------------------------------------------------------------------------------------------
 
 STABLE = 16.0

@@ -214,9 +214,19 @@ class _Looked:
         known = [np.isfinite(b.e[..., which]) | np.isfinite(a[..., which])
                  for b, a in zip(self.bounds, self.allowed, strict=True)]  # fmt: skip
         told = np.flatnonzero(~any_entry([~k for k in known], which.size))
-        noise = [np.where(np.isfinite(b.e), b.e, 0.0)[..., which[told]] for b in self.bounds]
+        if not told.size:  # a result that is the same at all points has one, whatever is asked for
+            return []
+        noise = [
+            np.where(np.isfinite(b.e), b.e, self._usual_rounding(v))[..., which[told]]
+            for b, v in zip(self.bounds, self.values, strict=True)
+        ]
         here = differing_at([at_points(p, told) for p in plain], [at_points(j, told) for j in jitted], noise)
         return [int(told[k]) for k in here]
+
+    def _usual_rounding(self, values: Array) -> float:
+        """One rounding of a usual result: where no bound is known, results near a zero may cancel from such numbers."""
+        sizes = np.abs(values[np.isfinite(values)])
+        return float(np.median(sizes) * FORMATS[self.dtype].u) if sizes.size else 0.0
 
     def violation(
         self,

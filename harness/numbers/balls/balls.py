@@ -222,7 +222,10 @@ class BallSystem(Matrices[Real]):
             whole = pointwise(trunc, x)
             if not all(v.is_exact() for v in whole.ravel()):
                 raise Undecided("a conversion to an integer is not decided")
-            return np.asarray(np.vectorize(lambda v: int(v.unique_fmpz()), otypes=[np.int64])(whole))
+            numbers = [int(v.unique_fmpz()) for v in whole.ravel()]
+            if not all(-(2**63) <= n < 2**63 for n in numbers):
+                raise Undecided("a number is too large for an integer")
+            return np.array(numbers, dtype=np.int64).reshape(whole.shape)
         if x.dtype == np.int8 and e.inputs[0].dtype == "bool":
             return self.lifted(self.from_truth(x))
         return self.lifted(lift(x))

@@ -90,3 +90,26 @@ def test_known_mistakes_of_torch_are_found() -> None:
     assert sixth.verdict == Verdict.FALSIFIED  # 1/6 is that of float32
     with pytest.raises(UsageError, match="mixes tensors"):
         bp.from_call(torch.add, (x, X))
+
+
+@pytest.mark.parametrize(
+    ("call", "example"),
+    [
+        (jax.lax.lgamma, np.array([0.3, 0.65])),  # NaN of its derivative at poles, and no running bounds
+        (lambda x: jnp.roll(x, x.astype(int)), np.array([1.3, 2.6])),  # 1e300 is no int64
+        (
+            lambda x: jax.lax.linalg.qr(x)[1],
+            np.array([[2.0, 0.3], [0.4, 1.5]]),
+        ),  # no bound anywhere tells two ways to call apart
+    ],
+)
+def test_what_one_layer_lacks_is_no_failure_of_ours(call: Any, example: np.ndarray) -> None:
+    report = bp.check(bp.from_call(call, (example,), name="right"), points=30, dtypes=["float64"])
+    assert report.verdict in ("holds", "inconclusive"), str(report)
+    wrong = bp.Rule(
+        "wrong",
+        forward=call,
+        vjp=lambda x, g: 2 * jax.vjp(call, x)[1](g)[0],
+        inputs={"x": bp.array(str(example.shape)[1:-1].replace(",", " "))},
+    )
+    assert bp.check(wrong, points=30, dtypes=["float64"]).verdict == "falsified"
