@@ -16,7 +16,8 @@ import numpy as np
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.balls.balls import Balls, works_entrywise
-from backprove.harness.numbers.balls.duals import Dual, DualBalls
+from backprove.harness.numbers.balls.dual import Dual
+from backprove.harness.numbers.balls.duals import DualBalls
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Program, Signature

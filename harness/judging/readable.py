@@ -107,7 +107,7 @@ class _Trial:
         return True
 
 
-FILLS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (2.0, -1.0))
+FILLS = ((0, 0), (0, 1), (1, 1), (1, 0), (2, -1))
 """First entry and step of the inputs that are tried at other sizes."""
 
 

@@ -25,7 +25,7 @@ from backprove.harness.core.thresholds.called_code import (
     COARSE_SPACING,
     COARSE_STEPS,
     COARSE_TOLD,
-    COARSEST,
+    COARSEST_STEP,
     FAR_OFF,
     FLAT,
     NOISE_FACTOR,
@@ -140,7 +140,7 @@ class Bench:
         if not self.coarse.any():
             return
         rows = [self.at(whole, k * COARSE_SPACING) for k in range(-2, NOISE_ORDER + 1)]
-        close = [self.at(whole, k * COARSEST) for k in range(-4, 5)]
+        close = [self.at(whole, k * COARSEST_STEP) for k in range(-4, 5)]
         for k, (f, unit) in enumerate(zip(self.centre, units, strict=True)):
             values = [row[k] for row in rows]
             spread = _spread(values)

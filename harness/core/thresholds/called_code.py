@@ -21,7 +21,7 @@ COARSE_TOLD = 0.125
 """A difference of narrowed values says something where its error is below this share; no step brings it to `TOLD`."""
 FAR_OFF = 2.0**-5
 """Relative distance at which values that stand still nearby must have moved, else the map is constant there."""
-COARSEST = 1.3 * 2.0**-10
+COARSEST_STEP = 1.3 * 2.0**-10
 """Distance of some points nearby: that of the numbers of float16, and odd, so that not all are those numbers."""
 UNRESOLVED = 0.25
 """Values that jump by this share of their range from one such point to the next are not resolved: the map bends there.

@@ -30,7 +30,8 @@ def stateful(binder: Binder) -> str | None:
         return None
     a, b = cases
     rule = a.claim_at.rule
-    if rule.front_end.is_jax_code and not rule.function.may_keep:  # calls of it are slow
+    # calls of JAX code are slow; what keeps something must not be traced before it is called
+    if not rule.function.may_keep and rule.front_end.is_jax_code:
         return None
     d = a.directions()
     answers = [_ask(c, d) for c in (a, a, b, a)]

@@ -10,14 +10,12 @@ over.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from flint import arb
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
-from backprove.harness.core.thresholds.exact import ONE_SLOPE_BITS
 from backprove.harness.numbers import control, indexing, movement
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls import spectra
@@ -30,60 +28,19 @@ from backprove.harness.numbers.balls.arrays import (
     predicate,
     scatter_add,
     spread,
-    zeros,
 )
 from backprove.harness.numbers.balls.balls import BallSystem, expand
+from backprove.harness.numbers.balls.dual import NOTHING, STEPS, Dual, agree, common_width, is_fixed, same_number
 from backprove.harness.numbers.balls.fourier import transformed
-from backprove.harness.numbers.balls.truth import TOUCH, UNDECIDED, Codes
+from backprove.harness.numbers.balls.truth import COMPARISONS, TOUCH, UNDECIDED, Codes
 from backprove.harness.numbers.elementary.exponential import logistic
 from backprove.harness.numbers.elementary.powers import at_zero
 from backprove.harness.numbers.elementary.row import Elementary
 from backprove.harness.numbers.elementary.several import Several
 from backprove.harness.numbers.elementary.steps import trunc
+from backprove.harness.numbers.elementary.table import function_of
 from backprove.harness.programs.evaluate import evaluate
 from backprove.harness.programs.program import Equation
-
-
-@dataclass(frozen=True)
-class Dual:
-    """Value and tangent; `t is None` means identically zero."""
-
-    v: BallArray
-    t: BallArray | None = None
-
-    @property
-    def tangent(self) -> BallArray:
-        """The tangent in the shape of the value, its points axis 1 or as wide as the directions."""
-        return zeros((*self.v.shape[:-1], 1)) if self.t is None else self.t
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.v.shape
-
-    @property
-    def dtype(self) -> np.dtype[np.object_]:
-        return self.v.dtype
-
-
-_NARROW = arb(2) ** -ONE_SLOPE_BITS
-_NOTHING = zeros(())
-
-
-def _same(a: arb, b: arb) -> bool:
-    return a is b or bool(a.is_exact() and b.is_exact() and a == b)
-
-
-def _agree(a: arb, b: arb) -> bool:
-    """Equal as far as the exact layer resolves anything (2**-90 relative): no kink, and their hull is narrow."""
-    if _same(a, b):
-        return True
-    if not (a.overlaps(b) and a.is_finite() and b.is_finite()):
-        return False
-    return bool(a.union(b).rad() <= (abs(a) + abs(b)).abs_lower() * _NARROW)
-
-
-def _width(*arrays: Array) -> int:
-    return max(int(a.shape[-1]) for a in arrays)
 
 
 class DualBalls(BallSystem[Dual]):
@@ -108,7 +65,7 @@ class DualBalls(BallSystem[Dual]):
         return super().primitives() - {name for name, row in cls.functions.items() if not _has_slope(row)}
 
     def lifted(self, enclosure: BallArray) -> Dual:
-        return Dual(enclosure)
+        return Dual(enclosure, fixed=True)
 
     def real(self, x: Dual | Array) -> Dual:
         return x if isinstance(x, Dual) else Dual(lift(x))
@@ -123,8 +80,8 @@ class DualBalls(BallSystem[Dual]):
             return v
         moving = [x.t for x in duals if x.t is not None]
         if not moving:
-            return Dual(v)
-        width = _width(*moving)
+            return Dual(v, fixed=all(x.fixed for x in duals))
+        width = common_width(*moving)
         return Dual(v, function(*(x.tangent if isinstance(x, Dual) else spread(np.asarray(x), width) for x in values)))
 
     def touch(self, where: Array) -> None:
@@ -139,7 +96,7 @@ class DualBalls(BallSystem[Dual]):
         """Mark the points at which `near` holds and the two sides are `apart`."""
         if not near.any():
             return
-        width = _width(near, a, b)
+        width = common_width(near, a, b)
         near, a, b = np.broadcast_arrays(*(spread(x, width) for x in (near, a, b)))
         found = np.zeros(near.shape, dtype=bool)
         found[near] = [apart(p, q) for p, q in zip(a[near], b[near], strict=True)]
@@ -155,8 +112,8 @@ class DualBalls(BallSystem[Dual]):
         if no.t is None and yes.t is None:
             return Dual(v)
         a, b = no.tangent, yes.tangent
-        self.touch_where(near, lambda p, q: not _agree(p, q), a, b)
-        return Dual(v, self.chosen(spread(expand(which, no.v), _width(a, b)), a, b))
+        self.touch_where(near, lambda p, q: not agree(p, q), a, b)
+        return Dual(v, self.chosen(spread(expand(which, no.v), common_width(a, b)), a, b))
 
     def certain(self, values: Array) -> Array:
         values = super().certain(values)
@@ -170,9 +127,29 @@ class DualBalls(BallSystem[Dual]):
         return super().from_truth(x)
 
     def apply(self, equation: Equation, inputs: Sequence[Dual | Array]) -> list[Dual | Array]:
-        if id(equation) in self.still:
-            inputs = [Dual(i.v) if isinstance(i, Dual) else i for i in inputs]
-        return super().apply(equation, inputs)
+        still = id(equation) in self.still
+        if still:
+            inputs = [Dual(i.v, fixed=i.fixed) if isinstance(i, Dual) else i for i in inputs]
+        outs = super().apply(equation, inputs)
+        fixed = all(is_fixed(i) for i in inputs)
+        if not fixed and equation.primitive in STEPS:
+            fixed = self._steps_are_watched(equation, inputs[0], still)
+        return [Dual(o.v, fixed=True) if fixed and isinstance(o, Dual) else o for o in outs]
+
+    def _steps_are_watched(self, equation: Equation, x: Dual | Array, still: bool) -> bool:
+        """Whether jumps of floor, ceil and round are touched here, so that their values are fixed elsewhere."""
+        row = self.functions.get(function_of(equation))
+        if still and isinstance(x, Dual) and row is not None and row.kink is not None:
+            self.touch(_may_kink(row.kink, x.v))
+            return True
+        return isinstance(x, Dual) and x.t is not None
+
+    def own(self, equation: Equation, inputs: Sequence[Dual | Array]) -> Dual | Array | list[Dual | Array]:
+        found = super().own(equation, inputs)
+        told = isinstance(found, np.ndarray) and found.dtype == np.int8 and equation.primitive in COMPARISONS
+        if told and all(is_fixed(i) for i in inputs):  # equal numbers that stay equal are no kink
+            return np.where(np.asarray(found) & TOUCH, np.asarray(found) & 1, found)
+        return found
 
     def move(self, e: Equation, inputs: Sequence[Dual | Array]) -> list[Dual | Array]:
         """Entries move alike in value and tangent; what a gather fills in does not depend on the inputs."""
@@ -186,7 +163,7 @@ class DualBalls(BallSystem[Dual]):
         moving = [x.t for x in duals if x.t is not None]
         if not moving:
             return [Dual(v) for v in values]
-        rest = [spread(i, _width(*moving)) for i in rest]
+        rest = [spread(i, common_width(*moving)) for i in rest]
         return [
             Dual(v, t)
             for v, t in zip(values, movement.rearrange(e, [x.tangent for x in duals], rest, bf.ZERO), strict=True)
@@ -246,13 +223,13 @@ class DualBalls(BallSystem[Dual]):
         first, second = np.greater(high, low), np.less(high, low)
         s, t = a.tangent, b.tangent
         near = ~(first | second)
-        out = np.where(spread(second, _width(s, t)), t, s)
-        self.touch_where(near, lambda p, q: not _agree(p, q), s, t)
+        out = np.where(spread(second, common_width(s, t)), t, s)
+        self.touch_where(near, lambda p, q: not agree(p, q), s, t)
         if near.any():
             near, s, t = np.broadcast_arrays(spread(near, out.shape[-1]), s, t)
             out = np.array(np.broadcast_to(out, near.shape))
             s, t = np.broadcast_to(s, out.shape), np.broadcast_to(t, out.shape)
-            out[near] = [p if _same(p, q) else p.union(q) for p, q in zip(s[near], t[near], strict=True)]
+            out[near] = [p if same_number(p, q) else p.union(q) for p, q in zip(s[near], t[near], strict=True)]
         return out
 
     # -- primitives with their own rule -----------------------------------------------------------------------------
@@ -271,7 +248,7 @@ class DualBalls(BallSystem[Dual]):
         index = super().position(e, x, better)
         (axis,) = e.params["axes"]
         best = along(x, np.expand_dims(index, axis), axis)
-        self.touch(predicate(_same, x, best).sum(axis=axis) > 1)
+        self.touch(predicate(same_number, x, best).sum(axis=axis) > 1)
         return index
 
     def p_custom_linear_solve(self, e: Equation, ins: Sequence[Dual | Array]) -> list[Dual | Array]:
@@ -287,7 +264,7 @@ class DualBalls(BallSystem[Dual]):
         moved = evaluate(parts.matvec, self, *parts.matvec_constants, *x)
         pairs = zip(right, map(self.real, moved), strict=True)
         moves = [self.combine("sub", Dual(b.tangent), Dual(m.tangent)) for b, m in pairs]
-        wide = [spread(c, _width(*(t.v for t in moves))) for c in held]
+        wide = [spread(c, common_width(*(t.v for t in moves))) for c in held]
         slopes = evaluate(parts.solve, self, *(Dual(c) if c.dtype == object else c for c in wide), *moves)
         return [Dual(self.primal(v), self.primal(t)) for v, t in zip(x, slopes, strict=True)]
 
@@ -326,7 +303,7 @@ class DualBalls(BallSystem[Dual]):
         if operand.t is None and updates.t is None:
             return Dual(v)
         s, t = operand.tangent, updates.tangent
-        return Dual(v, scatter_add(s, t, spread(where, _width(s, t))))
+        return Dual(v, scatter_add(s, t, spread(where, common_width(s, t))))
 
     def watch_ties(self, keys: Sequence[Dual | Array], order: Array, axis: int) -> None:
         """Equal keys next to each other that move apart: the order inside the tie is not a function of the point."""
@@ -336,17 +313,17 @@ class DualBalls(BallSystem[Dual]):
             ordered = along(self.primal(key), order, axis)
             lower = range(max(ordered.shape[axis] - 1, 0))
             left, right = (np.take(ordered, [i + k for i in lower], axis=axis) for k in (0, 1))
-            tie = tie & (predicate(_same, left, right) if isinstance(key, Dual) else left == right)
+            tie = tie & (predicate(same_number, left, right) if isinstance(key, Dual) else left == right)
             if isinstance(key, Dual) and key.t is not None:
                 t = along(key.t, spread(order, key.t.shape[-1]), axis)
                 moves.append((np.take(t, list(lower), axis=axis), np.take(t, [i + 1 for i in lower], axis=axis)))
         for s, t in moves:
-            self.touch_where(tie, lambda p, q: not _same(p, q), s, t)
+            self.touch_where(tie, lambda p, q: not same_number(p, q), s, t)
 
 
 def _may_kink(kink: Callable[[arb], bool], x: Array) -> Array:
     if kink is at_zero:  # two comparisons of whole arrays, without a Python frame per entry
-        return np.asarray(~(np.greater(x, _NOTHING) | np.less(x, _NOTHING)))
+        return np.asarray(~(np.greater(x, NOTHING) | np.less(x, NOTHING)))
     return predicate(kink, x)
 
 

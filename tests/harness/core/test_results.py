@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backprove.harness.core.evidence import Evidence, LeftOut, SizeSeen
+from backprove.harness.core.evidence import Approximation, Evidence, LeftOut, SizeSeen
 from backprove.harness.core.records import Malformed, Record, from_json, from_plain, to_json, to_plain
 from backprove.harness.core.results import (
     BINS,
@@ -30,7 +30,7 @@ POINT = Counterexample(
 TALLY = LayerTally(4, 1, 2, 1, 1, 1, 0.5, "note")
 EVIDENCE = Evidence(
     {"n=3": SizeSeen("full", 3, {"exact": 2})}, {"n=1": LeftOut("reason", "text", True)}, {"wide": 2}, {"wide": 1},
-    "advice", True,
+    "advice", 4, 3, True, {"plain": 2}, Approximation(4.0, "the reference", 0.5),
 )  # fmt: skip
 PROPERTY = PropertyResult(
     "vjp", "float64", Verdict.FALSIFIED, 10, 2.5, POINT, "reason", "lossy", 20.0, "large", {"exact": TALLY},

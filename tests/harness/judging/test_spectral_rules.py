@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.scipy.linalg import expm
 
 import backprove as bp
 
@@ -84,6 +85,7 @@ KNOWN = {
     "spectral norm": Known(lambda x: jnp.linalg.norm(x, 2), spectral_norm_vjp, "3 4"),
     "qr": Known(lambda x: tuple(jnp.linalg.qr(x)), qr_vjp, "4 3"),
     "nuclear norm in NumPy": Known(lambda x: np.linalg.norm(x, "nuc"), nuclear_vjp, "3 2"),
+    "matrix exponential": Known(expm, lambda x, g: jax.vjp(expm, x)[1](g)[0], "2 2"),
     "trace of a power": Known(
         lambda x: jnp.trace(jnp.linalg.matrix_power(x, 3)), lambda x, g: 3 * g * (x @ x).T, "n n"
     ),

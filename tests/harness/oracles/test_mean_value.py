@@ -16,7 +16,8 @@ import backprove as bp
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.numbers.balls import functions as bf
 from backprove.harness.numbers.balls.arrays import pointwise
-from backprove.harness.numbers.balls.duals import Dual, DualBalls
+from backprove.harness.numbers.balls.dual import Dual
+from backprove.harness.numbers.balls.duals import DualBalls
 from backprove.harness.numbers.elementary.table import ROWS
 from backprove.harness.oracles.exact import ExactLayer
 from backprove.harness.oracles.mean_value import by_mean_value, mean_value

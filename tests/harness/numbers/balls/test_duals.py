@@ -125,3 +125,18 @@ def test_zero_times_nothing_is_nothing() -> None:
     program = ProgramOnBalls(trace(jnp.sqrt, ((), "float64")))
     _, (tangent,), _ = program.duals([lift(np.zeros(1))], [lift(np.zeros(1))])
     assert not tangent[0].is_finite()
+
+
+def test_equal_steps_are_no_kink_and_jumps_are() -> None:
+    """`floor(x) > 1` at x in (1, 2) compares equal numbers that stay equal; at x = 1 it jumps."""
+
+    def halved(x: Any) -> Any:
+        return jnp.where(jnp.floor(x) > 1.0, x, x / 2) * jnp.ones(3)[jnp.floor(x).astype(int)]
+
+    with jax.enable_x64(True):
+        program = ProgramOnBalls(trace(halved, ((), "float64")))
+    for x, kink in ((1.5, False), (1.0, True), (2.5, False), (2.0, True)):
+        _, [moved], touched = program.duals([lift(np.array([x]))], [lift(np.array([1.0]))])
+        assert bool(touched[0]) is kink, x
+        if not kink:
+            assert float(moved[0].mid()) == (1.0 if x > 2 else 0.5)
