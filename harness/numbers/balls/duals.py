@@ -146,9 +146,9 @@ class DualBalls(BallSystem[Dual]):
 
     def own(self, equation: Equation, inputs: Sequence[Dual | Array]) -> Dual | Array | list[Dual | Array]:
         found = super().own(equation, inputs)
-        told = isinstance(found, np.ndarray) and found.dtype == np.int8 and equation.primitive in COMPARISONS
-        if told and all(is_fixed(i) for i in inputs):  # equal numbers that stay equal are no kink
-            return np.where(np.asarray(found) & TOUCH, np.asarray(found) & 1, found)
+        compared = equation.primitive in COMPARISONS and all(map(is_fixed, inputs))
+        if compared and isinstance(found, np.ndarray) and found.dtype == np.int8:
+            return np.where(found & TOUCH, found & 1, found)  # equal numbers that stay equal are no kink
         return found
 
     def move(self, e: Equation, inputs: Sequence[Dual | Array]) -> list[Dual | Array]:
