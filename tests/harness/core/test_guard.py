@@ -52,7 +52,7 @@ def test_what_a_rule_raises_is_its_error(why: BaseException) -> None:
     assert report.verdict is Verdict.ERROR and f"vjp raised {type(why).__name__}" in str(report)
 
 
-@pytest.mark.parametrize("why", RAISED[:5], ids=lambda w: type(w).__name__)
+@pytest.mark.parametrize("why", [RAISED[0], RAISED[4]], ids=lambda w: type(w).__name__)
 def test_what_a_rule_raises_in_a_region_is_its_error(why: BaseException) -> None:
     def vjp(x: Any, g: Any) -> Any:
         if np.any(np.asarray(x) > 3):
@@ -62,7 +62,7 @@ def test_what_a_rule_raises_in_a_region_is_its_error(why: BaseException) -> None
     assert checked(np.sin, vjp).verdict is Verdict.ERROR
 
 
-@pytest.mark.parametrize("why", RAISED[:5], ids=lambda w: type(w).__name__)
+@pytest.mark.parametrize("why", [RAISED[1], RAISED[4]], ids=lambda w: type(w).__name__)
 def test_a_forward_that_ends_its_caller_is_an_error(why: BaseException) -> None:
     """Everywhere, at one size, or at some points; an `Exception` only says that nothing can be judged there."""
 

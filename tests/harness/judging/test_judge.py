@@ -284,7 +284,7 @@ def test_numpy_code_is_called_as_it_is_at_more_points() -> None:
 
     result = judged(rule(backward, forward=np.square), points=3_000)
     assert result.verdict is Verdict.HOLDS and "screen" not in result.layers
-    assert sum(calls) > 3_000
+    assert sum(calls) > 2_000  # its program serves some of the points
 
 
 def test_accuracy_asked_for_is_judged_at_every_point() -> None:
