@@ -16,6 +16,7 @@ class Item:
 
     def __init__(self, module: str, *marks: str) -> None:
         self.path, self.marks = HERE / module, set(marks)
+        self.nodeid = f"tests/{module}::test"
 
     def add_marker(self, name: str) -> None:
         self.marks.add(name)
@@ -27,8 +28,9 @@ class Item:
 class Config:
     """The settings of a run, as far as the hooks look at them."""
 
-    def __init__(self, asked: bool) -> None:
+    def __init__(self, asked: bool, everything: bool = False, args: tuple[str, ...] = ("tests",)) -> None:
         self.asked, self.stash = asked, {quick._LEFT_OUT: 0}
+        self.everything, self.args = everything, list(args)
         self.left: list[Any] = []
         self.hook = SimpleNamespace(pytest_deselected=self.deselected)
 
@@ -36,7 +38,7 @@ class Config:
         self.left += items
 
     def getoption(self, name: str) -> bool:
-        return self.asked and name == "--quick"
+        return self.everything if name == "all_tests" else self.asked and name == "--quick"
 
 
 def chosen(asked: bool) -> tuple[Config, list[Any]]:
@@ -55,6 +57,15 @@ def test_one_test_of_each_module_is_run_and_the_others_are_counted() -> None:
 def test_all_tests_are_run_where_nothing_is_asked() -> None:
     config, kept = chosen(asked=False)
     assert len(kept) == 7 and not config.left
+
+
+def test_long_tests_are_left_out_unless_they_are_asked_for() -> None:
+    long, other = Item("trial/test_kills.py"), Item("a.py")
+    for everything, args, count in ((False, ("tests",), 1), (True, ("tests",), 0), (False, ("tests/a.py::test",), 0)):
+        config, items = Config(False, everything, args), [long, other]
+        quick.pytest_collection_modifyitems(config, items)  # type: ignore[arg-type]
+        assert config.stash[quick._LEFT_OUT] == len(config.left) == count == 2 - len(items)
+        assert other in items
 
 
 def test_slow_modules_are_modules_of_today() -> None:
