@@ -45,6 +45,10 @@ MOVING = {
 """Public names that the interpreter itself changes."""
 
 
+SET_BY_LIBRARIES = ("TF_", "XLA_", "JAX_", "TPU_", "GRPC_", "KMP_", "OMP_", "TORCH", "PYTORCH_", "LIBTPU", "CUDA_")
+"""Beginnings of variables that JAX and torch set when they are imported, which a rule may be the first to do."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The state of this process.
@@ -88,7 +92,7 @@ def _names_of(module: str) -> Iterator[tuple[str, tuple[int, Any]]]:
 
 
 def _facts() -> Iterator[tuple[str, Any]]:
-    yield "the environment", dict(os.environ)
+    yield "the environment", {k: v for k, v in os.environ.items() if not k.startswith(SET_BY_LIBRARIES)}
     with contextlib.suppress(OSError):
         yield "the working directory", os.getcwd()
     yield "threads that go on", threading.active_count()

@@ -29,6 +29,7 @@ from backprove.harness.core.errors import UsageError
 from backprove.harness.core.forks import CameBackTwice
 from backprove.harness.core.guard import in_its_place
 from backprove.harness.core.records import from_json, to_json
+from backprove.harness.core.results import is_user_code
 from backprove.harness.core.texts import with_readable_texts
 
 LONGEST, TRACEBACK = 300, 20_000
@@ -87,7 +88,8 @@ def serve(imports: Sequence[str] = (), parent: int = 0) -> None:
 
 def _answer(server: Server, request: messages.Request) -> messages.Line:
     """The answer, and what the code of the user has left changed in this process; or what went wrong."""
-    before = Snapshot.taken() if isinstance(request, messages.Work) and request.do != "prepare" else None
+    watched = isinstance(request, messages.Work) and request.do != "prepare" and is_user_code(request.kind)
+    before = Snapshot.taken() if watched else None
     try:
         answer = server.answer(request)
         if before is not None and isinstance(answer, (messages.Judged, messages.JudgedPart)):
