@@ -49,9 +49,9 @@ LONG = re.compile(
     r"|test_wrong_directions\.py::.*\[a loop\]"
     r"|test_opaque_code\.py::(.*test_wrong_in_float32_only|TestObjects::test_right$|.*test_not_a_number)"
     r"|test_spectral_rules\.py::test_the_right_rule_holds\[(matrix exponential|projector)"
-    r"|trial/test_kills\.py"
+    r"|trial/test_(kills|misbehaving)\.py"
 )
-"""Tests of many seconds, each a variant of one that always runs: the other format, another function or size."""
+"""Tests of many seconds, variants of some that always run: the other format, another function or size, more of a kind."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
