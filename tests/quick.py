@@ -51,7 +51,7 @@ LONG = re.compile(
     r"|test_spectral_rules\.py::test_the_right_rule_holds\[(matrix exponential|projector)"
     r"|trial/test_(kills|misbehaving)\.py"
 )
-"""Tests of many seconds, variants of some that always run: the other format, another function or size, more of a kind."""
+"""Tests of many seconds, variants of others: the other format, another function or size, more of a kind."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
