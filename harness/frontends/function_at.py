@@ -21,6 +21,7 @@ from backprove.harness.frontends.calls import Called, call_points, plain_values
 from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.function import Function
+from backprove.harness.frontends.same_in_all_formats import same_but_for_literals
 from backprove.harness.numbers.bounds.run import float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
@@ -189,6 +190,20 @@ class FunctionAt:
         assert program is not None
         short = self.function.every_step_short(self.signature, self.dtype)
         return float_bounds(program, points, self.dtype, every_step_short=short)
+
+    @property
+    def gap_unit(self) -> float:
+        """Unit roundoff in whose ulps gaps to the function over the reals are measured.
+
+        It is that of float64, whatever the format under test; of the format where the code is another approximation
+        there.
+        """
+        form, wide = FORMATS[self.dtype], FORMATS["float64"]
+        here = None if form is wide else self.program
+        base = None if here is None else self.function.program(in_float64(self.signature))
+        if here is None or base is None or same_but_for_literals(base, here, self.dtype):
+            return wide.u
+        return form.u
 
     @property
     def exact(self) -> ExactFunction | None:

@@ -175,7 +175,8 @@ class DerivativeLayers(DerivativeShell):
                 point = [a[..., i : i + 1] for a in x], [a[..., i : i + 1] for a in d]
                 here = [r[..., i] for r in result]
                 seen.violations[i] = self._violations.of_outcome(o, *point, here, bool(broken[i]), bool(beyond[i]))
-        remark_gaps(seen, outcomes, self.problem)
+        if self.claim.approximates is None:  # else the evidence says how near the rule came
+            remark_gaps(seen, outcomes, "rule and derivative", self.problem.gap_unit)
         self.functions.tell_runnable(len(outcomes) - len(left), len(left), self.signature, self.rule_signature)
         return np.array(left, dtype=np.int64)
 

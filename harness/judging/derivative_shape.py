@@ -9,8 +9,7 @@ from typing import Any
 
 from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.frontends.function import Function, shapes_of
-from backprove.harness.frontends.function_at import FunctionAt, in_float64
-from backprove.harness.frontends.same_in_all_formats import same_but_for_literals
+from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.oracles.problem import DerivativeProblem
@@ -73,15 +72,10 @@ class Derived:
 
         An approximation that is stated as one is made for its format.
         """
-        forward, wide = self.functions.forward, FORMATS["float64"].u
         if self.approximates is not None:
             return self.unit
-        here = None if self.unit == wide else forward.program(self.signature)
-        base = None if here is None else forward.program(in_float64(self.signature))
-        if here is None or base is None:
-            return wide
         (dtype,) = (name for name, form in FORMATS.items() if form.u == self.unit)
-        return wide if same_but_for_literals(base, here, dtype) else self.unit
+        return FunctionAt(self.functions.forward, self.signature, dtype).gap_unit
 
 
 class DerivativeShell:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
-from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array, any_entry, at_points, largest
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
-from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, CLEAR_BITS, PRECISIONS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.function_at import FunctionAt
 from backprove.harness.judging.examination import Examination, Violation
@@ -25,15 +23,15 @@ from backprove.harness.judging.objections import in_rounds
 from backprove.harness.judging.real_calls.layouts import Layouts
 from backprove.harness.judging.real_calls.own_calls import OwnCalls, exact_values
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
+from backprove.harness.judging.remarks import remark_gaps
 from backprove.harness.judging.screens.claims import ClaimScreen, EqualityScreen
 from backprove.harness.judging.sides import SidesAt
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT, run_sharing
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.oracles.problem import Outcome, Status, within_reach
+from backprove.harness.oracles.identity import Identity
+from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.same_values import judge_identity
-from backprove.harness.oracles.value_gap import ValueGap
-from backprove.harness.oracles.vectors import full, take
 from backprove.harness.programs.program import Program
 
 
@@ -47,6 +45,7 @@ class EqualityAt(SidesAt):
         own, layouts: calls of a user's own sides as they are, and in other layouts of memory; None where the sides are
             composed of functions that other claims call.
         approximates: see `Equality`.
+        stated: the sides as they are claimed, where other programs have their places.
     """
 
     spot: SpotCheck | None = None
@@ -55,6 +54,7 @@ class EqualityAt(SidesAt):
     own: OwnCalls | None = None
     layouts: Layouts | None = None
     approximates: float | None = None
+    stated: Sequence[FunctionAt] = ()
 
     @property
     def slack(self) -> float:
@@ -125,13 +125,24 @@ class EqualityAt(SidesAt):
             both = [(s.function, self.signature, x) for s in (right, left)]
             self.layouts.violated(both, self.input_names, seen)
 
+    @cached_property
+    def _identity(self) -> Identity:
+        assert self.exact_sides is not None
+        left, right = self.exact_sides
+        return Identity(left, right, self.format.u, lambda: self.gap_unit, self.approximates)
+
+    @cached_property
+    def gap_unit(self) -> float:
+        """Unit roundoff in whose ulps a gap over the reals is measured; see `FunctionAt.gap_unit`."""
+        return max(s.gap_unit for s in self.stated or self.sides)
+
     @property
     def compiled(self) -> Sequence[FunctionAt]:
         return self.sides if self.spot is not None else []
 
     def with_programs(self, other: Mapping[int, Program]) -> EqualityAt:
         there = EqualityAt(self._sides_with(other), self.input_names, self.signature, self.dtype)
-        there.approximates = self.approximates
+        there.approximates, there.stated = self.approximates, self.stated or self.sides
         return there
 
     def screen(self, *, further_dtype: bool = False) -> ClaimScreen | None:
@@ -223,7 +234,7 @@ class EqualityAt(SidesAt):
         if self.exact_sides is None:
             return index
         try:
-            outcomes = self.over_reals(x, index, self._judge)
+            outcomes = self.over_reals(x, index, self._identity.judge)
         except UnsupportedPrimitive as why:
             seen.note(f"exact layer skipped: {why}")
             return index
@@ -231,7 +242,8 @@ class EqualityAt(SidesAt):
         if len(stopped) >= ENOUGH_STOPPED and all(stopped):
             for side in self.sides:
                 side.function.give_up_exact(self.signature)
-            del self.exact_sides  # a black box has none
+            del self.exact_sides, self._identity  # a black box has none
+        remark_gaps(seen, outcomes, "the two sides", lambda: self.gap_unit)
         ran = [o for o, s in zip(outcomes, stopped, strict=True) if not s]
         self._enter(ran, x, index[~np.array(stopped)], suspicious, seen, "exact", "in ball arithmetic")
         out: Array = index[np.array(stopped)]
@@ -269,65 +281,6 @@ class EqualityAt(SidesAt):
                     Verdict.FALSIFIED, what, label, o.entry, o.got_value, o.expected_value, f"{other}, {where}"
                 )
 
-    def _judge(self, balls: list[Array], values: list[list[Array]]) -> list[Outcome | None]:
-        left, right = values
-        points = balls[0].shape[-1] if balls else 1
-        out: list[Outcome | None] = []
-        clear = np.ones(points, dtype=bool)
-        for u, v in zip(left, right, strict=True):
-            if u.dtype == object and u.size:
-                clear &= np.asarray(_CLEAR(u, v), dtype=bool).reshape(-1, points).all(axis=0)
-        for p, agrees in enumerate(clear.tolist()):
-            out.append(Outcome(Status.AGREES) if agrees else self._judge_point(balls, p, left, right))
-        return out
-
-    def _judge_point(self, balls: list[Array], p: int, left: list[Array], right: list[Array]) -> Outcome | None:
-        """What both sides say at one point; None where the precision must rise."""
-        accepted = Outcome(Status.AGREES)
-        lacking: list[Outcome | None] = []  # of entries that cannot be compared
-        for a, (u, v) in enumerate(zip(left, right, strict=True)):
-            if u.dtype != object:
-                continue
-            for j in np.ndindex(u.shape[:-1]):
-                mine, theirs = u[(*j, p)], v[(*j, p)]
-                told = _agree(mine, theirs)
-                if told is False:
-                    found = self._refuse(balls, p, a, j, mine, theirs)
-                    if found.status.refused:
-                        return found
-                    accepted = found if (found.units or 0.0) >= (accepted.units or 0.0) else accepted
-                elif told is None and self.approximates is not None and not theirs.is_finite():
-                    lacking.append(Outcome(Status.OUTSIDE) if ctx.prec == PRECISIONS[-1] else None)
-                elif told is None:
-                    reachable = all(within_reach(b[..., p : p + 1]) for b in balls)
-                    verdict = _without_value(a, j, mine, theirs, reachable)
-                    if verdict is not None and verdict.status is Status.UNDEFINED:
-                        return verdict
-                    lacking.append(verdict)
-        return lacking[-1] if lacking else accepted
-
-    def _refuse(self, balls: list[Array], p: int, a: int, j: tuple[int, ...], left: arb, right: arb) -> Outcome:
-        """Refused only if the sides stay apart when rounded constants are widened, and by more than is granted."""
-        assert self.exact_sides is not None
-        here = take(balls, slice(p, p + 1))
-        wide = [full(s.balls(here, self.format.u), 1)[a][(*j, 0)] for s in self.exact_sides]
-        if wide[0].overlaps(wide[1]):
-            return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
-        if self.approximates is not None:
-            mine, theirs = (s.balls for s in self.exact_sides)
-            units = ValueGap(mine, theirs, here, self.format.u).units(a, j, left, right)
-            if units <= self.approximates:
-                return Outcome(Status.AGREES, note="agrees up to rounding", units=units)
-        return Outcome(
-            Status.REFUTED,
-            argument=a,
-            entry=j,
-            got=left.str(20),
-            expected=right.str(20),
-            got_value=float(left.mid()),
-            expected_value=float(right.mid()),
-        )
-
     def _too_far(self, x: list[Array], i: int, results: list[list[Array]]) -> Violation | None:
         here = [a[..., i : i + 1] for a in x]
         for side, result in zip(self.sides, results, strict=True):
@@ -341,53 +294,3 @@ class EqualityAt(SidesAt):
                             Verdict.INACCURATE, what, side.function.label, tuple(j), got, value, "running error bound"
                         )
         return None
-
-
-def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb, reachable: bool) -> Outcome | None:
-    """Where balls cannot compare: no side has a value, one side alone has none, or the precision must rise (None)."""
-    lost = [v for v in (left, right) if not v.is_finite()]
-    if len(lost) == 2:
-        return Outcome(Status.OUTSIDE)
-    if ctx.prec < PRECISIONS[-1]:
-        return None
-    if not lost:
-        return Outcome(Status.UNDECIDED, note="the enclosures are too wide")
-    if not lost[0].is_nan() or not reachable:
-        return Outcome(Status.OUTSIDE)
-    values = [float(v.mid()) if v.is_finite() else np.nan for v in (left, right)]
-    return Outcome(
-        Status.UNDEFINED,
-        argument=argument,
-        entry=entry,
-        got=left.str(20),
-        expected=right.str(20),
-        got_value=values[0],
-        expected_value=values[1],
-    )
-
-
-def _clearly(a: arb, b: arb) -> bool:
-    """A cheap sign that `_agree` says True: both known to 2**-72 of themselves, and near each other."""
-    return bool(
-        a.rel_accuracy_bits() > CLEAR_BITS
-        and b.rel_accuracy_bits() > CLEAR_BITS
-        and a.overlaps(b)
-        and a.is_finite()
-        and b.is_finite()
-    )
-
-
-_CLEAR = np.frompyfunc(_clearly, 2, 1)
-_CLOSE = arb(2) ** -AGREEMENT_BITS
-
-
-def _agree(a: arb, b: arb) -> bool | None:
-    if not (a.is_finite() and b.is_finite()):
-        return None
-    if not a.overlaps(b):
-        return False
-    radius = (a - b).rad()
-    if radius <= (abs(a) + abs(b)).abs_lower() * _CLOSE:
-        return True
-    # both are zero, or cancel to zero: agreement to an absolute 2**-(precision/2)
-    return True if a.contains(0) and b.contains(0) and radius < arb(2) ** -(ctx.prec // 2) else None

@@ -18,7 +18,7 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import CONDITIONING_DRAWS, CONDITIONING_FACTOR, FINE, SHOWN_ULPS
 from backprove.harness.numbers.balls.arrays import BallArray, zeros
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.shown import INFINITE, blurred, effects, nudged, ulp, wider
+from backprove.harness.oracles.shown import blurred, effects, nudged, ulp, wider
 from backprove.harness.oracles.vectors import full
 
 Values = Callable[[list[Array]], list[Array]]
@@ -42,24 +42,45 @@ class ValueGap:
 
     def units(self, argument: int, entry: tuple[int, ...], left: arb, right: arb) -> float:
         """The gap of two values in units; infinite where the left one has none."""
-        gap, hull, drawn = abs(left - right), self._hull[argument][(*entry, 0)], self._drawn[argument][(*entry, 0)]
-        forced = CONDITIONING_FACTOR * drawn
-        allowed = SHOWN_ULPS * ulp(right, self.unit) + (hull if hull > forced else forced)
-        found = float((SHOWN_ULPS * gap / allowed).mid())
+        drawn = CONDITIONING_FACTOR * self._drawn[argument][(*entry, 0)]
+        hull = self._width_at(argument, entry, left, right)
+        allowed = SHOWN_ULPS * ulp(right, self.unit) + (hull if hull > drawn else drawn)
+        found = float((SHOWN_ULPS * abs(left - right) / allowed).mid())
         return found if np.isfinite(found) else np.inf
+
+    def is_shown(self, argument: int, entry: tuple[int, ...], left: arb, right: arb) -> bool:
+        """Whether two values are visibly apart, by more than `SHOWN_ULPS` units."""
+        gap, allowed = abs(left - right), SHOWN_ULPS * ulp(right, self.unit)
+        if not gap > allowed:
+            return False
+        widths = [w[argument][(*entry, 0)] for w in self._widths if w is not None]
+        if len(widths) == 2 and all(gap > allowed + CONDITIONING_FACTOR * w for w in widths):
+            return True  # draws lie within the widths
+        return self.units(argument, entry, left, right) > SHOWN_ULPS
+
+    def _width_at(self, argument: int, entry: tuple[int, ...], left: arb, right: arb) -> arb:
+        """How far rounding the inputs moves an entry, or the terms that cancel in it, at most.
+
+        It is that of the side that moves less. Zero may be written as such: there the terms of the other side count,
+        and how far each may be off.
+        """
+        known = [w[argument][(*entry, 0)] for w in self._widths if w is not None]
+        known = [w for w in known if w.is_finite()]
+        if not known:
+            return arb(0)
+        one: arb = known[0]
+        other: arb = known[-1]
+        most, least = (one, other) if one > other else (other, one)
+        return SHOWN_ULPS * most if left.contains(0) or right.contains(0) else least
 
     @cached_property
     def _values(self) -> list[BallArray]:
         return full(self.right(self.x), 1)
 
     @cached_property
-    def _hull(self) -> list[BallArray]:
-        """Half the width of the values under a rounding of all inputs, of the map in which it is less."""
-        found = [self._width(side) for side in (self.left, self.right)]
-        known = [widths for widths in found if widths is not None]
-        if not known:
-            return [zeros(v.shape) for v in self._values]
-        return [np.asarray(_LESS(p, q), dtype=object) for p, q in zip(known[0], known[-1], strict=True)]
+    def _widths(self) -> list[list[BallArray] | None]:
+        """Half the width of the values of each side under a rounding of all inputs; None where it cannot be told."""
+        return [self._width(side) for side in (self.left, self.right)]
 
     def _width(self, side: Values) -> list[BallArray] | None:
         try:
@@ -79,12 +100,3 @@ class ValueGap:
             for w, m, v in zip(worst, moved, self._values, strict=True):
                 w[...] = wider(w, (m - v) / FINE)
         return worst
-
-
-def _less(a: arb, b: arb) -> arb:
-    if a.is_nan() or a == INFINITE:
-        return b if b.is_finite() else arb(0)
-    return a if not b.is_finite() or a < b else b
-
-
-_LESS = np.frompyfunc(_less, 2, 1)
