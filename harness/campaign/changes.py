@@ -4,8 +4,8 @@ before = Snapshot.taken()
 np.cos = np.sin
 before.changes()          # ("numpy.cos",)
 
-It sees functions of NumPy, JAX, torch and the standard library that were replaced, the environment, the working
-directory, limits, signal handlers, the floating-point state, and threads and processes that go on.
+It sees public functions and classes of `MODULES` that were replaced, the environment, the working directory, limits,
+signal handlers, the floating-point state, and threads that go on.
 """
 
 from __future__ import annotations
@@ -28,22 +28,8 @@ MODULES = (
 )  # fmt: skip
 """Modules whose public names are compared where they are imported; what they gain is no change."""
 
-MOVING = {
-    "sys": {
-        "exc_info",
-        "last_exc",
-        "last_type",
-        "last_value",
-        "last_traceback",
-        "ps1",
-        "ps2",
-        "stdout",
-        "path_importer_cache",
-    },
-    "torch": {"_dynamo"},
-}
-"""Public names that the interpreter itself changes."""
-
+REPLACED_BY_LIBRARIES = ("torch.manual_seed",)
+"""Functions that a library wraps itself when a part of it is first used."""
 
 SET_BY_LIBRARIES = ("TF_", "XLA_", "JAX_", "TPU_", "GRPC_", "KMP_", "OMP_", "TORCH", "PYTORCH_", "LIBTPU", "CUDA_")
 """Beginnings of variables that JAX and torch set when they are imported, which a rule may be the first to do."""
@@ -54,11 +40,11 @@ class Snapshot:
     """The state of this process.
 
     Attributes:
-        names: `module.name` -> identity of the object.
+        names: `module.name` -> the function or class.
         facts: further state, by the words that name it.
     """
 
-    names: dict[str, tuple[int, Any]]
+    names: dict[str, object]
     facts: dict[str, Any]
 
     @staticmethod
@@ -69,26 +55,26 @@ class Snapshot:
     def changes(self) -> tuple[str, ...]:
         """What is another now, in words; `()` where nothing is."""
         modules = {name.rpartition(".")[0] for name in self.names}
-        now = {name: found for module in modules for name, found in _names_of(module)}
-        changed = [n for n, (identity, _) in self.names.items() if n not in now or now[n][0] != identity]
+        now = {name: value for module in modules for name, value in _names_of(module)}
+        changed = [n for n, found in self.names.items() if now.get(n) is not found]
         facts = dict(_facts())
         changed += [words for words, value in self.facts.items() if facts.get(words) != value]
         return tuple(sorted(changed))
 
 
-def _names() -> Iterator[tuple[str, tuple[int, Any]]]:
+def _names() -> Iterator[tuple[str, object]]:
     for module in MODULES:
         yield from _names_of(module)
 
 
-def _names_of(module: str) -> Iterator[tuple[str, tuple[int, Any]]]:
-    """The functions and classes of a module; objects are kept, so that no other one gets their identity."""
+def _names_of(module: str) -> Iterator[tuple[str, object]]:
+    """The functions and classes of a module."""
     found = sys.modules.get(module)
     if not isinstance(found, ModuleType):
         return
     for name, value in list(vars(found).items()):
-        if not name.startswith("_") and callable(value) and name not in MOVING.get(module, ()):
-            yield f"{module}.{name}", (id(value), value)
+        if not name.startswith("_") and callable(value) and f"{module}.{name}" not in REPLACED_BY_LIBRARIES:
+            yield f"{module}.{name}", value
 
 
 def _facts() -> Iterator[tuple[str, Any]]:

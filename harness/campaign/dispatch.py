@@ -4,7 +4,6 @@ executor.
 
 from __future__ import annotations
 
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
@@ -13,15 +12,15 @@ from queue import SimpleQueue
 
 from backprove.harness.campaign import parts, workers
 from backprove.harness.campaign.executors import ExecutorSpec, open_executor
-from backprove.harness.campaign.messages import Answer, EngineOptions, Failed, Judged, JudgedPart, Lost, Work
+from backprove.harness.campaign.messages import Answer, EngineFailed, EngineOptions, Judged, JudgedPart, Lost, Work
 from backprove.harness.campaign.store import PartKey
-from backprove.harness.campaign.work import Item, Job, lost, run_here
+from backprove.harness.campaign.work import Item, Job, failure_of, lost, run_here
 from backprove.harness.campaign.workers import ProgressCallback, Workers, run_isolated
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import PropertyResult, SubjectResult, is_user_code
 
 Keep = Callable[[PartKey, list[PropertyResult]], None]
-Complain = Callable[[Failed], str]
+Complain = Callable[[EngineFailed], str]
 """Keeps the traceback of a failure of the engine; returns where, in words."""
 
 
@@ -62,7 +61,6 @@ class Dispatch:
         keep: called with every part that finishes.
         lost: names of the jobs whose worker was lost: their results say so, and a resumed run should try them again.
         complain: called where the engine failed at one item, which costs that job alone.
-        failed: names of the jobs at which it did.
     """
 
     options: EngineOptions
@@ -76,7 +74,6 @@ class Dispatch:
     keep: Keep = lambda *_: None
     lost: set[str] = field(default_factory=set)
     complain: Complain = lambda failure: failure.message
-    failed: set[str] = field(default_factory=set)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[SubjectResult]:
         """Yield the result of each job as it comes, in the order of `jobs` where items run one after the other.
@@ -158,7 +155,7 @@ class Dispatch:
         answer, job = self._answer(future), item.job
         if not _counts(item, large):
             return
-        if isinstance(answer, (Lost, Failed)):
+        if isinstance(answer, (Lost, EngineFailed)):
             large.pop(job, None)
             self.lost.add(job.name)
             _call_off(under_way, large)
@@ -179,13 +176,12 @@ class Dispatch:
                 of.concluding = True
                 queue.appendleft(Item(job, "conclude"))
 
-    def _reason(self, job: Job, answer: Lost | Failed) -> str:
+    def _reason(self, job: Job, answer: Lost | EngineFailed) -> str:
         """Why a job has no result of its own; whose process was changed by its code has itself to blame."""
         if isinstance(answer, Lost):
             return answer.reason
         if answer.changed:
             return f"changes the process that it runs in ({', '.join(answer.changed)}), where {answer.message} follows"
-        self.failed.add(job.name)
         return f"met a mistake of backprove, please report it: {self.complain(answer)}"
 
     def _answer(self, future: Future[Answer]) -> Answer:
@@ -213,7 +209,7 @@ def _run_here(request: Work, progress: ProgressCallback) -> Answer:
     except UsageError:
         raise
     except Exception as e:
-        return Failed(f"{type(e).__name__}: {e}", "".join(traceback.format_exception(e)))
+        return failure_of(e)
 
 
 def _counts(item: Item, large: Mapping[Job, _Large]) -> bool:

@@ -130,21 +130,26 @@ class JudgedPart(Record, tag_field="type", tag="part"):
     changed: tuple[str, ...] = ()
 
 
-class Failed(Record, tag_field="type", tag="failed"):
-    """The engine failed at one item; see `EngineFailed`."""
-
-    message: str
-    traceback: str
-    changed: tuple[str, ...] = ()
-
-
 class Lost(Record, tag_field="type", tag="lost"):
     """The item ended its process, or overran its time."""
 
     reason: str
 
 
-Answer: TypeAlias = Found | Stated | SeenAgain | Ready | Judged | JudgedPart | Lost | Failed
+class EngineFailed(Record, tag_field="type", tag="internal"):
+    """The engine failed at the item, or met what code had left changed in its process.
+
+    Attributes:
+        message: one line that says how it failed.
+        changed: see `changes.Snapshot`.
+    """
+
+    message: str
+    traceback: str
+    changed: tuple[str, ...] = ()
+
+
+Answer: TypeAlias = Found | Stated | SeenAgain | Ready | Judged | JudgedPart | Lost | EngineFailed
 
 
 class Step(Record, tag_field="type", tag="step"):
@@ -161,20 +166,7 @@ class WrongUse(Record, tag_field="type", tag="usage"):
     message: str
 
 
-class EngineFailed(Record, tag_field="type", tag="internal"):
-    """The engine is, or what code has left changed in its process.
-
-    Attributes:
-        message: one line that says how it failed.
-        changed: see `changes.Snapshot`.
-    """
-
-    message: str
-    traceback: str
-    changed: tuple[str, ...] = ()
-
-
-Line: TypeAlias = Answer | Step | WrongUse | EngineFailed
+Line: TypeAlias = Answer | Step | WrongUse
 """What a worker says."""
 
 

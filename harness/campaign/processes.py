@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
-import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,7 @@ CANNOT_ANSWER = 97
 _SET_PARENT_DEATH_SIGNAL = 1
 """Of Linux's prctl."""
 
-_orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-_launching = threading.Lock()
-_launcher_of = 0
-"""Process whose launcher thread takes the orders: a forked child needs one of its own."""
+_asking = threading.Lock()
 
 
 def start(arguments: Sequence[str], *, mark: str) -> subprocess.Popen[bytes]:
@@ -58,33 +56,18 @@ def start(arguments: Sequence[str], *, mark: str) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C is the parent's to handle
         )
 
-    return _in_launcher(launch)
+    with _asking:
+        launcher = _launcher(os.getpid())
+    return launcher.submit(launch).result()
 
 
-def _in_launcher(launch: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    global _launcher_of, _orders
-    with _launching:
-        if _launcher_of != os.getpid():
-            _launcher_of, _orders = os.getpid(), queue.SimpleQueue()
-            threading.Thread(target=_launch_all, args=(_orders,), name="backprove-launcher", daemon=True).start()
-    answer: queue.SimpleQueue[subprocess.Popen[bytes] | Exception] = queue.SimpleQueue()
+@functools.cache
+def _launcher(process: int) -> ThreadPoolExecutor:
+    """The one thread that starts workers for this process, by its id: a forked child needs a thread of its own.
 
-    def order() -> None:
-        try:
-            answer.put(launch())
-        except Exception as why:
-            answer.put(why)
-
-    _orders.put(order)
-    found = answer.get()
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
-def _launch_all(orders: queue.SimpleQueue[Callable[[], None]]) -> None:
-    while True:
-        orders.get()()
+    Asked for under a lock: a second one for the same process would be collected, and its thread's end kills workers.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="backprove-launcher")
 
 
 def die_with(parent: int) -> None:

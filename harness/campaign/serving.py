@@ -16,24 +16,19 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from backprove.harness.campaign import messages
 from backprove.harness.campaign.changes import Snapshot
 from backprove.harness.campaign.processes import CANNOT_ANSWER, die_with
-from backprove.harness.campaign.work import Server
+from backprove.harness.campaign.work import Server, failure_of
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.forks import CameBackTwice
-from backprove.harness.core.guard import in_its_place
-from backprove.harness.core.records import from_json, to_json
+from backprove.harness.core.records import from_json
 from backprove.harness.core.results import is_user_code
-from backprove.harness.core.texts import with_readable_texts
-
-LONGEST, TRACEBACK = 300, 20_000
-"""Characters of the line that says how the engine failed, and of its traceback, which code of a user may fill."""
+from backprove.harness.core.texts import readable_json
 
 FIRST_DESCRIPTOR = 700
 """Lowest number that the pipes are moved to, where the limit of the process allows it."""
@@ -63,7 +58,7 @@ def serve(imports: Sequence[str] = (), parent: int = 0) -> None:
         if os.getpid() != own:  # code forked, and the child came back into ours
             os._exit(CANNOT_ANSWER)
         try:
-            out.write(to_json(with_readable_texts(messages.Numbered(number, line))) + "\n")
+            out.write(readable_json(messages.Numbered(number, line)) + "\n")
             out.flush()
         except BrokenPipeError:  # the parent was killed
             os._exit(0)
@@ -100,13 +95,7 @@ def _answer(server: Server, request: messages.Request) -> messages.Line:
     except CameBackTwice as e:
         return messages.Lost(str(e))
     except Exception as e:  # the parent says it in one line and keeps the traceback
-        said = in_its_place(e)
-        try:
-            text = traceback.format_exc()
-        except Exception:  # an exception whose text raises
-            text = f"{type(e).__name__}\n"
-        changed = before.changes() if before is not None else ()
-        return messages.EngineFailed(f"{type(e).__name__}: {said}"[:LONGEST], text[:TRACEBACK], changed)
+        return failure_of(e, before.changes() if before is not None else ())
 
 
 def _no_debugger(*_: object, **__: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import platform
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,14 @@ from typing import Any, cast
 from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.guard import in_its_place
 from backprove.harness.core.records import from_plain, to_plain
 from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult, is_user_code
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.statements.statement import Statement, statements
+
+LONGEST, TRACEBACK = 300, 20_000
+"""Characters of the line that says how the engine failed, and of its traceback, which code of a user may fill."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,20 @@ def run_here(request: messages.Request, progress: Callable[[str, int, int], None
     """Answer one request in this process, as a worker would; exceptions are those of the engine."""
     answer = Server(progress or (lambda *_: None)).answer(request)
     return from_plain(to_plain(answer), type(answer))
+
+
+def failure_of(why: Exception, changed: tuple[str, ...] = ()) -> messages.EngineFailed:
+    """What is said of an exception of the engine, also of one whose text raises.
+
+    Args:
+        changed: see `changes.Snapshot`.
+    """
+    name, said = type(why).__name__, in_its_place(why)
+    try:
+        text = "".join(traceback.format_exception(why))
+    except Exception:
+        text = f"{name}\n"
+    return messages.EngineFailed(f"{name}: {said}"[:LONGEST], text[:TRACEBACK], changed)
 
 
 def lost(job: Job, dtypes: Sequence[str], reason: str) -> SubjectResult:

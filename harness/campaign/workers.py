@@ -132,14 +132,14 @@ class Worker:
                 raise self._ended()
             try:
                 said = from_json(line, messages.Numbered)
+                if said.number != self._number:  # of an earlier request: whoever wrote it comes too late
+                    continue
                 if not isinstance(said.line, (answer, *_OTHER_LINES)):
                     raise Malformed(f"it is of the kind {type(said.line).__name__}")
             except Malformed as e:
                 self.close()
                 raise WorkerLost(f"gave an answer that cannot be read ({e}) and was stopped") from None
             found = said.line
-            if said.number != self._number:  # of an earlier request: whoever wrote it comes too late
-                continue
             if isinstance(found, messages.WrongUse):
                 raise UsageError(found.message)
             if isinstance(found, messages.EngineFailed):
@@ -356,8 +356,8 @@ def run_isolated(
         workers: where the worker comes from; those of this process if left out.
 
     Returns:
-        The answer; `Lost` when the item ended the process or overran its time, `Failed` when the engine did. A worker
-        that somebody else killed is replaced once, and one whose process code has changed for the next item.
+        The answer; `Lost` when the item ended the process or overran its time, `EngineFailed` when the engine failed. A
+        worker that somebody else killed is replaced once, and one whose process code has changed for the next item.
 
     Raises:
         UsageError: as `Worker.request`.
@@ -376,7 +376,7 @@ def run_isolated(
                 return found
             except InternalError as e:
                 worker.close()  # code of the rule may be what broke the engine
-                return messages.Failed(str(e), e.details, e.changed)
+                return messages.EngineFailed(str(e), e.details, e.changed)
             except WorkerLost as e:
                 if last or not e.killed:
                     return messages.Lost(str(e))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backprove.harness.campaign.dispatch import Dispatch
-from backprove.harness.campaign.messages import Failed
+from backprove.harness.campaign.messages import EngineFailed
 from backprove.harness.campaign.progress import Progress
 from backprove.harness.campaign.store import PartKey, Store
 from backprove.harness.campaign.work import Job
@@ -65,7 +65,7 @@ class Session:
         self.name = name
         self.code = code
         self._lost: set[str] = set()
-        self._failed: set[str] = set()
+        self._engine_failed = False
         self.store = Store()
         self.started = time.monotonic()
         self.run = RunResult(
@@ -106,11 +106,11 @@ class Session:
             self._keep_part,
             self._lost,
             self._complain,
-            self._failed,
         )
         return dispatch.run(weighed)
 
-    def _complain(self, failure: Failed) -> str:
+    def _complain(self, failure: EngineFailed) -> str:
+        self._engine_failed = True
         place = self.store.crash(failure.traceback)
         return f"{failure.message} ({f'traceback in {place}' if place else 'its traceback could not be kept'})"
 
@@ -163,7 +163,7 @@ class Session:
         self.store.add_costs({s.name: sum(p.seconds for p in s.properties) for s in fresh if s.name not in self._lost})
         passed = complete(run)
         status = exit_status((s.verdict for s in run.subjects), gate_passed=passed)
-        if self._failed:
+        if self._engine_failed:
             status = Exit.INTERNAL
         if isinstance(cut, KeyboardInterrupt):
             status = Exit.INTERRUPTED

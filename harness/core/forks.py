@@ -16,12 +16,16 @@ import select
 WAITED = 1.0
 """Seconds in which a forked child may come back from the code that its parent has come back from."""
 
+OFTEN = 3
+"""Calls that fork and whose children end by themselves, after which the next ones are not waited for."""
+
 
 class _Forks:
     """How often this process was forked, and the pipe on which children that come back say so."""
 
     def __init__(self) -> None:
         self.seen = 0
+        self.alone = 0
         self.pipe: tuple[int, int] | None = None
 
     def before(self) -> None:
@@ -64,7 +68,8 @@ def returned(before: tuple[int, int]) -> None:
         os._exit(0)
     if _forks.seen == seen or _forks.pipe is None:
         return
-    ready, _, _ = select.select([_forks.pipe[0]], [], [], WAITED)
+    ready, _, _ = select.select([_forks.pipe[0]], [], [], WAITED if _forks.alone < OFTEN else 0.0)
+    _forks.alone += not ready
     if ready:
         os.read(_forks.pipe[0], 4096)
         raise CameBackTwice("forks, and goes on in both processes; end the child with os._exit inside the function")

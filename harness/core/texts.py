@@ -44,6 +44,12 @@ def readable(text: str) -> str:
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
 
 
+def readable_json(record: object) -> str:
+    """The strict JSON of a record with `readable` texts."""
+    text = to_json(record)
+    return to_json(_read(to_plain(record))) if _ESCAPES.search(text) else text
+
+
 def with_readable_texts(record: T) -> T:
     """A record with `readable` texts; itself where they are so already."""
     if not _ESCAPES.search(to_json(record)):

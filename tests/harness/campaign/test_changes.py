@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import backprove as bp
 from backprove.harness.campaign.changes import Snapshot
 
 
@@ -55,3 +56,22 @@ def test_threads_that_go_on_and_the_floating_point_state_are_changes() -> None:
     stop.set()
     thread.join()
     assert before.changes() == () and os.getcwd()
+
+
+def test_judging_a_torch_rule_changes_nothing() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Cubed(torch.autograd.Function):  # type: ignore[misc, name-defined]
+        @staticmethod
+        def forward(ctx, x):  # type: ignore[no-untyped-def]
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):  # type: ignore[no-untyped-def]
+            return 3 * g * ctx.saved_tensors[0] ** 2
+
+    rule = bp.from_torch(Cubed, inputs={"x": bp.array("n")})
+    before = Snapshot.taken()
+    assert bp.check(rule, points=50, dtypes=("float64",)).ok
+    assert before.changes() == ()

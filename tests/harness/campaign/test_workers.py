@@ -14,7 +14,16 @@ import pytest
 from backprove.harness.campaign import workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
-from backprove.harness.campaign.messages import EngineOptions, Failed, Found, FoundRule, Load, Numbered, Step
+from backprove.harness.campaign.messages import (
+    EngineFailed,
+    EngineOptions,
+    Found,
+    FoundRule,
+    Load,
+    Numbered,
+    Ready,
+    Step,
+)
 from backprove.harness.campaign.work import Item, Job
 from backprove.harness.campaign.workers import Worker, WorkerLost, Workers, find_jobs
 from backprove.harness.core.errors import UsageError
@@ -103,7 +112,7 @@ def test_a_failure_of_the_engine_travels_with_its_traceback() -> None:
     [*_, job] = jobs_of(f"{DATA}/several_rules.py")
     answer = workers.run_isolated(Item(job).request(workers.ENGINE, OPTIONS))
     again = pickle.loads(pickle.dumps(answer))  # as it comes from another machine
-    assert isinstance(again, Failed) and again == answer
+    assert isinstance(again, EngineFailed) and again == answer
     assert "ZeroDivisionError" in again.message and "Traceback" in again.traceback and not again.changed
 
 
@@ -167,7 +176,7 @@ def test_an_answer_to_an_earlier_request_is_passed_over() -> None:
     worker = Worker()
     worker.start()
     late, now = FoundRule("late", ("vjp",), ("x.py", 1), ""), FoundRule("now", ("vjp",), ("x.py", 1), "")
-    for line in (Numbered(0, Found([late])), Numbered(1, Found([now]))):
+    for line in (Numbered(0, Found([late])), Numbered(0, Ready()), Numbered(1, Found([now]))):
         worker._lines.put(to_json(line).encode() + b"\n")
     assert worker.request(Load("x.py"), Found) == Found([now])
     worker.close()
