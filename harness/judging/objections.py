@@ -1,8 +1,9 @@
 """Objections are points at which a layer without a verdict finds the rule suspicious; what clears them is told here.
 
 A point that the exact layer accepts is cleared. So is one where nothing is claimed: outside the domain of forward,
-where slopes diverge, or a kink that was left alone. Where the exact layer cannot tell, differences that know their
-error are asked, and clear what they agree with; of code that can only be called they have the last word.
+where slopes diverge, a kink that was left alone, or one that is apart beside a refuted point. Where the exact layer
+cannot tell, differences that know their error are asked, and clear what they agree with; of code that can only be
+called they have the last word.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from backprove.harness.oracles.problem import Outcome, Status
 
 FEW = 8
 """Suspicious points that come before all others."""
-EXCUSED = (Status.SINGULAR, Status.OUTSIDE, Status.UNEXAMINED, Status.UNDEFINED)
+EXCUSED = (Status.SINGULAR, Status.OUTSIDE, Status.UNEXAMINED, Status.UNDEFINED, Status.APART)
 """Where nothing is claimed; of a rule without a value (`UNDEFINED`) a violation says what there is to say."""
 
 

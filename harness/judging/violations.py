@@ -25,7 +25,7 @@ from backprove.harness.oracles.vectors import vector
 from backprove.harness.programs.program import Program
 
 NOT_FINITE = "the result overflows or is not a number, where forward is finite and the derivative is representable"
-UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED)
+UNCLEAR = (Status.SINGULAR, Status.OUTSIDE, Status.UNDECIDED, Status.UNEXAMINED, Status.APART)
 
 
 def not_derivative(mode: Mode, of: str, within: float | None = None) -> str:

@@ -29,7 +29,7 @@ from backprove.harness.oracles.vectors import finite, full, inner, random_direct
 from backprove.harness.programs.program import Program
 
 REFUSED_COLUMNS = 4096
-"""Points times entries that are localised at once."""
+"""Points times entries that are localised at once, at most."""
 
 
 Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]
@@ -202,14 +202,16 @@ class ExactLayer:
                     separated.append(k)
         if not separated:
             return todo
+        for k in separated:
+            out[int(index[k])] = Outcome(Status.APART)
         entries = sum(int(np.prod(balls[i].shape[:-1])) for i in problem.wrt)
-        at_once = max(1, REFUSED_COLUMNS // max(entries, 1))
-        for start in range(0, len(separated), at_once):
-            some = np.array(separated[start : start + at_once])
+        for some in _growing(separated, max(1, REFUSED_COLUMNS // max(entries, 1))):
             gaps = abs(left[some] - right[some]) / size[some]
             refusals = self._refuse(problem, take(balls, some), take(given, some), gaps)
             for k, outcome in zip(some, refusals, strict=True):
                 out[int(index[k])] = outcome
+            if any(o.status.refused for o in refusals):
+                break  # one refusal is enough, and to localise one costs as many evaluations as there are entries
         return todo
 
     def _rule(
@@ -224,6 +226,14 @@ class ExactLayer:
         rule, wide_rule = (full(self._rule(problem, x, d, widen), points) for widen in (0.0, problem.unit))
         allowance = Allowance(problem, x, d, rule, exact)
         return [_localise(allowance, wide_rule, wide, p, gaps[p]) for p in range(points)]
+
+
+def _growing(points: Sequence[int], most: int) -> Iterator[Array]:
+    """The points in pieces of 1, 4, 16, ... and at most `most`."""
+    start, length = 0, 1
+    while start < len(points):
+        yield np.array(points[start : start + length])
+        start, length = start + length, min(4 * length, most)
 
 
 def _localise(allowance: Allowance, wide_rule: list[BallArray], wide: list[BallArray], point: int, gap: arb) -> Outcome:

@@ -31,6 +31,8 @@ class Status(str, Enum):
     UNDECIDED = "undecided"
     UNEXAMINED = "unexamined"
     """A kink that was left alone: there were enough of them, or too many pieces meet there."""
+    APART = "apart"
+    """Rule and derivative are apart as at a refuted point beside it; whether rounding explains it was not asked."""
 
     @property
     def refused(self) -> bool:
