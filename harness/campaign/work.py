@@ -17,7 +17,6 @@ from typing import Any, cast
 from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
-from backprove.harness.core.guard import in_its_place
 from backprove.harness.core.records import from_plain, to_plain
 from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult, is_user_code
 from backprove.harness.core.verdicts import Verdict
@@ -197,6 +196,8 @@ def failure_of(why: Exception, changed: tuple[str, ...] = ()) -> messages.Engine
     Args:
         changed: see `changes.Snapshot`.
     """
+    from backprove.harness.core.guard import in_its_place
+
     name, said = type(why).__name__, in_its_place(why)
     try:
         text = "".join(traceback.format_exception(why))
