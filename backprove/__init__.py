@@ -14,16 +14,22 @@ from backprove.harness.core.version import __version__
 if TYPE_CHECKING:
     from backprove.harness.api import assert_rule, check
     from backprove.harness.report import Report
+    from backprove.harness.statements.claims import Adjointness, Derivative, Equality, Positivity
     from backprove.harness.statements.from_call import from_call
     from backprove.harness.statements.from_engines import from_autograd, from_mygrad
     from backprove.harness.statements.from_jax import from_jax
     from backprove.harness.statements.from_module import from_module
     from backprove.harness.statements.from_pairs import from_fwd_bwd
     from backprove.harness.statements.from_torch import from_torch
+    from backprove.harness.statements.own_theorem import theorem
     from backprove.harness.statements.rule import Rule
     from backprove.strategies.array import array
 
 __all__ = [
+    "Adjointness",
+    "Derivative",
+    "Equality",
+    "Positivity",
     "Report",
     "Rule",
     "__version__",
@@ -37,9 +43,14 @@ __all__ = [
     "from_module",
     "from_mygrad",
     "from_torch",
+    "theorem",
 ]
 
 _HOMES = {
+    "Adjointness": "backprove.harness.statements.claims",
+    "Derivative": "backprove.harness.statements.claims",
+    "Equality": "backprove.harness.statements.claims",
+    "Positivity": "backprove.harness.statements.claims",
     "Report": "backprove.harness.report",
     "Rule": "backprove.harness.statements.rule",
     "array": "backprove.strategies.array",
@@ -52,6 +63,7 @@ _HOMES = {
     "from_module": "backprove.harness.statements.from_module",
     "from_mygrad": "backprove.harness.statements.from_engines",
     "from_torch": "backprove.harness.statements.from_torch",
+    "theorem": "backprove.harness.statements.own_theorem",
 }
 
 

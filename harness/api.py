@@ -10,6 +10,7 @@ from backprove.harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from backprove.harness.report import Report
+    from backprove.harness.statements.own_theorem import OwnTheorem
     from backprove.harness.statements.rule import Rule
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -17,7 +18,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 def check(
-    rule: Rule,
+    rule: Rule | OwnTheorem,
     *,
     points: int = 10_000,
     dtypes: Sequence[str] = ("float64", "float32"),
@@ -27,7 +28,7 @@ def check(
     """Check `rule`; nothing is written to disk.
 
     Args:
-        rule: the rule, as `Rule(...)` or one of the `from_*` functions make it.
+        rule: the rule, as `Rule(...)` or one of the `from_*` functions make it, or a theorem, as `theorem(...)` does.
         points: evaluations of each claim, per dtype.
         dtypes: formats to check in: float64, float32, bfloat16, float16.
         seed: the same seed gives the same points.
@@ -38,10 +39,11 @@ def check(
     """
     __tracebackhide__ = _is_usage_error
     from backprove.harness.report import Report
+    from backprove.harness.statements.own_theorem import OwnTheorem
     from backprove.harness.statements.rule import Rule
 
-    if not isinstance(rule, Rule):
-        raise UsageError(f"check: expected a bp.Rule, got {type(rule).__name__}: {rule!r}")
+    if not isinstance(rule, (Rule, OwnTheorem)):
+        raise UsageError(f"check: expected a bp.Rule or a bp.theorem, got {type(rule).__name__}: {rule!r}")
     options = checked_options(points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
     from backprove.harness.campaign import subjects
 
@@ -49,7 +51,7 @@ def check(
 
 
 def assert_rule(
-    rule: Rule,
+    rule: Rule | OwnTheorem,
     *,
     points: int = 10_000,
     dtypes: Sequence[str] = ("float64", "float32"),

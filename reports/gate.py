@@ -9,7 +9,7 @@ from typing import Any
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import Gate, RunResult
 from backprove.harness.core.verdicts import Verdict
-from backprove.reports.summary import coverage_percent, inconclusive_share, load_run
+from backprove.reports.summary import coverage_percent, gated_catalogue, inconclusive_share, load_run
 from backprove.reports.text import percent
 
 KEYS = ("fail_under", "inconclusive_limit", "fail_on", "baseline")
@@ -21,7 +21,7 @@ def evaluate_gate(run: RunResult, config: Mapping[str, Any], baseline: RunResult
     Args:
         run: the finished run.
         config: the table `[tool.backprove]`:
-            `fail_under`: coverage of the documented catalogue that is required, in percent (0 to 100);
+            `fail_under`: coverage of the documented catalogue, or the user's, that is required, in percent (0 to 100);
             `inconclusive_limit`: largest share of single verdicts that may be inconclusive (0 to 1);
             `fail_on`: list of verdicts that fail the run, beside those that always do;
             `baseline`: a stored run (directory or file); what held there must be covered and hold here.
@@ -69,9 +69,10 @@ def _coverage(run: RunResult, config: Mapping[str, Any]) -> list[str]:
     reached = coverage_percent(run)
     if "fail_under" not in config or reached is None or reached >= config["fail_under"]:
         return []
-    numbers = (run.coverage or {})["documented"]
+    name = gated_catalogue(run)
+    numbers = (run.coverage or {})[name]
     return [
-        f"coverage of the documented catalogue is {reached:.2f} % ({numbers['covered']} of {numbers['declared']}), "
+        f"coverage of the {name} catalogue is {reached:.2f} % ({numbers['covered']} of {numbers['declared']}), "
         f"fail_under is {config['fail_under']:g} %"
     ]
 

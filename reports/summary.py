@@ -93,9 +93,19 @@ def inconclusive_share(run: RunResult) -> float:
     return verdicts.count(Verdict.INCONCLUSIVE) / len(verdicts) if verdicts else 0.0
 
 
-def coverage_percent(run: RunResult, catalogue: str = "documented") -> float | None:
-    """Covered entries in percent of the declared ones of one catalogue; None where the run has no coverage."""
-    numbers = (run.coverage or {}).get(catalogue)
+def gated_catalogue(run: RunResult) -> str:
+    """The catalogue whose coverage a gate asks for: the documented one, or that of a user where a run has no other."""
+    names = list(run.coverage or ())
+    return names[0] if len(names) == 1 else "documented"
+
+
+def coverage_percent(run: RunResult, catalogue: str | None = None) -> float | None:
+    """Covered entries in percent of the declared ones of one catalogue; None where the run has no coverage.
+
+    Args:
+        catalogue: the gated one where it is left out.
+    """
+    numbers = (run.coverage or {}).get(catalogue or gated_catalogue(run))
     if not numbers or not numbers["declared"]:
         return None
     return 100 * numbers["covered"] / numbers["declared"]

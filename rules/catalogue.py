@@ -1,8 +1,8 @@
 """The catalogue of documented declarations, and how much of it the stated theorems cover.
 
 Two lists come with the package: `documented` (the declarations of the four reference pages) and `library` (the rest
-of the library). An entry names a declaration; a `theorem(...)` of the same name makes it executable. Coverage is
-counted from the two, never written by hand.
+of the library); a user may bring one. An entry names a declaration; a `theorem(...)` of the same name makes it
+executable. Coverage is counted from the lists, never written by hand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -30,16 +30,16 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
 class Entry(FrozenRecord, frozen=True):
-    """One declaration of the catalogue.
+    """One declaration of the catalogue; only `name` and `statement` must be given.
 
     Attributes:
         name: full name of the declaration.
+        statement: the claim in plain mathematics.
         module: module that declares it.
         kind: "def", "theorem" or "open" (listed there as not proved yet).
         property: what sort of claim it is, e.g. "adjointness".
         family: which family of functions it is about, e.g. "softmax".
         executable: whether it can be checked on its own.
-        statement: the claim in plain mathematics.
         hypotheses: where it holds, and known traps.
         why_not: why it is not executable ("" where it is).
         test: advice on how to check it.
@@ -47,13 +47,13 @@ class Entry(FrozenRecord, frozen=True):
     """
 
     name: Text
-    module: Text
-    kind: Literal["def", "theorem", "open"]
-    property: Text
-    family: Text
-    executable: bool
     statement: Text
-    hypotheses: Text
+    module: str = ""
+    kind: Literal["def", "theorem", "open"] = "theorem"
+    property: str = ""
+    family: str = ""
+    executable: bool = True
+    hypotheses: str = ""
     why_not: str = ""
     test: str = ""
     also_named: str = ""
@@ -76,7 +76,7 @@ class Catalogue:
     """One list of entries.
 
     Attributes:
-        name: "documented" or "library".
+        name: "documented", "library", or that of a user's file.
         entries: entry by full name, in the order of the file.
         conventions: the library's conventions at kinks, poles and empty shapes (name -> sentence).
     """
@@ -131,6 +131,8 @@ class Stated(Protocol):
     def covers(self) -> tuple[str, ...]: ...
     @property
     def source(self) -> tuple[str, int]: ...
+    @property
+    def statement(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -163,12 +165,17 @@ class Coverage:
         ]
 
 
-def coverage(catalogues: Iterable[Catalogue], theorems: Mapping[str, Stated]) -> Coverage:
+def coverage(
+    catalogues: Iterable[Catalogue], theorems: Mapping[str, Stated], further: Collection[str] = ()
+) -> Coverage:
     """Which entries of `catalogues` the stated `theorems` (by full name) reach.
 
+    Args:
+        further: names that may stand in no catalogue, beside those of theorems with a statement of their own.
+
     Raises:
-        UsageError: if a theorem, or a name in its `covers` or `rests_on`, is in no catalogue; if a theorem states an
-            entry that is not executable on its own, or covers one that is; if two catalogues share a name.
+        UsageError: if any other theorem, or a name in its `covers` or `rests_on`, is in no catalogue; if a theorem
+            states an entry that is not executable on its own, or covers one that is; if two catalogues share a name.
     """
     lists = tuple(catalogues)
     entries: dict[str, Entry] = {}
@@ -178,15 +185,18 @@ def coverage(catalogues: Iterable[Catalogue], theorems: Mapping[str, Stated]) ->
                 raise UsageError(f"{name} stands in two catalogues; remove it from {catalogue.name}")
             entries[name] = entry
     reached: dict[str, list[str]] = {}
+    beside = {*further, *(name for name, t in theorems.items() if t.statement)} - set(entries)
     for name, theorem in theorems.items():
-        if not _find(entries, name, f"theorem {name} ({_place(theorem)})").executable:
+        if name not in beside and not _find(entries, name, f"theorem {name} ({_place(theorem)})").executable:
             raise UsageError(
                 f"theorem {name} ({_place(theorem)}): the catalogue has it as not executable "
                 f"({entries[name].why_not}); name it in the covers of a theorem that uses it"
             )
-        reached.setdefault(name, []).append(name)
+        if name not in beside:
+            reached.setdefault(name, []).append(name)
         for other in theorem.rests_on:
-            _find(entries, other, f"rests_on of {name} ({_place(theorem)})")
+            if other not in beside:
+                _find(entries, other, f"rests_on of {name} ({_place(theorem)})", beside)
         for other in theorem.covers:
             if _find(entries, other, f"covers of {name} ({_place(theorem)})").executable:
                 raise UsageError(
@@ -220,13 +230,13 @@ def coverage_counts(found: Coverage, verdicts: Mapping[str, Verdict]) -> dict[st
     return counts
 
 
-def _find(entries: Mapping[str, Entry], name: str, where: str) -> Entry:
+def _find(entries: Mapping[str, Entry], name: str, where: str, beside: Collection[str] = ()) -> Entry:
     if name in entries:
         return entries[name]
     renamed = [e.name for e in entries.values() if e.also_named.split(" ")[0] == name]
     last = name.rsplit(".", 1)[-1]
     same_end = [n for n in entries if n.rsplit(".", 1)[-1] == last]
-    close = renamed or same_end or difflib.get_close_matches(name, entries, n=3, cutoff=0.8)
+    close = renamed or same_end or difflib.get_close_matches(name, [*entries, *beside], n=3, cutoff=0.8)
     hint = f"; did you mean {' or '.join(close[:3])}?" if close else ""
     raise UsageError(f"{where}: {name} is not in the catalogue{hint}")
 

@@ -129,7 +129,8 @@ class Dispatch:
 
     def _submit(self, executor: Executor, item: Item, large: Mapping[Job, _Large]) -> Future[Answer]:
         merged = large[item.job].merged() if item.do == "conclude" else ()
-        request = item.request(workers.ENGINE, self.options, self.fingerprint if self.spec.remote else "", merged)
+        fingerprint = (item.job.fingerprint or self.fingerprint) if self.spec.remote else ""
+        request = item.request(workers.ENGINE, self.options, fingerprint, merged)
         if self.spec.remote:  # the arguments travel
             return executor.submit(run_isolated, request, self.timeout)
         if self.isolated:

@@ -40,9 +40,10 @@ class Load(Record, tag_field="ask", tag="load"):
 
 
 class State(Record, tag_field="ask", tag="state"):
-    """Which theorems does the module `target` give?"""
+    """Which theorems does the module `target` give, or the file `FILE[::NAME]` of a user (kind "own theorem")?"""
 
     target: str
+    kind: Kind = "theorem"
 
 
 class Work(Record, tag_field="ask", tag="work"):
@@ -101,7 +102,7 @@ class Found(Record, tag_field="type", tag="found"):
 
 
 class Stated(Record, tag_field="type", tag="stated"):
-    """The theorems of a module."""
+    """The theorems of a module or file, in its order."""
 
     theorems: list[Statement]
 

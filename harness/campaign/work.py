@@ -18,7 +18,7 @@ from backprove.harness.campaign import messages
 from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.records import from_plain, to_plain
-from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult, is_user_code
+from backprove.harness.core.results import Kind, PropertyResult, Source, SubjectResult, is_user_code, noun
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.statements.statement import Statement, statements
 
@@ -28,16 +28,17 @@ LONGEST, TRACEBACK = 300, 20_000
 
 @dataclass(frozen=True)
 class Job:
-    """One rule of a file, or one theorem.
+    """One rule or theorem of a file, or one theorem of the catalogue.
 
     Attributes:
         name: the rule's or theorem's name.
-        target: `FILE[::NAME]` of the user (rules), or the module whose `load()` gives the theorems by name.
-        place: position among the rules of the file.
+        target: `FILE[::NAME]` of the user, or the module whose `load()` gives the catalogue's theorems by name.
+        place: position among the rules, or the theorems, of the file.
         claims: names of the claims, for a result when the worker is lost.
         source: {"file", "line"} of the rule.
         code: its text.
         weight: expected cost beside that of others; what is expected to take longest starts first.
+        fingerprint: of the code that it rests on, where that is not the whole run's.
     """
 
     kind: Kind
@@ -48,6 +49,7 @@ class Job:
     source: tuple[str, int] = ("", 0)
     code: str = ""
     weight: float = 1.0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Server:
 
     def __init__(self, progress: Callable[[str, int, int], None]) -> None:
         self._progress = progress
-        self._files: dict[str, list[Any]] = {}
+        self._files: dict[tuple[Kind, str], list[Any]] = {}
         self._checked: set[tuple[str, str]] = set()
 
     def answer(self, request: messages.Request) -> messages.Answer:
@@ -99,7 +101,9 @@ class Server:
         if isinstance(request, messages.Load):
             return self._found(request.target, request.examples)
         if isinstance(request, messages.State):
-            return messages.Stated(list(stated(request.target).values()))
+            own = is_user_code(request.kind)
+            found = self._stated(request.target) if own else stated(request.target)
+            return messages.Stated(list(found.values()))
         if isinstance(request, messages.Again):
             if request.prepare:
                 importlib.import_module(request.prepare).load()
@@ -123,23 +127,28 @@ class Server:
         return messages.Judged(engine.run(subject, **options, progress=self._step))
 
     def _found(self, target: str, examples: messages.Examples) -> messages.Found:
-        rules = self._rules(target)
+        rules = self._of_file("rule", target)
         for rule in rules:
             with_examples(rule, examples)
         return messages.Found(
             [messages.FoundRule(r.name, tuple(n for n, _ in r.named_claims()), r.source, r.code) for r in rules]
         )
 
-    def _rules(self, target: str) -> list[Any]:
-        from backprove.harness.statements.loading import load_rules
+    def _stated(self, file: str) -> dict[str, Statement]:
+        return statements({t.name: t for t in self._of_file("own theorem", file)})
 
-        if target not in self._files:
-            self._files[target] = [f.rule for f in load_rules(target)]
-        return self._files[target]
+    def _of_file(self, kind: Kind, target: str) -> list[Any]:
+        """The rules or theorems of a user's file, which is run once for each."""
+        from backprove.harness.statements.loading import load_rules, load_theorems
+
+        if (kind, target) not in self._files:
+            found = [f.rule for f in load_rules(target)] if kind == "rule" else load_theorems(target)
+            self._files[kind, target] = list(found)
+        return self._files[kind, target]
 
     def _subject(self, request: messages.Work) -> Any:
         if is_user_code(request.kind):
-            return self._rules(request.target)[request.place]
+            return self._of_file(request.kind, request.target)[request.place]
         return importlib.import_module(request.target).load()[request.name]
 
     def _step(self, name: str, done: int, total: int) -> None:
@@ -208,7 +217,7 @@ def failure_of(why: Exception, changed: tuple[str, ...] = ()) -> messages.Engine
 
 def lost(job: Job, dtypes: Sequence[str], reason: str) -> SubjectResult:
     """The result of a job whose worker was lost: every claim is an `error`, with the reason."""
-    text = f"the {job.kind} {reason}"
+    text = f"the {noun(job.kind)} {reason}"
     names = job.claims or ("run",)
     properties = [PropertyResult(n, d, verdict=Verdict.ERROR, reason=text) for n in names for d in dtypes]
     source: Source = {"file": job.source[0], "line": job.source[1]}

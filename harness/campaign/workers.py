@@ -28,10 +28,8 @@ from msgspec.structs import replace
 
 from backprove.harness.campaign import messages, processes
 from backprove.harness.campaign.processes import CANNOT_ANSWER
-from backprove.harness.campaign.work import Job, stated
 from backprove.harness.core.errors import BackproveError, UsageError
 from backprove.harness.core.records import Malformed, Record, from_json, to_json
-from backprove.harness.statements.statement import Statement
 
 ENGINE = "backprove.harness.campaign.subjects"
 """Module whose `run`, `judge_part` and `conclude` do the work."""
@@ -307,39 +305,6 @@ def _how_it_ended(status: int) -> str:
     if status == CANNOT_ANSWER:
         return "its answer could not be written, since code has closed its pipe or replaced what writes it"
     return f"exit status {status}"
-
-
-def find_jobs(
-    worker: Worker, target: str, *, timeout: float | None = None, examples: messages.Examples | None = None
-) -> list[Job]:
-    """The rules of `FILE[::NAME]`, found in the worker.
-
-    Args:
-        examples: points of the user's own, which are held against their rules.
-
-    Raises:
-        UsageError: as `loading.load_rules`, when importing the file hangs or ends the process, and for a point that
-            does not fit its rule.
-    """
-    try:
-        limit = None if timeout is None else timeout + START_UP
-        answer = worker.request(messages.Load(target, examples or {}), messages.Found, timeout=limit)
-    except WorkerLost as e:
-        raise UsageError(f"{target}: importing the file {e}") from None
-    return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(answer.rules)]
-
-
-def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
-    """What the theorems of a module say, by name; its imports stay in the worker, or here where that is lost.
-
-    Raises:
-        InternalError: when they cannot be imported.
-    """
-    try:
-        answer = worker.request(messages.State(target), messages.Stated, timeout=START_UP)
-    except WorkerLost:
-        return stated(target)
-    return {s.name: s for s in answer.theorems}
 
 
 def run_isolated(

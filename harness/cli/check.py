@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from backprove.harness.cli import github
 from backprove.harness.cli.example_files import Given, by_rule, read_examples
+from backprove.harness.cli.names import did_you_mean
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
 from backprove.harness.core.verdicts import Exit, worst
 
@@ -55,9 +56,10 @@ def run(args: argparse.Namespace) -> Exit:
 
 
 def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Workers) -> Exit:
+    from backprove.harness.campaign.finding import find_jobs
     from backprove.harness.campaign.progress import make_progress
     from backprove.harness.campaign.store import run_name
-    from backprove.harness.campaign.workers import TIME_LIMIT, find_jobs
+    from backprove.harness.campaign.workers import TIME_LIMIT
     from backprove.harness.cli.session import Session
     from backprove.harness.core.files import fingerprint
     from backprove.harness.statements.loading import split_target
@@ -74,7 +76,8 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
             find_jobs(worker, target, timeout=limit, examples=examples)
             options = replace(options, examples=examples)
     if not jobs:
-        print(f"{path}: no rule matches --only {options.only!r}", file=sys.stderr)
+        near = did_you_mean(options.only, [j.name for j in found]) if options.only else ""
+        print(f"{path}: no rule matches --only {options.only!r}{near}", file=sys.stderr)
         return Exit.NOTHING_RAN
     names = [j.name for j in jobs]
     code = fingerprint(path)

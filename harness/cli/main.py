@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import io
 import os
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from backprove.harness.cli import check, listing, mutate, replay, report, verify
+from backprove.harness.cli.names import nearest
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Exit
 
@@ -155,7 +155,7 @@ def _refuse_unknown(
 
 
 def _closest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    near = nearest(word, known)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(k for k in known if len(k) > 2)}"
 
 

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> Exit:
     from backprove.harness.campaign.store import Store
     from backprove.harness.campaign.workers import START_UP, TIME_LIMIT, Worker, WorkerLost
     from backprove.harness.cli.verify import THEOREMS
-    from backprove.harness.core.results import is_user_code
+    from backprove.harness.core.results import is_user_code, noun
     from backprove.harness.explaining.replay import decode_id
 
     store = Store()
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> Exit:
         # The answer is the failure in words, and empty where the point passes now.
         text = worker.request(request, messages.SeenAgain, timeout=limit + START_UP).text
     except WorkerLost as e:
-        text = f"{where}: the {payload.kind} {e}"
+        text = f"{where}: the {noun(payload.kind)} {e}"
     finally:
         worker.stop()
     print(text or f"{where}: this point passes now")

@@ -22,12 +22,18 @@ HISTOGRAM_EDGES = tuple(range(-4, 20))
 BINS = len(HISTOGRAM_EDGES) + 1
 
 
-Kind: TypeAlias = Literal["rule", "theorem"]
+Kind: TypeAlias = Literal["rule", "theorem", "own theorem"]
+"""Theorems are the catalogue's, own theorems a user's."""
 
 
 def is_user_code(kind: Kind) -> bool:
-    """Whether subjects of that kind are a user's, found in a file; theorems are the catalogue's, found by name."""
+    """Whether subjects of that kind are a user's, found in a file; the catalogue's are found by name."""
     return kind != "theorem"
+
+
+def noun(kind: Kind) -> str:
+    """What messages call a subject of that kind."""
+    return "rule" if kind == "rule" else "theorem"
 
 
 Number: TypeAlias = float | int | bool | None
@@ -236,7 +242,7 @@ class SubjectResult(Record):
 
     Attributes:
         name: full name (`Proofs.Autograd.logSoftmaxVjp`, or the rule's name).
-        module: module in the catalogue; for a rule the file it came from.
+        module: module in the catalogue; for what stands in no catalogue the file it came from.
         statement, hypotheses, kind_of_claim, latex: from the catalogue and the theorem's entry.
         property_words: the property in one sentence.
         rests_on: names of the theorems that this one uses.
@@ -271,7 +277,7 @@ class SubjectResult(Record):
     @property
     def file(self) -> str:
         """The file in which code of a user is found; "" for what is found by its name."""
-        return self.module if self.is_user_code else ""
+        return (self.source.get("file", "") or self.module) if self.is_user_code else ""
 
     @property
     def verdict(self) -> Verdict:

@@ -8,7 +8,9 @@ its subject has a better one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from backprove.harness.core.errors import UsageError
 
 if TYPE_CHECKING:  # NumPy takes long to import
     from backprove.harness.core.arrays import Code
@@ -18,6 +20,13 @@ if TYPE_CHECKING:  # NumPy takes long to import
 @dataclass(frozen=True)
 class Derivative:
     """`rule` is the derivative of `forward`.
+
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    bp.Derivative(np.sin, lambda x, g: g * np.cos(x), mode="vjp")
+    ```
 
     Attributes:
         forward: `forward(*inputs)` -> array or tuple of arrays.
@@ -32,6 +41,9 @@ class Derivative:
             `forward` returns still says where the domain is.
         approximates: `surrogate` is a reference that `forward` approximates: the rule must be its derivative up to so
             many units of what rounding the inputs forces.
+
+    Raises:
+        UsageError: where a function is none, or the mode is another.
     """
 
     forward: Code
@@ -43,6 +55,17 @@ class Derivative:
     unit_cotangent: bool = False
     surrogate: Code | None = None
     approximates: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_functions(self, "forward", "rule")
+        _check_functions(self, "convention", "reference", "surrogate", may_be_missing=True)
+        if self.mode not in ("jvp", "vjp"):
+            raise UsageError(f'Derivative: mode must be "jvp" or "vjp", got {self.mode!r}')
+        wrt: object = self.wrt  # what callers pass may be anything
+        if wrt is not None and not (isinstance(wrt, (tuple, list)) and all(isinstance(n, str) for n in wrt)):
+            raise UsageError(f'Derivative: wrt must be a tuple of names of inputs such as ("x",), or None, got {wrt!r}')
+        if isinstance(wrt, list):
+            object.__setattr__(self, "wrt", tuple(wrt))
 
     @property
     def name(self) -> str:
@@ -63,12 +86,22 @@ class Derivative:
 class Equality:
     """`left(*inputs) = right(*inputs)` entry by entry, at every point of the domain.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    bp.Equality(lambda x: np.sin(2 * x), lambda x: 2 * np.sin(x) * np.cos(x))
+    ```
+
     Attributes:
         left: `left(*inputs)` -> array or tuple of arrays.
         right: `right(*inputs)`, of the same shapes.
         labels: how reports call the two.
         approximates: the left side need be equal only up to so many units of what rounding the inputs forces; where the
             right side has no value nothing is claimed.
+
+    Raises:
+        UsageError: where a function is none, or the labels are not two texts.
     """
 
     left: Code
@@ -77,16 +110,35 @@ class Equality:
     approximates: float | None = None
     name: ClassVar[str] = "equality"
 
+    def __post_init__(self) -> None:
+        _check_functions(self, "left", "right")
+        labels: object = self.labels
+        if not (isinstance(labels, (tuple, list)) and len(labels) == 2 and all(isinstance(n, str) for n in labels)):
+            raise UsageError(f'Equality: labels must be two texts such as ("left", "right"), got {labels!r}')
+
 
 @dataclass(frozen=True)
 class Positivity:
     """`value(*inputs)` is positive (strictly; `nonzero` only: not zero) over the reals.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    bp.Positivity(lambda x: np.exp(x).sum())
+    ```
+
     Floats are looked at too; where the float value underflows to zero or overflows, that is a finding, not a failure.
+
+    Raises:
+        UsageError: where `value` is no function.
     """
 
     value: Code
     nonzero: bool = False
+
+    def __post_init__(self) -> None:
+        _check_functions(self, "value")
 
     @property
     def name(self) -> str:
@@ -97,11 +149,21 @@ class Positivity:
 class Adjointness:
     """`<jvp(dx), g> = <dx, vjp(g)>` for all tangents dx and cotangents g, at every point, kinks included.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    bp.Adjointness(np.sin, jvp=lambda x, dx: dx * np.cos(x), vjp=lambda x, g: g * np.cos(x))
+    ```
+
     Attributes:
         forward: `forward(*inputs)`; gives the shapes of the cotangents.
         jvp: `jvp(*inputs, *tangents)`.
         vjp: `vjp(*inputs, *cotangents)`.
         approximates: each of the two is right up to so many units of what rounding the inputs forces.
+
+    Raises:
+        UsageError: where a function is none.
     """
 
     forward: Code
@@ -110,5 +172,23 @@ class Adjointness:
     approximates: float | None = None
     name: ClassVar[str] = "adjointness"
 
+    def __post_init__(self) -> None:
+        _check_functions(self, "forward", "jvp", "vjp")
+
 
 Claim = Derivative | Equality | Positivity | Adjointness
+
+
+def _check_functions(claim: object, *names: str, may_be_missing: bool = False) -> None:
+    """Refuse a claim one of whose functions is none.
+
+    Raises:
+        UsageError: naming the claim, its argument and what was given.
+    """
+    for name in names:
+        given: Any = getattr(claim, name)
+        if not callable(given) and not (may_be_missing and given is None):
+            raise UsageError(
+                f"{type(claim).__name__}: {name} must be a function of the inputs, such as lambda x: x * x, "
+                f"got {given!r}"
+            )

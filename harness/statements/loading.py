@@ -1,4 +1,4 @@
-"""Loading finds the rules in a user's file."""
+"""Loading finds the rules and the theorems in a user's file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from backprove.harness.core.errors import UsageError
 
 # `Rule` needs NumPy, which the command line starts without: the file is run in another process.
 if TYPE_CHECKING:
+    from backprove.harness.statements.own_theorem import OwnTheorem
     from backprove.harness.statements.rule import Rule
     from backprove.harness.statements.subject import Subject
 
@@ -53,10 +54,38 @@ def load_rules(target: str) -> list[Found]:
         UsageError: when the file cannot be read or run, holds no rule, or NAME names none or several.
     """
     path, name = split_target(target)
-    found = find_rules(import_file(path))
+    module = import_file(path)
+    found = find_rules(module)
     if not found:
-        raise UsageError(f"{path}: no rule found; state one at module level, as in rule = bp.Rule(...)")
+        there = len(find_theorems(module))
+        hint = f"; its theorems, {there} in all, are checked by backprove verify {path}" if there else ""
+        raise UsageError(f"{path}: no rule found; state one at module level, as in rule = bp.Rule(...){hint}")
     return found if name is None else select(found, name, path)
+
+
+def load_theorems(target: str) -> list[OwnTheorem]:
+    """The theorems that `FILE[::NAME]` names, in the order of the file; NAME is a variable or a theorem's name.
+
+    Raises:
+        UsageError: when the file cannot be read or run, holds no theorem, states one name twice, or NAME names none.
+    """
+    path, name = split_target(target)
+    module = import_file(path)
+    found = find_theorems(module)
+    if not found:
+        hint = f"; its rules are checked by backprove check {path}" if find_rules(module) else ""
+        raise UsageError(f'{path}: no theorem found; state one, as in bp.theorem("name", bp.Equality(...), ...){hint}')
+    places: dict[str, int] = {}
+    for t in found:
+        if t.name in places:
+            raise UsageError(f"{path}: theorem {t.name!r} is stated twice, in lines {places[t.name]} and {t.source[1]}")
+        places[t.name] = t.source[1]
+    if name is None:
+        return found
+    chosen = [t for t in found if t is vars(module).get(name)] or [t for t in found if t.name == name]
+    if not chosen:
+        raise UsageError(f"{path}: no theorem is called {name!r}; the file has {', '.join(map(repr, places))}")
+    return chosen
 
 
 def select(found: list[Found], name: str, path: Path) -> list[Found]:
@@ -96,21 +125,34 @@ def find_rules(module: ModuleType) -> list[Found]:
     return list(seen.values())
 
 
+def find_theorems(module: ModuleType) -> list[OwnTheorem]:
+    """The theorems that the module states, then those at module level or in module-level dicts; each is found once."""
+    from backprove.harness.statements.own_theorem import STATED, OwnTheorem
+
+    values = [v for n, v in vars(module).items() if not n.startswith("__")]
+    inside = [v for value in values if isinstance(value, dict) for v in value.values()]
+    found = [t for t in (*vars(module).get(STATED, ()), *values, *inside) if isinstance(t, OwnTheorem)]
+    return list({id(t): t for t in found}.values())
+
+
 def import_file(path: Path) -> ModuleType:
     """Run a Python file as a module of its own name, with its folder first on the import path.
 
     Raises:
         UsageError: when it does not exist, is no file, does not parse or raises; with the user's own lines.
     """
+    from backprove.harness.statements.own_theorem import STATED
+
     if path.is_dir():
-        raise UsageError(f"{path} is a folder; give a Python file that states rules")
+        raise UsageError(f"{path} is a folder; give a Python file that states rules or theorems")
     if not path.exists():
-        raise UsageError(f"{path} does not exist; give a Python file that states rules")
+        raise UsageError(f"{path} does not exist; give a Python file that states rules or theorems")
     if not path.is_file():
-        raise UsageError(f"{path} is a pipe or a device; give a Python file that states rules")
+        raise UsageError(f"{path} is a pipe or a device; give a Python file that states rules or theorems")
     if path.stat().st_size > LARGEST:
         raise UsageError(
-            f"{path} has {path.stat().st_size:,} bytes; a Python file that states rules has {LARGEST:,} at most"
+            f"{path} has {path.stat().st_size:,} bytes; a Python file that states rules or theorems has at most "
+            f"{LARGEST:,}"
         )
     resolved = path.resolve()
     try:
@@ -126,6 +168,7 @@ def import_file(path: Path) -> ModuleType:
     name = f"backprove_user_{resolved.stem}_{digest}"
     module = ModuleType(name)
     module.__file__ = str(resolved)
+    module.__dict__[STATED] = []
     module.__spec__ = importlib.util.spec_from_file_location(name, resolved)
     sys.modules[name] = module
     folder = str(resolved.parent)
@@ -157,8 +200,8 @@ def find_subject(kind: str, name: str, file: str) -> Subject:
     """The subject that the id of a failing point names.
 
     Args:
-        kind: "rule" or "theorem".
-        file: of a rule; a theorem is among those that are stated by now.
+        kind: see `results.Kind`.
+        file: of a rule or theorem of a user; those of the catalogue are among what is stated by now.
 
     Raises:
         UsageError: when there is no such subject, or the file cannot be read.
@@ -185,5 +228,16 @@ def _theorem(name: str, file: str) -> Subject:
     return found
 
 
-FINDERS: dict[str, Callable[[str, str], Subject]] = {"rule": _rule_of_file, "theorem": _theorem}
+def _theorem_of_file(name: str, file: str) -> Subject:
+    found = [t for t in load_theorems(file) if t.name == name]
+    if not found:
+        raise UsageError(f"replay: {file} states no theorem named {name!r}")
+    return found[0]
+
+
+FINDERS: dict[str, Callable[[str, str], Subject]] = {
+    "rule": _rule_of_file,
+    "theorem": _theorem,
+    "own theorem": _theorem_of_file,
+}
 """How a subject is found again, by its kind, from its name and file."""

@@ -259,28 +259,29 @@ class Rule:
             object.__setattr__(self, label, Bound.of(getattr(self, label), self.fixed, forward))
 
     def _check_functions(self) -> None:
+        who = f"Rule({self.name!r})"
         n = len(self.inputs)
         d = sum(any(s.differentiable for s in flat_inputs({k: v}).values()) for k, v in self.inputs.items())
         primals = f"one argument per input ({', '.join(self.inputs)})"
         of_jvp = f"{primals} and one tangent per differentiable input ({', '.join(self.differentiable)})"
         of_vjp = f"{primals} and one cotangent per output of forward"
-        check_arity(self.name, "forward", self.forward, n, n, primals)
-        check_names(f"Rule({self.name!r})", self.forward, tuple(self.inputs))
+        check_arity(who, "forward", self.forward, n, n, primals)
+        check_names(who, self.forward, tuple(self.inputs))
         for label in ("reference", "surrogate", "where", "primal"):
             function = getattr(self, label)
             if function is not None:
-                check_arity(self.name, label, function, n, n, primals)
+                check_arity(who, label, function, n, n, primals)
         for label in ("jvp", "vjp", "reference", "surrogate", "where", "primal", "convention"):
-            check_order(f"Rule({self.name!r})", label, getattr(self, label), tuple(self.inputs))
+            check_order(who, label, getattr(self, label), tuple(self.inputs))
         if self.jvp is not None:
-            check_arity(self.name, "jvp", self.jvp, n + d, n + d, of_jvp)
+            check_arity(who, "jvp", self.jvp, n + d, n + d, of_jvp)
         if self.vjp is not None:
-            check_arity(self.name, "vjp", self.vjp, n + 1, None, of_vjp)
+            check_arity(who, "vjp", self.vjp, n + 1, None, of_vjp)
         if self.convention is not None:
             if self.vjp is not None:
-                check_arity(self.name, "convention", self.convention, n + 1, None, of_vjp)
+                check_arity(who, "convention", self.convention, n + 1, None, of_vjp)
             else:
-                check_arity(self.name, "convention", self.convention, n + d, n + d, of_jvp)
+                check_arity(who, "convention", self.convention, n + d, n + d, of_jvp)
 
 
 def _of_free_arrays(rule: Rule) -> Rule:

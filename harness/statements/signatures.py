@@ -20,16 +20,16 @@ Fixed = Mapping[str | int, Any]
 """Name or position of a parameter of forward -> its value."""
 
 
-def check_arity(name: str, label: str, function: Any, low: int, high: int | None, takes: str) -> None:
+def check_arity(who: str, label: str, function: Any, low: int, high: int | None, takes: str) -> None:
     """Refuse a function that cannot be called with `low` (to `high`; None: or more) positional arguments.
 
     Args:
-        name: of the rule.
+        who: the start of messages.
         label: how the message calls the function.
         takes: what the function is called with, in words.
     """
     if not callable(function):
-        raise UsageError(f"Rule({name!r}): {label} must be a function, got {function!r}")
+        raise UsageError(f"{who}: {label} must be a function, got {function!r}")
     signature = signature_of(function)
     if signature is None:  # functions from C need not tell their parameters
         return
@@ -41,13 +41,13 @@ def check_arity(name: str, label: str, function: Any, low: int, high: int | None
     keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     if keywords:
         raise UsageError(
-            f"Rule({name!r}): {label}{signature} needs the keyword argument {', '.join(keywords)}; "
+            f"{who}: {label}{signature} needs the keyword argument {', '.join(keywords)}; "
             f"{label} is called with {takes} only: give it a default or bind it with fixed={{{keywords[0]!r}: ...}}"
         )
     if most < low or (high is not None and required > high):
         count = f"{low}" if high is not None else f"at least {low}"
         raise UsageError(
-            f"Rule({name!r}): {label}{signature} has the wrong number of parameters: "
+            f"{who}: {label}{signature} has the wrong number of parameters: "
             f"{label} is called with {takes}, {count} in all"
         )
 

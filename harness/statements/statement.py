@@ -16,6 +16,8 @@ class Statement(FrozenRecord, frozen=True):
 
     Attributes:
         weight: a guess at the cost of its run beside that of others, for theorems that have not run yet.
+        claims: their names.
+        code: the text of a theorem of a user.
     """
 
     name: str
@@ -25,12 +27,28 @@ class Statement(FrozenRecord, frozen=True):
     covers: tuple[str, ...]
     source: tuple[str, int]
     weight: float
+    statement: str = ""
+    hypotheses: str = ""
+    claims: tuple[str, ...] = ()
+    code: str = ""
 
     @staticmethod
     def of(theorem: Theorem) -> Statement:
         axes = sum(len(spec.dims) for spec in theorem.inputs.values())
         t = theorem
-        return Statement(t.name, t.latex, t.words, t.rests_on, t.covers, t.source, len(t.claims) * (1.0 + axes))
+        return Statement(
+            t.name,
+            t.latex,
+            t.words,
+            t.rests_on,
+            t.covers,
+            t.source,
+            len(t.claims) * (1.0 + axes),
+            t.statement,
+            t.hypotheses,
+            tuple(name for name, _ in t.named_claims()),
+            t.code,
+        )
 
 
 def statements(theorems: Mapping[str, Theorem]) -> dict[str, Statement]:

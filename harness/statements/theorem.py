@@ -31,12 +31,14 @@ class Theorem:
         rests_on: names of theorems used.
         covers: names of catalogue entries, not executable on their own, that this one reaches.
         source: file and line of the entry.
+        statement, hypotheses: what the catalogue would say, for a theorem that stands in no list of it.
     """
 
     kind: ClassVar[Kind] = "theorem"
     is_user_code: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     own_points: ClassVar[tuple[OwnPoint, ...]] = ()
+    code = ""
 
     name: str
     inputs: dict[str, ArraySpec]
@@ -47,6 +49,8 @@ class Theorem:
     rests_on: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
     source: tuple[str, int] = ("", 0)
+    statement: str = ""
+    hypotheses: str = ""
 
     @property
     def flat(self) -> Theorem:
@@ -93,6 +97,8 @@ def theorem(
     where: Code | None = None,
     latex: str = "",
     words: str = "",
+    statement: str = "",
+    hypotheses: str = "",
     rests_on: tuple[str, ...] | list[str] = (),
     covers: tuple[str, ...] | list[str] = (),
     registry: Registry = REGISTRY,
@@ -105,6 +111,7 @@ def theorem(
         inputs: name -> `array(...)`.
         where: domain hypothesis over several inputs, evaluated in NumPy at single points.
         latex, words, rests_on, covers: see `Theorem`; `rests_on` and `covers` may be short names too.
+        statement, hypotheses: for a theorem that stands in no list of the catalogue: what it would say there.
 
     Raises:
         UsageError: if no claim is given or the name is taken.
@@ -116,7 +123,19 @@ def theorem(
     full = [_full(n) for n in (name, *rests_on, *covers)]
     k = 1 + len(rests_on)
     return registry.add(
-        Theorem(full[0], inputs, claims, where, latex, words, tuple(full[1:k]), tuple(full[k:]), source)
+        Theorem(
+            full[0],
+            inputs,
+            claims,
+            where,
+            latex,
+            words,
+            tuple(full[1:k]),
+            tuple(full[k:]),
+            source,
+            statement,
+            hypotheses,
+        )
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from backprove.harness.campaign import workers
+from backprove.harness.campaign.finding import find_jobs
 from backprove.harness.cli import options
 from backprove.harness.cli.main import build_parser, main
 from backprove.harness.cli.verify import _checked_gate, gate_config
@@ -190,7 +191,7 @@ def test_files_that_state_no_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         file = tmp_path / f"rules{i}.py"
         file.write_bytes(content.encode())
         with pytest.raises(UsageError, match=f"rules{i}.py"):
-            workers.find_jobs(worker, str(file), timeout=20)
+            find_jobs(worker, str(file), timeout=20)
     worker.stop()
 
 

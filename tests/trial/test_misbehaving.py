@@ -11,8 +11,9 @@ import pytest
 from backprove.harness.campaign import workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
+from backprove.harness.campaign.finding import find_jobs
 from backprove.harness.campaign.messages import EngineOptions
-from backprove.harness.campaign.workers import Workers, find_jobs
+from backprove.harness.campaign.workers import Workers
 from backprove.harness.core.verdicts import Verdict
 from tests.trial import misbehaving
 

@@ -14,6 +14,7 @@ import pytest
 from backprove.harness.campaign import workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
+from backprove.harness.campaign.finding import find_jobs
 from backprove.harness.campaign.messages import (
     EngineFailed,
     EngineOptions,
@@ -25,7 +26,7 @@ from backprove.harness.campaign.messages import (
     Step,
 )
 from backprove.harness.campaign.work import Item, Job
-from backprove.harness.campaign.workers import Worker, WorkerLost, Workers, find_jobs
+from backprove.harness.campaign.workers import Worker, WorkerLost, Workers
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.records import to_json
 from backprove.harness.core.results import SubjectResult

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from backprove.harness.campaign.finding import find_statements
 from backprove.harness.campaign.messages import State, Stated
 from backprove.harness.campaign.work import run_here
-from backprove.harness.campaign.workers import Worker, WorkerLost, find_statements
+from backprove.harness.campaign.workers import Worker, WorkerLost
 from backprove.harness.core.records import from_json, to_json
 from backprove.harness.statements.statement import Statement, statements
 from backprove.rules.all import load

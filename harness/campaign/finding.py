@@ -1,0 +1,59 @@
+"""Finding asks a worker what a file or module states, so that this process runs no code of a user.
+
+find_jobs(worker, "rules.py")               one job for each rule of the file
+find_theorems(worker, "theorems.py")        the statement of each theorem of the file, by name
+"""
+
+from __future__ import annotations
+
+from backprove.harness.campaign import messages, workers
+from backprove.harness.campaign.work import Job, stated
+from backprove.harness.campaign.workers import Worker, WorkerLost
+from backprove.harness.core.errors import UsageError
+from backprove.harness.statements.statement import Statement
+
+
+def find_jobs(
+    worker: Worker, target: str, *, timeout: float | None = None, examples: messages.Examples | None = None
+) -> list[Job]:
+    """The rules of `FILE[::NAME]`, found in the worker.
+
+    Args:
+        examples: points of the user's own, which are held against their rules.
+
+    Raises:
+        UsageError: as `loading.load_rules`, when importing the file hangs or ends the process, and for a point that
+            does not fit its rule.
+    """
+    try:
+        limit = None if timeout is None else timeout + workers.START_UP
+        answer = worker.request(messages.Load(target, examples or {}), messages.Found, timeout=limit)
+    except WorkerLost as e:
+        raise UsageError(f"{target}: importing the file {e}") from None
+    return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(answer.rules)]
+
+
+def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
+    """What the theorems of a module say, by name; its imports stay in the worker, or here where that is lost.
+
+    Raises:
+        InternalError: when they cannot be imported.
+    """
+    try:
+        answer = worker.request(messages.State(target), messages.Stated, timeout=workers.START_UP)
+    except WorkerLost:
+        return stated(target)
+    return {s.name: s for s in answer.theorems}
+
+
+def find_theorems(worker: Worker, target: str, *, timeout: float | None = None) -> list[Statement]:
+    """The theorems of `FILE[::NAME]`, found in the worker.
+
+    Raises:
+        UsageError: as `loading.load_theorems`, and when importing the file hangs or ends the process.
+    """
+    try:
+        limit = None if timeout is None else timeout + workers.START_UP
+        return worker.request(messages.State(target, "own theorem"), messages.Stated, timeout=limit).theorems
+    except WorkerLost as e:
+        raise UsageError(f"{target}: importing the file {e}") from None
