@@ -186,7 +186,7 @@ def test_importing_backprove_loads_no_heavy_package() -> None:
 def test_a_wrong_public_name_is_refused_in_words() -> None:
     import backprove
 
-    with pytest.raises(AttributeError, match="no attribute 'chekc'; public names: Report, Rule"):
+    with pytest.raises(AttributeError, match="no attribute 'chekc'; public names: Adjointness, Derivative"):
         backprove.chekc
 
 

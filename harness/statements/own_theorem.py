@@ -24,7 +24,7 @@ from backprove.harness.statements.claims import Adjointness, Claim, Derivative, 
 from backprove.harness.statements.complex_pairs import COMPLEX
 from backprove.harness.statements.further import check_text
 from backprove.harness.statements.signatures import check_arity, check_order
-from backprove.harness.statements.source_text import call_site, source_text_of
+from backprove.harness.statements.source_code.source_text import call_site, source_text_of
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of

@@ -19,11 +19,11 @@ from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.complex_pairs import COMPLEX, check_convention, of_parts
 from backprove.harness.statements.further import check_approximates, check_text, imported
-from backprove.harness.statements.import_line import import_line_of
 from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
-from backprove.harness.statements.source_text import call_site, source_text_of
+from backprove.harness.statements.source_code.import_line import import_line_of
+from backprove.harness.statements.source_code.source_text import call_site, source_text_of
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.tangent_spaces import along_tangents

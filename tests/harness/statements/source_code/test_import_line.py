@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.statements.import_line import import_line_of
 from backprove.harness.statements.loading import load_rules
+from backprove.harness.statements.source_code.import_line import import_line_of
 
 FILE = """
 import numpy as np

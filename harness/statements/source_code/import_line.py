@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from backprove.harness.statements.self_contained import self_contained
+from backprove.harness.statements.source_code.self_contained import self_contained
 
 DEPTH = 3
 """Containers inside containers that are looked through."""
