@@ -16,6 +16,7 @@ from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Annotated, Literal, Protocol, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -65,8 +66,9 @@ class Entry(FrozenRecord, frozen=True):
 
 
 class _File(FrozenRecord, frozen=True):
-    """What a list says: a table `conventions` and an array `entry`."""
+    """What a list says: a table `conventions`, an array `entry`, and `pages`, where its declarations are documented."""
 
+    pages: Annotated[str, Meta(pattern=r"^(https://\S+/)?$")] = ""
     conventions: dict[str, str] = msgspec.field(default_factory=dict)
     entry: list[Entry] = msgspec.field(default_factory=list)
 
@@ -79,11 +81,19 @@ class Catalogue:
         name: "documented", "library", or that of a user's file.
         entries: entry by full name, in the order of the file.
         conventions: the library's conventions at kinks, poles and empty shapes (name -> sentence).
+        pages: address below which every module has a page of its own, with its declarations ("": there is none).
     """
 
     name: str
     entries: Mapping[str, Entry]
     conventions: Mapping[str, str] = field(default_factory=dict)
+    pages: str = ""
+
+    def page(self, entry: Entry) -> str:
+        """Where the source of a declaration is documented; "" where the list names no place."""
+        if not self.pages:
+            return ""
+        return f"{self.pages}{quote(entry.module.replace('.', '/'))}.html#{quote(entry.name)}"
 
     @classmethod
     def load(cls, name: str) -> Catalogue:
@@ -98,7 +108,7 @@ class Catalogue:
 
     @classmethod
     def parse(cls, name: str, text: str) -> Catalogue:
-        """The list written in `text` (TOML: a table `conventions` and an array `entry`).
+        """The list written in `text` (TOML: `pages`, a table `conventions` and an array `entry`).
 
         Raises:
             UsageError: on text that is not TOML, on a missing, unknown or mistyped key, or a name that stands twice.
@@ -113,7 +123,7 @@ class Catalogue:
         if len(entries) < len(file.entry):
             twice = next(n for n, count in Counter(e.name for e in file.entry).items() if count > 1)
             raise UsageError(f"catalogue {name}: {twice} stands twice; remove one of the two entries")
-        return cls(name, MappingProxyType(entries), MappingProxyType(file.conventions))
+        return cls(name, MappingProxyType(entries), MappingProxyType(file.conventions), file.pages)
 
 
 @cache
@@ -152,17 +162,24 @@ class Coverage:
     def not_covered(self) -> list[NotCovered]:
         """Executable entries without a property, and all others with the reason and what reaches them, in order."""
         return [
-            {
-                "name": entry.name,
-                "module": entry.module,
-                "executable": entry.executable,
-                "why_not": entry.why_not,
-                "covered_by": list(self.reached_by.get(entry.name, ())),
-            }
+            self._not_covered(catalogue, entry)
             for catalogue in self.catalogues
             for entry in catalogue.entries.values()
             if not (entry.executable and entry.name in self.reached_by)
         ]
+
+    def _not_covered(self, catalogue: Catalogue, entry: Entry) -> NotCovered:
+        out: NotCovered = {
+            "name": entry.name,
+            "module": entry.module,
+            "executable": entry.executable,
+            "why_not": entry.why_not,
+            "covered_by": list(self.reached_by.get(entry.name, ())),
+            "family": entry.family,
+        }
+        if page := catalogue.page(entry):
+            out["page"] = page
+        return out
 
 
 def coverage(

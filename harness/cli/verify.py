@@ -176,6 +176,9 @@ def describe(subject: SubjectResult, theorems: Theorems, mutations: Mapping[str,
             subject.statement = entry.statement
             subject.hypotheses = entry.hypotheses or subject.hypotheses
             subject.kind_of_claim = entry.property
+            subject.family = entry.family
+            if page := catalogue.page(entry):
+                subject.source = {**subject.source, "page": page}
 
 
 def fill_coverage(run: RunResult, theorems: Theorems) -> None:

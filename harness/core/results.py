@@ -6,7 +6,7 @@ any order gives the same result.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import Meta, field
 
@@ -51,13 +51,18 @@ else:
 
 
 class NotCovered(TypedDict):
-    """A catalogue entry without a property of its own, and the theorems through which it is reached all the same."""
+    """A catalogue entry without a property of its own, and the theorems through which it is reached all the same.
+
+    `family`: of functions that it is about; `page`: where its source is documented.
+    """
 
     name: str
     module: str
     executable: bool
     why_not: str
     covered_by: list[str]
+    family: NotRequired[str]
+    page: NotRequired[str]
 
 
 class CoverageCounts(TypedDict):
@@ -101,10 +106,11 @@ class Spot(Direction):
 
 
 class Source(TypedDict, total=False):
-    """Where a rule or an entry stands; spot values of a refused rule."""
+    """Where a rule or an entry stands, `page` where what it states is documented; spot values of a refused rule."""
 
     file: str
     line: Count
+    page: str
     spots: list[Spot]
 
 
@@ -243,7 +249,7 @@ class SubjectResult(Record):
     Attributes:
         name: full name (`Proofs.Autograd.logSoftmaxVjp`, or the rule's name).
         module: module in the catalogue; for what stands in no catalogue the file it came from.
-        statement, hypotheses, kind_of_claim, latex: from the catalogue and the theorem's entry.
+        statement, hypotheses, kind_of_claim, family, latex: from the catalogue and the theorem's entry.
         property_words: the property in one sentence.
         rests_on: names of the theorems that this one uses.
         covers: names of non-executable catalogue entries reached through this one.
@@ -259,6 +265,7 @@ class SubjectResult(Record):
     statement: str = ""
     hypotheses: str = ""
     kind_of_claim: str = ""
+    family: str = ""
     latex: str = ""
     property_words: str = ""
     rests_on: list[str] = field(default_factory=list)

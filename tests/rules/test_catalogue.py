@@ -79,11 +79,22 @@ def test_an_unknown_list_is_refused() -> None:
         (ENTRY.format(name="a", executable="false", more=""), "executable = false needs why_not"),
         (ENTRY.format(name="a", executable="true", more='why_not = "x"'), "an executable entry has no why_not"),
         (RIGHT * 2, "a stands twice"),
+        ('pages = "javascript:alert(1)"', r"Expected `str` matching regex .* at `\$\.pages`"),
     ],
 )
 def test_a_malformed_list_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Catalogue.parse("documented", text)
+
+
+def test_a_declaration_has_a_page_where_its_list_names_one() -> None:
+    documented = Catalogue.load("documented")
+    entry = documented.entries["Proofs.Autograd.logSoftmaxVjp"]
+    page = "https://lean-dojo.github.io/TorchLean/docs/NN/Proofs/Autograd/FDeriv/LogSoftmax.html"
+    assert documented.page(entry) == f"{page}#Proofs.Autograd.logSoftmaxVjp"
+    assert Catalogue.parse("documented", RIGHT).page(entry) == ""
+    [left] = coverage([Catalogue.parse("own", f'pages = "https://e.org/"\n{RIGHT}')], {}).not_covered
+    assert left["page"] == "https://e.org/M.html#a"
 
 
 def test_coverage_counts_what_the_theorems_reach() -> None:
@@ -94,17 +105,26 @@ def test_coverage_counts_what_the_theorems_reach() -> None:
     second = listed("Proofs.d", name="library")
     found = coverage([first, second], registry.theorems)
     assert found.reached_by["Proofs.n"] == ("Proofs.a", "Proofs.b")
+    alone = {"module": "M", "executable": True, "why_not": "", "covered_by": [], "family": "softmax"}
     assert found.not_covered == [
-        {"name": "Proofs.c", "module": "M", "executable": True, "why_not": "", "covered_by": []},
+        {"name": "Proofs.c", **alone},
         {
             "name": "Proofs.n",
             "module": "M",
             "executable": False,
             "why_not": "notation",
             "covered_by": ["Proofs.a", "Proofs.b"],
+            "family": "softmax",
         },
-        {"name": "Proofs.m", "module": "M", "executable": False, "why_not": "notation", "covered_by": []},
-        {"name": "Proofs.d", "module": "M", "executable": True, "why_not": "", "covered_by": []},
+        {
+            "name": "Proofs.m",
+            "module": "M",
+            "executable": False,
+            "why_not": "notation",
+            "covered_by": [],
+            "family": "softmax",
+        },
+        {"name": "Proofs.d", "module": "M", "executable": True, "why_not": "", "covered_by": [], "family": "softmax"},
     ]
     counts = coverage_counts(found, {"Proofs.a": Verdict.HOLDS, "Proofs.b": Verdict.HOLDS})
     assert counts == {
