@@ -10,7 +10,8 @@ from backprove.reports.summary import total_points
 from backprove.reports.text import count, ulps
 
 NOTABLE_FACTOR = 2.0
-"""A worst error is worth a line when it grew or shrank by at least this factor and exceeds one ulp in either run."""
+"""A worst error, in multiples of what conditioning forces, is worth a line when it grew or shrank by at least this
+factor and exceeds one in either run."""
 
 
 def diff(old: RunResult, new: RunResult) -> list[str]:
@@ -83,12 +84,12 @@ def _accuracy(old: SubjectResult, new: SubjectResult) -> list[str]:
         if p.grade and q.grade and p.grade != q.grade:
             where = f" ({p.grade_region})" if p.grade_region else ""
             out.append(f"{here}: graded {p.grade}{where}, before {q.grade}")
-        a, b = q.max_ulp, p.max_ulp
+        a, b = q.grade_factor, p.grade_factor
         if a is None or b is None or max(a, b) <= 1:
             continue
         if b >= NOTABLE_FACTOR * a or a >= NOTABLE_FACTOR * b:
             verb = "grew" if b > a else "shrank"
-            out.append(f"{here}: worst error {verb} from {ulps(a)} to {ulps(b)} ulps")
+            out.append(f"{here}: worst error {verb} from {ulps(a)} to {ulps(b)} times what conditioning forces")
     return out
 
 

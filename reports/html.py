@@ -17,7 +17,8 @@ from markupsafe import Markup
 from backprove.harness.core.results import CoverageCounts, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.reports import graph, graph_svg, svg, text
-from backprove.reports.history import trend
+from backprove.reports.families import families
+from backprove.reports.history import past_runs
 from backprove.reports.markdown import headline, sentence
 from backprove.reports.summary import verdict_counts
 from backprove.reports.trust import facts
@@ -52,15 +53,22 @@ PILLS = {
 """Layer -> its short name in the table; the names of `view.LAYERS` all have one."""
 
 
+SHORT_STATES = {
+    "holds-all": "hold",
+    "holds": "hold, resting on what does not",
+    "reached": "reached",
+    "uncovered": "not covered",
+} | {v.value: v.value for v in Verdict if v is not Verdict.HOLDS}
+
+
 @dataclass(frozen=True)
 class Module:
-    """A module of the catalogue (or the file of a user's rules) with what it holds."""
+    """A module of the catalogue (or the file of a user's rules) with the theorems or rules judged in it."""
 
     name: str
     short: str
     anchor: str
     subjects: list[SubjectView]
-    entries: list[dict[str, Any]]
     counts: dict[str, int]
     graph: Markup
 
@@ -93,6 +101,7 @@ def to_html(
     subjects = [page.subject(s, i) for i, s in enumerate(run.subjects)]
     modules = _modules(run, subjects, page)
     links = graph.edges(run)
+    runs = past_runs(history, run.command)
     context = {
         "run": run,
         "headline": headline(run),
@@ -101,23 +110,24 @@ def to_html(
         "coverage": [(k, c, _segments(c)) for k, c in (run.coverage or {}).items() if c["declared"]],
         "facts": [(f, [page.link(n) for n in f.names]) for f in facts(run)],
         "subjects": subjects,
-        "failing": sorted((s for s in subjects if s.fails), key=lambda s: s.verdict.rank),
+        "wrong": sorted((s for s in subjects if s.fails or s.is_open), key=lambda s: s.verdict.rank),
         "findings": _findings(run, page),
         "changes": list(changes),
         "previous": previous,
-        "trend": svg.trend_chart(trend(history, run.command)),
+        "trend": svg.trend_chart(runs),
+        "runs": runs[::-1],
         "modules": modules,
         "module_graph": _module_graph(modules, graph.module_edges(run)),
         "graph": _graph(run.subjects, links, page) if len(subjects) <= GRAPH_LIMIT else Markup(""),
-        "entries": [e for m in modules for e in m.entries],
+        "families": families(run, subjects, page) if run.not_covered or any(s.raw.family for s in subjects) else [],
         "mutants": any(s.mutants for s in subjects),
         "page": page,
         "late": len(subjects) > LATE,
-        "axis": page.axis.symbol(),
-        "ulp_range": page.axis.words,
+        "axes": page.axis.symbols(),
         "statements": any(s.raw.latex or s.raw.statement for s in subjects),
         "noun": run.noun,
         "meanings": {v.value: m for v, m in MEANINGS.items()},
+        "short_states": SHORT_STATES,
         "states": {k: v for k, v in graph.STATES.items() if any(s == k for s in page.states.values())},
     }
     return _environment().get_template("page.html.j2").render(context)
@@ -177,28 +187,18 @@ def _findings(run: RunResult, page: Page) -> list[tuple[str, list[Any]]]:
 
 
 def _modules(run: RunResult, subjects: Sequence[SubjectView], page: Page) -> list[Module]:
+    """The modules with theorems or rules of the run, in its order."""
     by_module: dict[str, list[SubjectView]] = {}
     for s in subjects:
         by_module.setdefault(s.raw.module, []).append(s)
-    entries: dict[str, list[dict[str, Any]]] = {}
-    for e in run.not_covered:
-        view = {
-            "name": str(e["name"]),
-            "short": page.short(str(e["name"])),
-            "state": page.states[str(e["name"])],
-            "why_not": str(e.get("why_not") or ""),
-            "executable": bool(e.get("executable")),
-            "covered_by": [page.link(str(n)) for n in e.get("covered_by") or []],
-        }
-        entries.setdefault(str(e.get("module") or ""), []).append(view)
-    names = list(dict.fromkeys([*by_module, *entries]))
+    names = list(by_module)
     prefix = text.common_prefix(names)
     anchors = text.anchors(names)
     links = graph.edges(run) if len(subjects) > GRAPH_LIMIT else []
     out = []
     for name in names:
-        inside = by_module.get(name, [])
-        counts = Counter([s.state for s in inside] + [e["state"] for e in entries.get(name, [])])
+        inside = by_module[name]
+        counts = Counter(s.state for s in inside)
         own = {s.raw.name for s in inside}
         near = [(a, b) for a, b in links if a in own and b in own]
         out.append(
@@ -207,7 +207,6 @@ def _modules(run: RunResult, subjects: Sequence[SubjectView], page: Page) -> lis
                 short=name.removeprefix(prefix) or "no module",
                 anchor="m-" + anchors[name].removeprefix("t-"),
                 subjects=inside,
-                entries=entries.get(name, []),
                 counts={s: counts[s] for s in graph.STATES if counts[s]},
                 graph=_graph([s.raw for s in inside], near, page) if near else Markup(""),
             )

@@ -50,7 +50,7 @@ def _case(suite: ET.Element, subject: SubjectResult, result: PropertyResult) -> 
     properties = ET.SubElement(case, "properties")
     for name, value in (
         ("points", str(result.points)),
-        ("max_ulp", ulps(result.max_ulp)),
+        ("grade_factor", ulps(result.grade_factor)),
         ("grade", result.grade or ""),
     ):
         ET.SubElement(properties, "property", name=name, value=_legal(value))

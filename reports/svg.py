@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from backprove.harness.core.results import HISTOGRAM_EDGES, RunResult
+from backprove.reports.history import PastRun
 from backprove.reports.text import percent, ulps
 
 BINS = len(HISTOGRAM_EDGES) + 1
@@ -22,6 +23,9 @@ CONTRACT_ULPS = 16.0
 
 WIDTH, HEIGHT = 440, 110
 """Size of the plotting area of a large histogram."""
+
+SPARK_WIDTH, SPARK_HEIGHT = 132, 24
+"""Size of the plotting area of a small one, in a row of the table."""
 
 
 def _heights(counts: Sequence[int], top: int, height: float) -> list[float]:
@@ -76,12 +80,6 @@ class Axis:
                         last = max(last, *(i for i, n in enumerate(p.histogram) if n), 0)
         return cls(last + 1)
 
-    @property
-    def words(self) -> str:
-        """From where to where, for the head of a column."""
-        end = "beyond" if self.bins == BINS else f"1e{HISTOGRAM_EDGES[self.bins - 1]}"
-        return f"0 to {end} ulps"
-
     def _x(self, exponent: float, width: float) -> float:
         """Where an error of 10**exponent ulps lies on an axis of the given width."""
         return (exponent - HISTOGRAM_EDGES[0] + 1) / self.bins * width
@@ -107,18 +105,17 @@ class Axis:
         return path + f"V{height:g}"
 
     def sparkline(self, counts: Sequence[int], ghost: Sequence[int] | None = None) -> Markup:
-        """The error histogram of a table row: bars, the previous run as an outline, the contract line dashed."""
+        """The error histogram of a table row: bars over the axis, the previous run as an outline."""
         if not sum(counts):
             return Markup("")
-        width, height = 120, 24
+        width, height = SPARK_WIDTH, SPARK_HEIGHT
         previous = ghost or []
         top = max([*counts, *previous])
-        x = self._x(math.log10(CONTRACT_ULPS), width)
         outline = f'<path class="g" d="{self._steps(previous, top, width, height)}"/>' if sum(previous) else ""
         words, bars = escape(histogram_words(counts)), self._bars(counts, top, width, height)
         return Markup(
-            f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
-            f'<path d="{bars}"/>{outline}<path class="c" d="M{x:.1f} 0V{height}"/></svg>'
+            f'<svg class="spark" viewBox="0 0 {width} {height + 12}" role="img" aria-label="{words}">'
+            f'<use href="#spark-axis"/><path d="{bars}"/>{outline}</svg>'
         )
 
     def histogram(self, series: Mapping[str, Sequence[int]], ghost: Sequence[int] | None = None) -> Markup:
@@ -145,8 +142,26 @@ class Axis:
             f'aria-label="{escape(histogram_words(total))}"><use href="#ulp-axis"/>{behind}{lines}</svg>'
         )
 
-    def symbol(self) -> Markup:
-        """The drawing of the axis; placed once in the page, the large histograms use it by reference."""
+    def symbols(self) -> Markup:
+        """The drawings of the axes; placed once in the page, the histograms use them by reference."""
+        return Markup('<svg class="defs" aria-hidden="true" width="0" height="0">{}{}</svg>').format(
+            self._spark_symbol(), self._symbol()
+        )
+
+    def _spark_symbol(self) -> Markup:
+        width, height = SPARK_WIDTH, SPARK_HEIGHT
+        x = self._x(math.log10(CONTRACT_ULPS), width)
+        one = self._x(0, width)
+        end = "1e19+" if self.bins == BINS else f"1e{HISTOGRAM_EDGES[self.bins - 1]}"
+        return Markup(
+            f'<symbol id="spark-axis" overflow="visible"><g class="axis"><path d="M0 {height}H{width}"/>'
+            f'<path d="M0 {height}v3M{_n(one)} {height}v3M{width} {height}v3"/>'
+            f'<text class="s" x="0" y="{height + 11}">0</text><text x="{_n(one)}" y="{height + 11}">1</text>'
+            f'<text class="e" x="{width}" y="{height + 11}">{end}</text></g>'
+            f'<path class="c" d="M{_n(x)} 0V{height}"/></symbol>'
+        )
+
+    def _symbol(self) -> Markup:
         width, height = WIDTH, HEIGHT
         exponents = [e for e in (-2, 0, 2, 4, 8, 12, 16) if self._x(e, width) < 0.93 * width]
         ticks = [(0.5 / self.bins * width, "exact")] + [(self._x(e, width), _power(e)) for e in exponents]
@@ -155,10 +170,10 @@ class Axis:
         )
         x = self._x(math.log10(CONTRACT_ULPS), width)
         return Markup(
-            '<svg class="defs" aria-hidden="true" width="0" height="0"><symbol id="ulp-axis" overflow="visible">'
+            '<symbol id="ulp-axis" overflow="visible">'
             f'<g class="axis"><path d="M0 {height}H{width}"/>{marks}'
             f'<text x="{width}" y="{height + 17}" class="e">ulps</text></g><path class="c" d="M{x:.1f} 0V{height}"/>'
-            f'<text class="cl" x="{x + 5:.1f}" y="8">{CONTRACT_ULPS:g} ulps</text></symbol></svg>'
+            f'<text class="cl" x="{x + 5:.1f}" y="8">{CONTRACT_ULPS:g} ulps</text></symbol>'
         )
 
 
@@ -236,28 +251,38 @@ def _short(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def trend_chart(points: Sequence[Mapping[str, Any]]) -> Markup:
+def trend_chart(runs: Sequence[PastRun]) -> Markup:
     """Share that holds (and share covered) over the last runs, from 0 to 100 %; nothing below two runs."""
-    if len(points) < 2:
+    if len(runs) < 2:
         return Markup("")
     width, height = 500, 90
-    step = width / (len(points) - 1)
+    step = width / (len(runs) - 1)
 
-    def line(key: str) -> str:
-        known = [(i * step, height * (1 - p[key])) for i, p in enumerate(points) if p[key] is not None]
-        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in known) if known else ""
+    def line(shares: Sequence[float | None]) -> str:
+        known = [(i * step, height * (1 - s)) for i, s in enumerate(shares) if s is not None]
+        return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in known) if known else ""
 
     dots = "".join(
-        f'<circle cx="{i * step:.1f}" cy="{height * (1 - p["holds"]):.1f}" r="2.6">'
-        f"<title>{escape(p['label'])}: {percent(p['holds'])} hold</title></circle>"
-        for i, p in enumerate(points)
+        f'<circle class="{"bad" if r.refused else "ok"}" cx="{_n(i * step)}" cy="{_n(height * (1 - r.holds))}" r="3">'
+        f"<title>{escape(r.started)}: {r.holding} of {r.out_of} hold</title></circle>"
+        for i, r in enumerate(runs)
     )
-    first, last = (percent(points[i]["holds"]) for i in (0, -1))
-    words = escape(f"trend over {len(points)} runs: {first} held at first, {last} now")
+    words = escape(
+        f"trend over {len(runs)} runs: {percent(runs[0].holds)} held at first, {percent(runs[-1].holds)} now"
+    )
     grid = "".join(f'<path d="M0 {height * s:g}H{width}"/>' for s in (0, 0.5, 1))
     labels = "".join(f'<text x="-6" y="{height * (1 - s) + 3.5:g}">{percent(s)}</text>' for s in (0, 0.5, 1))
-    return Markup(
-        f'<svg class="trend" viewBox="-44 -8 552 106" role="img" aria-label="{words}">'
-        f'<g class="axis">{grid}{labels}</g>'
-        f'<path class="cov" d="{line("covered")}"/><path class="hold" d="{line("holds")}"/>{dots}</svg>'
+    ends = (
+        f'<text class="s" x="0" y="{height + 16}">{_day(runs[0])}</text>'
+        f'<text x="{width}" y="{height + 16}">{_day(runs[-1])}</text>'
     )
+    covered = line([None if r.covered is None else r.covered / r.out_of for r in runs])
+    return Markup(
+        f'<svg class="trend" viewBox="-44 -8 552 118" role="img" aria-label="{words}">'
+        f'<g class="axis">{grid}{labels}{ends}</g>'
+        f'<path class="cov" d="{covered}"/><path class="hold" d="{line([r.holds for r in runs])}"/>{dots}</svg>'
+    )
+
+
+def _day(run: PastRun) -> Markup:
+    return escape(run.started[:16].replace("T", " "))

@@ -68,8 +68,12 @@ def _tried(run: RunResult) -> Fact:
         return Fact(
             "Without any point", count(len(names)), "A property that was evaluated nowhere says nothing.", "warn", names
         )
-    least = min((p.points for _, p in _results(run)), default=0)
-    return Fact("Fewest points", count(least), "The smallest number of points behind any single verdict.", "good")
+    # what is refused is refused at its first bad point; how many there were before says nothing
+    least = min((p.points for _, p in _results(run) if not p.verdict.fails), default=None)
+    if least is None:
+        return Fact("Fewest points", "none", "Nothing was left to hold.", "note")
+    detail = "The smallest number of points behind any single verdict that refuses nothing."
+    return Fact("Fewest points", count(least), detail, "good")
 
 
 def _discarded(run: RunResult) -> Fact:

@@ -24,15 +24,16 @@ from backprove.harness.core.results import (
 )
 from backprove.harness.core.verdicts import Verdict
 from backprove.reports import svg
+from backprove.reports.evidence import evidence_line
 from backprove.reports.highlight import highlight, numbered
-from backprove.reports.mathml import mathml
+from backprove.reports.mathml import formula
 from backprove.reports.text import (
-    count,
     decimal,
     entry_name,
     expected_words,
     hexadecimal,
     plain_vector,
+    plural,
     relative,
     ulps,
     vector,
@@ -103,7 +104,9 @@ class SubjectView:
     table: list[tuple[str, list[PropertyResult | None]]]
     counterexamples: list[CounterexampleView]
     reasons: list[str]
-    evidence: list[str]
+    said: str
+    evidence: str
+    evidence_by_property: list[str]
     shapes: list[tuple[str, int, int]]
     regions: list[tuple[str, int, int]]
     by_dtype: list[tuple[str, int, int]]
@@ -111,6 +114,7 @@ class SubjectView:
     notes: list[str]
     mutants: tuple[int, int] | None
     source: str
+    page: str
     code: Markup
     spots: list[Mapping[str, Any]]
     rests_on: list[Link] = field(default_factory=list)
@@ -120,6 +124,11 @@ class SubjectView:
     @property
     def fails(self) -> bool:
         return self.verdict.fails
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it neither fails nor holds."""
+        return self.verdict is Verdict.INCONCLUSIVE
 
 
 class Page:
@@ -172,8 +181,8 @@ class Page:
             verdict=s.verdict,
             grade=grade,
             grade_words=words,
-            inline=mathml(s.latex),
-            display=mathml(s.latex, display=True),
+            inline=formula(s.latex),
+            display=formula(s.latex, display=True),
             layers=_layers(s.properties),
             points=s.points,
             factor=s.worst_factor,
@@ -185,7 +194,9 @@ class Page:
             table=_by_property(s.properties, dtypes),
             counterexamples=_counterexamples(s),
             reasons=_distinct(p.reason for p in s.properties if p.verdict is not Verdict.HOLDS and p.reason),
-            evidence=_evidence(s.properties),
+            said=_said(s),
+            evidence=evidence_line(s),
+            evidence_by_property=_evidence(s.properties),
             shapes=_bars(_sum(s, "shapes")),
             regions=_bars(_sum(s, "regions")),
             by_dtype=_scaled(list(least.items())),
@@ -193,6 +204,7 @@ class Page:
             notes=_distinct(n for p in s.properties for n in p.notes),
             mutants=_mutants(s.mutation),
             source=_source(s.source),
+            page=web_address(s.source.get("page", "")),
             code=numbered(s.code, _line(s.source), colour=s.is_user_code) if s.code else Markup(""),
             spots=_spots(s.source.get("spots", [])),
             rests_on=[self.link(n) for n in dict.fromkeys(s.rests_on)],
@@ -209,6 +221,15 @@ def _evidence(results: list[PropertyResult]) -> list[str]:
         if words:
             lines.setdefault(words, []).append(f"{p.name} in {p.dtype}")
     return [f"{', '.join(names)}: {words}" for words, names in lines.items()]
+
+
+def _said(s: SubjectResult) -> str:
+    """What is wrong, in a sentence: what was seen where the code did not run as it should, else the likely mistake."""
+    seen = [p.counterexample.message for p in s.properties if p.verdict is s.verdict and p.counterexample]
+    reasons = [p.reason for p in s.properties if p.verdict is s.verdict and p.reason]
+    mistake = [s.diagnosis] if s.diagnosis else []
+    first = [*seen, *reasons, *mistake] if s.verdict is Verdict.ERROR else [*mistake, *seen, *reasons]
+    return next((t for t in first if t), "See its details.")
 
 
 def _distinct(items: Any) -> list[str]:
@@ -274,6 +295,11 @@ def _line(source: Source) -> int:
     return source.get("line") or 1
 
 
+def web_address(page: str) -> str:
+    """An address that a page may link to; "" for anything that is none, such as a script."""
+    return page if page.startswith(("https://", "http://")) else ""
+
+
 def _source(source: Source) -> str:
     file = source.get("file", "")
     return f"{relative(file)}:{_line(source)}" if file else ""
@@ -324,4 +350,4 @@ def _counterexample(c: Counterexample, verdict: Verdict) -> CounterexampleView:
 def cell_words(p: PropertyResult) -> str:
     """A cell of the table property by number format: points, and the grade of what holds."""
     words = accuracy(p)
-    return f"{count(p.points)} points{', ' if words else ''}{words}"
+    return f"{plural(p.points, 'point')}{', ' if words else ''}{words}"

@@ -57,7 +57,7 @@ def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:
     stored = results_json(run)
     previous = _keep_previous(run, stored, out)
     history = out / HISTORY
-    log = with_run(history.read_text(encoding="utf-8", errors="replace") if history.exists() else "", run)
+    log = with_run(history.read_text(encoding="utf-8", errors="replace") if history.exists() else "", run, previous)
     write_whole(history, log.encode("utf-8", "replace"))
     changes = diff(previous, run) if previous else []
     texts = {

@@ -82,19 +82,29 @@ def rests_on(p: PropertyResult) -> str:
     return "; ".join([s for s in (_ways(p), calls(p), *left_out(p), *_open(p)) if s])
 
 
-def _ways(p: PropertyResult) -> str:
+def judges(p: PropertyResult) -> dict[str, int]:
+    """Who decided, in words, with the points at which they refuted a falsified claim, or agreed; the strongest."""
     ways = WAYS | ({"wide": "as a black box, in float64,"} if is_black_box(p) else {})
     if p.verdict is Verdict.FALSIFIED:
-        refuted = [(ways[name], t.refuted) for name, t in p.layers.items() if t.refuted and name in ways]
-        return "refuted " + " and ".join(f"{w} at {_count(n, 'point')}" for w, n in refuted) if refuted else ""
-    here = [s for s in p.evidence.sizes.values() if s.extent != "empty" and s.decided]
+        return {ways[name]: t.refuted for name, t in p.layers.items() if t.refuted and name in ways}
     found = [(way, judged(p, layer)) for layer, way in ways.items()]
-    strong = [(w, n) for w, n in found[:2] if n] or [(w, n) for w, n in found[2:] if n][:1]
-    if not strong:
+    return dict([(w, n) for w, n in found[:2] if n] or [(w, n) for w, n in found[2:] if n][:1])
+
+
+def sizes_judged(p: PropertyResult) -> int:
+    """Sizes, those of empty arrays apart, at which a layer decided."""
+    return sum(1 for s in p.evidence.sizes.values() if s.extent != "empty" and s.decided)
+
+
+def _ways(p: PropertyResult) -> str:
+    found = judges(p)
+    if not found:
         return ""
-    said = " and ".join(f"{way} at {_count(n, 'point')}" for way, n in strong)
+    said = " and ".join(f"{way} at {_count(n, 'point')}" for way, n in found.items())
+    if p.verdict is Verdict.FALSIFIED:
+        return f"refuted {said}"
     empty = any(s.decided for s in p.evidence.sizes.values() if s.extent == "empty")
-    size = f"judged {said} of {_count(len(here), 'size')}" + (", empty arrays apart" if empty else "")
+    size = f"judged {said} of {_count(sizes_judged(p), 'size')}" + (", empty arrays apart" if empty else "")
     return size + _approximation(p)
 
 
@@ -114,7 +124,7 @@ def calls(p: PropertyResult) -> str:
     return f"own code called: {', '.join(said)}" if said else ""
 
 
-def left_out(p: PropertyResult) -> list[str]:
+def sizes_left_out(p: PropertyResult) -> dict[str, list[str]]:
     """The sizes left out, by reason."""
     groups = p.evidence.grouped(p.evidence.left_out)
     if not p.verdict.fails:  # else the search ended on the way
@@ -122,7 +132,14 @@ def left_out(p: PropertyResult) -> list[str]:
             if seen.extent != "empty" and not seen.decided:
                 why = "no layer could tell" if seen.inside else "forward has no finite value"
                 groups.setdefault(why, []).append(size)
-    return [f"{_count(len(sizes), 'size')} left out: {why} at {listed(sizes)}" for why, sizes in groups.items()]
+    return groups
+
+
+def left_out(p: PropertyResult) -> list[str]:
+    """The sizes left out, a phrase for each reason."""
+    return [
+        f"{_count(len(sizes), 'size')} left out: {why} at {listed(sizes)}" for why, sizes in sizes_left_out(p).items()
+    ]
 
 
 def _open(p: PropertyResult) -> Iterable[str]:

@@ -265,7 +265,6 @@ class SubjectResult(Record):
     statement: str = ""
     hypotheses: str = ""
     kind_of_claim: str = ""
-    family: str = ""
     latex: str = ""
     property_words: str = ""
     rests_on: list[str] = field(default_factory=list)
@@ -275,6 +274,7 @@ class SubjectResult(Record):
     diagnosis: str | None = None
     mutation: Mutation | None = None
     front_end: dict[str, str] = field(default_factory=dict)
+    family: str = ""
 
     @property
     def is_user_code(self) -> bool:

@@ -52,9 +52,40 @@
       const head = b.querySelector(".group");
       if (head) head.hidden = ![...b.rows].some((r) => r.dataset.v && !r.hidden);
     }
-    shown.textContent = n === rows.length ? `${n} ${noun}${n === 1 ? "" : "s"}` : `${n} of ${rows.length} ${noun}s`;
+    const more = further(wanted);
+    shown.textContent = (n === rows.length ? `${n} ${noun}${n === 1 ? "" : "s"}` : `${n} of ${rows.length} ${noun}s`) +
+      (more ? `, ${more} further ${more === 1 ? "entry" : "entries"}` : "");
     byId("nothing").hidden = n > 0;
+    byId("others").hidden = !more;
     table.hidden = n === 0;
+    if (wanted.length) hit()?.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }
+
+  // The first hit, from the top of the page: a row of the table, else an entry without a property of its own.
+  const hit = () => [...table.querySelectorAll("tr[data-v]")].find((r) => !r.hidden);
+  const entries = [...document.querySelectorAll(".entries li")], families = [...document.querySelectorAll(".family")];
+  let entryWords = null;
+  function further(wanted) {
+    if (!wanted.length) {
+      for (const e of [...entries, ...families]) e.hidden = false;
+      for (const f of families) if (f.dataset.found) { f.open = false; delete f.dataset.found; }
+      return 0;
+    }
+    entryWords ??= new Map(entries.map((e) => {
+      const family = e.closest(".family").querySelector("b").textContent, module = e.parentElement.previousElementSibling;
+      return [e, `${family} ${module.textContent} ${e.textContent}`.toLowerCase()];
+    }));
+    let n = 0;
+    for (const e of entries) {
+      e.hidden = !wanted.every((w) => entryWords.get(e).includes(w));
+      n += !e.hidden;
+    }
+    for (const f of families) {
+      const found = f.querySelector(".entries li:not([hidden])");
+      f.hidden = !found;
+      if (found && !f.open) { f.open = true; f.dataset.found = "1"; }
+    }
+    return n;
   }
   function arrange() {
     const order = [...rows].sort((a, b) => {
@@ -89,7 +120,20 @@
   query.addEventListener("input", filter);
   hide.addEventListener("change", filter);
   group.addEventListener("change", arrange);
-  query.form.addEventListener("submit", (e) => e.preventDefault());
+  query.form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    const row = hit();
+    if (row) row.cells[0].querySelector("a").focus();
+    else toEntries();
+  });
+  function toEntries() {
+    const first = document.querySelector(".entries li:not([hidden])");
+    if (!first) return;
+    first.tabIndex = -1;
+    first.focus({ preventScroll: true });
+    first.scrollIntoView({ block: "center", behavior: "instant" });
+  }
+  byId("others").addEventListener("click", toEntries);
   for (const c of chips) c.addEventListener("click", () => {
     c.setAttribute("aria-pressed", c.getAttribute("aria-pressed") === "true" ? "false" : "true");
     filter();

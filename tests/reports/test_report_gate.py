@@ -121,14 +121,14 @@ def test_diff_of_errors_grades_points_and_setup(holding_run: RunResult) -> None:
 
     new = copy.deepcopy(holding_run)
     p = new.subjects[0].properties[0]
-    p.max_ulp, p.grade, p.points = 5000.0, "lost", 7
-    new.subjects[1].properties[0].max_ulp = (holding_run.subjects[1].properties[0].max_ulp or 0) * 1.5
+    p.grade_factor, p.grade, p.points = 5000.0, "lost", 7
+    new.subjects[1].properties[0].grade_factor = (holding_run.subjects[1].properties[0].grade_factor or 0) * 1.5
+    new.subjects[1].properties[0].max_ulp = 2.7e305  # an error in ulps alone is no news
     new.seed, new.environment["jax"] = 5, "0.11"
     words = diff(holding_run, new)
     name = new.subjects[0].name
-    assert any(
-        w.startswith(f"{name}, positivity in float64: worst error grew from") and "5,000 ulps" in w for w in words
-    )
+    [grew] = [w for w in words if w.startswith(f"{name}, positivity in float64: worst error grew from")]
+    assert grew.endswith("to 5,000 times what conditioning forces")
     assert f"{name}, positivity in float64: graded lost (ordinary), before stable" in words
     assert f"{name} was judged at fewer points: 7 instead of 10,000" in words
     assert "the seed differs: 0 before, 5 now" in words and "jax: 0.10.2 before, 0.11 now" in words

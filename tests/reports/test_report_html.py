@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from backprove.harness.core.results import RunResult
+from backprove.harness.core.verdicts import Verdict
 from backprove.reports.html import LATE, TEMPLATES, to_html
 
 
@@ -37,13 +38,36 @@ def test_the_page_stands_alone(name: str, request: pytest.FixtureRequest) -> Non
     page = Page(to_html(request.getfixturevalue(name)))
     assert len(page.ids) == len(set(page.ids))
     for link in page.links:
-        assert link.startswith("#") and link[1:] in page.ids, link
+        assert (link.startswith("#") and link[1:] in page.ids) or link.startswith("https://"), link
+    assert all(a.get("rel") == "noreferrer" for _, a in page.tags if (a.get("href") or "").startswith("http"))
     for tag, attributes in page.tags:
         assert tag not in ("img", "link", "iframe", "object", "embed", "base"), tag
         assert not any(a == "src" or a.startswith("on") for a in attributes), (tag, attributes)
     assert [t for t, _ in page.tags].count("script") == 1
     policy = next(a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv"))
     assert "default-src 'none'" in (policy or "") and "script-src 'sha256-" in (policy or "")
+
+
+def test_links_lead_to_the_page_of_a_declaration(holding_run: RunResult) -> None:
+    page, entry = "https://e.org/docs/M.html", holding_run.not_covered[0]
+    first, second = holding_run.subjects[:2]
+    first.source["page"], second.source["page"] = f"{page}#{first.name}", "javascript:alert(1)"
+    entry["page"] = f"{page}#{entry['name']}"
+    links = [link for link in Page(to_html(holding_run)).links if not link.startswith("#")]
+    assert links == [page, f"{page}#{first.name}"], "an entry leads to the page of its module"
+
+
+def test_the_catalogue_is_folded_by_family(failing_run: RunResult) -> None:
+    for s in failing_run.subjects:
+        s.family = "softmax"
+    for e in failing_run.not_covered:
+        e["family"] = "higher_order"
+    html = to_html(failing_run)
+    section = html[html.index('class="families"') : html.index("Theorems that rest on each other")]
+    assert section.count('<details class="family">') == 2 and "<b>higher order</b>" in section
+    for e in failing_run.not_covered:
+        assert e["name"].rsplit(".", 1)[-1] in section
+    assert 'class="family"' not in to_html(RunResult("check", "0", 0, failing_run.subjects[:2]))
 
 
 def test_templates_fetch_nothing() -> None:
@@ -61,6 +85,10 @@ def test_every_subject_says_what_its_verdict_rests_on(holding_run: RunResult) ->
     assert "judged in balls at 41 points of 1 size; 1 size left out: forward raises ValueError at n=1" in html
     assert "stable (error up to 1.5 times what conditioning forces)" in html
     assert "2.7e305 ulp, stable" not in html
+    assert (
+        '<div class="ev">judged in balls at 41 points of 1 size; 1 size left out: forward raises ValueError at n=1<'
+        in html
+    )
     assert '<td class="num u">1.5&nbsp;×' in html and "Worst error</button>" in html
 
 
@@ -80,13 +108,17 @@ def test_numbers_come_from_the_run(holding_run: RunResult) -> None:
     assert "57 of 57 documented entries are covered" in html and "93 of 93" not in html
 
 
-def test_the_answer_then_the_doubts_then_the_table(failing_run: RunResult, holding_run: RunResult) -> None:
+def test_failures_then_the_counts_then_the_doubts_then_the_table(
+    failing_run: RunResult, holding_run: RunResult
+) -> None:
     html = to_html(failing_run, previous=holding_run, changes=["it got worse"])
     parts = [
         'id="answer"',
         "The gate did not pass",
-        "Before you rely on it",
         'id="wrong"',
+        f'href="#t-{failing_run.subjects[50].name}"',  # what is open stands below what fails
+        'class="tally"',
+        "Before you rely on it",
         "it got worse",
         'id="table"',
         'id="map"',
@@ -119,7 +151,17 @@ def test_a_refused_rule_leads_with_what_is_wrong(user_run: RunResult) -> None:
     assert places == sorted(places)
     assert section.count('class="heat"') == 6, "three maps for each of the two counterexamples"
     assert "z = (1, 2, 3), cotangent = (1, 1, 1)" in section
-    assert ">Statement<" not in html, "rules have no statement"
+    assert ">Evidence<" in html and "Statement and evidence" not in html, "rules have no statement"
+
+
+def test_an_error_leads_with_what_was_seen(user_run: RunResult) -> None:
+    s = user_run.subjects[0]
+    for p in s.properties:
+        p.verdict = Verdict.ERROR
+    assert s.properties[0].counterexample
+    html = to_html(user_run)
+    card = html[html.index('class="wrong"') : html.index('class="tally"')]
+    assert s.properties[0].counterexample.message[:30] in card and str(s.diagnosis) not in card
 
 
 def test_refused_without_counterexample(user_run: RunResult) -> None:

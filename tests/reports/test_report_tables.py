@@ -16,7 +16,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.reports import markdown
 from backprove.reports.badge import COLOURS, to_badge
 from backprove.reports.frame import TEXT, columns, to_csv, to_dataframe
-from backprove.reports.history import history_record, trend, with_run
+from backprove.reports.history import CHANGES, history_record, past_runs, with_run
 from backprove.reports.junit import to_junit
 from backprove.reports.markdown import headline, to_markdown
 
@@ -153,12 +153,28 @@ def test_history_appends_one_line_a_run(holding_run: RunResult, failing_run: Run
     assert with_run("half a li", holding_run).startswith("half a li\n{")
     records = [json.loads(line) for line in text.splitlines()]
     assert [r["ok"] for r in records] == [False, True]
-    points = trend(records, "verify")
-    assert [(p["holds"], p["covered"]) for p in points] == [(87 / 93, 91 / 93), (1.0, 1.0)]
-    assert trend([{"command": "verify"}, {"command": "verify", "coverage": 3}, *records], "verify") == points
-    assert trend(records, "check") == []
+    runs = past_runs(records, "verify")
+    assert [(r.holds, r.covered, r.refused) for r in runs] == [(87 / 93, 91, 3), (1.0, 93, 0)]
+    assert past_runs([{"command": "verify"}, {"command": "verify", "coverage": 3}, *records], "verify") == runs
+    assert past_runs(records, "check") == []
+
+
+def test_history_names_the_verdicts_that_changed(holding_run: RunResult, failing_run: RunResult) -> None:
+    text = with_run(with_run("", holding_run), failing_run, holding_run)
+    first, second = past_runs([json.loads(line) for line in text.splitlines()], "verify")
+    assert first.changes == []
+    assert second.changes[:2] == [
+        f"{failing_run.subjects[30].name}: holds before, error now",
+        f"{failing_run.subjects[4].name}: holds before, falsified now",
+    ]
+    for s in failing_run.subjects:
+        s.properties = [PropertyResult("a", "float64", Verdict.FALSIFIED)]
+    (run,) = past_runs([history_record(failing_run, holding_run)], "verify")
+    assert (
+        len(run.changes) == CHANGES + 1 and run.changes[-1] == f"and {len(failing_run.subjects) - CHANGES} more changes"
+    )
 
 
 def test_history_of_a_check_is_a_share_of_its_rules(user_run: RunResult) -> None:
-    (point,) = trend([history_record(user_run)], "check")
-    assert point["holds"] == 0.5 and point["covered"] is None
+    (run,) = past_runs([history_record(user_run)], "check")
+    assert run.holds == 0.5 and run.covered is None

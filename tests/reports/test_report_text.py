@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -11,7 +12,8 @@ import pytest
 from backprove.harness.core.results import HISTOGRAM_EDGES, PropertyResult, RunResult, SubjectResult
 from backprove.reports import svg
 from backprove.reports.highlight import highlight, numbered
-from backprove.reports.mathml import mathml
+from backprove.reports.history import PastRun
+from backprove.reports.mathml import formula, mathml
 from backprove.reports.text import (
     anchors,
     breakable,
@@ -92,6 +94,17 @@ def test_tex_becomes_mathml_that_parses(tex: str) -> None:
         assert root.find(".//b") is None
 
 
+def test_a_formula_breaks_after_wide_spaces_and_before_relations() -> None:
+    groups = str(formula(r"f(x = 1) = |a = b| - x, \quad x \ge 0")).split('<span class="mg">')[1:]
+    parts = [[ET.fromstring(m) for m in re.findall(r"<math>.*?</math>", g)] for g in groups]
+    assert [["".join(m.itertext()) for m in group] for group in parts] == [
+        ["f(x=1)", "=|a=b|\u2212x,"],
+        ["x", "\u22650"],
+    ]
+    assert parts[0][1][0].attrib["form"] == "infix"
+    assert formula("") == "" and formula(r"\nosuch").startswith("<code>")
+
+
 @pytest.mark.parametrize("tex", [r"\frac{a", r"\href{javascript:alert(1)}{x}", "a & b", "\ud800", r"\nosuch"])
 def test_tex_that_cannot_be_read_is_shown_as_it_is(tex: str) -> None:
     assert str(mathml(tex)).startswith("<code>") and "<a" not in mathml(tex)
@@ -117,10 +130,10 @@ def run_with(histogram: list[int]) -> RunResult:
 
 def test_the_axis_shows_every_error() -> None:
     empty = [0] * (len(HISTOGRAM_EDGES) + 1)
-    assert svg.Axis.of([run_with(empty)]).words == "0 to 1e3 ulps"
+    assert ">1e3<" in svg.Axis.of([run_with(empty)]).symbols()
     far = list(empty)
     far[13] = 1  # between 1e8 and 1e9 ulps
-    assert svg.Axis.of([run_with(empty), run_with(far)]).words == "0 to 1e9 ulps"
+    assert ">1e9<" in svg.Axis.of([run_with(empty), run_with(far)]).symbols()
     beyond = list(empty)
     beyond[-1] = 1
     assert svg.Axis.of([run_with(beyond)]).bins == len(beyond)
@@ -134,7 +147,7 @@ def test_histograms_are_well_formed_and_say_what_they_show() -> None:
     for drawing in (
         axis.sparkline(counts, counts),
         axis.histogram({"float64": counts, "float32": counts}, counts),
-        axis.symbol(),
+        axis.symbols(),
     ):
         ET.fromstring(drawing)
     assert "half below 10 ulps, 10 % above 100 ulps" in axis.sparkline(counts)
@@ -156,8 +169,8 @@ def test_heat_maps_need_two_matrices_of_one_size() -> None:
 
 
 def test_trend_needs_two_runs() -> None:
-    point = {"label": "<a>", "holds": 0.5, "covered": None}
-    assert svg.trend_chart([point]) == ""
-    drawing = svg.trend_chart([point, {**point, "holds": 1.0, "covered": 1.0}])
+    run = PastRun("<a>", 1, 2, None, 0, 10, 1.0, [])
+    assert svg.trend_chart([run]) == ""
+    drawing = svg.trend_chart([run, replace(run, holding=2, covered=2, refused=1)])
     ET.fromstring(drawing)
-    assert "50 % held at first, 100 % now" in drawing and "&lt;a&gt;" in drawing
+    assert "50 % held at first, 100 % now" in drawing and "&lt;a&gt;" in drawing and 'class="bad"' in drawing

@@ -42,6 +42,7 @@ SUBJECT = SubjectResult(
     "words", ["a"], ["b"],
     {"file": "r.py", "line": 3, "spots": [SPOT]},
     "code", "diagnosis", {"mutants": 3, "equivalent": 1, "killed": 1, "survivors": ["s"]}, {"vjp": "traced"},
+    "softmax",
 )  # fmt: skip
 RUN = RunResult(
     "check", "0.1.0", 7, [SUBJECT], {"python": "3.11"}, {"points": 10, "dtypes": ["float64"], "accuracy": None},

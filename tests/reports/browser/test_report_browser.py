@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -140,6 +141,70 @@ def test_filter_by_words_and_verdict(browser: Browser, failing_page: Path, faili
     assert browser.visible() == [failing_run.subjects[4].name]
     browser.js("document.querySelector('[data-verdict=error]').click()")
     assert len(browser.visible()) == 2
+
+
+def test_a_search_shows_its_first_hit_and_counts_all(
+    browser: Browser, failing_page: Path, failing_run: RunResult
+) -> None:
+    browser.open(failing_page)
+    browser.js("scrollTo({top: 1e6, behavior: 'instant'})")
+    browser.keys("f", "loss")
+    hits = browser.visible()
+    place = """
+      const row = [...document.querySelectorAll('#table tr[data-v]')].find(r => !r.hidden).getBoundingClientRect();
+      const tools = document.querySelector('.tools').getBoundingClientRect();
+      return [row.top >= tools.bottom, row.bottom <= innerHeight];
+    """
+    assert hits and browser.js(place) == [True, True]
+    browser.keys("\ue007")
+    assert browser.js("return document.activeElement.title") == hits[0], "Enter leads from the filter to the hit"
+    entry = next(e for e in failing_run.not_covered if e["covered_by"])
+    browser.keys("f")
+    browser.js("document.getElementById('q').value = ''")
+    browser.keys(f"{entry['name'].rsplit('.', 1)[-1]} reached")
+    said = browser.js("return document.getElementById('shown').textContent")
+    assert re.fullmatch(r"0 of 79 theorems, \d+ further entr(y|ies)", said)
+    browser.keys("\ue007")
+    seen = "const b = document.activeElement.getBoundingClientRect(); return [b.top > 0, b.bottom < innerHeight]"
+    assert browser.js(seen) == [True, True] and browser.js("return document.activeElement.tagName") == "LI"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_statements_stand_there_whole(width: int, browser: Browser, holding_run: RunResult, tmp_path: Path) -> None:
+    long = (
+        r"f(x)_i = \alpha x_i + \beta y_i, \quad g(x)_i = \sum_j W_{ij} x_j = h(x)_i, \quad x_i \neq 0, \quad y_i > 0"
+    )
+    holding_run.subjects[0].latex = rf"{long}, \quad {long}"
+    page = write(holding_run, tmp_path)
+    browser.size(width)
+    browser.open(page)
+    browser.js("document.querySelectorAll('#table tr').forEach(r => { r.style.contentVisibility = 'visible'; })")
+    cut = """
+      return [...document.querySelectorAll('#table tr[data-v]')].filter(r => {
+        const box = r.getBoundingClientRect(), f = r.querySelector('.f');
+        return [...f.querySelectorAll('math'), f].some(m => m.getBoundingClientRect().right > box.right ||
+          m.getBoundingClientRect().bottom > box.bottom);
+      }).map(r => r.querySelector('a').title);
+    """
+    assert browser.js(cut) == []
+    browser.size(1280)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing(scheme: str, width: int, browser: Browser, user_run: RunResult, tmp_path: Path) -> None:
+    axe = pytest.importorskip("axe_core_python")
+    page = write(user_run, tmp_path)
+    browser.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    browser.size(width)
+    browser.open(page)
+    browser.js("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    browser.js("return new Promise(done => requestIdleCallback(() => requestIdleCallback(done)))")  # so does the page
+    browser.js((Path(axe.__file__).parent / "axe.min.js").read_text())
+    code = "const done = arguments[0]; axe.run({resultTypes: ['violations']}).then(r => done(r.violations))"
+    found = browser.driver.execute_async_script(code)
+    browser.cdp("Emulation.setEmulatedMedia", features=[])
+    browser.size(1280)
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
 
 
 def test_statements_are_searched(browser: Browser, failing_page: Path) -> None:
