@@ -22,7 +22,7 @@ from backprove.harness.frontends.compiled import CompiledFunction
 from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.same_in_all_formats import same_but_for_literals
-from backprove.harness.numbers.bounds.run import float_bounds
+from backprove.harness.numbers.bounds.run import coarsest_unit, float_bounds
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.programs.program import Program, Signature
@@ -41,6 +41,7 @@ class FunctionAt:
         expected: shapes of the results without a points axis; None: those that the function has.
         batched: the code accepts one extra leading axis of points.
         floats_only: results of integers and truth values are left out.
+        narrows_as: functions of the same values; the code may round to shorter formats inside where one of them does.
     """
 
     function: Function
@@ -49,6 +50,7 @@ class FunctionAt:
     expected: Shapes | None = None
     batched: bool = False
     floats_only: bool = False
+    narrows_as: Sequence[FunctionAt] = field(default=(), repr=False, compare=False)
     _compiled: CompiledFunction | None = field(default=None, repr=False)
 
     @property
@@ -189,7 +191,12 @@ class FunctionAt:
         program = self.program
         assert program is not None
         short = self.function.every_step_short(self.signature, self.dtype)
-        return float_bounds(program, points, self.dtype, every_step_short=short)
+        return float_bounds(program, points, self.dtype, every_step_short=short, narrows_to=self.narrows_to)
+
+    @property
+    def narrows_to(self) -> float:
+        """Unit roundoff of the coarsest format to which the code may round inside; see `Running`."""
+        return max((coarsest_unit(f.program) for f in self.narrows_as if f.program is not None), default=0.0)
 
     @property
     def gap_unit(self) -> float:

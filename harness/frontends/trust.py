@@ -19,7 +19,7 @@ from backprove.harness.frontends.calls import arguments_at, call_points
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.registry import after
-from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.numbers.bounds.bounds import ANY, Running
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.programs.program import Signature
 
@@ -80,7 +80,7 @@ def true(function: Function, signature: Signature, arrays: list[Array], dtype: s
         return False
     try:
         traced = run_floats(program, arrays)
-        bounds = Running(dtype, narrowing_allowed=True).run(program, arrays)
+        bounds = Running(dtype, narrows_to=ANY).run(program, arrays)
     except UnsupportedPrimitive:
         return True
     form = FORMATS[dtype]

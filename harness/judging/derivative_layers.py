@@ -230,7 +230,8 @@ class DerivativeLayers(DerivativeShell):
         rule, program = self.rule, self.rule_program
         if program is not None and rule.front_end.is_jax_code:
             call, spot = rule.function.call, self.functions.spot
-            spot.enter(call, rule.signature, program, [*x, *d], self.dtype, seen, self.result_names)
+            names, to = self.result_names, rule.narrows_to
+            spot.enter(call, rule.signature, program, [*x, *d], self.dtype, seen, names, narrows_to=to)
         if self.functions.is_user_code:
             self._own_calls(x, d, seen)
 

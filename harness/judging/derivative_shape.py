@@ -142,6 +142,7 @@ class DerivativeShell:
         if functions.valued is not None:
             self.valued = FunctionAt(functions.valued, self.signature, dtype, batched=batched)
         self.maps = [f for f in (self.valued, self.forward) if f is not None]
+        self.rule.narrows_as = self.maps
         self.derived = self._derive()
 
     def _derive(self) -> Derived:

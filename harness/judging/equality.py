@@ -159,7 +159,8 @@ class EqualityAt(SidesAt):
             program = side.program
             if self.spot is not None and program is not None and side.front_end.is_jax_code:
                 names = [side.label] * len(program.outputs)
-                self.spot.enter(side.function.call, self.signature, program, x, self.dtype, seen, names, side.label)
+                call, to = side.function.call, side.narrows_to
+                self.spot.enter(call, self.signature, program, x, self.dtype, seen, names, side.label, to)
 
     def _black_box(self, x: list[Array], index: Array, seen: Examination) -> None:
         """Where no number system runs a side, both are compared in float64."""

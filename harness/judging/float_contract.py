@@ -24,7 +24,7 @@ from backprove.harness.core.thresholds.rounding import BOUND_MARGIN
 from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.numbers.bounds.bounds import ANY, Running
 from backprove.harness.numbers.bounds.run import WIDE_UNIT
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
@@ -66,7 +66,7 @@ class _Watched(Running):
     """The running error bound with an eye on every intermediate value: where does a step overflow?"""
 
     def __init__(self, dtype: str, points: int) -> None:
-        super().__init__(dtype)
+        super().__init__(dtype, narrows_to=ANY)  # its own steps, in whatever formats they are
         self.finite = np.ones(points, dtype=bool)
 
     def apply(self, equation: Equation, inputs: Sequence[Any]) -> list[Any]:

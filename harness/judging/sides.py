@@ -37,6 +37,8 @@ class SidesAt:
         self.input_names, self.signature, self.dtype = tuple(names), signature, dtype
         self.format = FORMATS[dtype]
         self.sides = [FunctionAt(f, signature, dtype) for f in sides]
+        for side in self.sides:
+            side.narrows_as = [s for s in self.sides if s is not side]
 
     @property
     def front_ends(self) -> dict[str, str]:

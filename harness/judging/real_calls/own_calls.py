@@ -29,7 +29,7 @@ from backprove.harness.judging.float_contract import exceeds
 from backprove.harness.judging.real_calls.jit_and_vmap import differing_at, shortened
 from backprove.harness.numbers.balls.arrays import lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.numbers.bounds.bounds import Running
+from backprove.harness.numbers.bounds.bounds import ANY, Running
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.strategies.philox import generator
@@ -186,7 +186,7 @@ class _Looked:
             sizes = [np.abs(v).reshape(-1, n).max(axis=0, initial=0.0) for v in values]
             allowed = [AMPLIFIED * e + share * size + usual for e, size in zip(allowed, sizes, strict=True)]
         try:
-            found = Running(function.dtype, narrowing_allowed=True).run(program, points)
+            found = Running(function.dtype, narrows_to=ANY).run(program, points)
             pairs = [(found[k].v, found[k].e) for k in floats]
         except UnsupportedPrimitive:
             pairs = [(v, np.full(v.shape, np.inf)) for v in values]

@@ -48,6 +48,7 @@ class SpotCheck:
         seen: Examination,
         names: Sequence[str],
         label: str = "",
+        narrows_to: float = 0.0,
     ) -> None:
         """Compare at up to `POINTS` points, unless it was done for this dtype, and enter what disagrees in `seen`.
 
@@ -55,6 +56,7 @@ class SpotCheck:
             call, signature, program: the function and its trace.
             names: of the function's outputs, for messages.
             label: tells several functions of one claim apart.
+            narrows_to: see `Running`.
         """
         if self.left_out:
             return
@@ -77,7 +79,7 @@ class SpotCheck:
         try:
             joint = self.joint(call, signature, here, dtype) if self.joint is not None else None
             results = CompiledFunction.of(call, signature)(here) if joint is None else joint
-            bounds = Running(dtype).run(program, here)
+            bounds = Running(dtype, narrows_to=narrows_to).run(program, here)
         except UnsupportedPrimitive:
             return
         except Exception as why:

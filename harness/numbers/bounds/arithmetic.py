@@ -317,8 +317,7 @@ def reduce_precision(system: Charging, equation: Equation, inputs: Sequence[Boun
     if system.unit is not None or (digits >= own.digits and 2.0 ** (2 ** (exponent - 1) - 1) * 2 > own.max):
         return x
     k = 2.0**-digits / fmt.u
-    if not system.narrowing_allowed:
-        k = min(k, 1.0)
+    k = min(k, max(1.0, system.narrows_to / fmt.u))
     top = np.where(reach(x) >= 2.0 ** (2 ** (exponent - 1) - 1) * 1.99, np.inf, 0.0)
     tiny = 2.0 ** (2 - 2 ** (exponent - 1))
     return system.rounded(fmt, x.v, x.e, k=k, top=top, eta=max(1.0, tiny / fmt.tiny))

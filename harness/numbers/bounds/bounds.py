@@ -51,6 +51,9 @@ EXTENDED = np.finfo(np.longdouble).nmant + 1 >= 64
 
 NO_ERROR = np.zeros(1)
 
+ANY = max(form.u for form in FORMATS.values())
+"""As `narrows_to`: every format is allowed inside."""
+
 SMALLEST_BOUND = 2.0**-1060
 """The `eta` of the wide evaluation: bounds are float64 and cannot be smaller and still have digits."""
 
@@ -64,8 +67,9 @@ class Running(System[Value]):
             itself instead (2**-64 for 80-bit numbers); literals are exact then and conversions identities.
         flush: whether subnormal numbers are flushed to zero, going in and coming out.
         literals: with `unit`, relative error charged to literals that look like rounded constants.
-        narrowing_allowed: whether an equation in a coarser format than the one under test is charged that format's
-            unit roundoff; otherwise it is charged that of the format under test.
+        narrows_to: unit roundoff of the coarsest format that is allowed inside: an equation in a coarser format than
+            the one under test is charged that format's unit roundoff up to this one, and beyond it that of the format
+            under test.
         widening_ignored: whether an equation in a finer format is charged that of the format under test.
 
     Raises:
@@ -82,7 +86,7 @@ class Running(System[Value]):
         unit: float | None = None,
         flush: bool = True,
         literals: float = 0.0,
-        narrowing_allowed: bool = False,
+        narrows_to: float = 0.0,
         widening_ignored: bool = False,
     ) -> None:
         if dtype not in FORMATS:
@@ -91,10 +95,10 @@ class Running(System[Value]):
         self.unit = unit
         self.literals = literals
         self.flush = flush and unit is None
-        self.narrowing_allowed, self.widening_ignored = narrowing_allowed, widening_ignored
+        self.narrows_to, self.widening_ignored = narrows_to, widening_ignored
         self.wide: type[np.floating] = np.longdouble if dtype == "float64" and EXTENDED else np.float64
         self._formats: dict[str, Format] = {}
-        self._key = (dtype, unit, self.flush, literals, narrowing_allowed, widening_ignored)
+        self._key = (dtype, unit, self.flush, literals, narrows_to, widening_ignored)
 
     @property
     def key(self) -> Hashable:
@@ -230,7 +234,7 @@ class Running(System[Value]):
                 self._formats[dtype] = Format(None, self.unit, SMALLEST_BOUND, np.inf, 1.0)
             else:
                 fmt = FORMATS[dtype]
-                if (fmt.u > self.tested.u and not self.narrowing_allowed) or self.widening_ignored:
+                if fmt.u > max(self.tested.u, self.narrows_to) or self.widening_ignored:
                     fmt = self.tested
                 unit = 2.0 ** -(of_wide.nmant + 1)
                 self._formats[dtype] = Format(fmt.name, fmt.u, fmt.tiny, fmt.max, unit / fmt.u)

@@ -57,7 +57,7 @@ class Charging(Protocol):
     """What the rules of single primitives need of the interpreter: its formats, and the charge of one operation."""
 
     flush: bool
-    narrowing_allowed: bool
+    narrows_to: float
     unit: float | None
     wide: type[np.floating]
 

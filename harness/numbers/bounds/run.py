@@ -10,15 +10,27 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.bounds.bounds import EXTENDED, Running
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.programs.program import Program
+from backprove.harness.programs.program import Program, inner_programs
 from backprove.harness.programs.sharing import share_same_arguments
 
 WIDE_UNIT = {name: 2.0**-64 if name == "float64" and EXTENDED else 2.0**-53 for name in FORMATS}
 """Unit roundoff of the format in which the error bound of each dtype is carried."""
 
 
+def coarsest_unit(program: Program) -> float:
+    """Unit roundoff of the coarsest format to which the program rounds inside; 0 where it computes no floats."""
+    units = [FORMATS[v.dtype].u for e in program.equations for v in e.outputs if v.dtype in FORMATS]
+    units += [coarsest_unit(p) for e in program.equations for p in inner_programs(e)]
+    return max(units, default=0.0)
+
+
 def float_bounds(
-    program: Program, arrays: Sequence[Array], dtype: str, *, every_step_short: bool = False
+    program: Program,
+    arrays: Sequence[Array],
+    dtype: str,
+    *,
+    every_step_short: bool = False,
+    narrows_to: float = 0.0,
 ) -> list[Bounded]:
     """Running error bounds of the program's results as they are judged: rounded to the format under test.
 
@@ -26,10 +38,11 @@ def float_bounds(
 
     Args:
         every_step_short: see `Function.every_step_short`.
+        narrows_to: see `Running`.
     """
     form = FORMATS[dtype]
     out = []
-    found = Running(dtype, widening_ignored=every_step_short).run(program, arrays)
+    found = Running(dtype, widening_ignored=every_step_short, narrows_to=narrows_to).run(program, arrays)
     for b, var in zip(found, program.outputs, strict=True):
         if var.dtype in FORMATS and FORMATS[var.dtype].digits > form.digits:
             with np.errstate(all="ignore"):

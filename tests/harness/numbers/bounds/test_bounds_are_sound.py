@@ -14,7 +14,7 @@ from jax import lax, nn
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.numbers.bounds.bounds import EXTENDED, Running
+from backprove.harness.numbers.bounds.bounds import ANY, EXTENDED, Running
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.numbers.elementary.table import having
 from backprove.harness.numbers.floats.floats import Floats
@@ -304,7 +304,7 @@ def test_a_float32_cast_in_a_float64_rule_is_outside_unless_narrowing_is_allowed
         return jnp.sin(x.astype(jnp.float32)).astype(x.dtype)
 
     assert outside(jnp.sin, narrow, "float64") > 0.95
-    assert outside(jnp.sin, narrow, "float64", narrowing_allowed=True) == 0
+    assert outside(jnp.sin, narrow, "float64", narrows_to=ANY) == 0
 
 
 def test_wider_sums_are_charged_their_own_roundoff() -> None:
