@@ -130,11 +130,12 @@ def to_html(
         "short_states": SHORT_STATES,
         "states": {k: v for k, v in graph.STATES.items() if any(s == k for s in page.states.values())},
     }
-    return _environment().get_template("page.html.j2").render(context)
+    return environment().get_template("page.html.j2").render(context)
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Templates of the pages, with what all of them use; text is escaped, and no script but ours runs."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.records import Malformed, from_json, to_json
 from backprove.harness.core.results import SCHEMA, Counterexample, PropertyResult, RunResult
-from backprove.harness.core.verdicts import Verdict
+from backprove.harness.core.verdicts import Verdict, worst
 
 RESULTS = "results.json"
 """File name of the stored run in a report directory."""
@@ -70,6 +70,32 @@ def check_json(run: RunResult) -> dict[str, Any]:
                 "properties": [property_json(p) for p in s.properties],
             }
             for s in run.subjects
+        ],
+    }
+
+
+def coverage_json(run: RunResult) -> dict[str, Any]:
+    """What `backprove coverage --json FILE` stores: that of `check`, with the hand-written rules of the package."""
+    survey = run.survey
+    assert survey is not None
+    verdicts = {s.name: s.verdict for s in run.subjects}
+    covering = [[verdicts[c.rule] for c in r.covered_by if c.rule in verdicts] for r in survey.rules]
+    return {
+        **check_json(run),
+        "package": survey.package,
+        "files": survey.files,
+        "unread": [{"file": survey.shown(u.file), "why": u.why} for u in survey.unread],
+        "coverage": {**(run.coverage or {})[survey.package], "percent": survey.percent},
+        "handwritten": [
+            {
+                "name": r.name,
+                "kind": r.kind,
+                "file": survey.shown(r.file),
+                "line": r.line,
+                "covered_by": [{"rule": c.rule, "how": c.how} for c in r.covered_by],
+                "verdict": worst(by).value if by else None,
+            }
+            for r, by in zip(survey.rules, covering, strict=True)
         ],
     }
 

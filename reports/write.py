@@ -14,6 +14,7 @@ from backprove.harness.core.results import RunResult
 from backprove.reports.badge import to_badge
 from backprove.reports.diff import diff
 from backprove.reports.frame import to_csv, to_dataframe
+from backprove.reports.handwritten import PAGE, to_coverage_html
 from backprove.reports.history import HISTORY, read_history, with_run
 from backprove.reports.html import to_html
 from backprove.reports.junit import to_junit
@@ -25,8 +26,8 @@ PREVIOUS = "previous.json"
 
 
 def write_reports(run: RunResult, out: Path, *, parquet: bool | None = None) -> list[Path]:
-    """Write `index.html`, `results.json`, `summary.json`, `results.csv`, `junit.xml`, `summary.md` and `badge.svg`, and
-    append a line to `history.jsonl`.
+    """Write `index.html`, `results.json`, `summary.json`, `results.csv`, `junit.xml`, `summary.md` and `badge.svg`, of
+    a run of `coverage` also `coverage.html`, and append a line to `history.jsonl`.
 
     Every file is written beside its place and renamed, so that a reader never sees half of one. A run that stands there
     already becomes the previous run, whose values the page shows pale behind; writing the same run again changes
@@ -69,6 +70,10 @@ def _write(run: RunResult, out: Path, parquet: bool) -> list[Path]:
         "summary.md": to_markdown(run, changes),
         "badge.svg": to_badge(run),
     }
+    if run.survey is not None:
+        texts[PAGE] = to_coverage_html(run, run.survey)
+        if not run.subjects:
+            texts["index.html"] = texts[PAGE]
     for name, content in texts.items():
         write_whole(out / name, content.encode("utf-8", "replace"))
     written = [out / name for name in texts] + [history]

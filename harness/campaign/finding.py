@@ -10,6 +10,7 @@ from backprove.harness.campaign import messages, workers
 from backprove.harness.campaign.work import Job, stated
 from backprove.harness.campaign.workers import Worker, WorkerLost
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.handwritten import Survey
 from backprove.harness.statements.statement import Statement
 
 
@@ -55,5 +56,20 @@ def find_theorems(worker: Worker, target: str, *, timeout: float | None = None) 
     try:
         limit = None if timeout is None else timeout + workers.START_UP
         return worker.request(messages.State(target, "own theorem"), messages.Stated, timeout=limit).theorems
+    except WorkerLost as e:
+        raise UsageError(f"{target}: importing the file {e}") from None
+
+
+def find_covered(
+    worker: Worker, target: str, survey: Survey, *, timeout: float | None = None
+) -> list[tuple[int, int, str]]:
+    """Which hand-written rules the rules of `FILE[::NAME]` cover, see `messages.Covered`.
+
+    Raises:
+        UsageError: as `find_jobs`.
+    """
+    try:
+        limit = None if timeout is None else timeout + workers.START_UP
+        return worker.request(messages.Cover(target, survey), messages.Covered, timeout=limit).found
     except WorkerLost as e:
         raise UsageError(f"{target}: importing the file {e}") from None

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from msgspec import field
 
+from backprove.harness.core.handwritten import Survey
 from backprove.harness.core.records import Record
 from backprove.harness.core.results import Kind, PropertyResult, SubjectResult
 from backprove.harness.explaining.replay import Payload
@@ -44,6 +45,13 @@ class State(Record, tag_field="ask", tag="state"):
 
     target: str
     kind: Kind = "theorem"
+
+
+class Cover(Record, tag_field="ask", tag="cover"):
+    """Which hand-written rules of a package do the rules in `FILE[::NAME]` put under test?"""
+
+    target: str
+    survey: Survey
 
 
 class Work(Record, tag_field="ask", tag="work"):
@@ -83,7 +91,7 @@ class Again(Record, tag_field="ask", tag="again"):
     payload: Payload
 
 
-Request: TypeAlias = Load | State | Work | Again
+Request: TypeAlias = Load | State | Cover | Work | Again
 
 
 class FoundRule(Record):
@@ -105,6 +113,12 @@ class Stated(Record, tag_field="type", tag="stated"):
     """The theorems of a module or file, in its order."""
 
     theorems: list[Statement]
+
+
+class Covered(Record, tag_field="type", tag="covered"):
+    """Of each rule of the file that covers one: its position, that of the hand-written rule, and how that is known."""
+
+    found: list[tuple[int, int, str]]
 
 
 class SeenAgain(Record, tag_field="type", tag="again"):
@@ -150,7 +164,7 @@ class EngineFailed(Record, tag_field="type", tag="internal"):
     changed: tuple[str, ...] = ()
 
 
-Answer: TypeAlias = Found | Stated | SeenAgain | Ready | Judged | JudgedPart | Lost | EngineFailed
+Answer: TypeAlias = Found | Stated | Covered | SeenAgain | Ready | Judged | JudgedPart | Lost | EngineFailed
 
 
 class Step(Record, tag_field="type", tag="step"):

@@ -104,6 +104,8 @@ class Server:
             own = is_user_code(request.kind)
             found = self._stated(request.target) if own else stated(request.target)
             return messages.Stated(list(found.values()))
+        if isinstance(request, messages.Cover):
+            return self._covered(request)
         if isinstance(request, messages.Again):
             if request.prepare:
                 importlib.import_module(request.prepare).load()
@@ -136,6 +138,13 @@ class Server:
 
     def _stated(self, file: str) -> dict[str, Statement]:
         return statements({t.name: t for t in self._of_file("own theorem", file)})
+
+    def _covered(self, request: messages.Cover) -> messages.Covered:
+        from backprove.harness.statements.source_code.covering import covering
+
+        rules = self._of_file("rule", request.target)
+        by_rule = [covering(rule, request.survey) for rule in rules]
+        return messages.Covered([(i, k, how) for i, found in enumerate(by_rule) for k, how in found.items()])
 
     def _of_file(self, kind: Kind, target: str) -> list[Any]:
         """The rules or theorems of a user's file, which is run once for each."""

@@ -95,11 +95,15 @@ def _subjects(
 ) -> Generator[SubjectResult, None, None]:
     by_name = {j.name: j for j in jobs}
     for subject in session.dispatch(jobs, progress, workers=workers):
-        job = by_name[subject.name]
-        subject.module = subject.module or job.target.partition("::")[0]
-        subject.source = subject.source or {"file": job.source[0], "line": job.source[1]}
-        subject.code = subject.code or job.code
-        yield subject
+        yield described(subject, by_name[subject.name])
+
+
+def described(subject: SubjectResult, job: Job) -> SubjectResult:
+    """The result with what its job knows of the rule, where a lost worker could not say it."""
+    subject.module = subject.module or job.target.partition("::")[0]
+    subject.source = subject.source or {"file": job.source[0], "line": job.source[1]}
+    subject.code = subject.code or job.code
+    return subject
 
 
 def summary(run: RunResult, options: RunOptions, status: Exit) -> str:

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from backprove.harness.cli import check, listing, mutate, replay, report, verify
+from backprove.harness.cli import check, coverage, listing, mutate, replay, report, verify
 from backprove.harness.cli.names import nearest
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Exit
@@ -23,6 +23,7 @@ from backprove.harness.core.verdicts import Exit
 COMMANDS = {
     "verify": verify,
     "check": check,
+    "coverage": coverage,
     "replay": replay,
     "list": listing,
     "mutate": mutate,

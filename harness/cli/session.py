@@ -44,6 +44,8 @@ EXIT_WORDS = {
 
 def exit_words(status: Exit, run: RunResult) -> str:
     """What the exit status says of a run; what is inconclusive does not hold, although it does not fail the run."""
+    if run.survey is not None and not run.subjects and status is Exit.OK:
+        return "nothing was judged"
     open_ = sum(s.verdict is Verdict.INCONCLUSIVE for s in run.subjects)
     return f"nothing failed, {open_} inconclusive" if status is Exit.OK and open_ else EXIT_WORDS[status]
 
@@ -163,6 +165,8 @@ class Session:
         self.store.add_costs({s.name: sum(p.seconds for p in s.properties) for s in fresh if s.name not in self._lost})
         passed = complete(run)
         status = exit_status((s.verdict for s in run.subjects), gate_passed=passed)
+        if not self.order and run.survey is not None:  # a list was asked for
+            status = Exit.OK if passed else Exit.GATE
         if self._engine_failed:
             status = Exit.INTERNAL
         if isinstance(cut, KeyboardInterrupt):

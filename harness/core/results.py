@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlia
 from msgspec import Meta, field
 
 from backprove.harness.core.evidence import Evidence
+from backprove.harness.core.handwritten import Survey
 from backprove.harness.core.records import FrozenRecord, Record, nested
 from backprove.harness.core.verdicts import Verdict, worst
 
@@ -313,13 +314,14 @@ class RunResult(Record, tag_field="schema", tag=SCHEMA):
     """A whole run of `verify` or `check`.
 
     Attributes:
-        command: "verify" or "check".
+        command: "verify", "check" or "coverage".
         environment: versions and machine class (name -> text).
         options: the resolved options of the run.
         coverage: as in `verify --json`, computed from the catalogue; None for `check`.
         not_covered: executable catalogue entries without a property, and the non-executable ones with `why_not`.
         partial: whether the run was cut short.
         gate: where one is configured.
+        survey: the hand-written rules of a package, for a run of `coverage`.
     """
 
     command: str
@@ -335,6 +337,7 @@ class RunResult(Record, tag_field="schema", tag=SCHEMA):
     partial: bool = False
     gate: Gate | None = None
     exit: int = 0
+    survey: Survey | None = None
 
     @property
     def noun(self) -> str:

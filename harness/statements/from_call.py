@@ -71,7 +71,9 @@ def from_call(
 
         called = TorchFunction(torch, lambda *moved: _tensors(torch, given.call(moved)), label, specs)
         forward, backward = called.as_rule()
-        return Rule(label, forward=shown_as(forward, fn), vjp=shown_as(backward, fn), inputs=specs, **more)
+        return Rule(
+            label, forward=shown_as(forward, fn), vjp=shown_as(backward, fn, under_test=fn), inputs=specs, **more
+        )
     return Rule(label, forward=shown_as(_forward(given), fn), vjp=_vjp(given), inputs=specs, **more)
 
 
@@ -200,4 +202,5 @@ def _vjp(given: _Given) -> Callable[..., Any]:
         found = pullback(cotangents if isinstance(out, tuple) else cotangents[0])
         return found[0] if count == 1 else found
 
+    vjp.__dict__["under_test"] = given.fn
     return vjp

@@ -142,11 +142,18 @@ def from_jax(
     # with pytrees the signature of the undecorated function is not that of the leaves
     shown = shown_as(forward, undecorated) if is_structured(inputs) else functools.wraps(undecorated)(forward)
     if forward_mode:
-        return Rule(label, forward=shown, jvp=shown_as(jvp, decorated.jvp), primal=primal, inputs=specs, **more)
+        return Rule(
+            label,
+            forward=shown,
+            jvp=shown_as(jvp, decorated.jvp, under_test=decorated),
+            primal=primal,
+            inputs=specs,
+            **more,
+        )
     return Rule(
         label,
         forward=shown,
-        vjp=shown_as(vjp, decorated.bwd, 1 + len(decorated.nondiff_argnums)),
+        vjp=shown_as(vjp, decorated.bwd, 1 + len(decorated.nondiff_argnums), under_test=decorated),
         primal=primal,
         inputs=specs,
         **more,

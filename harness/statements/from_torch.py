@@ -94,9 +94,9 @@ def from_torch(
     more.setdefault("complex_convention", "torch")
     forward, backward = called.as_rule()
     base: Any = torch.autograd.Function
-    jvp = None if cls.jvp is base.jvp else shown_as(called.as_jvp(), cls.jvp, 1)
+    jvp = None if cls.jvp is base.jvp else shown_as(called.as_jvp(), cls.jvp, 1, under_test=cls)
     has_backward = jvp is None or cls.backward is not base.backward or cls.vjp is not base.vjp
-    vjp = shown_as(backward, cls.backward, 1) if has_backward else None
+    vjp = shown_as(backward, cls.backward, 1, under_test=cls) if has_backward else None
     rule = Rule(label, forward=shown_as(forward, cls.forward), jvp=jvp, vjp=vjp, inputs=inputs, **more)
     if double_backward:
         object.__setattr__(rule, "further_claims", _of_second_order(who, cls, called, inputs))

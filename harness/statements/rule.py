@@ -357,14 +357,17 @@ class UnderContract:
         return other
 
 
-def shown_as(function: Any, original: Code, skipped: int | None = None) -> Code:
+def shown_as(function: Any, original: Code, skipped: int | None = None, under_test: object = None) -> Code:
     """`function` with its own signature, whose text in the report is that of `original`.
 
     Args:
+        under_test: the object of a framework whose derivative it gives.
         skipped: parameters of `original` before its directions, whose names examples may use; None: it has none.
     """
     if skipped is not None:
         function.direction_parameters = direction_parameters(original, skipped)
     function.__signature__ = inspect.signature(function)
     function.__wrapped__ = original
+    if under_test is not None:
+        function.under_test = under_test
     return function  # type: ignore[no-any-return]

@@ -114,14 +114,16 @@ class Page:
                 raise AssertionError(f"{self.name}:{block.line}: $ {command}\nexpected:\n{shown}\ngot:\n{got}")
 
     def _execute(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run `backprove ...` or `pytest ...` with this interpreter and this checkout."""
+        """Run `backprove ...` or `pytest ...`, perhaps after `PYTHONPATH=.`, with this interpreter and checkout."""
         words = shlex.split(command)
+        path = [str(self.folder)] if words[0] == "PYTHONPATH=." else []
+        words = words[len(path) :]
         assert words[0] in ("backprove", "pytest"), f"{self.name}: $ {command}: only backprove and pytest are run"
         if words[0] == "pytest":
             words += ["-p", "no:cacheprovider", "-p", "no:backprove", "-p", "backprove.harness.pytest_plugin"]
         hidden = ("GITHUB_", "PYTEST_")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden) and k not in ("CI", "COLUMNS")}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *path, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.run(
             [sys.executable, "-m", *words],
             cwd=self.folder,

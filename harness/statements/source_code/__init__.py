@@ -1,1 +1,1 @@
-"""Source code is read here: where a rule is stated, what its functions call, how a test imports it."""
+"""Source code is read here: where a rule is stated, how a test imports it, which rules a package writes by hand."""
