@@ -31,9 +31,9 @@ from backprove.harness.frontends.black_box import BLACK_BOX
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.binders import binders_of, small_claim
 from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.own_points import check_directions
-from backprove.harness.judging.drawing.sampling import Plan
 from backprove.harness.judging.judge import Judge, Progress
 from backprove.harness.statements.subject import Subject
 from backprove.strategies.points import DrawnPoint

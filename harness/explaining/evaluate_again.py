@@ -11,7 +11,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.explaining.counterexample import sentence
 from backprove.harness.explaining.replay import Payload
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.judge import Judge
 from backprove.harness.judging.single_points import Failure
 from backprove.harness.statements.loading import find_subject

@@ -16,9 +16,10 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import EXACT_CAP
 from backprove.harness.core.verdicts import Verdict
+from backprove.harness.judging.drawing.batch import Batch
 from backprove.harness.judging.drawing.examples import Examples
 from backprove.harness.judging.drawing.own_points import known_batch, own_batches
-from backprove.harness.judging.drawing.sampling import CHUNK, Batch, Batches
+from backprove.harness.judging.drawing.sampling import CHUNK, Batches
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.minimal import minimal, raising
 from backprove.harness.judging.rests_on import enter_agreed, enter_approximation, enter_left_out, enter_objections

@@ -11,7 +11,7 @@ import numpy as np
 from backprove.harness.core.arrays import quiet
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.examination import ClaimAt, Examination, Unsupported, Violation
 from backprove.harness.oracles.problem import Outcome
 from backprove.strategies.points import DrawnPoint, PointSpace

@@ -10,7 +10,7 @@ import numpy as np
 from backprove.harness.campaign import parts
 from backprove.harness.core.results import Counterexample, PropertyResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.drawing.sampling import points_of_part
+from backprove.harness.judging.drawing.batch import points_of_part
 from backprove.harness.statements.claims import Positivity
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import array

@@ -10,7 +10,7 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.binder import Binder
-from backprove.harness.judging.drawing.sampling import Batch, Plan
+from backprove.harness.judging.drawing.batch import Batch, Plan
 from backprove.harness.judging.examination import ClaimAt, Unsupported
 from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.array import ArraySpec

@@ -20,7 +20,6 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import (
-    DRAWN_EXAMPLES,
     EMPTY_POINTS,
     EXTREME_EXACT_POINTS,
     EXTREME_POINTS,
@@ -29,13 +28,13 @@ from backprove.harness.core.thresholds.coverage import (
     FURTHER_EXACT,
     FURTHER_POINTS,
     MAX_DRAWS,
-    MORE_DRAWN_EXAMPLES,
     PLANTED_EXACT,
     RANDOM_EXACT_POINTS,
     SIZES_COMPARED,
     SPECIAL_POINTS,
 )
 from backprove.harness.judging.binder import Binder
+from backprove.harness.judging.drawing.batch import Batch, Plan, Share
 from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
 from backprove.harness.judging.drawing.planted import Place, along_directions, where_code_compares
@@ -51,99 +50,6 @@ CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
 MANY = 4 * CHUNK
 """From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do: dtype, number of points, seed, the accuracy asked for (None: graded only).
-
-    `further_dtype`: an earlier dtype of the same run judges the formula at more points. `part` of `parts` has its share
-    of the points; the special and the drawn ones belong to the first (`campaign/parts.py`).
-    """
-
-    dtype: str
-    points: int
-    seed: int = 0
-    accuracy: float | None = None
-    further_dtype: bool = False
-    part: int = 0
-    parts: int = 1
-
-    @property
-    def share(self) -> int:
-        """Points of this part."""
-        return points_of_part(self.points, self.part, self.parts)
-
-    @property
-    def examples(self) -> int:
-        """Examples of Hypothesis."""
-        return MORE_DRAWN_EXAMPLES if self.further_dtype else DRAWN_EXAMPLES
-
-
-@dataclass
-class Batch:
-    """Points of one size, with what is to be done at each."""
-
-    claim_at: ClaimAt
-    points: Points
-    directions: tuple[Array, ...]
-    keep: Array
-    """Points that satisfy the hypotheses."""
-    exact: Array
-    """Points that meet the exact layer in any case."""
-    beyond: Array
-    """Points beyond the default range: only `falsified` counts there."""
-    drawn: bool
-    """All points meet the exact layer: the screens that only point to it are left out."""
-    item: object
-    """Identity of the work."""
-    screened: Array
-    """Points beyond the first ones: those that the screen lets pass do not meet the layers."""
-    compared: bool = True
-    """All examined points are compared in the wide format; else, where there is a screen, those it leaves there."""
-    hold: bool = False
-    """What the screen leaves may wait for more of its size: the layers cost less by the point, the more there are."""
-    example: str = ""
-    """How reports call the point, where it is a user's own."""
-
-    def take(self, index: Array) -> Batch:
-        """Some of the points."""
-        return replace(
-            self,
-            points=self.points.take(index),
-            directions=tuple(d[..., index] for d in self.directions),
-            keep=self.keep[index],
-            exact=self.exact[index],
-            beyond=self.beyond[index],
-            screened=self.screened[index],
-        )
-
-    @staticmethod
-    def join(parts: Sequence[Batch]) -> Batch:
-        """All points of batches of one size."""
-        return replace(
-            parts[0],
-            points=Points.join([p.points for p in parts]),
-            directions=tuple(np.concatenate(c, axis=-1) for c in zip(*(p.directions for p in parts), strict=True)),
-            keep=np.concatenate([p.keep for p in parts]),
-            exact=np.concatenate([p.exact for p in parts]),
-            beyond=np.concatenate([p.beyond for p in parts]),
-            screened=np.concatenate([p.screened for p in parts]),
-        )
-
-
-@dataclass(frozen=True)
-class _Share:
-    """Points of one source, before they have directions; see `Batch`."""
-
-    points: Points
-    item: object
-    keep: Array
-    exact: Array
-    beyond: Array
-    screened: Array
-    directions: tuple[Array, ...] | None = None
-    """Where they are planted."""
 
 
 @dataclass
@@ -247,7 +153,7 @@ class Batches:
         batch.compared = self.binder.is_user_code
         return batch
 
-    def _bulk_share(self, sizes: Sizes, claim_at: ClaimAt, chunk: int, count: int, exact: int) -> _Share:
+    def _bulk_share(self, sizes: Sizes, claim_at: ClaimAt, chunk: int, count: int, exact: int) -> Share:
         specs, plan = dict(self.binder.specs), self.plan
         item = ("bulk", self.binder.name, str(sizes), chunk, *([plan.part] if plan.part else ()))
         extreme = any(s.extreme for s in specs.values())
@@ -291,7 +197,7 @@ class Batches:
         batch.compared = first
         return batch
 
-    def _planted(self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int) -> Iterator[_Share]:
+    def _planted(self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int) -> Iterator[Share]:
         """Points that bring their directions along: of all magnitudes, and where a user's code compares something."""
         plan, user = self.plan, self.binder.is_user_code and not self.plan.further_dtype
         place = Place(
@@ -314,16 +220,16 @@ class Batches:
         """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
         return FIRST_POINTS if claim_at.is_its_program else CHUNK
 
-    def _share(self, points: Points, claim_at: ClaimAt, item: object, exact: int, beyond: bool = False) -> _Share:
+    def _share(self, points: Points, claim_at: ClaimAt, item: object, exact: int, beyond: bool = False) -> Share:
         """Points of one source."""
         if self._hypotheses is None:
             self._hypotheses = hypotheses(self.where, self.binder.cache)
         keep = self._hypotheses.admit(points)
         mask = np.zeros(points.count, dtype=bool)
         mask[np.flatnonzero(keep)[:exact]] = True
-        return _Share(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
+        return Share(points, item, keep, mask, np.full(points.count, beyond), np.zeros(points.count, dtype=bool))
 
-    def _joined(self, parts: Sequence[_Share], claim_at: ClaimAt, drawn: bool = False) -> Batch:
+    def _joined(self, parts: Sequence[Share], claim_at: ClaimAt, drawn: bool = False) -> Batch:
         """Parts of one size, with their directions, as one batch: a point costs less, the more there are."""
         points = parts[0].points if len(parts) == 1 else Points.join([p.points for p in parts])
         if claim_at.unit:
@@ -342,7 +248,7 @@ class Batches:
             np.concatenate([p.screened for p in parts]),
         )
 
-    def _directions(self, parts: Sequence[_Share], claim_at: ClaimAt) -> tuple[Array, ...]:
+    def _directions(self, parts: Sequence[Share], claim_at: ClaimAt) -> tuple[Array, ...]:
         """Drawn directions, and after them the planted ones of the last parts."""
         item = tuple((p.item, p.points.count) for p in parts if p.directions is None)
         count, plan = sum(n for _, n in item), self.plan
@@ -383,8 +289,3 @@ def sizes_with_special_points(count: int, dtype: str, further_dtype: bool) -> li
         return order[:FIRST_SIZES]
     rest = order[FIRST_SIZES:] or order
     return [rest[list(FORMATS).index(dtype) % len(rest)]] if rest else []
-
-
-def points_of_part(points: int, part: int, parts: int) -> int:
-    """Share of one part; the shares differ by at most 1 and add up to `points`."""
-    return points * (part + 1) // parts - points * part // parts

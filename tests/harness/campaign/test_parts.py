@@ -14,7 +14,7 @@ from backprove.harness.campaign.subjects import conclude, judge_part
 from backprove.harness.core.records import to_plain
 from backprove.harness.core.results import Counterexample, LayerTally, PropertyResult
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.drawing.sampling import points_of_part
+from backprove.harness.judging.drawing.batch import points_of_part
 from backprove.harness.statements.claims import Derivative
 from backprove.harness.statements.theorem import Theorem
 

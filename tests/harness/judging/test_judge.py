@@ -18,7 +18,7 @@ from backprove.harness.judging import judge as judge_module
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.drawing import planted
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.judge import Judge
 from backprove.harness.numbers.floats import runs

@@ -12,7 +12,7 @@ from backprove.harness.core.verdicts import Verdict
 from backprove.harness.explaining import diagnosis
 from backprove.harness.judging import minimal
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.numbers.floats.floats import run_floats
 from backprove.harness.statements.rule import Rule
 from backprove.strategies import shrinking

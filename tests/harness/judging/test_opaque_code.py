@@ -17,7 +17,7 @@ from backprove.harness.frontends.black_box import BLACK_BOX
 from backprove.harness.frontends.calls import call_points
 from backprove.harness.frontends.function import Function
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.judge import Judge
 from backprove.harness.statements.rule import Rule
 from backprove.strategies.array import array

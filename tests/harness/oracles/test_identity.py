@@ -13,7 +13,7 @@ import backprove as bp
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import binder_of
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.judge import Judge
 from backprove.harness.statements.claims import Adjointness, Claim, Equality
 

@@ -13,7 +13,7 @@ import pytest
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import binder_of
 from backprove.harness.judging.binders import binders_of
-from backprove.harness.judging.drawing.sampling import Plan
+from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.judge import Judge
 from backprove.harness.statements import laws
 from backprove.harness.statements.claims import Derivative

@@ -11,7 +11,8 @@ import backprove as bp
 from backprove.harness.core.thresholds.coverage import FIRST_SIZES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import binder_of
-from backprove.harness.judging.drawing.sampling import Plan, sizes_with_special_points
+from backprove.harness.judging.drawing.batch import Plan
+from backprove.harness.judging.drawing.sampling import sizes_with_special_points
 from backprove.harness.judging.judge import Judge
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.shapes import shape_buckets
