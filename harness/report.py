@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backprove.harness.core.evidence_words import accuracy, meaning, rests_on
+from backprove.harness.core.large_arrays import short
 from backprove.harness.core.results import Counterexample, PropertyResult, RunResult, SubjectResult
 from backprove.harness.core.verdicts import Verdict, exit_status
 
@@ -148,7 +148,7 @@ def _both(value: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    return json.dumps(value).replace('"', "") if isinstance(value, (list, tuple)) else str(value)
+    return short(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _counts(properties: list[PropertyResult]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from backprove.harness.core.large_arrays import in_words
+
 DASH = "\N{EN DASH}"
 
 
@@ -86,7 +88,7 @@ def decimal(value: Any) -> str:
     if value is None:
         return "not finite"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(decimal(v) for v in value) + "]"
+        return in_words(value, decimal) or "[" + ", ".join(decimal(v) for v in value) + "]"
     return str(value)
 
 
@@ -95,7 +97,7 @@ def hexadecimal(value: Any) -> str:
     if value is None:
         return "not finite"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(hexadecimal(v) for v in value) + "]"
+        return in_words(value, hexadecimal) or "[" + ", ".join(hexadecimal(v) for v in value) + "]"
     return value.hex() if isinstance(value, float) else str(value)
 
 

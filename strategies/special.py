@@ -18,7 +18,7 @@ from backprove.strategies.kinds import is_plain, storage
 from backprove.strategies.philox import generator
 from backprove.strategies.points import Points
 from backprove.strategies.shapes import Sizes, Specs, entries
-from backprove.strategies.values import as_points, other_entries
+from backprove.strategies.values import KEPT_ENTRIES, as_points, other_entries
 
 Inputs = tuple[tuple[str, ArraySpec], ...]
 Case = tuple[str | None, str, float]
@@ -45,10 +45,11 @@ def special_points(
         turn, turns: every `turns`-th of them, from number `turn` on, where several sizes share them out.
     """
     constants = tuple(float(c) + 0.0 for c in specials)  # both zeros are one constant, as they are one key
-    return _special_points(tuple(specs.items()), tuple(sizes.items()), dtype, constants, limit, turn, turns)
+    large = limit * sum(entries(s, sizes) for s in specs.values()) > KEPT_ENTRIES
+    make = _special_points if large else _kept
+    return make(tuple(specs.items()), tuple(sizes.items()), dtype, constants, limit, turn, turns)
 
 
-@lru_cache(maxsize=64)
 def _special_points(
     inputs: Inputs,
     named: tuple[tuple[str, Any], ...],
@@ -83,6 +84,9 @@ def _special_points(
         arrays.append(values.reshape((*spec.shape(sizes), count)))
     at = _first_of_each(arrays, count)
     return as_points(specs, sizes, dtype, tuple(a[..., at] for a in arrays), constants)
+
+
+_kept = lru_cache(maxsize=64)(_special_points)
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.large_arrays import in_words
 from backprove.harness.core.results import Counterexample, SubjectResult
 from backprove.harness.explaining.jacobians import jacobians
 from backprove.harness.explaining.pasted_test import paste_test
@@ -49,7 +50,7 @@ def build(judge: Judge, subject: SubjectResult, reference: str = "") -> Countere
     if claim_at is not None and claim_at.unit:
         directions = tuple(np.ones_like(d) for d in directions)
     names = claim_at.direction_names if claim_at is not None else ()
-    named = [(n, d.tolist()) for n, d in zip(names, directions, strict=True)]
+    named = list(zip(names, directions, strict=True))
     first = claim_at.tangents if claim_at is not None else 0
     tangents, cotangents = dict(named[:first]), dict(named[first:])
     at_kink = failure.outcome is not None and failure.outcome.status is Status.KINK_REFUTED
@@ -61,8 +62,8 @@ def build(judge: Judge, subject: SubjectResult, reference: str = "") -> Countere
         dtype=judge.plan.dtype,
         inputs={k: a.tolist() for k, a in inputs.items()},
         inputs_hex={k: hexadecimal(a) for k, a in inputs.items()},
-        tangents=tangents,
-        cotangents=cotangents,
+        tangents={k: a.tolist() for k, a in tangents.items()},
+        cotangents={k: a.tolist() for k, a in cotangents.items()},
         argument=violation.argument,
         entry=list(violation.entry),
         got=violation.got,
@@ -93,18 +94,22 @@ def _along_tangents(judge: Judge, failure: Failure) -> Failure:
     return dataclasses.replace(failure, point=dataclasses.replace(point, directions=tuple(directions)))
 
 
+def _shown(a: Array) -> str:
+    return in_words(a.tolist()) or str(a.tolist())
+
+
 def number(value: Any) -> str:
     return "none" if value is None else repr(float(value))
 
 
 def sentence(
-    failure: Failure, inputs: Mapping[str, Array], tangents: Mapping[str, Any], cotangents: Mapping[str, Any]
+    failure: Failure, inputs: Mapping[str, Array], tangents: Mapping[str, Array], cotangents: Mapping[str, Array]
 ) -> str:
     """What is wrong, where, with both values and their sides."""
     f = failure.violation
-    given = [f"{k} = {a.tolist()}" for k, a in inputs.items()]
-    given += [f"{f'tangent of {k}' if k in inputs else k} = {v}" for k, v in tangents.items()]
-    given += [f"{k} = {v}" for k, v in cotangents.items()]
+    given = [f"{k} = {_shown(a)}" for k, a in inputs.items()]
+    given += [f"{f'tangent of {k}' if k in inputs else k} = {_shown(a)}" for k, a in tangents.items()]
+    given += [f"{k} = {_shown(a)}" for k, a in cotangents.items()]
     place = f"{f.argument}{list(f.entry) if f.entry else ''}" if f.argument else ""
     text = f"At {', '.join(given)}: {f.what}."
     if f.got is None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
+from backprove.harness.core.large_arrays import statements
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Violation
 from backprove.harness.judging.judge import Judge
@@ -20,10 +21,10 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
     if mode not in ("vjp", "jvp") or not _shows(f, judge.plan.dtype):
         return _whole_check(judge, name, reference)
     head = ["import numpy as np", "", reference, "", "", f"def test_{_identifier(name)}_{mode}():"]
-    arguments = []
+    arguments, made = [], list[list[str] | None]()
     for k, a in zip(binder.specs, point.arrays, strict=True):
         arguments.append(_identifier(k))
-        head.append(f"    {_identifier(k)} = {_literal(a, judge.plan.dtype)}")
+        made.append(_made(_identifier(k), a, judge.plan.dtype))
     several = len(point.directions) > 1
     for i, d in enumerate(point.directions):
         short = (
@@ -35,7 +36,10 @@ def paste_test(judge: Judge, failure: Failure, name: str, reference: str) -> str
         )
         variable = short if short not in binder.specs else f"direction_{i}"
         arguments.append(variable)
-        head.append(f"    {variable} = {_literal(d, judge.plan.dtype)}")
+        made.append(_made(variable, d, judge.plan.dtype))
+    if None in made:
+        return _whole_check(judge, name, reference)
+    head += [f"    {line}" for lines in made for line in lines or ()]
     call = f"rule.{mode}({', '.join(arguments)})"
     if f.raised:
         return "\n".join([*head, f"    {call}  # {f.what}", ""])
@@ -81,6 +85,7 @@ def _identifier(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in name).strip("_") or "rule"
 
 
-def _literal(a: Array, dtype: str) -> str:
+def _made(name: str, a: Array, dtype: str) -> list[str] | None:
+    """Statements that make an array of a point; None where it is too large to be written."""
     kind = str(a.dtype) if a.dtype.kind != "f" else dtype if dtype != "bfloat16" else "float32"
-    return f"np.array({a.tolist()!r}, dtype={kind!r})"
+    return statements(name, a, kind)

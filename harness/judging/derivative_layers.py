@@ -12,10 +12,12 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from backprove.harness.core.amounts import few
 from backprove.harness.core.arrays import Array, any_entry, at_points
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.coverage import DIFFERENCES_PER_BATCH
+from backprove.harness.core.thresholds.large import DIFFERENCES_ENTRIES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import Called
 from backprove.harness.frontends.function_at import FunctionAt
@@ -132,7 +134,8 @@ class DerivativeLayers(DerivativeShell):
     def _differences(self, x: list[Array], d: list[Array], seen: Examination) -> Array:
         """Finite differences of the forward map on a share of the points."""
         forward, rule = self.forward_program, self.rule_program
-        index = np.flatnonzero(~seen.outside)[:DIFFERENCES_PER_BATCH]
+        entries = sum(a.size for a in (*x, *d)) // seen.outside.size
+        index = np.flatnonzero(~seen.outside)[: few(DIFFERENCES_PER_BATCH, entries, DIFFERENCES_ENTRIES)]
         if forward is None or rule is None or not index.size:
             return np.zeros(seen.outside.size, dtype=bool)
         here, given = [a[..., index] for a in x], [a[..., index] for a in d]

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from backprove.harness.core.amounts import few
 from backprove.harness.core.arrays import Array, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import EXACT_CAP
+from backprove.harness.core.thresholds.large import EXACT_ENTRIES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.drawing.batch import Batch
 from backprove.harness.judging.drawing.examples import Examples
 from backprove.harness.judging.drawing.own_points import known_batch, own_batches
+from backprove.harness.judging.drawing.pieces import entries_of
 from backprove.harness.judging.drawing.sampling import CHUNK, Batches
 from backprove.harness.judging.examination import Unsupported
 from backprove.harness.judging.minimal import minimal, raising
@@ -166,7 +169,7 @@ class Judge(SinglePoints):
             exact, compared = exact | compared, np.zeros(keep.size, bool)
         points, beyond = batch.points.take(keep), batch.beyond[keep]
         directions = [d[..., keep] for d in batch.directions]
-        cap = 0 if batch.drawn else EXACT_CAP
+        cap = 0 if batch.drawn else few(EXACT_CAP, entries_of(batch), EXACT_ENTRIES)
         try:
             seen = batch.claim_at.examine(points.arrays, directions, exact, cap=cap, compared=compared)
         except Unsupported as why:

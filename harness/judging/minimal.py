@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from backprove.harness.core.thresholds.large import SHRUNK_ONE_BY_ONE
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.drawing.own_points import nearer
 from backprove.harness.judging.examination import Violation
-from backprove.harness.judging.readable import along_ones, readable, with_direction, with_entries, with_two
+from backprove.harness.judging.readable import (
+    along_ones,
+    around_entry,
+    readable,
+    with_direction,
+    with_entries,
+    with_two,
+)
 from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.strategies.points import DrawnPoint
 from backprove.strategies.shapes import has_empty, shape_buckets
@@ -45,8 +53,11 @@ def minimal(points: SinglePoints, failure: Failure) -> Failure:
             return all(f(point) for f in kept) and fails(point)
 
         start = nearer(start, still) if failure.example or not start.is_drawn else start
-        point, _ = shrink(strategy, still, start.choices(), max_calls=CALLS, seconds=SECONDS, start=start)
-        point = readable(point, still)
+        if sum(a.size for a in (*start.arrays, *start.directions)) > SHRUNK_ONE_BY_ONE:
+            point = around_entry(start, failure.violation.entry, still)
+        else:
+            point, _ = shrink(strategy, still, start.choices(), max_calls=CALLS, seconds=SECONDS, start=start)
+            point = readable(point, still)
         if not _entrywise(points, point):  # at a single entry such a map is hardly ever itself
             point = with_two(point, still)
         violation, outcome = points.probe(point)

@@ -21,6 +21,8 @@ DIGITS = (1, 2, 3, 6)
 """Significant digits to which an entry is rounded where none of them does."""
 CALLS = 400
 """Points judged at most."""
+CALLS_AROUND = 16
+"""The same for points of many entries, each of which takes seconds."""
 ROUNDS = 2
 """One entry may become simpler because another one did."""
 ENTRIES = 48
@@ -50,6 +52,23 @@ def readable(point: DrawnPoint, still: Fails) -> DrawnPoint:
     return trial.best
 
 
+def around_entry(point: DrawnPoint, entry: tuple[int, ...], still: Fails) -> DrawnPoint:
+    """A point of many entries that fails too, in a handful of trials: what is not at the entry becomes 0 or 1.
+
+    Args:
+        point: fails.
+        entry: of the result, where it does: arrays of its shape keep their number there at most.
+        still: whether another point fails with the same verdict.
+    """
+    trial = _Trial(point, still, CALLS_AROUND)
+    for k in reversed(range(len(trial.arrays))):  # directions first
+        if trial.plain(k):
+            trial.single(k, entry)
+            if np.count_nonzero(trial.arrays[k]) > 1:
+                trial.whole(k)
+    return trial.best
+
+
 @dataclass
 class _Trial:
     """The simplest point so far."""
@@ -75,6 +94,17 @@ class _Trial:
             return
         for value in SIMPLE[:4]:
             if (a == value).all() or self._tried(k, np.full_like(a, value)):
+                return
+
+    def single(self, k: int, entry: tuple[int, ...]) -> None:
+        """Replace all entries of array k but one, or that one too by 0 or 1."""
+        a = self.arrays[k]
+        if len(entry) != a.ndim or any(i >= n for i, n in zip(entry, a.shape, strict=True)):
+            return
+        for value in (0.0, 1.0, a[entry]):
+            changed = np.zeros_like(a)
+            changed[entry] = value
+            if self._tried(k, changed):
                 return
 
     def entry(self, k: int, entry: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from flint import arb, ctx
@@ -19,12 +19,14 @@ from flint import arb, ctx
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import AGREEMENT_BITS, NEGLIGIBLE_BITS, PRECISIONS
+from backprove.harness.core.thresholds.large import EXACT_AT_ONCE, LOCALISED
 from backprove.harness.frontends.front_end import ProgramOnBalls
 from backprove.harness.numbers.balls.arrays import BallArray, lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.bounds import Running
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status, within_reach
 from backprove.harness.oracles.shown import Allowance, ulps
+from backprove.harness.oracles.single_entry import at_entry, widest_gap
 from backprove.harness.oracles.vectors import finite, full, inner, random_direction, take, vector
 from backprove.harness.programs.program import Program
 
@@ -73,8 +75,12 @@ class ExactLayer:
         """
         points = inputs[0].shape[-1] if inputs else directions[0].shape[-1]
         out: list[Outcome | None] = [None] * points
+        entries = sum(a.size for a in (*inputs, *directions)) // max(points, 1)
+        at_once = max(1, EXACT_AT_ONCE // max(entries, 1))
         try:
-            self._derivative(problem, list(inputs), list(directions), np.arange(points), out, 0)
+            for start in range(0, points, at_once):
+                index = np.arange(start, min(start + at_once, points))
+                self._derivative(problem, list(inputs), list(directions), index, out, 0)
         except UnsupportedPrimitive as why:
             if self.second is None:
                 raise
@@ -222,10 +228,25 @@ class ExactLayer:
     def _refuse(self, problem: DerivativeProblem, x: list[Array], d: list[Array], gaps: Array) -> list[Outcome]:
         """Refusals, unless widened literals take them back; each localised to its worst entry."""
         points = len(gaps)
+        entries = sum(int(np.prod(x[i].shape[:-1])) for i in problem.wrt)
+        if problem.mode == "vjp" and entries > LOCALISED and not problem.forward.is_entrywise:
+            return [
+                self._refuse_one(problem, take(x, slice(p, p + 1)), take(d, slice(p, p + 1)), gaps[p : p + 1])
+                for p in range(points)
+            ]
         exact, wide = vector(problem, x, d), vector(problem, x, d, problem.unit)
         rule, wide_rule = (full(self._rule(problem, x, d, widen), points) for widen in (0.0, problem.unit))
         allowance = Allowance(problem, x, d, rule, exact)
         return [_localise(allowance, wide_rule, wide, p, gaps[p]) for p in range(points)]
+
+    def _refuse_one(self, problem: DerivativeProblem, x: list[Array], d: list[Array], gap: Array) -> Outcome:
+        """The refusal at one point of a derivative with very many entries, by the entry that seems furthest off."""
+        which, place = widest_gap(problem, x, d, full(self._rule(problem, x, d), 1))
+        one = at_entry(problem, (which, place), len(x))
+        (found,) = self._refuse(one, [*x, x[problem.wrt[which]][place]], d, gap)
+        if found.status.refused:
+            return replace(found, argument=which, entry=place)
+        return Outcome(Status.UNDECIDED, note="apart, at no single entry visibly, as far as the largest gap tells")
 
 
 def _growing(points: Sequence[int], most: int) -> Iterator[Array]:

@@ -28,6 +28,7 @@ from backprove.harness.core.thresholds.exact import (
     SHOWN_ULPS,
     SMALLEST,
 )
+from backprove.harness.core.thresholds.large import LOCALISED
 from backprove.harness.numbers.balls.arrays import BallArray, lift, zeros
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.oracles.problem import DerivativeProblem
@@ -134,8 +135,9 @@ class Allowance:
         The terms are the rule's own, so that a value that comes from nowhere is none, however large the others are.
         """
         point = entry[-1]
-        scale = self._scales(point)[argument][entry[:-1]] * (2 * self.unit)
-        own = self._terms[argument][entry] if self._terms is not None else scale
+        scales = self._scales(point)
+        own = self._terms[argument][entry] if self._terms is not None else INFINITE
+        scale = scales[argument][entry[:-1]] * (2 * self.unit) if scales is not None else own
         smaller: arb = own if own < scale else scale
         return smaller * SHOWN_ULPS
 
@@ -143,12 +145,14 @@ class Allowance:
     def _terms(self) -> list[BallArray] | None:
         return changes_by_rounding(self.problem, self.x, self.d, self.unit)
 
-    def _scales(self, point: int) -> list[BallArray]:
-        """Scale of the result that each entry is part of, at one point.
+    def _scales(self, point: int) -> list[BallArray] | None:
+        """Scale of the result that each entry is part of, at one point; None where inputs have too many entries.
 
         An entry is a sum over partners (outputs of forward where the rule is a VJP). Each has the scale of the largest
         entry of the same array that depends on the same partner; it counts only where the entry depends on it too.
         """
+        if sum(int(np.prod(self.x[i].shape[:-1])) for i in self.problem.wrt) > LOCALISED:
+            return None
         out = self._kept.get(point)
         if out is None:
             out = self._kept[point] = self._scales_at(point)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backprove.harness.core.cache import Cache
+from backprove.harness.core.thresholds.large import DRAWN_ONE_BY_ONE
 from backprove.strategies.points import DrawnPoint, Points, PointSpace
 from backprove.strategies.shapes import Sizes, Specs, entries, has_empty, shape_buckets
 from backprove.strategies.values import as_points
@@ -94,7 +95,10 @@ def draw(
     if not specs:
         return []
     fixed = [s for s in shape_buckets(specs) if not has_empty(specs, s)]
-    pool = [s for s in fixed if sum(entries(spec, s) for spec in specs.values()) <= SMALL_POINT] or fixed[:1]
+    sizes_of = {str(s): sum(entries(spec, s) for spec in specs.values()) for s in fixed}
+    pool = [s for s in fixed if sizes_of[str(s)] <= SMALL_POINT] or fixed[:1]
+    if all(sizes_of[str(s)] > DRAWN_ONE_BY_ONE for s in pool):
+        return []
     fresh: list[Sizes] = []
     for sizes in sample(shape_strategy(specs), SHAPES_TRIED, seed):
         if sizes not in fixed and sizes not in fresh and not has_empty(specs, sizes):

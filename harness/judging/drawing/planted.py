@@ -5,13 +5,16 @@ A share of planted points brings its directions along; see `Batches` for what be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from backprove.harness.core.amounts import few
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.thresholds.coverage import PLANTED_DIRECTIONS, THRESHOLD_POINTS
+from backprove.harness.core.thresholds.large import OTHER_ENTRIES
 from backprove.harness.judging.planting.statistics import derived, with_entries, with_statistics
 from backprove.harness.judging.planting.thresholds import at_thresholds
 from backprove.harness.programs.program import Program
@@ -65,6 +68,11 @@ class Place:
     directions: tuple[Shape, ...]
     specials: tuple[float, ...]
 
+    @property
+    def entries(self) -> int:
+        """Those of the inputs and directions of one point."""
+        return sum(map(math.prod, (*(s.shape(self.sizes) for s in self.specs.values()), *self.directions)))
+
     def points(self, count: int, item: object) -> Points:
         """Bulk points."""
         return draw_points(self.specs, self.sizes, self.dtype, count, self.seed, item, self.specials)
@@ -76,7 +84,8 @@ def along_directions(place: Place, turn: int, turns: int, far: bool) -> Planted:
     Args:
         turn, turns, far: see `planted_directions`.
     """
-    planted = planted_directions(place.directions, place.specials, place.dtype, PLANTED_DIRECTIONS, turn, turns, far)
+    number = few(PLANTED_DIRECTIONS, place.entries, OTHER_ENTRIES)
+    planted = planted_directions(place.directions, place.specials, place.dtype, number, turn, turns, far)
     points = place.points(planted.ordinary.size, ("planted", str(place.sizes)))
     return Planted(points, planted.arrays, ~planted.ordinary)
 
@@ -88,20 +97,22 @@ def where_code_compares(place: Place, programs: Sequence[Program | None], consta
         programs: of the inputs, or of inputs and directions; None for code that has none.
         constants: numbers of that code.
     """
-    points = place.points(2 * LINES, ("lines", str(place.sizes)))
-    drawn = draw_directions(place.directions, 2 * LINES, place.seed, ("lines", str(place.sizes)), place.dtype)
-    start = [*(a[..., :LINES] for a in points.arrays), *(d[..., :LINES] for d in drawn)]
-    end = [a[..., LINES:] if is_free(s) else a[..., :LINES] for a, s in _with_specs(place, points.arrays)]
-    end += [d[..., LINES:] * np.exp2(np.arange(LINES) % 2 * np.linspace(0, GROWTH, LINES)) for d in drawn]
+    lines = few(LINES, place.entries, OTHER_ENTRIES)
+    points = place.points(2 * lines, ("lines", str(place.sizes)))
+    drawn = draw_directions(place.directions, 2 * lines, place.seed, ("lines", str(place.sizes)), place.dtype)
+    start = [*(a[..., :lines] for a in points.arrays), *(d[..., :lines] for d in drawn)]
+    end = [a[..., lines:] if is_free(s) else a[..., :lines] for a, s in _with_specs(place, points.arrays)]
+    end += [d[..., lines:] * np.exp2(np.arange(lines) % 2 * np.linspace(0, GROWTH, lines)) for d in drawn]
     found = [[a[..., :0] for a in start]]
     for program in programs:
         if program is not None:
             n = len(program.inputs)
             met = at_thresholds(program, start[:n], end[:n])
             found.append([*met, *(_repeated(a, met) for a in start[n:])])
+    most = few(THRESHOLD_POINTS, place.entries, OTHER_ENTRIES)
     if None in programs:
         found += _scaled(place, start, constants)
-    joined = [np.concatenate(c, axis=-1)[..., :THRESHOLD_POINTS] for c in zip(*found, strict=True)]
+    joined = [np.concatenate(c, axis=-1)[..., :most] for c in zip(*found, strict=True)]
     arrays = [
         arranged(s, point_domain(s, place.dtype).admit(a) if is_free(s) else a, place.dtype)
         for a, s in _with_specs(place, joined)

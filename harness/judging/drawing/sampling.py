@@ -10,12 +10,14 @@ further one); a user's code meets special points at every size and dtype. Bulk p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.amounts import few
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import PropertyResult
@@ -33,10 +35,12 @@ from backprove.harness.core.thresholds.coverage import (
     SIZES_COMPARED,
     SPECIAL_POINTS,
 )
+from backprove.harness.core.thresholds.large import BATCH_ENTRIES, DRAWN_ENTRIES, OTHER_ENTRIES
 from backprove.harness.judging.binder import Binder
 from backprove.harness.judging.drawing.batch import Batch, Plan, Share
 from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.hypotheses import Hypotheses, hypotheses
+from backprove.harness.judging.drawing.pieces import in_pieces
 from backprove.harness.judging.drawing.planted import Place, along_directions, where_code_compares
 from backprove.harness.judging.examination import ClaimAt
 from backprove.harness.judging.planting.further_sizes import further_sizes
@@ -50,6 +54,34 @@ CHUNK = 2048
 """Points in one evaluation; part of a work item's identity, since other sizes round differently."""
 MANY = 4 * CHUNK
 """From so many points of a size on, what the screen leaves of a chunk waits for that of others."""
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Sizes of the names, and how many bulk points they have.
+
+    Attributes:
+        claim_at: the claim there.
+        entries: those of the inputs and directions of one point.
+        share: bulk points wanted.
+        limited: whether there are fewer than asked for, since a point is large.
+    """
+
+    sizes: Sizes
+    claim_at: ClaimAt
+    entries: int
+    share: int
+    limited: bool
+
+    @property
+    def chunk(self) -> int:
+        """Bulk points of one batch."""
+        return few(min(CHUNK, self.share), self.entries, BATCH_ENTRIES)
+
+    @property
+    def chunks(self) -> int:
+        """Batches that may be drawn until there are enough points."""
+        return -(-(1 if self.limited else MAX_DRAWS) * self.share // self.chunk)
 
 
 @dataclass
@@ -73,6 +105,10 @@ class Batches:
 
     def __call__(self, result: PropertyResult) -> Iterator[Batch]:
         """The batches in order; `result` tells when there are enough points, and counts what is left out."""
+        for batch in self._whole(result):
+            yield from in_pieces(batch)
+
+    def _whole(self, result: PropertyResult) -> Iterator[Batch]:
         specs, plan = dict(self.binder.specs), self.plan
         buckets = []
         for sizes in shape_buckets(specs):
@@ -81,27 +117,27 @@ class Batches:
                 result.count("unsupported", 0 if plan.part else 1)
             else:
                 buckets.append((sizes, claim_at))
-        full = [(s, b) for s, b in buckets if not has_empty(specs, s)] or buckets
-        share = -(-plan.share // max(len(full), 1))
+        some = [(s, b) for s, b in buckets if not has_empty(specs, s)] or buckets
+        full = [self._size(s, b, len(some)) for s, b in some]
         if plan.part:
-            yield from self._further(full, share, result)
+            yield from self._further(full, result)
             return
         every = list(range(len(full)))
         turns = (
             every if self.binder.is_user_code else sizes_with_special_points(len(full), plan.dtype, plan.further_dtype)
         )
-        drawn = {str(dict(p.sizes)): p for p in self._drawn([s for s, _ in full], turns)}
+        drawn = {str(dict(p.sizes)): p for p in self._drawn([s.sizes for s in full], turns)}
         # those with all layers first: all claims of a theorem compile their code at the first size
         for k in (*turns, *(k for k in every if k not in turns)):
-            sizes, claim_at = full[k]
+            here = full[k]
             if k in turns:
-                some = drawn.pop(str(dict(sizes)), None)
+                own = drawn.pop(str(dict(here.sizes)), None)
                 first = self.binder.is_user_code or turns.index(k) < SIZES_COMPARED
-                yield self._first(sizes, claim_at, k, len(full), share, some, first)
+                yield self._first(here, k, len(full), own, first)
             else:
-                yield self._bulk(sizes, claim_at, 0, min(CHUNK, share), screened_from=0)
+                yield self._bulk(here, 0, screened_from=0)
         for sizes, claim_at in buckets:
-            if (sizes, claim_at) not in full and (self.binder.is_user_code or not plan.further_dtype):
+            if (sizes, claim_at) not in some and (self.binder.is_user_code or not plan.further_dtype):
                 points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
                 yield self._joined(
                     [self._share(points, claim_at, ("special", str(sizes)), exact=points.count)], claim_at
@@ -114,7 +150,14 @@ class Batches:
                 item = ("drawn", str(dict(points.sizes)))
                 yield self._joined([self._share(points, claim_at, item, exact=points.count)], claim_at, drawn=True)
         yield from self._at_further_sizes([s for s, _ in buckets], result)
-        yield from self._further(full, share, result)
+        yield from self._further(full, result)
+
+    def _size(self, sizes: Sizes, claim_at: ClaimAt, number: int) -> _Size:
+        """One of so many sizes that share the points."""
+        shapes = [*(s.shape(sizes) for s in self.binder.specs.values()), *claim_at.direction_shapes]
+        entries, share = sum(map(math.prod, shapes)), -(-self.plan.share // number)
+        drawn = few(share, entries, DRAWN_ENTRIES // number)
+        return _Size(sizes, claim_at, entries, drawn, drawn < share)
 
     def _at_further_sizes(self, tried: Sequence[Sizes], result: PropertyResult) -> Iterator[Batch]:
         """Few points at each of the further sizes of a user's derivative claim, at the first dtype."""
@@ -134,36 +177,42 @@ class Batches:
             told = ", ".join(map(str, further.untried))
             result.remark(f"untried sizes: the code compares sizes with {told}, where no point was judged")
 
-    def _further(self, full: Sequence[tuple[Sizes, ClaimAt]], share: int, result: PropertyResult) -> Iterator[Batch]:
+    def _further(self, full: Sequence[_Size], result: PropertyResult) -> Iterator[Batch]:
         """Bulk points until the wanted ones are reached; in the first part the first chunks have been drawn."""
         plan = self.plan
-        for k in range(0 if plan.part else 1, -(-MAX_DRAWS * share // min(CHUNK, share))):
-            for sizes, claim_at in full:
+        for k in range(0 if plan.part else 1, max((s.chunks for s in full), default=0)):
+            for here in full:
                 if result.points >= plan.share:
                     return
-                batch = self._bulk(sizes, claim_at, k, min(CHUNK, share), 0 if k else self._unscreened(claim_at))
-                batch.hold = share >= MANY
-                yield batch
+                if k < here.chunks:
+                    batch = self._bulk(here, k, 0 if k else self._unscreened(here.claim_at))
+                    batch.hold = here.share >= MANY
+                    yield batch
+        if any(s.limited for s in full) and result.points < plan.share:
+            largest = max(s.entries for s in full)
+            result.remark(
+                f"large arrays: {plan.points:,} points were asked for, and fewer were judged, since one with its "
+                f"directions has up to {largest:,} entries",
+                "large arrays",
+            )
 
-    def _bulk(self, sizes: Sizes, claim_at: ClaimAt, chunk: int, count: int, screened_from: int) -> Batch:
+    def _bulk(self, at: _Size, chunk: int, screened_from: int) -> Batch:
         """Bulk points of one size and nothing else."""
-        part = self._bulk_share(sizes, claim_at, chunk, count, exact=0)
+        part = self._bulk_share(at, chunk, exact=0)
         part.screened[screened_from:] = True
-        batch = self._joined([part], claim_at)
+        batch = self._joined([part], at.claim_at)
         batch.compared = self.binder.is_user_code
         return batch
 
-    def _bulk_share(self, sizes: Sizes, claim_at: ClaimAt, chunk: int, count: int, exact: int) -> Share:
+    def _bulk_share(self, at: _Size, chunk: int, exact: int) -> Share:
         specs, plan = dict(self.binder.specs), self.plan
-        item = ("bulk", self.binder.name, str(sizes), chunk, *([plan.part] if plan.part else ()))
+        item = ("bulk", self.binder.name, str(at.sizes), chunk, *([plan.part] if plan.part else ()))
         extreme = any(s.extreme for s in specs.values())
-        specials = self._specials(sizes)
-        points = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, extreme)
-        return self._share(points, claim_at, item, exact)
+        specials = self._specials(at.sizes)
+        points = draw_points(specs, at.sizes, plan.dtype, at.chunk, plan.seed, _shared(item), specials, extreme)
+        return self._share(points, at.claim_at, item, exact)
 
-    def _first(
-        self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int, share: int, drawn: Points | None, first: bool
-    ) -> Batch:
+    def _first(self, at: _Size, turn: int, turns: int, drawn: Points | None, first: bool) -> Batch:
         """The first points of one size: bulk ones, some of them exact, special ones, drawn ones, and some far out.
 
         Args:
@@ -171,35 +220,38 @@ class Batches:
             first: whether the first bulk points meet all layers.
         """
         specs, plan, name = dict(self.binder.specs), self.plan, self.binder.name
+        sizes, claim_at = at.sizes, at.claim_at
         extreme = any(s.extreme for s in specs.values())
         specials = self._specials(sizes)
         # the first chunk of a small run is cut to its share; the size is part of the item's identity
-        bulk = self._bulk_share(sizes, claim_at, 0, min(CHUNK, share), exact=-(-RANDOM_EXACT_POINTS // turns))
+        bulk = self._bulk_share(at, 0, exact=-(-RANDOM_EXACT_POINTS // turns))
         bulk.screened[self._unscreened(claim_at) if first else 0 :] = True
         bulk.screened[bulk.exact] = False
         parts = [bulk]
         # each special point at one of the sizes
-        points = special_points(specs, sizes, plan.dtype, specials, SPECIAL_POINTS, turn, turns)
+        number = few(SPECIAL_POINTS, at.entries, OTHER_ENTRIES)
+        points = special_points(specs, sizes, plan.dtype, specials, number, turn, turns)
         special = self._share(points, claim_at, ("special", name, str(sizes)), exact=points.count)
         parts.append(special)
         if drawn is not None:
             parts.append(self._share(drawn, claim_at, ("drawn", name, str(sizes)), exact=drawn.count))
         if not extreme:
             item = ("extreme", name, str(sizes))
-            count = EXTREME_POINTS // turns
+            count = few(EXTREME_POINTS // turns, at.entries, OTHER_ENTRIES)
             far = draw_points(specs, sizes, plan.dtype, count, plan.seed, _shared(item), specials, True)
             beyond = self._share(far, claim_at, item, exact=min(EXTREME_EXACT_POINTS, far.count), beyond=True)
             if not first:
                 beyond.screened[:] = ~beyond.exact
             parts.append(beyond)
-        parts += self._planted(sizes, claim_at, turn, turns)
+        parts += self._planted(at, turn, turns)
         batch = self._joined(parts, claim_at)
         batch.compared = first
         return batch
 
-    def _planted(self, sizes: Sizes, claim_at: ClaimAt, turn: int, turns: int) -> Iterator[Share]:
+    def _planted(self, at: _Size, turn: int, turns: int) -> Iterator[Share]:
         """Points that bring their directions along: of all magnitudes, and where a user's code compares something."""
         plan, user = self.plan, self.binder.is_user_code and not self.plan.further_dtype
+        sizes, claim_at = at.sizes, at.claim_at
         place = Place(
             dict(self.binder.specs), sizes, plan.dtype, plan.seed, claim_at.direction_shapes, self._specials(sizes)
         )
