@@ -12,6 +12,7 @@ from flint import arb
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.thresholds.large import LOCALISED
 from backprove.harness.numbers.balls.arrays import lift, spread, widened, zeros
 from backprove.harness.numbers.balls.truth import Undecided
 
@@ -84,7 +85,8 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
         x, d: balls (integers as they are), shape + points.
 
     Raises:
-        Undecided: also where dual balls lack a primitive.
+        Undecided: also where dual balls lack a primitive, and for a VJP of more than `LOCALISED` entries, since it
+            takes as many dual passes unless the Jacobian is diagonal.
     """
     points = max(a.shape[-1] for a in (*x, *d))
     ins: list[Array | None] = [None] * len(x)
@@ -99,6 +101,8 @@ def vector(problem: DerivativeProblem, x: list[Array], d: list[Array], widen: fl
     given = [widened(a, points) for a in x]
     if problem.forward.is_entrywise:
         return _diagonals(problem, given, d, points, widen)
+    if n > LOCALISED:
+        raise Undecided(f"a derivative of {n:,} entries is not computed entry by entry")
     # column k * points + p holds point p moving along entry k; the values are computed once
     start = 0
     for i, size in zip(problem.wrt, sizes, strict=True):

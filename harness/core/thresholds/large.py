@@ -18,5 +18,5 @@ EXACT_AT_ONCE = 2**18
 """Entries that the exact layer evaluates at once: a ball takes a hundred bytes."""
 DRAWN_ONE_BY_ONE, SHRUNK_ONE_BY_ONE = 256, 2048
 """Entries of a point up to which Hypothesis draws it, and shrinks it: every entry is a choice of its own."""
-LOCALISED = 4096
-"""Entries of a derivative up to which a refusal compares them all; beyond, halves of them until one is left."""
+LOCALISED = 512
+"""Entries of a VJP up to which it is computed entry by entry; a refusal of a larger one halves them to the last one."""
