@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 """The formats that a run may name (kept here by name: the command line starts without NumPy)."""
 
 
+@worded("check")
 def check(
     rule: Rule | OwnTheorem,
     *,
@@ -43,13 +46,25 @@ def check(
     from backprove.harness.statements.rule import Rule
 
     if not isinstance(rule, (Rule, OwnTheorem)):
-        raise UsageError(f"check: expected a bp.Rule or a bp.theorem, got {type(rule).__name__}: {rule!r}")
+        raise UsageError(f"check: expected a bp.Rule or a bp.theorem, got {as_given(rule)}; {_instead(rule)}")
     options = checked_options(points=points, dtypes=dtypes, seed=seed, accuracy=accuracy)
     from backprove.harness.campaign import subjects
 
     return Report(subjects.run(rule, **options), options)
 
 
+def _instead(given: object) -> str:
+    """What to do with something that is no rule."""
+    if isinstance(given, (list, tuple, dict, set)):
+        return "check its rules one by one, or those of a file with backprove check FILE"
+    if isinstance(given, (str, os.PathLike)):
+        return f"the rules of a file are checked by backprove check {given}"
+    if isinstance(given, type) or not callable(given):
+        return 'make one, as in bp.Rule("name", forward=..., vjp=..., inputs=...)'
+    return "state its rule with bp.Rule(...), or judge the framework's own derivative with bp.from_call(fn, example)"
+
+
+@worded("assert_rule")
 def assert_rule(
     rule: Rule | OwnTheorem,
     *,
@@ -76,19 +91,19 @@ def checked_options(*, points: Any, dtypes: Any, seed: Any, accuracy: Any) -> di
     """
     __tracebackhide__ = _is_usage_error
     if not _is_integer(points) or points < 1:
-        raise UsageError(f"points must be a positive integer such as 10_000, got {points!r}")
+        raise UsageError(f"points must be a positive integer such as 10_000, got {as_given(points)}")
     if isinstance(dtypes, str) or not isinstance(dtypes, Iterable):
-        raise UsageError(f'dtypes must be a sequence of names such as ("float64", "float32"), got {dtypes!r}')
+        raise UsageError(f'dtypes must be a sequence of names such as ("float64", "float32"), got {as_given(dtypes)}')
     names = list(dict.fromkeys(dtypes))
     unknown = [d for d in names if d not in DTYPES]
     if unknown or not names:
-        given = ", ".join(map(repr, unknown)) or "none"
-        raise UsageError(f"dtypes: expected one or more of {', '.join(DTYPES)}, got {given}")
+        given = ", ".join(map(as_given, unknown)) or "none"
+        raise UsageError(f"dtypes: expected one or more of the names {', '.join(DTYPES)}, got {given}")
     if not _is_integer(seed) or seed < 0:
-        raise UsageError(f"seed must be an integer that is not negative, got {seed!r}")
+        raise UsageError(f"seed must be an integer that is not negative, got {as_given(seed)}")
     is_number = isinstance(accuracy, (int, float)) and not isinstance(accuracy, bool)
     if accuracy is not None and not (is_number and math.isfinite(accuracy) and accuracy > 0):
-        raise UsageError(f"accuracy must be a positive number such as 16, or None, got {accuracy!r}")
+        raise UsageError(f"accuracy must be a positive number such as 16, or None, got {as_given(accuracy)}")
     return {
         "points": int(points),
         "dtypes": tuple(names),

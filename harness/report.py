@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backprove.harness.core.arguments import as_given
+from backprove.harness.core.errors import UsageError
 from backprove.harness.core.evidence_words import accuracy, meaning, rests_on
 from backprove.harness.core.large_arrays import short
 from backprove.harness.core.results import Counterexample, PropertyResult, RunResult, SubjectResult
@@ -76,6 +79,8 @@ class Report:
         """Write the HTML page and the tables of this report into `directory`; returns the files written."""
         from backprove.reports.write import write_reports
 
+        if not isinstance(directory, (str, os.PathLike)):
+            raise UsageError(f'Report.write: expected a folder such as "reports", got {as_given(directory)}')
         return write_reports(self._run(), Path(directory))
 
     def _run(self) -> RunResult:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import FORMATS
 from backprove.strategies.dimensions import Bound, parse
@@ -47,6 +50,13 @@ class ArraySpec:
         """Whether the input has tangents and cotangents (floats have, integers, masks and indices have not)."""
         return self.dtype in ("float", "complex") and self.kind not in ("mask", "index")
 
+    @property
+    def as_stated(self) -> str:
+        """The call of `array` that makes it, without bounds of sizes."""
+        shown = {"dtype": "float", "low": None, "high": None, "nonzero": False, "distinct": False, "kind": None}
+        more = [f"{k}={getattr(self, k)!r}" for k, default in shown.items() if getattr(self, k) != default]
+        return f"bp.array({', '.join([repr(' '.join(map(str, self.dims))), *more])})"
+
     def shape(self, sizes: dict[str, int | tuple[int, ...]]) -> tuple[int, ...]:
         """The shape at given sizes of the names (a `*name` has a tuple of sizes)."""
         out: list[int] = []
@@ -56,6 +66,7 @@ class ArraySpec:
         return tuple(out)
 
 
+@worded("array")
 def array(
     dims: str,
     *,
@@ -89,7 +100,7 @@ def array(
         UsageError: on a malformed description; the message says what was expected.
     """
     if not isinstance(dims, str):
-        raise UsageError(f'array: dims must be a string such as "m n", got {dims!r}')
+        raise UsageError(f'array: dims must be a string such as "m n", got {as_given(dims)}{_written(dims)}')
     parsed, bounds = parse(dims)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"array: kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -102,7 +113,7 @@ def array(
         try:
             name = str(np.dtype(dtype))
         except TypeError:
-            raise UsageError(f'array: dtype must be "float" or a NumPy dtype, got {dtype!r}') from None
+            raise UsageError(f'array: dtype must be "float" or a NumPy dtype, got {as_given(dtype)}') from None
         if name in FORMATS or np.dtype(dtype).kind in "fc":
             raise UsageError(
                 f'array: dtype {name!r} is fixed by the run; write dtype="float" (the dtype under test), '
@@ -116,8 +127,11 @@ def array(
         if isinstance(bound, str):
             if kind != "index" or label == "low":
                 raise UsageError(f'array: {label}={bound!r}: only high may be a dim name, and only with kind="index"')
-        elif bound is not None and not np.isfinite(bound):
-            raise UsageError(f"array: {label} must be a finite number or None for an open side, got {bound!r}")
+        elif bound is not None and not _is_finite(bound):
+            raise UsageError(f"array: {label} must be a finite number or None for an open side, got {as_given(bound)}")
+    for label, flag in (("nonzero", nonzero), ("distinct", distinct), ("extreme", extreme)):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise UsageError(f"array: {label} must be True or False, got {as_given(flag)}")
     if kind is not None:
         options = {"low": low, "high": high, "nonzero": nonzero, "distinct": distinct, "extreme": extreme}
         check_structure(kind, name, parsed, options, low, high)
@@ -128,3 +142,19 @@ def array(
     if nonzero and low == 0 and high == 0:
         raise UsageError("array: nonzero=True leaves no point between low=0 and high=0")
     return ArraySpec(parsed, name, low, high, nonzero, distinct, extreme, kind, bounds=bounds)
+
+
+def _written(dims: object) -> str:
+    """What to write in place of dims that are no string, where that can be told."""
+    shape = getattr(dims, "shape", dims)
+    if shape is None:
+        return '; a scalar is bp.array("")'
+    if isinstance(shape, int) and not isinstance(shape, bool):
+        shape = (shape,)
+    if isinstance(shape, (tuple, list)) and all(isinstance(d, (int, str)) for d in shape):
+        return f"; write {' '.join(map(str, shape))!r}, or a name such as 'n' for any size"
+    return ""
+
+
+def _is_finite(bound: Any) -> bool:
+    return isinstance(bound, numbers.Real) and math.isfinite(bound)

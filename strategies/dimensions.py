@@ -83,7 +83,8 @@ def parse(dims: str) -> tuple[tuple[int | str, ...], tuple[Bound, ...]]:
                 if first.isdigit()
                 else 'neither a size nor a name such as "n" or "*batch"'
             )
-            raise UsageError(f'array({dims!r}): "{token}" is {what}')
+            blanks = f"; write {' '.join(dims.replace(',', ' ').split())!r}, with blanks" if "," in dims else ""
+            raise UsageError(f'array({dims!r}): "{token}" is {what}{blanks}')
     if sum(1 for d in parsed if isinstance(d, str) and d.startswith("*")) > 1:
         raise UsageError(f"array({dims!r}): at most one name may stand for any number of axes")
     return tuple(parsed), tuple(bounds)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from backprove.harness.cli import github
 from backprove.harness.cli.example_files import Given, by_rule, read_examples
-from backprove.harness.cli.names import did_you_mean
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
+from backprove.harness.core.names import did_you_mean
 from backprove.harness.core.verdicts import Exit, worst
 
 if TYPE_CHECKING:

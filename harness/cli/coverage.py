@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backprove.harness.cli import github
-from backprove.harness.cli.names import did_you_mean
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
 from backprove.harness.core.handwritten import Cover, Handwritten, Survey
+from backprove.harness.core.names import did_you_mean
 from backprove.harness.core.verdicts import Exit, Verdict, worst
 
 if TYPE_CHECKING:

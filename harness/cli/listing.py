@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Exit:
-    from backprove.harness.cli.names import did_you_mean
     from backprove.harness.cli.tables import table
     from backprove.harness.cli.verify import THEOREMS
+    from backprove.harness.core.names import did_you_mean
     from backprove.rules.catalogue import NAMES, Catalogue, coverage, coverage_counts
 
     theorems = importlib.import_module(THEOREMS).load()

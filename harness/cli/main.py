@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from backprove.harness.cli import check, coverage, listing, mutate, replay, report, verify
-from backprove.harness.cli.names import nearest
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.names import nearest
 from backprove.harness.core.verdicts import Exit
 
 COMMANDS = {

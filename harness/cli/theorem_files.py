@@ -111,7 +111,7 @@ def of_files(targets: Sequence[str], catalogue: Path | None, workers: Workers, t
 
 
 def _check_rests_on(statements: Mapping[str, Statement], known: frozenset[str]) -> None:
-    from backprove.harness.cli.names import did_you_mean
+    from backprove.harness.core.names import did_you_mean
 
     for name, t in statements.items():
         for other in t.rests_on:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backprove.harness.cli import github
-from backprove.harness.cli.names import did_you_mean
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
 from backprove.harness.cli.theorem_files import PREFIX, Theorems, of_catalogue, of_files
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.names import did_you_mean
 from backprove.harness.core.results import is_user_code
 from backprove.harness.core.verdicts import Exit, Verdict, exit_status
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.errors import UsageError
 
 if TYPE_CHECKING:  # NumPy takes long to import
@@ -178,6 +179,9 @@ class Adjointness:
 
 Claim = Derivative | Equality | Positivity | Adjointness
 
+for _claim in (Derivative, Equality, Positivity, Adjointness):
+    setattr(_claim, "__init__", worded(_claim.__name__, skipped=1)(_claim.__init__))  # noqa: B010 - mypy's only form
+
 
 def _check_functions(claim: object, *names: str, may_be_missing: bool = False) -> None:
     """Refuse a claim one of whose functions is none.
@@ -190,5 +194,5 @@ def _check_functions(claim: object, *names: str, may_be_missing: bool = False) -
         if not callable(given) and not (may_be_missing and given is None):
             raise UsageError(
                 f"{type(claim).__name__}: {name} must be a function of the inputs, such as lambda x: x * x, "
-                f"got {given!r}"
+                f"got {as_given(given)}"
             )

@@ -16,7 +16,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UsageError
-from backprove.harness.statements.pytrees import small_output
+from backprove.harness.statements.first_outputs import first_outputs
 from backprove.strategies.array import ArraySpec
 
 SIGNS = {"jax": -1, "torch": 1}
@@ -166,7 +166,7 @@ def _parts(value: Any, whole: bool, sign: int) -> list[Any]:
 def has_complex_outputs(inputs: Mapping[str, ArraySpec], forward: Callable[..., Any]) -> bool:
     """Whether forward returns complex numbers, tried at one small point; False where it cannot be called."""
     whole = Parts(inputs, forward).whole
-    found = small_output(split_inputs(inputs), lambda *leaves: forward(*_joined(leaves, whole)))
+    found = next(iter(first_outputs(split_inputs(inputs), lambda *leaves: forward(*_joined(leaves, whole)))), None)
     return any(is_complex(v) for v in _several(found) if hasattr(v, "dtype"))
 
 

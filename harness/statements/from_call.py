@@ -13,11 +13,13 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
-from backprove.harness.statements.signatures import POSITIONAL, Fixed, signature_of
+from backprove.harness.statements.signatures import POSITIONAL, Fixed, check_keywords, signature_of
+from backprove.harness.statements.stated_inputs import check_arrays
 from backprove.harness.statements.torch_function import TorchFunction
 from backprove.strategies.array import ArraySpec, array
 
@@ -25,6 +27,7 @@ Leaf = Any
 """A tensor of torch, an array of JAX or NumPy, or anything that a call is given beside them."""
 
 
+@worded("from_call")
 def from_call(
     fn: Code,
     example: object,
@@ -51,10 +54,13 @@ def from_call(
         UsageError: for an example without an array of floats, for arguments that are given twice, and for names in
             `inputs` that no input has.
     """
+    if not callable(fn):
+        raise UsageError(f"from_call: expected a function of JAX or torch, got {as_given(fn)}")
     label = name or str(getattr(fn, "__name__", type(fn).__name__))
     who = f"from_call({label})"
-    if not callable(fn):
-        raise UsageError(f"{who}: expected a function, got {fn!r}")
+    if inputs is not None:
+        check_arrays(who, inputs)
+    check_keywords(who, fixed)
     given = _Given.of(who, fn, example, dict(fixed or {}))
     specs = {n: array(" ".join(map(str, np.shape(_array(v))))) for n, v in given.moving.items()}
     for key, spec in (inputs or {}).items():
@@ -115,7 +121,10 @@ class _Given:
         for key, value in named:
             moving |= _floats(key, value)
         if not moving:
-            raise UsageError(f"{who}: the example holds no array of floats, whose derivative could be checked")
+            raise UsageError(
+                f"{who}: the example holds no array of floats, whose derivative could be checked: {as_given(example)}; "
+                "give arrays of JAX, NumPy or torch, such as np.array([1.0, 2.0])"
+            )
         kinds = {type(v).__module__.partition(".")[0] == "torch" for v in moving.values()}
         if len(kinds) > 1:
             raise UsageError(f"{who}: the example mixes tensors of torch with other arrays")

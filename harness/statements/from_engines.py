@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Unpack
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
-from backprove.harness.statements.signatures import Bound, Fixed
+from backprove.harness.statements.signatures import Bound, Fixed, check_keywords
+from backprove.harness.statements.stated_inputs import check_arrays
 from backprove.strategies.array import ArraySpec
 
 
+@worded("from_autograd")
 def from_autograd(
     primitive: Code,
     *,
@@ -43,11 +46,13 @@ def from_autograd(
         raise UsageError("from_autograd needs autograd, which is not installed: pip install autograd") from None
     label = name or str(getattr(primitive, "__name__", "primitive"))
     known: Any = primitive
-    if primitive not in primitive_vjps:
+    if not callable(known) or known not in primitive_vjps:
         raise UsageError(
             f"from_autograd({label}): expected a primitive of autograd with a VJP (autograd.extend.defvjp), "
-            f"got {primitive!r}"
+            f"got {as_given(primitive)}"
         )
+    check_arrays(f"from_autograd({label})", inputs)
+    check_keywords(f"from_autograd({label})", fixed)
     filled, keywords = _given(fixed)
     names = list(inputs)
     moving = [i for i, n in enumerate(names) if inputs[n].differentiable]
@@ -68,6 +73,7 @@ def from_autograd(
     return Rule(label, forward=shown_as(forward, raw), vjp=vjp, inputs=inputs, **more)
 
 
+@worded("from_mygrad")
 def from_mygrad(
     operation: type,
     *,
@@ -94,8 +100,10 @@ def from_mygrad(
         raise UsageError("from_mygrad needs mygrad, which is not installed: pip install mygrad") from None
     given: Any = operation
     if not (isinstance(given, type) and issubclass(given, base.Operation)):
-        raise UsageError(f"from_mygrad: expected a subclass of mygrad's Operation, got {operation!r}")
+        raise UsageError(f"from_mygrad: expected a subclass of mygrad's Operation, got {as_given(operation)}")
     label = name or operation.__name__
+    check_arrays(f"from_mygrad({label})", inputs)
+    check_keywords(f"from_mygrad({label})", fixed)
     filled, keywords = _given(fixed)
     names = list(inputs)
     moving = [i for i, n in enumerate(names) if inputs[n].differentiable]

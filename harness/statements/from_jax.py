@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
@@ -15,6 +16,7 @@ from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.pytrees import flat_inputs, is_structured
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
+from backprove.harness.statements.stated_inputs import check_mapping
 
 if TYPE_CHECKING:
     import jax
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from jax.typing import ArrayLike
 
 
+@worded("from_jax")
 def from_jax(
     fn: Code,
     *,
@@ -57,8 +60,8 @@ def from_jax(
     forward_mode = isinstance(decorated, jax.custom_jvp)
     if not forward_mode and not isinstance(decorated, jax.custom_vjp):
         raise UsageError(
-            f"from_jax: expected a function decorated with jax.custom_jvp or jax.custom_vjp, got {fn!r}; "
-            "state another rule with bp.Rule(...), or judge JAX's own derivative with bp.from_call(fn, example)"
+            f"from_jax: expected a function decorated with jax.custom_jvp or jax.custom_vjp, got {as_given(fn)}; "
+            + _instead(fn)
         )
     label = name or str(getattr(decorated, "__name__", "jax rule"))
     if getattr(decorated, "jvp" if forward_mode else "bwd", None) is None:
@@ -68,6 +71,8 @@ def from_jax(
     if isinstance(fn, functools.partial):
         undecorated = functools.partial(undecorated, *fn.args, **fn.keywords)
     who = f"from_jax({label})"
+    if inputs is not None:
+        check_mapping(who, inputs)
     fixed = {} if fixed is None else fixed
     check_fixed(who, undecorated, fixed, tuple(inputs or ()))
     undecorated = Bound.of(undecorated, fixed)
@@ -158,6 +163,18 @@ def from_jax(
         inputs=specs,
         **more,
     )
+
+
+def _instead(fn: Any) -> str:
+    """What to do with something that has no custom rule."""
+    import jax
+
+    inner = getattr(fn, "__wrapped__", None)
+    if isinstance(inner, (jax.custom_jvp, jax.custom_vjp)):
+        return "it is a transformed function: give the decorated function inside, as it is before jax.jit"
+    if callable(fn):
+        return "state another rule with bp.Rule(...), or judge JAX's own derivative with bp.from_call(fn, example)"
+    return "give the function itself, not what it returns"
 
 
 def _scalar_function(ufunc: Any) -> Any:

@@ -23,11 +23,13 @@ import inspect
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Unpack
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
-from backprove.harness.statements.signatures import POSITIONAL, Fixed, signature_of
+from backprove.harness.statements.signatures import POSITIONAL, Fixed, check_keywords, signature_of
+from backprove.harness.statements.stated_inputs import check_arrays
 from backprove.strategies.array import ArraySpec
 
 STORES = ("params", "parameters", "weights", "_parameters")
@@ -40,6 +42,7 @@ FIELDS = (("data", "grad"), ("value", "grad"), ("val", "grad"))
 """Fields of parameters that are objects: their value and their gradient."""
 
 
+@worded("from_module")
 def from_module(
     obj: object,
     *,
@@ -70,7 +73,13 @@ def from_module(
     who = f"from_module({label})"
     for method in ("forward", "backward"):
         if not callable(getattr(obj, method, None)):
-            raise UsageError(f"{who}: expected an object with forward and backward, got {obj!r} without {method}")
+            raise UsageError(
+                f"{who}: expected an object with forward and backward, got {as_given(obj)} without {method}"
+            )
+    if isinstance(obj, type):
+        raise UsageError(f"{who}: expected an object, got {as_given(obj)}: give one of it, as in {obj.__name__}(...)")
+    check_arrays(who, inputs)
+    check_keywords(who, fixed)
     module: Any = obj
     arguments = _arguments(module.forward, tuple(inputs), fixed or {})
     parameters = tuple(n for n in inputs if n not in arguments)

@@ -6,14 +6,17 @@ import functools
 from collections.abc import Mapping
 from typing import Unpack
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
+from backprove.harness.statements.stated_inputs import check_mapping
 
 
+@worded("from_fwd_bwd")
 def from_fwd_bwd(
     fwd: Code,
     bwd: Code,
@@ -40,9 +43,11 @@ def from_fwd_bwd(
     """
     for label, function in (("fwd", fwd), ("bwd", bwd)):
         if not callable(function):
-            raise UsageError(f"from_fwd_bwd: {label} must be a function, got {function!r}")
+            raise UsageError(f"from_fwd_bwd: {label} must be a function, got {as_given(function)}")
     label = name or str(getattr(fwd, "__name__", "rule"))
     who = f"from_fwd_bwd({label})"
+    if inputs is not None:
+        check_mapping(who, inputs)
     fixed = {} if fixed is None else fixed
     check_fixed(who, fwd, fixed, tuple(inputs or ()))
     fwd, bwd = Bound.of(fwd, fixed), Bound.of(bwd, {k: v for k, v in fixed.items() if isinstance(k, str)}, fwd)

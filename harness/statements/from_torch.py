@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.statements.annotations import inputs_of
@@ -16,6 +17,7 @@ from backprove.harness.statements.claims import Claim, Derivative
 from backprove.harness.statements.further import Further, bound_further
 from backprove.harness.statements.rule import Rule, shown_as
 from backprove.harness.statements.signatures import Bound, Fixed, check_fixed, check_names
+from backprove.harness.statements.stated_inputs import check_arrays, check_mapping
 from backprove.harness.statements.torch_function import TorchFunction, on_tensors
 from backprove.strategies.array import ArraySpec
 
@@ -26,6 +28,7 @@ HELD = (1.0, -0.5, 2.0, -1.5, 0.75)
 """Cotangents at which the backward is differentiated, over and over: of both signs, no two alike in a row."""
 
 
+@worded("from_torch")
 def from_torch(
     function: object,
     *,
@@ -71,22 +74,23 @@ def from_torch(
     except ImportError:
         raise UsageError("from_torch needs torch, which is not installed: pip install 'backprove[torch]'") from None
     if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
-        raise UsageError(f"from_torch: expected a subclass of torch.autograd.Function, got {function!r}")
+        hint = "judge torch's own derivative with bp.from_call(fn, example), or state a rule with bp.Rule(...)"
+        raise UsageError(
+            f"from_torch: expected a subclass of torch.autograd.Function, got {as_given(function)}; "
+            + (hint if callable(function) else "give the class itself")
+        )
     cls: Any = function
     label = name or str(function.__name__)
     who = f"from_torch({label})"
     taken: Any = cls.forward if _has_setup(torch, cls) else functools.partial(cls.forward, None)  # no ctx
+    if inputs is not None:
+        check_mapping(who, inputs)
     fixed = {} if fixed is None else fixed
     check_fixed(who, taken, fixed, tuple(inputs or ()))
     taken = Bound.of(taken, fixed)
     if inputs is None:
         inputs = inputs_of(taken, who)
-    for key, spec in inputs.items():
-        if not isinstance(spec, ArraySpec):
-            raise UsageError(
-                f"{who}: input {key!r} is {spec!r}; expected bp.array(...): "
-                "torch.autograd.Function takes tensors, each an argument of its own"
-            )
+    check_arrays(who, inputs, ": torch.autograd.Function takes tensors, each an argument of its own")
     check_names(who, taken, tuple(inputs))
     filled = taken.filled if isinstance(taken, Bound) else list
     called = TorchFunction(torch, lambda *tensors: cls.apply(*filled(tensors)), label, dict(inputs))

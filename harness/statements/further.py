@@ -9,8 +9,10 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
+from backprove.harness.core.arguments import ALIKE, as_given
 from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UsageError
+from backprove.harness.core.names import did_you_mean
 from backprove.harness.statements.signatures import Bound, Fixed, check_order
 
 
@@ -56,7 +58,11 @@ def bound_further(
     unknown = sorted(set(further) - set(Further.__annotations__))
     if unknown:
         raise UsageError(
-            f"{who}: there is no argument {unknown[0]!r}; further ones are {', '.join(Further.__annotations__)}"
+            f"{who}: there is no argument {unknown[0]!r}"
+            + (
+                did_you_mean(unknown[0], ("name", "fixed", "inputs", *Further.__annotations__), ALIKE)
+                or f"; further ones are {', '.join(Further.__annotations__)}"
+            )
         )
     plain: dict[str, Any] = dict(further)
     if isinstance(plain.get("reference"), str):
@@ -100,7 +106,7 @@ def check_approximates(who: str, approximates: object, reference: object, surrog
 def check_text(who: str, label: str, text: object) -> None:
     """Refuse a statement in words or LaTeX that is no string."""
     if not isinstance(text, str):
-        raise UsageError(f"{who}: {label} must be a string, got {text!r}")
+        raise UsageError(f"{who}: {label} must be a string, got {as_given(text)}")
 
 
 def imported(who: str, dotted: str) -> Code:
@@ -120,7 +126,8 @@ def imported(who: str, dotted: str) -> Code:
             raise
         for part in parts[cut:]:
             if not hasattr(found, part):
-                raise UsageError(f"{who}: reference {dotted!r}: {found!r} has no attribute {part!r}")
+                near = did_you_mean(part, dir(found))
+                raise UsageError(f"{who}: reference {dotted!r}: {module_name} has no attribute {part!r}{near}")
             found = getattr(found, part)
         return found  # type: ignore[no-any-return]
     raise UsageError(

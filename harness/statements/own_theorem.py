@@ -16,6 +16,7 @@ from functools import cached_property
 from types import FrameType
 from typing import Any, ClassVar
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Code
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.results import Kind, SubjectResult
@@ -25,6 +26,7 @@ from backprove.harness.statements.complex_pairs import COMPLEX
 from backprove.harness.statements.further import check_text
 from backprove.harness.statements.signatures import check_arity, check_order
 from backprove.harness.statements.source_code.source_text import call_site, source_text_of
+from backprove.harness.statements.stated_inputs import EXAMPLE, check_arrays
 from backprove.harness.statements.theorem import Theorem
 from backprove.strategies.array import ArraySpec
 from backprove.strategies.dimensions import bounds_of
@@ -48,6 +50,11 @@ class OwnTheorem(Theorem):
     is_user_code: ClassVar[bool] = True
 
     code: str = ""
+
+    @property
+    def as_stated(self) -> str:
+        """How messages show it."""
+        return f"bp.theorem({self.name!r}, ...)"
 
     @cached_property
     def flat(self) -> OwnTheorem:
@@ -79,6 +86,7 @@ class OwnTheorem(Theorem):
         )
 
 
+@worded("theorem")
 def theorem(
     name: str,
     *claims: Claim,
@@ -122,7 +130,7 @@ def theorem(
     """
     given: object = name  # what callers pass may be anything
     if not isinstance(given, str) or not given.strip():
-        raise UsageError(f'theorem: the name must be a string such as "sine_squared", got {given!r}')
+        raise UsageError(f'theorem: the name must be a string such as "sine_squared", got {as_given(given)}')
     name = one_name(given)
     who = f"theorem {name!r}"
     _check_claims(who, claims)
@@ -132,7 +140,7 @@ def theorem(
     for label, names in {"rests_on": rests_on, "covers": covers}.items():
         given = names
         if not (isinstance(given, (list, tuple)) and all(isinstance(n, str) for n in given)):
-            raise UsageError(f'{who}: {label} must be a list of names such as ["sine_squared"], got {names!r}')
+            raise UsageError(f'{who}: {label} must be a list of names such as ["sine_squared"], got {as_given(names)}')
     if where is not None:
         _check_function(who, "where", where, inputs)
     for claim in claims:
@@ -171,7 +179,7 @@ def _check_claims(who: str, claims: Sequence[object]) -> None:
         raise UsageError(f"{who}: no claim given; give one or more of {_listed()} after the name")
     for claim in claims:
         if not isinstance(claim, CLAIMS):
-            raise UsageError(f"{who}: a claim is one of {_listed()}, got {claim!r}")
+            raise UsageError(f"{who}: a claim is one of {_listed()}, got {as_given(claim)}")
 
 
 def _listed() -> str:
@@ -179,16 +187,11 @@ def _listed() -> str:
 
 
 def _check_inputs(who: str, inputs: object) -> None:
-    if not isinstance(inputs, Mapping) or not inputs:
-        raise UsageError(
-            f'{who}: inputs must map variables to bp.array(...), such as {{"x": bp.array("n")}}, got {inputs!r}'
-        )
+    check_arrays(who, inputs)
+    assert isinstance(inputs, Mapping)
+    if not inputs:
+        raise UsageError(f"{who}: inputs is empty; give every variable of the claims, such as {EXAMPLE}")
     for key, spec in inputs.items():
-        if not isinstance(key, str):
-            raise UsageError(f"{who}: the names in inputs must be strings, got {key!r}")
-        if not isinstance(spec, ArraySpec):
-            hint = f"write bp.array({spec!r})" if isinstance(spec, str) else "a theorem's variables are bp.array(...)"
-            raise UsageError(f"{who}: input {key!r} is {spec!r}; {hint}")
         if spec.dtype == COMPLEX:
             raise UsageError(f"{who}: input {key!r} is complex; give its real and imaginary part as two inputs")
     sizes = {n for spec in inputs.values() for n in spec.names}

@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backprove.harness.core.arrays import Code, Tree, quiet
+from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import ContractError, UsageError
-from backprove.harness.core.forks import CameBackTwice
-from backprove.harness.core.guard import guarded
 from backprove.strategies.array import ArraySpec
-from backprove.strategies.generic import draw, small_sizes
 
 if TYPE_CHECKING:
     from jax.tree_util import PyTreeDef
@@ -52,10 +49,10 @@ class Structure:
         except (ValueError, TypeError, KeyError):
             return None
         kept = [v for v, m in zip(found, self.moving, strict=True) if m]
-        return kept if all(_is_leaf(v) for v in kept) else None
+        return kept if all(is_leaf(v) for v in kept) else None
 
 
-def _is_leaf(value: Tree) -> bool:
+def is_leaf(value: Tree) -> bool:
     import jax
 
     leaves = jax.tree_util.tree_leaves(value)
@@ -144,8 +141,8 @@ class Boundary:
         def call(*leaves: object) -> object:
             out = function(*self.pack(leaves))
             if function is self.forward and self.outputs is None:
-                self.outputs = _outputs_of(out)
-            outputs, _ = self.outputs or _outputs_of(out)
+                self.outputs = outputs_of(out)
+            outputs, _ = self.outputs or outputs_of(out)
             moving = [m for s in outputs for m in s.moving]
             found = [v for v, m in zip(jax.tree_util.tree_leaves(out), moving, strict=True) if m]
             return found[0] if len(found) == 1 else tuple(found)
@@ -154,7 +151,7 @@ class Boundary:
 
     def _known(self, primals: list[Tree]) -> tuple[list[Structure], bool]:
         if self.outputs is None:
-            self.outputs = _outputs_of(self.forward(*primals))
+            self.outputs = outputs_of(self.forward(*primals))
         return self.outputs
 
     def vjp(self, function: Code, label: str) -> Code:
@@ -230,7 +227,7 @@ class Boundary:
         return call
 
 
-def _outputs_of(out: Tree) -> tuple[list[Structure], bool]:
+def outputs_of(out: Tree) -> tuple[list[Structure], bool]:
     """The structure of each output: those of a tuple or list are several, anything else is one."""
     import jax
 
@@ -266,36 +263,3 @@ def _shown(value: object) -> str:
     if shape is None:
         return f"an object of type {type(value).__name__}"
     return f"array{list(shape)}"
-
-
-def has_mixed_outputs(inputs: Mapping[str, Tree], forward: Code) -> bool:
-    """Whether forward returns anything but floating-point arrays and tuples of them, tried at one small point."""
-    out = small_output(inputs, forward)
-    if out is None:
-        return False
-    try:
-        outputs, alone = _outputs_of(out)
-    except (TypeError, ValueError):  # no arrays at all; the judge says so
-        return False
-    moving = [m for s in outputs for m in s.moving]
-    leaves = [_is_leaf(part) for part in ([out] if alone else out) if part is not None]
-    return any(moving) and not (all(moving) and all(leaves))
-
-
-def small_output(inputs: Mapping[str, Tree], forward: Code) -> Tree:
-    """Forward's result at a small point inside the bounds; None where it cannot be had."""
-    import jax
-
-    call = guarded(forward)  # jax.jit of one of NumPy's own functions (np.trace) ends the process
-    specs = dict(inputs)
-    for sizes in small_sizes(specs)[:2]:
-        try:
-            point = draw(specs, sizes, 0)
-            with quiet(), jax.enable_x64(True):
-                try:
-                    return jax.eval_shape(call, *point)
-                except Exception:
-                    return call(*point)
-        except (Exception, CameBackTwice):  # sizes that forward does not take; the judge says so
-            continue
-    return None

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import Mode
@@ -18,13 +19,14 @@ from backprove.harness.core.texts import one_name
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.complex_pairs import COMPLEX, check_convention, of_parts
+from backprove.harness.statements.first_outputs import first_outputs, has_mixed_outputs, no_array
 from backprove.harness.statements.further import check_approximates, check_text, imported
 from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
-from backprove.harness.statements.pytrees import Boundary, flat_inputs, has_mixed_outputs, is_structured
+from backprove.harness.statements.pytrees import Boundary, flat_inputs, is_structured
 from backprove.harness.statements.signatures import Bound, Fixed, check_arity, check_fixed, check_names, check_order
 from backprove.harness.statements.source_code.import_line import import_line_of
 from backprove.harness.statements.source_code.source_text import call_site, source_text_of
-from backprove.strategies.array import ArraySpec
+from backprove.harness.statements.stated_inputs import check_arrays, check_mapping
 from backprove.strategies.dimensions import bounds_of
 from backprove.strategies.tangent_spaces import along_tangents
 
@@ -104,10 +106,10 @@ class Rule:
     def __post_init__(self) -> None:
         name: object = self.name  # what callers pass may be anything
         if not isinstance(name, str) or not name.strip():
-            raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {name!r}')
+            raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {as_given(name)}')
         object.__setattr__(self, "name", one_name(name))
         if not callable(self.forward):
-            raise UsageError(f"Rule({self.name!r}): forward must be a function, got {self.forward!r}")
+            raise UsageError(f"Rule({self.name!r}): forward must be a function, got {as_given(self.forward)}")
         if isinstance(self.reference, str):
             object.__setattr__(self, "reference", imported(f"Rule({self.name!r})", self.reference))
         self._bind_fixed()
@@ -117,7 +119,7 @@ class Rule:
         if self.jvp is None and self.vjp is None:
             raise UsageError(f"Rule({self.name!r}): give jvp, vjp or both; neither was given")
         if not isinstance(self.batched, bool):
-            raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {self.batched!r}")
+            raise UsageError(f"Rule({self.name!r}): batched must be True or False, got {as_given(self.batched)}")
         self._check_functions()
         check_approximates(f"Rule({self.name!r})", self.approximates, self.reference, self.surrogate)
         check_convention(f"Rule({self.name!r})", self.complex_convention, self.inputs, self.vjp, self.examples)
@@ -128,6 +130,11 @@ class Rule:
         functions = [f for f in (self.forward, self.jvp, self.vjp) if f is not None]
         object.__setattr__(self, "source", (site.f_code.co_filename, site.f_lineno) if site else ("", 0))
         object.__setattr__(self, "code", source_text_of(site, functions))
+
+    @property
+    def as_stated(self) -> str:
+        """How messages show it."""
+        return f"bp.Rule({self.name!r}, ...)"
 
     @property
     def differentiable(self) -> tuple[str, ...]:
@@ -173,8 +180,13 @@ class Rule:
         """
         if any(spec.dtype == COMPLEX for spec in flat_inputs(self.inputs).values()):
             return _of_free_arrays(self)
-        if not is_structured(self.inputs) and not has_mixed_outputs(self.inputs, self.forward):
-            return _of_free_arrays(self)
+        if not is_structured(self.inputs):
+            found = first_outputs(self.inputs, self.forward)
+            why = no_array(found, len(self.inputs), self.vjp)
+            if why:
+                return _of_free_arrays(_without_forward(self, f"Rule({self.name!r}): {why}"))
+            if not has_mixed_outputs(found):
+                return _of_free_arrays(self)
         boundary = Boundary(self.inputs, self.forward)
         changes: dict[str, object] = {
             "inputs": flat_inputs(self.inputs),
@@ -284,6 +296,20 @@ class Rule:
                 check_arity(who, "convention", self.convention, n + d, n + d, of_jvp)
 
 
+setattr(Rule, "__init__", worded("Rule", skipped=1)(Rule.__init__))  # noqa: B010 - mypy refuses the plain form
+
+
+def _without_forward(rule: Rule, why: str) -> Rule:
+    """The rule with a forward that says why it gives no arrays."""
+
+    def forward(*_: object) -> object:
+        raise UsageError(why)
+
+    other = copy.copy(rule)
+    object.__setattr__(other, "forward", forward)
+    return other
+
+
 def _of_free_arrays(rule: Rule) -> Rule:
     """The rule of real arrays whose directions are free."""
     free: Rule = along_tangents(of_parts(rule))
@@ -291,21 +317,10 @@ def _of_free_arrays(rule: Rule) -> Rule:
 
 
 def _checked_inputs(name: str, inputs: object) -> dict[str, Tree]:
-    example = '{"z": bp.array("m n")}'
-    if not isinstance(inputs, Mapping):
-        raise UsageError(
-            f"Rule({name!r}): inputs must map argument names to bp.array(...), such as {example}, got {inputs!r}"
-        )
-    for key in inputs:
-        if not isinstance(key, str):
-            raise UsageError(f"Rule({name!r}): the names in inputs must be strings, got {key!r}")
+    check_mapping(f"Rule({name!r})", inputs)
+    assert isinstance(inputs, Mapping)
     flat = _leaves(name, inputs)
-    for key, spec in flat.items():
-        if not isinstance(spec, ArraySpec):
-            hint = (
-                f"write bp.array({spec!r})" if isinstance(spec, str) else f"expected bp.array(...), such as {example}"
-            )
-            raise UsageError(f"Rule({name!r}): input {key!r} is {spec!r}; {hint}")
+    check_arrays(f"Rule({name!r})", flat)
     if not any(spec.differentiable for spec in flat.values()):
         raise UsageError(
             f"Rule({name!r}): no input is differentiable ({', '.join(flat) or 'inputs is empty'}); "
@@ -329,6 +344,9 @@ def _leaves(name: str, inputs: Mapping[str, Tree]) -> dict[str, Tree]:
     """Dotted name -> what stands there; anything but a container of arrays is a leaf, to be refused with its name."""
     if not is_structured(inputs) or not any(isinstance(v, (Mapping, tuple, list)) for v in inputs.values()):
         return dict(inputs)
+    shapes = [v for v in inputs.values() if isinstance(v, (tuple, list)) and v and all(type(d) is int for d in v)]
+    if shapes:  # a shape in the place of a description, to be refused with its name
+        return {k: v for k, v in inputs.items() if any(v is s for s in shapes)}
     try:
         return flat_inputs(inputs)
     except (UsageError, TypeError, ValueError) as why:  # no structure, or keys that cannot be ordered

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
+from backprove.harness.core.arguments import as_given
 from backprove.harness.core.errors import UsageError
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -29,7 +30,7 @@ def check_arity(who: str, label: str, function: Any, low: int, high: int | None,
         takes: what the function is called with, in words.
     """
     if not callable(function):
-        raise UsageError(f"{who}: {label} must be a function, got {function!r}")
+        raise UsageError(f"{who}: {label} must be a function, got {as_given(function)}")
     signature = signature_of(function)
     if signature is None:  # functions from C need not tell their parameters
         return
@@ -187,6 +188,18 @@ class Bound:
         return Bound(func, positions, keywords) if positions or keywords else func
 
 
+def check_keywords(who: str, fixed: object) -> None:
+    """Refuse fixed arguments that are no mapping.
+
+    Raises:
+        UsageError: with what was given.
+    """
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise UsageError(
+            f'{who}: fixed must map names or positions to values, such as {{"axis": -1}}, got {as_given(fixed)}'
+        )
+
+
 def check_fixed(who: str, function: Any, fixed: Any, inputs: Sequence[str] = ()) -> None:
     """Refuse fixed arguments that forward does not take.
 
@@ -198,8 +211,7 @@ def check_fixed(who: str, function: Any, fixed: Any, inputs: Sequence[str] = ())
     Raises:
         UsageError: with what forward takes.
     """
-    if not isinstance(fixed, Mapping):
-        raise UsageError(f'{who}: fixed must map names or positions to values, such as {{"axis": -1}}, got {fixed!r}')
+    check_keywords(who, fixed)
     func = function.func if isinstance(function, Bound) else function
     places, named, open_ended = _parameters(func)
     signature = signature_of(func)

@@ -67,5 +67,5 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> Non
 
 
 def test_only_rules_are_checked() -> None:
-    with pytest.raises(UsageError, match=r"expected a bp.Rule or a bp.theorem, got function"):
+    with pytest.raises(UsageError, match=r"expected a bp.Rule or a bp.theorem, got a lambda"):
         check(lambda x: x)  # type: ignore[arg-type]

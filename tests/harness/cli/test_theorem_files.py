@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from backprove.harness.cli.main import main
-from backprove.harness.cli.names import did_you_mean
+from backprove.harness.core.names import did_you_mean
 
 FILE = """
 import numpy as np

@@ -85,8 +85,8 @@ POSITIVE = bp.Positivity(square)
         (lambda: bp.theorem(POSITIVE, inputs=INPUTS), "the name must be a string such as"),  # type: ignore[arg-type]
         (lambda: bp.theorem("a", inputs=INPUTS), r"no claim given; give one or more of bp\.Derivative"),
         (lambda: bp.theorem("a", square, inputs=INPUTS), "a claim is one of bp.Derivative"),  # type: ignore[arg-type]
-        (lambda: bp.theorem("a", POSITIVE, inputs={}), "inputs must map variables"),
-        (lambda: bp.theorem("a", POSITIVE, inputs=["x"]), "inputs must map variables"),  # type: ignore[arg-type]
+        (lambda: bp.theorem("a", POSITIVE, inputs={}), "inputs is empty; give every variable"),
+        (lambda: bp.theorem("a", POSITIVE, inputs=["x"]), "inputs must map argument names"),  # type: ignore[arg-type]
         (lambda: bp.theorem("a", POSITIVE, inputs={"x": "n"}), r"write bp\.array\('n'\)"),  # type: ignore[dict-item]
         (lambda: bp.theorem("a", POSITIVE, inputs={"x": bp.array("n", dtype="complex")}), "'x' is complex"),
         (lambda: bp.theorem("a", POSITIVE, inputs={"x": bp.array("n", dtype="int64", high="m", kind="index")}), "'m'"),

@@ -9,19 +9,23 @@ NEAR, MOST = 0.5, 3
 """Likeness that a name must have to be suggested (as difflib measures it), and how many are."""
 
 
-def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """The names most like `word`, without regard to case and to what a glob adds to it; [] where none is near."""
+def nearest(word: str, known: Iterable[str], near: float = NEAR) -> list[str]:
+    """The names most like `word`, without regard to case and to what a glob adds to it; [] where none is near.
+
+    Args:
+        near: likeness that a name must have.
+    """
     by_key: dict[str, str] = {}
     for name in known:
         for key in (name, name.rpartition(".")[2]):
             by_key.setdefault(key.lower(), name)
     plain = word.strip("*?").lower()
     inside = [name for key, name in by_key.items() if plain and plain in key]
-    near = difflib.get_close_matches(plain, by_key, n=MOST, cutoff=NEAR)
-    return list(dict.fromkeys([*(by_key[k] for k in near), *inside]))[:MOST]
+    alike = difflib.get_close_matches(plain, by_key, n=MOST, cutoff=near)
+    return list(dict.fromkeys([*(by_key[k] for k in alike), *inside]))[:MOST]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], near: float = NEAR) -> str:
     """`; did you mean verify?`, or "" where no name is near."""
-    near = nearest(word, known)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    found = nearest(word, known, near)
+    return f"; did you mean {' or '.join(found)}?" if found else ""
