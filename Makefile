@@ -5,9 +5,10 @@ PYTHON ?= python3
 ARGS ?=
 RUN := .venv/bin/python
 READY := .venv/.installed
+SITE := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test bench lint types mutate soak opinfo clean
+.PHONY: help setup verify test bench lint types docs mutate soak opinfo clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -64,8 +65,16 @@ lint: $(READY) ## ruff: rules and formatting; import-linter: which room may use 
 types: $(READY) ## mypy, strict
 	@"$(RUN)" -m mypy $(ARGS)
 
+docs: $(SITE) ## the pages of docs/ as a site in site/, built strictly; open site/index.html
+	@NO_MKDOCS_2_WARNING=1 "$(RUN)" -m mkdocs build --strict --quiet $(ARGS)
+
+$(SITE): requirements-docs.lock $(READY)
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python "$(RUN)" -r requirements-docs.lock; \
+	else "$(RUN)" -m pip install --quiet --disable-pip-version-check --no-input -r requirements-docs.lock; fi
+	@touch "$(SITE)"
+
 clean: ## remove .venv and everything generated
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .backprove reports/out
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .backprove reports/out
 	find backprove harness reports rules strategies tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # make itself turns every failure into 2, so the program's own exit status is printed.

@@ -86,8 +86,9 @@ def array(
             `"m<=6 n"`, `"m n<=m"`, `"n%2"` (a multiple of 2), `"n>=2<=8"`.
         dtype: `"float"` for the dtype under test, `"complex"` for pairs of it, or a NumPy dtype for integers and
             booleans.
-        low, high: closed bounds of the points tried, of both parts of complex numbers. Of `kind="index"`, `high` is one
-            more than the largest index: a size, or the dim name of one.
+        low: closed lower bound of the points tried, of both parts of complex numbers.
+        high: closed upper bound. Of `kind="index"` it is one more than the largest index: a size, or the dim name of
+            one.
         nonzero: no entry is zero.
         distinct: no two entries are equal.
         extreme: every verdict counts in the dtype's whole range, not only up to magnitude 1e4.

@@ -83,8 +83,8 @@ def test_an_installed_copy_holds_everything_and_runs(root: Path, tmp_path: Path,
     assert "backprove = backprove.harness.cli.main:main" in (metadata / "entry_points.txt").read_text()
 
 
-def locked(root: Path) -> dict[str, str]:
-    lines = (root / "requirements.lock").read_text("utf-8").splitlines()
+def locked(root: Path, name: str = "requirements.lock") -> dict[str, str]:
+    lines = (root / name).read_text("utf-8").splitlines()
     return dict(line.split(" ;")[0].split("==") for line in lines if not line.startswith("#"))
 
 
@@ -118,6 +118,19 @@ def test_the_lock_file_is_complete_and_has_nothing_to_spare(root: Path) -> None:
     # pip itself is pinned too, so that an environment made by uv has it.
     wanted = {"pip"}.union(*(needed(r.name, frozenset(r.extras)) for r in declared(root)))
     assert set(locked(root)) == wanted
+
+
+def test_the_lock_file_of_the_site_fits_the_bounds_and_adds_to_the_other(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    wanted = [Requirement(text) for text in project["project"]["optional-dependencies"]["docs"]]
+    versions = locked(root, "requirements-docs.lock")
+    assert [str(r) for r in wanted if versions[canonicalize_name(r.name)] not in r.specifier] == []
+    assert not versions.keys() & locked(root).keys()
+    try:
+        needs = set().union(*(needed(r.name, frozenset(r.extras)) for r in wanted))
+    except importlib.metadata.PackageNotFoundError:
+        return  # `make docs` installs them where a site is wanted
+    assert needs - locked(root).keys() == versions.keys()
 
 
 def test_the_lock_file_fits_the_bounds_of_pyproject(root: Path) -> None:

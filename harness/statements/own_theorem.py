@@ -120,8 +120,10 @@ def theorem(
             theorem holds when all hold.
         inputs: variable -> `array(...)`, in the order in which the claims' functions take them.
         where: `where(*inputs) -> bool`, a hypothesis over several inputs.
-        latex, words: the statement as a formula (without dollar signs) and as a sentence, which reports show.
-        statement, hypotheses: what a catalogue would say of it, for a theorem that stands in none.
+        latex: the statement as a formula, without dollar signs, which reports show.
+        words: the statement as a sentence, which reports show.
+        statement: what a catalogue would say of it, for a theorem that stands in none.
+        hypotheses: where a catalogue would say that it holds.
         rests_on: names of theorems used.
         covers: names of catalogue entries that cannot be checked on their own and are reached through this one.
 

@@ -67,7 +67,8 @@ class Rule:
             "tangent of x"), as in `[{"x": [1.0, 2.0], "g": [0, 1]}]`. Sizes may be any; values lie in the domain.
         complex_convention: what a complex cotangent means, "jax" or "torch" (conjugate), where inputs or outputs are
             complex: see `complex_pairs`.
-        latex, words: the statement as a formula (without dollar signs) and as a sentence, which reports show.
+        latex: the statement as a formula, without dollar signs, which reports show.
+        words: the statement as a sentence, which reports show.
 
     Attributes:
         source: file and line where the rule is stated.

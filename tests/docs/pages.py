@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import linecache
 import os
@@ -50,6 +51,19 @@ def blocks(page: str) -> list[Block]:
             title = re.search(r'title="([^"]*)"', rest)
             first = (token.map or [0])[0] + (2 if token.type == "fence" else 1)
             found.append(Block(language, title.group(1) if title else "", token.content, first))
+    return found
+
+
+def packages(block: Block) -> set[str]:
+    """The packages that a block of Python imports, by the first part of their names; those of a console are unknown."""
+    if block.language != "python":
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
     return found
 
 
