@@ -124,7 +124,7 @@ def to_html(
         "page": page,
         "late": len(subjects) > LATE,
         "axes": page.axis.symbols(),
-        "statements": any(s.raw.latex or s.raw.statement for s in subjects),
+        "statements": any(s.raw.latex or s.statement for s in subjects),
         "noun": run.noun,
         "meanings": {v.value: m for v, m in MEANINGS.items()},
         "short_states": SHORT_STATES,

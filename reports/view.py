@@ -126,6 +126,11 @@ class SubjectView:
         return self.verdict.fails
 
     @property
+    def statement(self) -> str:
+        """What is stated, in a sentence: the catalogue's words, else those of whoever stated it."""
+        return self.raw.statement or self.raw.property_words
+
+    @property
     def is_open(self) -> bool:
         """Whether it neither fails nor holds."""
         return self.verdict is Verdict.INCONCLUSIVE

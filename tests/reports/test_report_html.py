@@ -154,6 +154,18 @@ def test_a_refused_rule_leads_with_what_is_wrong(user_run: RunResult) -> None:
     assert ">Evidence<" in html and "Statement and evidence" not in html, "rules have no statement"
 
 
+def test_the_statement_of_a_rule_is_shown(user_run: RunResult) -> None:
+    first, second = user_run.subjects
+    first.latex, first.property_words = r"y = x, \quad x > 0", "The words of <b>whoever</b> stated it."
+    second.latex, second.property_words = "", "A sentence alone."
+    html = to_html(user_run)
+    assert "Statement and evidence" in html
+    assert html.count("The words of &lt;b&gt;whoever&lt;/b&gt; stated it.") == 1, (
+        "in the details; the formula in the row"
+    )
+    assert '<div class="f">A sentence alone.</div>' in html and '<p class="statement">A sentence alone.</p>' in html
+
+
 def test_an_error_leads_with_what_was_seen(user_run: RunResult) -> None:
     s = user_run.subjects[0]
     for p in s.properties:
