@@ -24,7 +24,6 @@ from backprove.harness.core.thresholds.called_code import (
 )
 from backprove.harness.core.thresholds.coverage import BULK_BOUNDED, COMPLEX_POINTS
 from backprove.harness.core.thresholds.differences import TOLD
-from backprove.harness.core.thresholds.rounding import STABLE
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at
 from backprove.harness.frontends.function_at import FunctionAt, Shapes
@@ -32,15 +31,30 @@ from backprove.harness.frontends.objects.run import run_on_bounded
 from backprove.harness.frontends.objects.scalar import NotRunnable
 from backprove.harness.judging.examination import Examination, Violation
 from backprove.harness.judging.float_layers import held_against
+from backprove.harness.judging.real_calls.beside_float64 import enter_against_float64
 from backprove.harness.judging.violations import NOT_FINITE, not_derivative
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
-from backprove.harness.oracles.black_box import NOTHING, entries, judge, place, rounding_noise
+from backprove.harness.oracles.black_box import (
+    BESIDE,
+    FLAT_HERE,
+    HALF_TELLS,
+    NOTHING,
+    entries,
+    judge,
+    place,
+    rounding_noise,
+)
 from backprove.harness.oracles.complex_step import complex_step
 from backprove.harness.oracles.conditioning import has_lost_all_digits
 from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
+
+HALF = (
+    "forward rounds to half precision inside, whose values tell a derivative to a few percent at best: smaller "
+    "mistakes go unseen; let it compute in the format of its input while it is checked"
+)
 
 
 @dataclass
@@ -211,12 +225,15 @@ class CodeLayers:
         if self.slack:
             noise = [n + self.slack * np.abs(r) for n, r in zip(noise, result, strict=True)]
         outcomes = judge(self.forward64.values, x, d, result, self.mode, self.wrt, noise=noise, rule=self.rule64.values)
+        if any(o.note == HALF_TELLS for o in outcomes):
+            seen.remark(HALF)
         tally = seen.layer("black box")
         for o in outcomes:
             tally.checked += 1
-            seen.asked += o.note != NOTHING
-            seen.answered += o.status is Status.AGREES and o.note != NOTHING
-            tally.agreed += o.status is Status.AGREES
+            telling = o.note not in (NOTHING, FLAT_HERE)
+            seen.asked += telling
+            seen.answered += o.status is Status.AGREES and telling
+            tally.agreed += o.status is Status.AGREES and o.note != FLAT_HERE
             tally.refuted += o.status is Status.REFUTED
             tally.undecided += o.status is Status.UNDECIDED
         return outcomes
@@ -258,13 +275,20 @@ class CodeLayers:
         """
         outcomes = self.judge(x, d, index, seen)
         seen.supersede(index)
+        beside = np.zeros(seen.outside.size, dtype=bool)
+        beside[index] = [o.note == BESIDE for o in outcomes]
+        seen.doubt("black box", beside)
         for i, o in zip(index.tolist(), outcomes, strict=True):
             seen.outcomes[i] = o
             if seen.violations[i] is None and o.status is Status.REFUTED:
                 seen.violations[i] = self._refused(o)
             elif seen.violations[i] is None and broken[i]:
                 seen.violations[i] = self.not_finite(x, d, i, result, forward)
-        self.low_precision(x, d, index, result, forward, seen)
+        if self.dtype != "float64" and index.size:
+            good = self._forward_accurate(x, forward, index)
+            enter_against_float64(
+                self.rule64, self.wrt, self.result_names, (x, d), index, result, good, self.dtype, seen
+            )
 
     def _refused(self, o: Outcome) -> Violation:
         """A refusal by differences as a finding."""
@@ -316,55 +340,6 @@ class CodeLayers:
                 off = ~(np.abs(here - w) <= LOW_MARGIN * form.u * size + form.tiny)
                 good &= ~any_entry([small | off], m)
         return good
-
-    def low_precision(
-        self, x: list[Array], d: list[Array], index: Array, result: list[Array], forward: list[Array], seen: Examination
-    ) -> None:
-        """The result in a short format against float64's: beyond what noise and conditioning explain is inaccurate.
-
-        Noise is measured in float64 and scaled to the format; conditioning is sampled from inputs one rounding apart.
-        """
-        form = FORMATS[self.dtype]
-        if self.dtype == "float64" or not index.size:
-            return
-        arrays = [_take(a, index) for a in [*x, *d]]
-        m = index.size
-        wide = self.rule64.values(arrays)
-        noise = rounding_noise(self.rule64.values, arrays)
-        rng = np.random.Generator(np.random.Philox(key=[47, 53]))
-        forced = [form.u * np.abs(w) for w in wide]
-        with np.errstate(all="ignore"):
-            for _ in range(6):
-                near = [
-                    a * (1 + form.u * rng.choice([-1.0, 1.0], a.shape)) if a.dtype.kind == "f" else a for a in arrays
-                ]
-                moved = [np.abs(p - w) for p, w in zip(self.rule64.values(near), wide, strict=True)]
-                forced = [np.fmax(f, c) for f, c in zip(forced, moved, strict=True)]
-            moderate = largest([np.abs(a) for a in arrays if a.dtype.kind == "f"], m) <= MODERATE
-            good = self._forward_accurate(x, forward, index) & moderate
-            for k, (r, w, f, e) in enumerate(zip(result, wide, forced, noise, strict=True)):
-                off = np.abs(r[..., index] - w)
-                judged = np.isfinite(off) & (np.abs(w) >= form.tiny)
-                factor = np.where(judged, off / f, 0.0)
-                seen.factor[index] = np.fmax(seen.factor[index], largest([factor], m))
-                seen.lost[index] |= any_entry([judged & (off >= np.abs(w)) & (factor > STABLE)], m)
-                allowed = LOW_MARGIN * (e * (form.u * 2.0**53) + f) + 4 * form.tiny
-                over = np.isfinite(off) & (off > allowed) & good
-                for j in zip(*np.nonzero(over), strict=True):
-                    i = int(index[j[-1]])
-                    if seen.violations[i] is None:
-                        what = f"the {self.dtype} result is further from float64's than noise and conditioning explain"
-                        entry = tuple(int(q) for q in j[:-1])
-                        got, wanted = float(r[(*entry, i)]), float(w[j])
-                        seen.violations[i] = Violation(
-                            Verdict.INACCURATE,
-                            what,
-                            self.result_names[k],
-                            entry,
-                            got,
-                            wanted,
-                            "the same code in float64",
-                        )
 
 
 def _take(a: Array, index: Any) -> Array:

@@ -4,7 +4,7 @@ The noise of the code is measured, not assumed: difference tables of values at n
 computational noise, SIAM J. Sci. Comput. 33, 2011).
 
 bench = Bench(forward, [x], wrt=(0,))
-bench.compare(test, result, doubt)      # per point: do differences tell, agree, object, and does it look like a kink
+bench.compare(test, result, doubt)      # do differences tell, agree, object, and does it look like a kink?
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from backprove.harness.core.thresholds.called_code import (
     NOISE_FACTOR,
     NOISE_ORDER,
     NOISE_SPACINGS,
+    SINGLE_NOISE,
+    SINGLE_STEPS,
     UNRESOLVED,
 )
 from backprove.harness.core.thresholds.differences import TOLD
@@ -54,6 +56,26 @@ class Test:
     partners: list[Array]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What differences say, per point.
+
+    Attributes:
+        told: they tell something.
+        near, far: they agree, and they are further apart than anything explains.
+        kink: it looks like a kink.
+        blind: they tell that the map is flat there, and no more: any rule of small values agrees.
+        share: by what share of the derivative the rule is larger, where code narrows to half precision; else NaN.
+    """
+
+    told: Array
+    near: Array
+    far: Array
+    kink: Array
+    blind: Array
+    share: Array
+
+
 class Bench:
     """The forward map at a batch of points, with its measured noise."""
 
@@ -75,9 +97,12 @@ class Bench:
         self._kept: dict[tuple[bytes, ...], list[Array]] = {}
         self.centre = self.forward(self.inputs)
         self.coarse = np.zeros(self.points, dtype=bool)
-        """Points at which code narrows to a short format inside."""
+        """Points at which code narrows to half precision inside."""
+        self.single = np.zeros(self.points, dtype=bool)
+        """Points at which it narrows to float32."""
         self.noise = self._noise()
-        self.scales = np.where(self.coarse, np.array(COARSE_STEPS)[:, None], np.array(steps)[:, None])
+        ordinary, single, coarse = (np.array(s)[:, None] for s in (self.steps, SINGLE_STEPS, COARSE_STEPS))
+        self.scales = np.where(self.coarse, coarse, np.where(self.single, single, ordinary))
         """Steps of the differences, relative to the point: from the largest to the smallest, per point."""
         self.jumps: list[Array] | None = None
         """Steps of the values, entry by entry, where they were looked for."""
@@ -117,6 +142,7 @@ class Bench:
             still = [np.all([row[k] == f for row in rows], axis=0) for k, f in enumerate(self.centre)]
             if any(s.any() for s in still):
                 self._look_coarsely(still, worst)
+            self._look_for_single(still, worst)
         return [NOISE_FACTOR * w for w in worst]
 
     def _look_coarsely(self, still: Sequence[Array], worst: list[Array]) -> None:
@@ -153,6 +179,20 @@ class Bench:
             found = np.fmax(spread, rounding * np.abs(f))
             worst[k] = np.where(self.coarse, np.fmax(worst[k], found), worst[k])
 
+    def _look_for_single(self, still: Sequence[Array], worst: list[Array]) -> None:
+        """Where values are noisy, or stand still nearby, code may narrow to float32 inside; `worst` is raised there."""
+        noisy = [
+            s | (w > SINGLE_NOISE * np.abs(f)) & np.isfinite(w)
+            for s, w, f in zip(still, worst, self.centre, strict=True)
+        ]
+        some = np.flatnonzero(any_entry(noisy, self.points) & ~self.coarse)
+        if not some.size:
+            return
+        units = narrowed(self.forward, self.here(self.inputs, some), self.wrt, ("float32",))
+        self.single[some] = any_entry([(u > 0) & n[..., some] for u, n in zip(units, noisy, strict=True)], some.size)
+        for w, f, u in zip(worst, self.centre, units, strict=True):
+            w[..., some] = np.fmax(w[..., some], u / NOISE_FACTOR * np.abs(f[..., some]))
+
     def unit(self, tangents: Sequence[Array]) -> Array:
         """Per point: t with `|t v| <= |x|` in every entry (magnitudes at zeros)."""
         limit = np.full(self.points, np.inf)
@@ -162,8 +202,8 @@ class Bench:
             limit = np.minimum(limit, ratio.reshape(-1, self.points).min(axis=0, initial=np.inf))
         return np.where(np.isfinite(limit), limit, 1.0)
 
-    def compare(self, test: Test, result: Sequence[Array], doubt: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
-        """Per point: can the differences tell, do they agree, are they far apart, does it look like a kink?"""
+    def compare(self, test: Test, result: Sequence[Array], doubt: Sequence[Array]) -> Comparison:
+        """What differences along the directions of a test say of the rule's result, and its doubt, at each point."""
         unit = self.unit(test.tangents)
 
         along = partial(self._along, test.tangents, test.weights, self._noise_along(test.tangents, unit))
@@ -184,7 +224,9 @@ class Bench:
             flat = self._pair([np.abs(f) for f in self.centre], weights) / unit
             usable = np.isfinite(left) & np.isfinite(value) & np.isfinite(error)
             share = np.where(self.coarse, COARSE_TOLD, TOLD)
-            told = usable & (error <= np.maximum(share * size, FLAT * flat))
+            sharp = error <= share * size
+            told = usable & (sharp | (error <= FLAT * flat))
+            blind = told & ~sharp & (left != 0)
             near = off[best, here] <= error
             margin = np.where(self.coarse, COARSE_MARGIN, BLACK_BOX_MARGIN)
             far = usable & np.all(np.isfinite(off) & (off > margin * (errors + own) + guard), axis=0)
@@ -198,7 +240,11 @@ class Bench:
             rng = np.random.Generator(np.random.Philox(key=[41, 43]))
             for weights in (test.weights, *([dyadic(rng, w.shape) for w in test.weights] for _ in range(2))):
                 suspected |= self._kink(partial(self._along, test.tangents, weights, self.noise), unit)
-        return told, near, far, suspected
+        with np.errstate(all="ignore"):
+            share = np.where(
+                self.coarse & told & ~blind & (value * left != 0), (left - value) * np.sign(value) / size, np.nan
+            )
+        return Comparison(told, near, far, suspected, blind, share)
 
     def _along(
         self, tangents: Sequence[Array], weights: Sequence[Array], noise: Sequence[Array], t: Array

@@ -18,6 +18,8 @@ from backprove.harness.core.arrays import Array, any_entry, largest
 from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.called_code import (
     BLACK_BOX_STEPS,
+    COARSE_SHARE,
+    COARSE_TESTS,
     FINE_STEPS,
     RANDOM_DIRECTIONS,
     SINGLE_ENTRIES,
@@ -36,7 +38,11 @@ LOCALISED = 128
 """Entries among which a refused point is localised."""
 
 NOTHING = "black box: the rule gives zero, as it should"
+FLAT_HERE = "black box: the map is flat here, and differences tell no more"
+BESIDE = "black box: the rule is beside the differences by the same share at most points, in values of half precision"
+HALF_TELLS = "black box: agrees as far as values of half precision tell"
 TOO_INACCURATE = "black box: the differences are too inaccurate to tell"
+APART = "black box: rule and differences are apart, but not far enough to tell"
 LIKE_A_KINK = "black box: the one-sided slopes differ, which looks like a kink"
 EXPLAINED = "black box: conditioning, or steps of the values, explain the distance from the differences"
 
@@ -69,7 +75,10 @@ def judge(
     doubt = list(noise) if noise is not None else [np.zeros(r.shape) for r in result]
     case = _Case(bench, _spread_out(directions, n), _spread_out(result, n), _spread_out(doubt, n), mode, rule, seed)
     out = _look(case)
-    fast = np.array([p for p, o in enumerate(out) if o.note == TOO_INACCURATE and not bench.coarse[p]], dtype=np.int64)
+    narrows = bench.coarse | bench.single
+    fast = np.array(
+        [p for p, o in enumerate(out) if o.note in (TOO_INACCURATE, APART) and not narrows[p]], dtype=np.int64
+    )
     if fast.size:  # the map may bend too fast for these steps
         for p, o in zip(fast.tolist(), _look(case.at(fast, FINE_STEPS)), strict=True):
             out[p] = o if o.status in (Status.AGREES, Status.REFUTED) else out[p]
@@ -110,18 +119,20 @@ def _look(case: _Case) -> list[Outcome]:
     """One outcome per point of what differences with the steps of the bench tell."""
     bench = case.bench
     n = bench.points
-    agreed, against, refuted = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    kink = np.zeros(n, dtype=bool)
+    agreed, against, refuted, kink, sharp = (np.zeros(n, dtype=bool) for _ in range(5))
     tied = nearly_tied(bench.moving, min(BLACK_BOX_STEPS))
     tests = _tests(case)
     objections: list[Array] = []
+    shares: list[Array] = []
     for test in tests:
-        told, near, far, suspected = bench.compare(test, case.result, case.doubt)
-        agreed |= told & near
-        against |= told & ~near
-        objections.append(far & ~suspected & ~tied)
+        c = bench.compare(test, case.result, case.doubt)
+        shares.append(c.share)
+        agreed |= c.told & c.near
+        sharp |= c.told & c.near & ~c.blind
+        against |= c.told & ~c.near
+        objections.append(c.far & ~c.kink & ~tied)
         refuted |= objections[-1]
-        kink |= far & (suspected | tied)
+        kink |= c.far & (c.kink | tied)
     excused = np.zeros(n, dtype=bool)
     if refuted.any():
         chosen = np.flatnonzero(refuted)
@@ -133,6 +144,7 @@ def _look(case: _Case) -> list[Outcome]:
             if not chosen.size:
                 break
         refuted[chosen] = True
+    beside = _is_beside(np.stack(shares))
     out, zero = [], ~any_entry([r != 0 for r in case.result], n)
     for p in range(n):
         if refuted[p]:
@@ -141,11 +153,23 @@ def _look(case: _Case) -> list[Outcome]:
             out.append(Outcome(Status.UNDECIDED, note=LIKE_A_KINK))
         elif excused[p]:
             out.append(Outcome(Status.UNDECIDED, note=EXPLAINED))
+        elif beside and bench.coarse[p]:
+            out.append(Outcome(Status.UNDECIDED, note=BESIDE))
         elif agreed[p] and not against[p]:
-            out.append(Outcome(Status.AGREES, note=NOTHING if zero[p] else ""))
+            seen = FLAT_HERE if not sharp[p] else HALF_TELLS if bench.coarse[p] else ""
+            out.append(Outcome(Status.AGREES, note=NOTHING if zero[p] else seen))
         else:
-            out.append(Outcome(Status.UNDECIDED, note=TOO_INACCURATE))
+            out.append(Outcome(Status.UNDECIDED, note=APART if against[p] else TOO_INACCURATE))
     return out
+
+
+def _is_beside(shares: Array) -> bool:
+    """Whether the rule is off by the same share at most points where code narrows to half precision.
+
+    One difference tells little there, since values are rounded; many do, since roundings go both ways.
+    """
+    known = shares[np.isfinite(shares)]
+    return known.size >= COARSE_TESTS and bool(abs(np.median(known)) > COARSE_SHARE)
 
 
 def _stands(case: _Case, tests: Sequence[Test], objections: Sequence[Array], chosen: Array, steps: bool) -> Array:
@@ -177,7 +201,7 @@ def _stands(case: _Case, tests: Sequence[Test], objections: Sequence[Array], cho
         if not objected[chosen].any():
             continue
         some = Test(*(case.bench.here(a, chosen) for a in (test.tangents, test.weights, test.partners)))
-        out |= objected[chosen] & bench.compare(some, local.result, doubts)[2]
+        out |= objected[chosen] & bench.compare(some, local.result, doubts).far
     return out & ~below
 
 

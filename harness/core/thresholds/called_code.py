@@ -13,12 +13,26 @@ FINE_STEPS = (2.0**-20, 2.0**-23, 2.0**-26)
 """Steps where the map bends too fast for those above: `sin` at 1e4 turns by a fraction of a radian at the first."""
 COARSE_STEPS = (2.0**-2, 2.0**-3, 2.0**-4)
 """Steps where code narrows to float16 or bfloat16 inside, whose numbers are 2**-10 and 2**-7 apart."""
+SINGLE_STEPS = (2.0**-5, 2.0**-6, 2.0**-7)
+"""Steps where code narrows to float32 inside: a rounding (2**-24) leaves 2**-17 of the slope at the last of them.
+
+At those above it would leave up to 2**-9, which times `BLACK_BOX_MARGIN` hides a mistake of five percent.
+"""
+SINGLE_NOISE = 2.0**-40
+"""Noise of this share of the values may come from float32; code in float64 has less, unless it is ill-conditioned."""
 COARSE_SPACING = 0.7390851 * 2.0**-7
 """Spacing of the difference tables there; it is near the steps of the values, which nearer points do not show."""
 COARSE_MARGIN = 4.0
 """As `BLACK_BOX_MARGIN`, there: the error is no estimate, since a rounding to the format bounds it."""
 COARSE_TOLD = 0.125
 """A difference of narrowed values says something where its error is below this share; no step brings it to `TOLD`."""
+COARSE_SHARE = 0.05
+"""Values of half precision tell so much of a derivative together: their roundings go both ways.
+
+For right rules the median of the distances, of `COARSE_TESTS` or more, is below 0.5 % of the derivative.
+"""
+COARSE_TESTS = 32
+"""Differences from which on a median is taken; a random share of signs is off by 0.18 of them (one deviation)."""
 FAR_OFF = 2.0**-5
 """Relative distance at which values that stand still nearby must have moved, else the map is constant there."""
 COARSEST_STEP = 1.3 * 2.0**-10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -122,6 +123,57 @@ def test_code_that_narrows_or_bends_fast_is_judged_at_other_steps(name: str, rig
     )
     report = bp.check(rule, points=300, dtypes=("float64",))
     assert str(report.verdict) == ("holds" if right else "falsified"), str(report)
+
+
+def called(function: Callable[[float], float], dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Code that rounds its argument and its value to a format, and that nothing can trace."""
+    inside = np.dtype(dtype)
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        found = [function(float(v)) for v in x.astype(inside).ravel()]
+        return np.array(found).astype(inside).astype(x.dtype).reshape(x.shape)
+
+    return forward
+
+
+def test_a_hundredth_is_seen_in_float32() -> None:
+    for factor, verdict in ((1.0, "holds"), (1.01, "falsified")):
+        rule = bp.Rule(
+            "exp",
+            forward=called(math.exp, "f4"),
+            vjp=lambda x, g, k=factor: g * np.exp(x) * k,
+            inputs={"x": bp.array("n", low=-30, high=10)},
+        )
+        report = bp.check(rule, points=40, dtypes=("float64",))
+        assert str(report.verdict) == verdict, str(report)
+
+
+def test_a_tenth_does_not_hold_in_float16() -> None:
+    """One difference tells little there, many do."""
+    for factor, verdict in ((1.0, "holds"), (1.1, "inconclusive")):
+        rule = bp.Rule(
+            "sin",
+            forward=called(math.sin, "f2"),
+            vjp=lambda x, g, k=factor: g * np.cos(x) * k,
+            inputs={"x": bp.array("n", low=-10, high=10)},
+        )
+        report = bp.check(rule, points=40, dtypes=("float64",))
+        assert str(report.verdict) == verdict, str(report)
+        assert "half precision" in str(report)
+
+
+def test_a_rule_that_narrows_in_float64_too_is_no_truth_for_float32() -> None:
+    """At x = 4 all values nearby are the same number of float32, and 1 - t * t has lost half its digits."""
+    tanh = called(math.tanh, "f4")
+    for factor, verdict in ((1.0, "holds"), (1.01, "falsified")):
+        rule = bp.Rule(
+            "tanh",
+            forward=tanh,
+            vjp=lambda x, g, k=factor: g * (1 - tanh(x) ** 2) * k,
+            inputs={"x": bp.array("n", low=-6, high=6)},
+        )
+        report = bp.check(rule, points=40, dtypes=("float32",))
+        assert str(report.verdict) == verdict, str(report)
 
 
 def test_a_singular_matrix_is_no_error_of_the_rule_that_solves_with_its_transpose() -> None:
