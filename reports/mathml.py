@@ -69,8 +69,8 @@ def formula(tex: str, *, display: bool = False) -> Markup:
 
 def _groups(elements: list[ET.Element]) -> list[list[list[ET.Element]]]:
     """The elements in groups, which end with a wide space, of parts, which begin with a relation."""
-    while any(e.tag == "mstyle" for e in elements) or (len(elements) == 1 and elements[0].tag == "mrow"):
-        elements = [c for e in elements for c in (e if e.tag in ("mstyle", "mrow") and len(e) else [e])]
+    while any(_is_style(e) for e in elements) or (len(elements) == 1 and elements[0].tag == "mrow"):
+        elements = [c for e in elements for c in (e if _is_style(e) or len(elements) == 1 else [e])]
     groups: list[list[list[ET.Element]]] = [[[]]]
     depth, bars = 0, False
     for e in elements:
@@ -87,6 +87,11 @@ def _groups(elements: list[ET.Element]) -> list[list[list[ET.Element]]]:
         if outside and e.tag == "mspace" and _QUAD.fullmatch(e.get("width", "")):
             groups.append([[]])
     return [g for g in ([part for part in group if part] for group in groups) if g]
+
+
+def _is_style(e: ET.Element) -> bool:
+    """Whether an element says how all that follows is set (`\\textstyle`), and encloses it for no other reason."""
+    return e.tag in ("mstyle", "mrow") and "displaystyle" in e.attrib
 
 
 def _operator(e: ET.Element) -> str:

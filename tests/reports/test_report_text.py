@@ -102,6 +102,8 @@ def test_a_formula_breaks_after_wide_spaces_and_before_relations() -> None:
         ["x", "\u22650"],
     ]
     assert parts[0][1][0].attrib["form"] == "infix"
+    styled = formula(r"L = \textstyle\sum_i x_i, \quad x_i > 0 = y")
+    assert styled.count('class="mg"') == 2 and styled.count("<math") == 5, "what a style encloses is broken too"
     assert formula("") == "" and formula(r"\nosuch").startswith("<code>")
 
 

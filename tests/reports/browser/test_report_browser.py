@@ -134,7 +134,8 @@ def test_filter_by_words_and_verdict(browser: Browser, failing_page: Path, faili
         == f"{len(found)} of {len(everything)} theorems"
     )
     browser.keys("zzz")
-    assert browser.visible() == [] and browser.js("return !document.getElementById('nothing').hidden")
+    assert browser.visible() == [] and browser.js("return document.getElementById('nothing').checkVisibility()")
+    assert not browser.js("return document.getElementById('table').checkVisibility()")
     browser.js("document.getElementById('reset').click()")
     assert browser.visible() == everything
     browser.js("document.querySelector('[data-verdict=falsified]').click()")
@@ -171,9 +172,9 @@ def test_a_search_shows_its_first_hit_and_counts_all(
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_statements_stand_there_whole(width: int, browser: Browser, holding_run: RunResult, tmp_path: Path) -> None:
-    long = (
-        r"f(x)_i = \alpha x_i + \beta y_i, \quad g(x)_i = \sum_j W_{ij} x_j = h(x)_i, \quad x_i \neq 0, \quad y_i > 0"
-    )
+    first = r"L = \textstyle\sum_i x_i, \quad f(x)_i = \alpha x_i + \beta y_i"
+    second = r"g(x)_i = \sum_j W_{ij} x_j = h(x)_i, \quad x_i \neq 0, \quad y_i > 0"
+    long = rf"{first}, \quad {second}"
     holding_run.subjects[0].latex = rf"{long}, \quad {long}"
     page = write(holding_run, tmp_path)
     browser.size(width)
@@ -217,7 +218,7 @@ def test_hide_what_holds(browser: Browser, failing_page: Path, failing_run: RunR
     browser.open(failing_page)
     browser.keys("h")
     assert set(browser.visible()) == {s.name for s in failing_run.subjects if s.verdict.value != "holds"}
-    heads = "return [...document.querySelectorAll('.group')].filter(g => !g.hidden).length"
+    heads = "return [...document.querySelectorAll('.group')].filter(g => g.checkVisibility()).length"
     assert browser.js(heads) == 3
     browser.keys("h")
     assert len(browser.visible()) == len(failing_run.subjects)
