@@ -102,9 +102,9 @@ class Judge(SinglePoints):
 
     def _judge_known(self, result: PropertyResult) -> bool:
         """Whether the claim is falsified at the point where it was at another dtype; it is minimal already."""
-        if self.known is None or self._decided:
+        if self.known is None or self._decided or self.plan.part:
             return False
-        batch = known_batch(self.known, self.binder, self.plan, self.claim_at, self.space())
+        batch = known_batch(self.known, self.binder, self.where, self.plan, self.claim_at, self.space())
         if batch is not None:
             self._take(batch, result)
         return self._decided

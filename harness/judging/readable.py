@@ -31,14 +31,15 @@ ENTRIES = 48
 Fails = Callable[[DrawnPoint], bool]
 
 
-def readable(point: DrawnPoint, still: Fails) -> DrawnPoint:
+def readable(point: DrawnPoint, still: Fails, calls: int = CALLS) -> DrawnPoint:
     """A point of the same sizes that fails too, each entry as simple as it can be by itself.
 
     Args:
         point: fails.
         still: whether another point fails with the same verdict.
+        calls: points judged at most.
     """
-    trial = _Trial(point, still, CALLS)
+    trial = _Trial(point, still, calls)
     for _ in range(ROUNDS):
         before = trial.best
         for k, a in enumerate(trial.arrays):
@@ -165,7 +166,7 @@ def with_two(point: DrawnPoint, still: Fails) -> DrawnPoint:
                 given = [_first(shape) if one else np.ones(shape) for shape in directions]
                 other = point.space.repaired(sizes, inputs, given)
                 if still(other):
-                    other = readable(other, still)
+                    other = readable(other, still, CALLS // 8)
                     if _rank(other) <= rank:
                         return other
     return point

@@ -52,8 +52,8 @@ def enter_approximation(seen: Examination, result: PropertyResult) -> None:
     """Enter how near an approximation came in a batch, where the claim is of one."""
     if seen.approximated is not None:
         units = [o.units for o in seen.outcomes if o is not None and o.status.accepted and o.units is not None]
-        exact = any(o is not None and o.status.accepted and o.oracle == "dual balls" for o in seen.outcomes)
-        result.evidence.approximate(*seen.approximated, max(units, default=0.0 if exact else None))
+        in_balls = "exact" in seen.layers and seen.layers["exact"].agreed > 0
+        result.evidence.approximate(*seen.approximated, max(units, default=0.0 if in_balls else None))
 
 
 def enter_left_out(points: SinglePoints, result: PropertyResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -64,14 +65,17 @@ def own_batches(
 def known_batch(
     known: DrawnPoint,
     binder: Binder,
+    where: Callable[..., Any] | None,
     plan: Plan,
     claim_at: Callable[[Sequence[tuple[int, ...]]], ClaimAt | None],
     space: PointSpace,
 ) -> Batch | None:
-    """A point of another dtype, rounded to this one, as a batch; None where nothing can be evaluated at its sizes.
+    """A point of another dtype, rounded to this one, as a batch; None where nothing can be evaluated at its sizes, or
+    where rounding leads out of the domain.
 
     Args:
         known: the point, with its directions.
+        where: domain condition over several inputs.
         claim_at: see `Batches`.
         space: points of the claim at this dtype.
     """
@@ -79,6 +83,8 @@ def known_batch(
     if here is None or tuple(d.shape for d in known.directions) != tuple(here.direction_shapes):
         return None
     point = space.repaired(known.sizes, known.arrays, known.directions)
+    if where is not None and not bool(np.all(where(*point.arrays))):
+        return None
     specials = binder.specials([a.shape for a in known.arrays], plan.dtype)
     one = as_points(binder.specs, point.sizes, plan.dtype, tuple(a[..., None] for a in point.arrays), specials)
     yes, no = np.ones(1, dtype=bool), np.zeros(1, dtype=bool)
