@@ -45,7 +45,10 @@ def replay(payload: Payload) -> str:
     if violation is None:
         return ""
     inputs = dict(zip(binder.specs, arrays, strict=True))
-    text = sentence(Failure(violation, point, outcome), inputs, payload.tangents, payload.cotangents)
+    tangents, cotangents = (
+        {k: np.asarray(v, dtype=float) for k, v in named.items()} for named in (payload.tangents, payload.cotangents)
+    )
+    text = sentence(Failure(violation, point, outcome), inputs, tangents, cotangents)
     return f"{payload.name}, {payload.property}, {payload.dtype}: {violation.verdict}\n{text}"
 
 
