@@ -30,6 +30,14 @@ def check(
 ) -> Report:
     """Check `rule`; nothing is written to disk.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    rule = bp.Rule("sine", forward=np.sin, vjp=lambda x, g: g * np.cos(x), inputs={"x": bp.array("n")})
+    assert bp.check(rule, points=20, dtypes=["float64"]).ok
+    ```
+
     Args:
         rule: the rule, as `Rule(...)` or one of the `from_*` functions make it, or a theorem, as `theorem(...)` does.
         points: evaluations of each claim, per dtype.
@@ -74,6 +82,14 @@ def assert_rule(
     accuracy: float | None = None,
 ) -> None:
     """Raise `AssertionError` with the text of the report unless every property of `rule` holds.
+
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    rule = bp.Rule("cube", forward=lambda x: x**3, vjp=lambda x, g: 3 * x**2 * g, inputs={"x": bp.array("n")})
+    bp.assert_rule(rule, points=20)
+    ```
 
     Args and errors: as `check`.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from backprove.harness.core.arguments import as_given
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 class Report:
     """What `check` found out about one rule.
+
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    rule = bp.Rule("sine", forward=np.sin, vjp=lambda x, g: -g * np.cos(x), inputs={"x": bp.array("n")})
+    report = bp.check(rule, points=20)
+    assert not report.ok and report.verdict == "falsified"
+    assert "opposite sign" in report.diagnosis or report.counterexamples
+    print(report)
+    ```
 
     Attributes:
         subject: the full record behind the report.
@@ -68,6 +80,13 @@ class Report:
         blocks += [f"  Worth knowing: {f}" for f in self.subject.findings]
         blocks.append(_counts(self.properties))
         return "\n".join(blocks)
+
+    def _repr_html_(self) -> str:
+        """The report as a notebook shows it."""
+        from backprove.reports.notebook import to_notebook_html
+
+        blocks = [block.partition("\n") for block in _failures(self.subject)]
+        return to_notebook_html(self.subject, [(head.strip(), dedent(text)) for head, _, text in blocks])
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per property and dtype."""

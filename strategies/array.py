@@ -80,6 +80,17 @@ def array(
 ) -> ArraySpec:
     """Describe one array input of a rule.
 
+    ```python
+    import backprove as bp
+
+    inputs = {
+        "x": bp.array("m n", low=0, high=1),
+        "scale": bp.array(""),
+        "labels": bp.array("m", kind="index", high="n"),
+        "covariance": bp.array("n n", kind="spd"),
+    }
+    ```
+
     Args:
         dims: names and integers separated by blanks: `"m n"`, `"4"`, `"n n"` (square), `"*batch n"` (any number of
             leading axes), `""` (scalar). One name has one size within a rule. Names may have bounds: `"n>=2"`,

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from backprove.harness.cli import check, coverage, listing, mutate, replay, report, verify
+from backprove.harness.cli import check, completion, coverage, listing, mutate, replay, report, verify
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.names import nearest
 from backprove.harness.core.verdicts import Exit
@@ -28,6 +28,7 @@ COMMANDS = {
     "list": listing,
     "mutate": mutate,
     "report": report,
+    "completion": completion,
 }
 
 EPILOG = """exit status: 0 all holds; 1 something is falsified, inaccurate or in error; 2 wrong use or an unreadable
@@ -131,6 +132,7 @@ def _dispatch(arguments: list[str]) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         raise UsageError(f"no command given; expected one of {', '.join(COMMANDS)}")
+    args.root = parser
     return int(COMMANDS[args.command].run(args))
 
 

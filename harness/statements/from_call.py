@@ -39,6 +39,13 @@ def from_call(
 ) -> Rule:
     """The rule of a callable of JAX or torch whose derivative is the framework's own.
 
+    ```python
+    import jax.numpy as jnp
+    import backprove as bp
+
+    rule = bp.from_call(jnp.linalg.norm, jnp.ones((2, 3)), fixed={"axis": -1})
+    ```
+
     Args:
         fn: takes and returns arrays of JAX or tensors of torch, also in lists, tuples and dicts.
         example: one call's arguments: a tuple of them, a dict by name, or the only one. Its arrays of floats are the

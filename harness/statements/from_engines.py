@@ -30,6 +30,13 @@ def from_autograd(
 ) -> Rule:
     """The rule of a primitive of autograd: its VJPs as registered with `defvjp`.
 
+    ```python
+    import autograd.numpy
+    import backprove as bp
+
+    rule = bp.from_autograd(autograd.numpy.logaddexp, inputs={"x": bp.array("n"), "y": bp.array("n")})
+    ```
+
     Args:
         primitive: a function decorated with `autograd.extend.primitive`, such as those of `autograd.numpy`.
         inputs: argument name -> `array(...)`, in the order of the arguments.
@@ -83,6 +90,13 @@ def from_mygrad(
     **further: Unpack[Further],
 ) -> Rule:
     """The rule of an operation of mygrad: its `backward_var` for every differentiable input.
+
+    ```python
+    from mygrad.math.exp_log.ops import Exp
+    import backprove as bp
+
+    rule = bp.from_mygrad(Exp, inputs={"x": bp.array("n", high=9)})
+    ```
 
     Args:
         operation: a subclass of `mygrad.operation_base.Operation`.

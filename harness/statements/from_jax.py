@@ -35,6 +35,19 @@ def from_jax(
 ) -> Rule:
     """The rule of a `jax.custom_jvp` or `jax.custom_vjp` function, checked against the undecorated function.
 
+    ```python
+    import jax
+    import jax.numpy as jnp
+    import backprove as bp
+
+    @jax.custom_vjp
+    def square(x):
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (2 * x * g,))
+    assert bp.check(bp.from_jax(square, inputs={"x": bp.array("n")}), points=20, dtypes=["float64"]).ok
+    ```
+
     So is the primal that the rule returns beside its tangent, or its residuals, in a claim of its own called "primal".
 
     The rule is applied through `jax.jvp` or `jax.vjp`, so that `nondiff_argnums` and JAX's own checks of structure

@@ -53,6 +53,25 @@ def from_module(
 ) -> Rule:
     """The rule of an object with `forward` and `backward`; its parameters are inputs, its gradients results.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    class Scale:
+        def __init__(self):
+            self.w = np.ones(3)
+
+        def forward(self, x):
+            self.x = x
+            return self.w * x
+
+        def backward(self, g):
+            self.dw = g * self.x
+            return g * self.w
+
+    rule = bp.from_module(Scale(), inputs={"x": bp.array("3"), "w": bp.array("3")})
+    ```
+
     Every call is made on a deep copy of the object, so that nothing that it keeps is carried over.
 
     Args:

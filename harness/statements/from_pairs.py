@@ -28,6 +28,15 @@ def from_fwd_bwd(
 ) -> Rule:
     """The rule of a forward that keeps residuals and a backward that uses them.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    rule = bp.from_fwd_bwd(
+        lambda x: (np.exp(x), np.exp(x)), lambda out, g: out * g, inputs={"x": bp.array("n", high=9)}, name="exp"
+    )
+    ```
+
     Args:
         fwd: `fwd(*inputs) -> (out, residuals)`.
         bwd: `bwd(residuals, cotangent)` -> cotangent of the one differentiable input or a tuple, one per

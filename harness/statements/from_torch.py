@@ -40,6 +40,24 @@ def from_torch(
 ) -> Rule:
     """The rule of a `torch.autograd.Function`.
 
+    ```python
+    import torch
+    import backprove as bp
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * x * g
+
+    rule = bp.from_torch(Square, inputs={"x": bp.array("n")})
+    ```
+
     Forward is `Function.apply` on copies of the inputs; the pullback is `torch.autograd.grad` through it. A gradient
     that is None counts as zero, as it does for torch's users. Outputs marked as non-differentiable, integers and masks
     among them, are left out. Beside its values the backward is held to torch's contract (`TorchFunction.contract`).

@@ -35,6 +35,18 @@ from backprove.strategies.tangent_spaces import along_tangents
 class Rule:
     """A derivative rule: ordinary NumPy or JAX code and what its inputs look like.
 
+    ```python
+    import numpy as np
+    import backprove as bp
+
+    rule = bp.Rule(
+        "matmul",
+        forward=lambda a, b: a @ b,
+        vjp=lambda a, b, g: (g @ b.T, a.T @ g),
+        inputs={"a": bp.array("m k"), "b": bp.array("k n")},
+    )
+    ```
+
     Args:
         name: how reports call the rule.
         forward: `forward(*inputs)` -> array or tuple of arrays (or a pytree, or a tuple of pytrees).
