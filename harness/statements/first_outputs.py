@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from backprove.harness.core.arguments import as_given
 from backprove.harness.core.arrays import Code, Tree, quiet
+from backprove.harness.core.errors import UsageError
 from backprove.harness.core.forks import CameBackTwice
 from backprove.harness.core.guard import guarded
 from backprove.harness.statements.pytrees import is_leaf, outputs_of
 from backprove.harness.statements.signatures import signature_of
 from backprove.strategies.generic import draw, small_sizes
+
+R = TypeVar("R")
 
 
 def first_outputs(inputs: Mapping[str, Tree], forward: Code) -> list[Tree]:
@@ -86,3 +91,18 @@ def _takes(function: Code | None, count: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def without_forward(rule: R, why: str) -> R:
+    """The rule with a forward that says why it gives no arrays.
+
+    Raises (when called):
+        UsageError: with the reason.
+    """
+
+    def forward(*_: object) -> object:
+        raise UsageError(why)
+
+    other = copy.copy(rule)
+    object.__setattr__(other, "forward", forward)
+    return other

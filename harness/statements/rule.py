@@ -19,7 +19,7 @@ from backprove.harness.core.texts import one_name
 from backprove.harness.statements.annotations import inputs_of
 from backprove.harness.statements.claims import Adjointness, Claim, Derivative, Equality
 from backprove.harness.statements.complex_pairs import COMPLEX, check_convention, of_parts
-from backprove.harness.statements.first_outputs import first_outputs, has_mixed_outputs, no_array
+from backprove.harness.statements.first_outputs import first_outputs, has_mixed_outputs, no_array, without_forward
 from backprove.harness.statements.further import check_approximates, check_text, imported
 from backprove.harness.statements.own_points import Names, OwnPoint, direction_parameters, own_points
 from backprove.harness.statements.pytrees import Boundary, flat_inputs, is_structured
@@ -197,7 +197,7 @@ class Rule:
             found = first_outputs(self.inputs, self.forward)
             why = no_array(found, len(self.inputs), self.vjp)
             if why:
-                return _of_free_arrays(_without_forward(self, f"Rule({self.name!r}): {why}"))
+                return _of_free_arrays(without_forward(self, f"Rule({self.name!r}): {why}"))
             if not has_mixed_outputs(found):
                 return _of_free_arrays(self)
         boundary = Boundary(self.inputs, self.forward)
@@ -310,17 +310,6 @@ class Rule:
 
 
 setattr(Rule, "__init__", worded("Rule", skipped=1)(Rule.__init__))  # noqa: B010 - mypy refuses the plain form
-
-
-def _without_forward(rule: Rule, why: str) -> Rule:
-    """The rule with a forward that says why it gives no arrays."""
-
-    def forward(*_: object) -> object:
-        raise UsageError(why)
-
-    other = copy.copy(rule)
-    object.__setattr__(other, "forward", forward)
-    return other
 
 
 def _of_free_arrays(rule: Rule) -> Rule:
