@@ -175,6 +175,10 @@ def _show(value: Any) -> str:
     return short(value) if isinstance(value, (list, tuple)) else str(value)
 
 
+def _points(n: int) -> str:
+    return f"{n:,} point{'' if n == 1 else 's'}"
+
+
 def _counts(properties: list[PropertyResult]) -> str:
     lines: list[str] = []
     for name in dict.fromkeys(p.name for p in properties):
@@ -183,9 +187,9 @@ def _counts(properties: list[PropertyResult]) -> str:
             own = p.counts.get("examples", 0)
             given = f", {own} example{'s' * (own > 1)} among them" if own else ""
             graded = f", {accuracy(p)}" if accuracy(p) else ""
-            cells.append((f"{p.dtype}: {p.verdict} in {p.points:,} points{given}{graded}", rests_on(p)))
+            cells.append((f"{p.dtype}: {p.verdict} in {_points(p.points)}{given}{graded}", rests_on(p)))
         for cell, rests in cells:
             lines += [f"  {name}, {cell}", *([f"    {rests}"] if rests else [])]
     held = sum(1 for p in properties if p.verdict is Verdict.HOLDS)
-    lines.append(f"Checks that hold: {held} of {len(properties)}, {sum(p.points for p in properties):,} points in all.")
+    lines.append(f"Checks that hold: {held} of {len(properties)}, {_points(sum(p.points for p in properties))} in all.")
     return "\n".join(lines)

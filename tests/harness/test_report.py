@@ -108,3 +108,9 @@ def test_the_reason_stands_where_there_is_no_counterexample() -> None:
 def test_a_report_is_a_table() -> None:
     frame = refused().to_dataframe()
     assert len(frame) == 3
+
+
+def test_one_point_is_a_point() -> None:
+    result = PropertyResult("vjp", "float64", Verdict.FALSIFIED, 1)
+    text = str(Report(SubjectResult("rule", "r", properties=[result])))
+    assert "float64: falsified in 1 point\n" in text and text.endswith("0 of 1, 1 point in all.")
