@@ -4,18 +4,19 @@ before = Snapshot.taken()
 np.cos = np.sin
 before.changes()          # ("numpy.cos",)
 
-It sees public functions and classes of `MODULES` that were replaced, the environment, the working directory, limits,
-signal handlers, the floating-point state, and threads that go on.
+It sees functions and classes of this package that were replaced, public ones of `MODULES`, the environment, the working
+directory, the import path, limits, timers, signal handlers, the floating-point state, and threads that go on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,9 @@ MODULES = (
     "torch", "torch.nn.functional", "torch.linalg", "msgspec", "flint",
 )  # fmt: skip
 """Modules whose public names are compared where they are imported; what they gain is no change."""
+
+OWN = "backprove."
+"""Beginning of the names of this package's modules, whose classes are watched too."""
 
 REPLACED_BY_LIBRARIES = ("torch.manual_seed",)
 """Functions that a library wraps itself when a part of it is first used."""
@@ -40,41 +44,49 @@ class Snapshot:
     """The state of this process.
 
     Attributes:
-        names: `module.name` -> the function or class.
+        namespaces: what modules and the classes of this package hold, by name.
         facts: further state, by the words that name it.
     """
 
-    names: dict[str, object]
+    namespaces: dict[str, dict[str, object]]
     facts: dict[str, Any]
 
     @staticmethod
     def taken() -> Snapshot:
         """The state now."""
-        return Snapshot(dict(_names()), dict(_facts()))
+        return Snapshot({name: dict(found) for name, found in _namespaces()}, dict(_facts()))
 
     def changes(self) -> tuple[str, ...]:
-        """What is another now, in words; `()` where nothing is."""
-        modules = {name.rpartition(".")[0] for name in self.names}
-        now = {name: value for module in modules for name, value in _names_of(module)}
-        changed = [n for n, found in self.names.items() if now.get(n) is not found]
+        """What is another now, in words; `()` where nothing is. A traceback to be dumped later is called off."""
+        faulthandler.cancel_dump_traceback_later()
+        now = dict(_namespaces())
+        changed = [
+            f"{name}.{key}"
+            for name, before in self.namespaces.items()
+            for key, value in before.items()
+            if now.get(name, {}).get(key) is not value and _is_watched(name, key, value)
+        ]
         facts = dict(_facts())
         changed += [words for words, value in self.facts.items() if facts.get(words) != value]
         return tuple(sorted(changed))
 
 
-def _names() -> Iterator[tuple[str, object]]:
-    for module in MODULES:
-        yield from _names_of(module)
+def _namespaces() -> Iterator[tuple[str, Mapping[str, object]]]:
+    for name, module in list(sys.modules.items()):
+        if name in MODULES and isinstance(module, ModuleType):
+            yield name, vars(module)
+        elif name.startswith(OWN) and isinstance(module, ModuleType):
+            yield name, vars(module)
+            for key, value in list(vars(module).items()):
+                if isinstance(value, type) and value.__module__ == name:
+                    yield f"{name}.{key}", vars(value)
 
 
-def _names_of(module: str) -> Iterator[tuple[str, object]]:
-    """The functions and classes of a module."""
-    found = sys.modules.get(module)
-    if not isinstance(found, ModuleType):
-        return
-    for name, value in list(vars(found).items()):
-        if not name.startswith("_") and callable(value) and f"{module}.{name}" not in REPLACED_BY_LIBRARIES:
-            yield f"{module}.{name}", value
+def _is_watched(name: str, key: str, value: object) -> bool:
+    """Whether it matters that this name holds something else now: functions and classes do, values may move."""
+    if name.startswith(OWN):
+        return callable(value) or isinstance(value, (property, staticmethod, classmethod))
+    return not key.startswith("_") and callable(value) and f"{name}.{key}" not in REPLACED_BY_LIBRARIES
 
 
 def _facts() -> Iterator[tuple[str, Any]]:
@@ -83,12 +95,20 @@ def _facts() -> Iterator[tuple[str, Any]]:
         yield "the working directory", os.getcwd()
     yield "threads that go on", threading.active_count()
     yield "the recursion limit", sys.getrecursionlimit()
+    yield "the switch interval", sys.getswitchinterval()
+    yield "tracing", (sys.gettrace(), sys.getprofile())
+    yield "the import path", list(sys.path)
     yield "handlers of signals", _handlers()
+    if hasattr(signal, "getitimer"):
+        kinds = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+        yield "timers", [signal.getitimer(k) != (0.0, 0.0) for k in kinds]
+    if hasattr(os, "getpriority"):
+        yield "the priority", os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(ImportError):
         import resource
 
-        kinds = ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_STACK", "RLIMIT_FSIZE", "RLIMIT_NPROC")
-        yield "limits of resources", [resource.getrlimit(getattr(resource, k)) for k in kinds if hasattr(resource, k)]
+        names = ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_STACK", "RLIMIT_FSIZE", "RLIMIT_NPROC")
+        yield "limits of resources", [resource.getrlimit(getattr(resource, k)) for k in names if hasattr(resource, k)]
     if "numpy" in sys.modules:
         yield "the floating-point state", sys.modules["numpy"].geterr()
     if "jax" in sys.modules:

@@ -7,6 +7,7 @@ import atexit
 import builtins
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import json
 import os
@@ -22,6 +23,8 @@ import warnings
 import numpy as np
 
 import backprove as bp
+from backprove.harness.core.evidence import Evidence
+from backprove.harness.core.verdicts import Verdict
 
 COS = np.cos
 
@@ -149,6 +152,13 @@ CHANGES = {
     "makes warnings errors": lambda: warnings.simplefilter("error"),
     "collects no garbage": gc.disable,
     "takes the right to write": lambda: os.umask(0o777),
+    "patches the checker": lambda: setattr(Evidence, "verdict", lambda *_: (Verdict.HOLDS, "")),
+    "will dump and exit": lambda: faulthandler.dump_traceback_later(0.3, exit=True),
+    "sets an alarm": lambda: signal.alarm(1),
+    "sets a timer": lambda: signal.setitimer(signal.ITIMER_PROF, 0.2),
+    "clears the import path": sys.path.clear,
+    "traces": lambda: sys.settrace(lambda *_: 1 / 0),
+    "holds on to the interpreter": lambda: sys.setswitchinterval(1e4),
 }
 
 

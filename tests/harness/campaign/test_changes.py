@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import threading
 from collections.abc import Callable
 
@@ -11,6 +13,8 @@ import pytest
 
 import backprove as bp
 from backprove.harness.campaign.changes import Snapshot
+from backprove.harness.core.evidence import Evidence
+from backprove.harness.core.verdicts import Verdict
 
 
 def test_nothing_is_changed_by_arithmetic_and_imports() -> None:
@@ -33,9 +37,23 @@ def elsewhere(patch: pytest.MonkeyPatch) -> None:
     patch.chdir("/")
 
 
+def in_the_checker(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Evidence, "verdict", lambda *_: (Verdict.HOLDS, ""))
+
+
+def without_a_path(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("sys.path", [])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
-    [(patched, "numpy.cos"), (with_variable, "the environment"), (elsewhere, "the working directory")],
+    [
+        (patched, "numpy.cos"),
+        (in_the_checker, "backprove.harness.core.evidence.Evidence.verdict"),
+        (without_a_path, "the import path"),
+        (with_variable, "the environment"),
+        (elsewhere, "the working directory"),
+    ],
 )
 def test_changes_are_named(
     change: Callable[[pytest.MonkeyPatch], None], words: str, monkeypatch: pytest.MonkeyPatch
@@ -56,6 +74,15 @@ def test_threads_that_go_on_and_the_floating_point_state_are_changes() -> None:
     stop.set()
     thread.join()
     assert before.changes() == () and os.getcwd()
+
+
+def test_timers_are_changes_and_a_dump_to_come_is_called_off() -> None:
+    before = Snapshot.taken()
+    signal.setitimer(signal.ITIMER_REAL, 1e4)
+    faulthandler.dump_traceback_later(1e4, exit=True)
+    assert before.changes() == ("timers",)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert before.changes() == ()
 
 
 def test_judging_a_torch_rule_changes_nothing() -> None:
