@@ -1,7 +1,7 @@
 """The pytest plugin makes test cases of rules.
 
-A test marked `@pytest.mark.backprove` may return a `Rule` (or a list, tuple or dict of rules), which is then asserted;
-the marker takes the options of `assert_rule`: `@pytest.mark.backprove(points=1000, dtypes=["float32"])`, and
+A test marked `@pytest.mark.backprove` may return a `Rule` or theorem (or a list, tuple or dict of them), which is then
+asserted; the marker takes the options of `assert_rule`: `@pytest.mark.backprove(points=1000, dtypes=["float32"])`, and
 `expect={"name": "falsified"}` for rules that are expected to be refused. Options of the command line count for the
 marked tests and for every `bp.assert_rule`, and go before those of the marker and the call:
 
@@ -28,6 +28,7 @@ import pytest
 
 if TYPE_CHECKING:
     from backprove.harness.report import Report
+    from backprove.harness.statements.own_theorem import OwnTheorem
     from backprove.harness.statements.rule import Rule
 
 MARKER = (
@@ -104,9 +105,9 @@ class _NotNow(Exception):
 
 
 @pytest.fixture
-def backprove_rule(request: pytest.FixtureRequest) -> tuple[str, Rule]:
+def backprove_rule(request: pytest.FixtureRequest) -> tuple[str, Rule | OwnTheorem]:
     """Name and rule of the test case, where a marked test returns several rules."""
-    found: tuple[str, Rule] = request.param
+    found: tuple[str, Rule | OwnTheorem] = request.param
     return found
 
 
@@ -165,17 +166,25 @@ def _returned(metafunc: pytest.Metafunc) -> Any:
             return None  # raised again when the test runs
 
 
-def _named(returned: Any) -> list[tuple[str, Rule]] | None:
+def _named(returned: Any) -> list[tuple[str, Rule | OwnTheorem]] | None:
     """The rules that a test returned, by the names of its dict or their own; None where one is no rule."""
-    from backprove.harness.statements.rule import Rule
-
-    if isinstance(returned, Rule):
-        return [(returned.name, returned)]
+    kinds = _kinds()
+    if isinstance(returned, kinds):
+        one: Any = returned
+        return [(one.name, one)]
     if isinstance(returned, Mapping):
         pairs = [(str(name), rule) for name, rule in returned.items()]
     else:
         pairs = [(getattr(rule, "name", ""), rule) for rule in returned]
-    return pairs if all(isinstance(rule, Rule) for _, rule in pairs) else None
+    return pairs if all(isinstance(rule, kinds) for _, rule in pairs) else None
+
+
+def _kinds() -> tuple[type, ...]:
+    """What a marked test may return."""
+    from backprove.harness.statements.own_theorem import OwnTheorem
+    from backprove.harness.statements.rule import Rule
+
+    return Rule, OwnTheorem
 
 
 def _expected(item: pytest.Item) -> Mapping[str, str] | str | None:
@@ -245,7 +254,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _failure(name: str, rule: Rule, expected: Mapping[str, str] | str | None) -> str:
+def _failure(name: str, rule: Rule | OwnTheorem, expected: Mapping[str, str] | str | None) -> str:
     """Why a rule fails its test; "" where it does not."""
     from backprove.harness import api
     from backprove.harness.core.errors import UsageError
@@ -260,20 +269,18 @@ def _failure(name: str, rule: Rule, expected: Mapping[str, str] | str | None) ->
     return f"{report}" if wanted == "holds" else f"{name} is expected to be {wanted}, and is not:\n{report}"
 
 
-def _rules(returned: Any, test: str) -> list[tuple[str, Rule]]:
+def _rules(returned: Any, test: str) -> list[tuple[str, Rule | OwnTheorem]]:
     """Names and rules of what a test returned; none where it returned nothing."""
     if returned is None:
         return []
     named = _named(returned) if isinstance(returned, (Mapping, Sequence)) else _named([returned])
     if named is None:
         many = returned.values() if isinstance(returned, Mapping) else returned
-        from backprove.harness.statements.rule import Rule
-
         several = isinstance(returned, (Mapping, Sequence)) and not isinstance(returned, str)
-        wrong = next(r for r in (many if several else [returned]) if not isinstance(r, Rule))
+        wrong = next(r for r in (many if several else [returned]) if not isinstance(r, _kinds()))
         pytest.fail(
             f"{test} is marked backprove and returned {type(wrong).__name__}: {wrong!r}; "
-            "expected a bp.Rule, a list or dict of rules, or nothing",
+            "expected a bp.Rule, a bp.theorem, a list or dict of these, or nothing",
             pytrace=False,
         )
     return named

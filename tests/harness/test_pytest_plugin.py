@@ -68,6 +68,17 @@ def shows_nothing_of_ours(result: pytest.RunResult) -> None:
         assert inside not in text
 
 
+def test_a_marked_test_asserts_theorems_too(pytester: pytest.Pytester) -> None:
+    text = """
+@pytest.mark.backprove
+def test_theorem():
+    return bp.theorem("false one", bp.Positivity(lambda x: x), inputs={"x": bp.array("n")}, words="false")
+"""
+    result = run(pytester, text)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*false one: falsified*"])
+
+
 def test_all_rules_of_a_marked_test_are_judged(pytester: pytest.Pytester) -> None:
     text = "@pytest.mark.backprove(points=20)\ndef test_all():\n    return {'a': rule(3), 'b': rule(2), 'c': rule(5)}\n"
     result = run(pytester, text, "--junitxml", "junit.xml")
@@ -156,7 +167,7 @@ def test_a_failure_shows_the_line_of_the_call_and_the_report(
     ("text", "message"),
     [
         ("def test_it():\n    bp.assert_rule(rule(2), points=0)\n", "*points must be a positive integer*got 0"),
-        ("def test_it():\n    bp.assert_rule(3)\n", "*expected a bp.Rule, got int: 3"),
+        ("def test_it():\n    bp.assert_rule(3)\n", "*expected a bp.Rule or a bp.theorem, got 3; make one*"),
         (
             "@pytest.mark.backprove(points=0)\ndef test_it():\n    return rule(2)\n",
             "*points must be a positive integer*got 0",
@@ -232,7 +243,7 @@ def test_the_command_line_goes_before_marker_and_call(pytester: pytest.Pytester)
     ("options", "message"),
     [
         (("--backprove-points", "0"), "*points must be a positive integer*got 0*"),
-        (("--backprove-dtype", "float99"), "*dtypes: expected one or more of float64*got 'float99'*"),
+        (("--backprove-dtype", "float99"), "*dtypes: expected one or more of the names float64*got 'float99'*"),
     ],
 )
 def test_wrong_options_are_wrong_use(pytester: pytest.Pytester, options: tuple[str, str], message: str) -> None:
