@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, at_point, cast, flatten, quiet
+from backprove.harness.core.arrays import Array, any_entry, at_point, cast, flatten, quiet
 from backprove.harness.core.errors import ContractError
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.guard import EndedByCode
@@ -156,13 +156,17 @@ def _as_called() -> Iterator[None]:
 def plain_values(
     function: Function, signature: Signature, arrays: Sequence[Array], shapes: Shapes, floats_only: bool = False
 ) -> list[Array]:
-    """Float64 results of many calls without a look at the contract; NaN where a call gives nothing."""
+    """Float64 results of many calls without a look at the contract; NaN where a call gives nothing.
+
+    Points with NaN among their inputs are none, and not called.
+    """
     import jax
 
     n = max((a.shape[-1] for a in arrays), default=1)
     out = [np.full((*s, n), np.nan) for s in shapes]
+    points = np.flatnonzero(~any_entry([np.isnan(a) for a in arrays if a.dtype.kind == "f"], n))
     with jax.enable_x64(True), quiet():
-        for i in range(n):
+        for i in points.tolist():
             try:
                 got = flatten(function.call(*arguments_at(arrays, signature, i)))
             except Exception:  # outside the domain of the code

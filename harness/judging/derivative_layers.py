@@ -39,6 +39,7 @@ from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.exact import ExactLayer, has_no_value
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
+from backprove.harness.oracles.problem import Status
 from backprove.harness.oracles.vectors import dyadic
 
 
@@ -169,8 +170,8 @@ class DerivativeLayers(DerivativeShell):
         self.kink_budget = layer.kink_budget
         tally, left = seen.layer("exact"), []
         for i, o in zip(index.tolist(), outcomes, strict=True):
-            if o.stopped:
-                left.append(i)
+            if o.stopped or (o.status is Status.OUTSIDE and self.forward_program is None):
+                left.append(i)  # floats have a value of forward: exact scalars met something else than its code
                 continue
             seen.outcomes[i] = o
             tally.enter(o.status.accepted, o.status.refused, bool(suspicious[i]))

@@ -82,7 +82,8 @@ def central(sampled: Sampled, step: Array, wide: type[np.floating] = np.longdoub
 
 def _one_sided(sampled: Sampled, h: Array, value: Array, error: Array, lost: Array) -> tuple[Array, Array]:
     sides = [sign * k for sign in (1.0, -1.0) for k in (0.25, 0.5, 1.0)]
-    (f0, e0), *found = sampled([k * h for k in (0.0, *sides)])
+    places = np.where(lost, h, np.nan)  # code that can only be called is not called where nothing is lost
+    (f0, e0), *found = sampled([k * places for k in (0.0, *sides)])
     for sign, ((f1, e1), (f2, e2), (f4, e4)) in ((1.0, found[:3]), (-1.0, found[3:])):
         d1, d2, d4 = (f1 - f0) / (0.25 * sign * h), (f2 - f0) / (0.5 * sign * h), (f4 - f0) / (sign * h)
         r1, r2 = 2 * d1 - d2, 2 * d2 - d4

@@ -27,7 +27,9 @@ class Substitutes:
     def __init__(self, names: Mapping[str, Mapping[str, object]], replace: Callable[[Code], Code]) -> None:
         self._names, self._replace = names, replace
         self._known: dict[int, tuple[Code, Code]] = {}
-        self._sizes: dict[str, int] = {}
+        self._modules: list[object] = []
+        self._namespaces: list[Namespace] = []
+        self._sizes: list[int] = []
         self._places: dict[tuple[int, str], tuple[Namespace, Code]] = {}
         self._put: list[tuple[Namespace, str, Any]] = []
         self._cells: list[tuple[CellType, Any]] = []
@@ -38,15 +40,13 @@ class Substitutes:
             loaded = sys.modules.get(module)
             for name in names if loaded is not None else ():
                 function = getattr(loaded, name, None)
-                if function is not None and not any(function is made for _, made in self._known.values()):
-                    self._known.setdefault(id(function), (function, self._replace(function)))
+                if function is None or id(function) in self._known:
+                    continue
+                if not any(function is made for _, made in self._known.values()):
+                    self._known[id(function)] = function, self._replace(function)
         if not self._known:
             return
-        for key, module_ in list(sys.modules.items()):
-            names_ = getattr(module_, "__dict__", None)
-            if names_ is not None and self._sizes.get(key) != len(names_):
-                self._sizes[key] = len(names_)
-                self._find(names_)
+        self._look_where_names_are_new()
         self._find(getattr(code, "__globals__", {}))
         for cell in getattr(code, "__closure__", None) or ():
             self._replace_in(cell)
@@ -54,6 +54,22 @@ class Substitutes:
             if namespace.get(name) is function and function is not None:
                 namespace[name] = self._known[id(function)][1]
                 self._put.append((namespace, name, function))
+
+    def _look_where_names_are_new(self) -> None:
+        """Search the modules, of which there are thousands, that have other names than at the last look."""
+        modules: list[object] = list(sys.modules.values())
+        known: dict[int, int] = {}
+        if modules != self._modules:
+            known = {id(names): size for names, size in zip(self._namespaces, self._sizes, strict=True)}
+            self._modules = modules
+            self._namespaces = [vars(m) for m in modules if isinstance(getattr(m, "__dict__", None), dict)]
+            self._sizes = [known.get(id(names), -1) for names in self._namespaces]
+        sizes = list(map(len, self._namespaces))
+        if sizes != self._sizes:
+            for names, size, before in zip(self._namespaces, sizes, self._sizes, strict=True):
+                if size != before:
+                    self._find(names)
+            self._sizes = sizes
 
     def leave(self) -> None:
         """Put the functions themselves back."""

@@ -129,6 +129,21 @@ class ExactArray(np.ndarray[Any, Any]):
     def dot(self, b: Any, out: Any = None) -> Any:
         return np.dot(self, b, out=out)
 
+    # memory holds addresses of objects, and no numbers
+
+    def tobytes(self, *_: Any, **__: Any) -> bytes:
+        raise NotRunnable("the code reads the memory of an array")
+
+    tofile = dump = dumps = __reduce__ = __reduce_ex__ = tobytes  # type: ignore[assignment]
+
+    @property
+    def ctypes(self) -> Any:
+        raise NotRunnable("the code hands the memory of an array to compiled code")
+
+    @property
+    def data(self) -> Any:
+        raise NotRunnable("the code reads the memory of an array")
+
     # indices are ordinary arrays
     def argmax(self, *args: Any, **options: Any) -> Any:
         return plain(self).argmax(*args, **options)
