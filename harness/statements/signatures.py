@@ -108,7 +108,7 @@ def signature_of(function: Any) -> inspect.Signature | None:
     """The signature of a function; None where it does not tell."""
     try:
         return inspect.signature(function)
-    except (ValueError, TypeError):
+    except Exception:  # code of a user may answer to any question with any exception
         return None
 
 

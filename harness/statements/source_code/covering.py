@@ -17,7 +17,7 @@ from __future__ import annotations
 import dis
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
@@ -91,7 +91,7 @@ def is_it(found: Any, handwritten: Handwritten) -> bool:
         return f"{found.__module__}.{found.__qualname__}" == handwritten.name or any(
             _lies_in(f, handwritten, "map") for f in map(_plain, vars(found).values()) if isinstance(f, FunctionType)
         )
-    fun = getattr(found, "fun", None)
+    fun = _attribute(found, "fun")
     return any(isinstance(f, FunctionType) and _lies_in(f, handwritten, "map") for f, _ in _wrapped(fun))
 
 
@@ -111,7 +111,7 @@ def _at(handwritten: Handwritten) -> Any:
         if found is None:
             continue
         for part in parts[cut:]:
-            found = getattr(found, part, None)
+            found = _attribute(found, part)
         return next((f for f, _ in _wrapped(found) if _is_framework_object(f)), found)
     return None
 
@@ -140,7 +140,15 @@ def _same_file(one: str, other: str) -> bool:
 
 def _plain(value: Any) -> Any:
     """The function in a static or class method."""
-    return getattr(value, "__func__", value)
+    return _attribute(value, "__func__") or value
+
+
+def _attribute(found: Any, name: str) -> Any:
+    """An attribute; None where the object has none, or answers no question."""
+    try:
+        return getattr(found, name, None)
+    except Exception:  # code of a user
+        return None
 
 
 def _wrapped(function: Any) -> Iterator[tuple[Any, bool]]:
@@ -153,13 +161,11 @@ def _wrapped(function: Any) -> Iterator[tuple[Any, bool]]:
             continue
         seen.append(found)
         yield found, made
-        inner = getattr(found, "__dict__", {}).get("under_test")
-        todo += [(inner, True)] if inner is not None else []
+        own = _attribute(found, "__dict__")
+        if isinstance(own, Mapping) and own.get("under_test") is not None:
+            todo.append((own["under_test"], True))
         for name in ("func", "__wrapped__", "__func__", "__self__", "call"):
-            try:
-                value = getattr(found, name, None)
-            except Exception:  # an object that answers no question
-                continue
+            value = _attribute(found, name)
             if callable(value):
                 todo.append((value, made))
 
@@ -176,7 +182,7 @@ def _named(function: FunctionType) -> Iterator[Any]:
             if i.opname in LOADS:
                 value = _contents(cells[i.argval]) if i.argval in cells else function.__globals__.get(i.argval)
             elif i.opname in ATTRIBUTES and (isinstance(value, (ModuleType, type)) or _is_framework_object(value)):
-                value = getattr(value, str(i.argval), None)
+                value = _attribute(value, str(i.argval))
             else:
                 continue
             if callable(value):

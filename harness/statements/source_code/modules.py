@@ -60,7 +60,7 @@ def files_of(package: str) -> tuple[Path, dict[str, Path]]:
     Raises:
         UsageError: when there is no such package, or it has no Python source.
     """
-    if not package.replace(".", "").replace("_", "a").isalnum():
+    if not all(part.isidentifier() for part in package.split(".")):
         raise UsageError(
             f"coverage: {package!r} is no name of a package; write it as in an import, such as mypackage.ops"
         )

@@ -30,7 +30,7 @@ def source_text_of(site: FrameType | None, functions: list[Code]) -> str:
         for f in _with_callees(function):
             try:
                 lines, start = inspect.getsourcelines(f)
-            except (OSError, TypeError):
+            except Exception:  # no source, or code of a user that answers no question
                 continue
             blocks.setdefault((inspect.getsourcefile(f) or "", start), inspect.cleandoc("\n" + "".join(lines)))
     if site is not None:
@@ -53,9 +53,17 @@ def _file(function: FunctionType) -> str:
     return function.__code__.co_filename
 
 
+def _unwrapped(function: Code) -> Code:
+    """The function inside wrappers; the given one where an object answers no question about itself."""
+    try:
+        return inspect.unwrap(getattr(function, "func", function))
+    except Exception:  # code of a user
+        return function
+
+
 def _with_callees(function: Code, depth: int = 3) -> Iterator[Code]:
     """The functions of the same file that `function` names, innermost first, then `function`."""
-    plain = inspect.unwrap(getattr(function, "func", function))
+    plain = _unwrapped(function)
     if inspect.isfunction(plain) and depth:
         for name in plain.__code__.co_names:
             callee = plain.__globals__.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -96,3 +97,18 @@ def test_two_objects_of_one_function_are_told_apart(tmp_path: Path, monkeypatch:
     found = survey("twofold")
     rule = bp.from_jax(twofold.two, inputs=X)
     assert [found.rules[k].name for k in covering(rule, found)] == ["twofold.two"]
+
+
+class Sulking:
+    """An object whose attributes raise."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name} for you")
+
+    def __call__(self, x: Any, g: Any) -> Any:
+        return g
+
+
+def test_objects_that_answer_no_question_cover_nothing(found: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, f"{NAME}.ops", Sulking())
+    assert covers(stated(lambda x: x, Sulking()), found) == {}

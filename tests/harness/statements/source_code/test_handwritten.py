@@ -51,6 +51,10 @@ def test_a_module_and_a_subpackage_are_surveyed_too(tmp_path: Path, monkeypatch:
         ("os.no_such_part", "'os.no_such_part' has no Python source"),
         ("./src/package", "is no name of a package"),
         ("sys", "'sys' has no Python source"),
+        ("", "'' is no name of a package"),
+        ("json..decoder", "is no name of a package"),
+        (".json", "is no name of a package"),
+        ("json\n", "is no name of a package"),
     ],
 )
 def test_what_is_no_package_is_said(package: str, message: str) -> None:
