@@ -56,7 +56,8 @@ def _file(function: FunctionType) -> str:
 def _unwrapped(function: Code) -> Code:
     """The function inside wrappers; the given one where an object answers no question about itself."""
     try:
-        return inspect.unwrap(getattr(function, "func", function))
+        inner: Code = inspect.unwrap(getattr(function, "func", function))
+        return inner
     except Exception:  # code of a user
         return function
 
