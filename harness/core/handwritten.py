@@ -13,6 +13,8 @@ from backprove.harness.core.records import FrozenRecord, Record
 
 HandwrittenKind: TypeAlias = Literal["jax.custom_jvp", "jax.custom_vjp", "torch.autograd.Function"]
 
+Role: TypeAlias = Literal["map", "rule"]
+
 LineNumber: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 
 
@@ -26,7 +28,7 @@ class Span(FrozenRecord, frozen=True):
         text: what stands there.
     """
 
-    role: Literal["map", "rule"]
+    role: Role
     first: LineNumber
     last: LineNumber
     text: str

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+import backprove.rules
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.statements.claims import Positivity
-from backprove.harness.statements.theorem import Registry, Theorem, theorem
+from backprove.harness.statements.theorem import REGISTRY, Registry, Theorem, theorem
+from backprove.rules.all import load
 from backprove.rules.catalogue import Catalogue, coverage, coverage_counts
 from backprove.strategies.array import array
 
@@ -188,3 +192,17 @@ def test_an_old_name_leads_to_the_new_one() -> None:
 def test_a_name_in_two_lists_is_refused() -> None:
     with pytest.raises(UsageError, match="stands in two catalogues; remove it from library"):
         coverage([listed("Proofs.a"), listed("Proofs.a", name="library")], {})
+
+
+def test_a_new_file_of_rules_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "added_here.py").write_text(
+        "from backprove.harness.statements.claims import Positivity\n"
+        "from backprove.harness.statements.theorem import theorem\n"
+        "from backprove.strategies.array import array\n"
+        "theorem('added', Positivity(abs), inputs={'x': array('n')}, statement='|x| > 0')\n"
+    )
+    before = dict(load())
+    monkeypatch.setattr(REGISTRY, "theorems", dict(before))
+    monkeypatch.setattr(backprove.rules, "__path__", [*backprove.rules.__path__, str(tmp_path)])
+    assert set(load()) - set(before) == {"Proofs.Autograd.added"}
+    sys.modules.pop("backprove.rules.added_here")

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
-from backprove.harness.core.handwritten import Handwritten, Span, Survey
+from backprove.harness.core.handwritten import Handwritten, Role, Span, Survey
 
 MOST = 50
 """Wrappers around one function that are looked through."""
@@ -119,11 +119,14 @@ def _at(handwritten: Handwritten) -> Any:
 def _states(function: FunctionType, handwritten: Handwritten) -> bool:
     """Whether a function is one of those that state the derivative."""
     if handwritten.kind == "torch.autograd.Function":
-        return function.__name__ in ("backward", "jvp", "vjp") and _lies_in(function, handwritten, "map")
+        roles: tuple[Role, ...] = ("map", "rule")
+        return function.__name__ in ("backward", "jvp", "vjp") and any(
+            _lies_in(function, handwritten, r) for r in roles
+        )
     return _lies_in(function, handwritten, "rule")
 
 
-def _lies_in(function: FunctionType, handwritten: Handwritten, role: str) -> bool:
+def _lies_in(function: FunctionType, handwritten: Handwritten, role: Role) -> bool:
     code = function.__code__
     return any(_holds(s, code) for s in handwritten.spans if s.role == role) and _same_file(
         code.co_filename, handwritten.file

@@ -163,19 +163,21 @@ def _of_torch(module: Module, modules: Mapping[str, Module]) -> Iterator[Handwri
         for node in names.values():
             if isinstance(node, ast.ClassDef):
                 methods = _methods(module, scope, node, modules, ())
-                if methods is not None and "forward" in methods and methods & set(DERIVATIVES):
+                if methods is not None and "forward" in methods and methods.keys() & set(DERIVATIVES):
                     whole = ".".join(p for p in (module.name, scope, node.name) if p)
-                    span = _span(module, "map", node)
-                    yield Handwritten(whole, "torch.autograd.Function", str(module.file), node.lineno, [span])
+                    spans = [_span(module, "map", node)]
+                    inherited = [m for n, m in methods.items() if n in DERIVATIVES and m not in node.body]
+                    spans += [_span(module, "rule", m) for m in inherited if m in module.statements]
+                    yield Handwritten(whole, "torch.autograd.Function", str(module.file), node.lineno, spans)
 
 
 def _methods(
     module: Module, scope: str, node: ast.ClassDef, modules: Mapping[str, Module], seen: tuple[ast.ClassDef, ...]
-) -> set[str] | None:
-    """Names that a class and its bases inside the package define; None where it is no `torch.autograd.Function`."""
+) -> dict[str, ast.stmt] | None:
+    """What a class and its bases inside the package define, by name; None where it is no `torch.autograd.Function`."""
     if node in seen:
         return None
-    inherited: list[set[str] | None] = []
+    inherited: list[dict[str, ast.stmt] | None] = []
     for base in node.bases:
         local = module.defined(base.id, scope) if isinstance(base, ast.Name) else None
         if isinstance(local, ast.ClassDef) and local is not node:
@@ -186,7 +188,7 @@ def _methods(
         if whole is None:
             continue
         if _is_function(whole):
-            inherited.append(set())
+            inherited.append({})
             continue
         home, _, name = whole.rpartition(".")
         other = modules.get(home)
@@ -196,9 +198,14 @@ def _methods(
     known = [m for m in inherited if m is not None]
     if not known:
         return None
-    own = {n.name for n in node.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    own |= {t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
-    return own.union(*known)
+    found_here: dict[str, ast.stmt] = {}
+    for methods in reversed(known):
+        found_here |= methods
+    found_here |= {n.name: n for n in node.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    found_here |= {
+        t.id: n for n in node.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
+    return found_here
 
 
 def _is_function(dotted: str) -> bool:

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from backprove.harness.core.errors import UsageError
@@ -39,6 +40,11 @@ class Module:
     nodes: list[tuple[str, ast.AST]]
     names: dict[str, str] = field(default_factory=dict)
     scopes: dict[str, dict[str, Definition]] = field(default_factory=dict)
+
+    @cached_property
+    def statements(self) -> set[ast.AST]:
+        """The nodes of its syntax tree."""
+        return {node for _, node in self.nodes}
 
     def text(self, first: int, last: int) -> str:
         """The lines from `first` to `last`."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from backprove.harness.cli import verify
 from backprove.harness.cli.main import main
 from backprove.harness.core.names import did_you_mean
+from backprove.harness.statements.claims import Positivity
+from backprove.harness.statements.theorem import Theorem
+from backprove.strategies.array import array
 
 FILE = """
 import numpy as np
@@ -129,6 +134,19 @@ def test_wrong_use(arguments: list[str], status: int, message: str, capsys: pyte
     assert main(["verify", *arguments, *FAST]) == status
     out, err = capsys.readouterr()
     assert message in err and "Traceback" not in out + err, err
+
+
+def test_a_theorem_of_the_project_in_no_list_is_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub = ModuleType("stated_here")
+    new = Theorem("Proofs.Autograd.new", {"x": array("n")}, (Positivity(abs),), statement="|x| > 0")
+    stub.__dict__["load"] = lambda: {new.name: new}
+    monkeypatch.setitem(sys.modules, "stated_here", stub)
+    monkeypatch.setattr(verify, "THEOREMS", "stated_here")
+    assert main(["list", "--only", "new"]) == 0
+    out = capsys.readouterr().out
+    assert "in no list:" in out and "new      |x| > 0" in out and "documented: 0 of 93" in out
 
 
 @pytest.mark.parametrize(

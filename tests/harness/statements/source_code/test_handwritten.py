@@ -40,6 +40,7 @@ def test_a_module_and_a_subpackage_are_surveyed_too(tmp_path: Path, monkeypatch:
     monkeypatch.syspath_prepend(str(tmp_path))
     layers = survey("in_parts.sub.layers")
     assert [r.name.rpartition(".")[2] for r in layers.rules] == ["Square", "Inside"] and layers.files == 1
+    assert [(s.role, s.first, s.last) for s in layers.rules[0].spans] == [("map", 12, 16), ("rule", 6, 9)]
     assert layers.place(layers.rules[0]) == "in_parts/sub/layers.py:12"
     assert len(survey("in_parts.sub").rules) == 2
 
