@@ -45,7 +45,7 @@ verify: $(READY) ## check every property of the catalogue; writes reports/out/in
 	@$(call report_status,backprove verify,"$(RUN)" -m backprove verify $(ARGS))
 
 test: $(READY) ## run the project's own tests
-	@"$(RUN)" -m pytest -n auto $(ARGS)
+	@"$(RUN)" -m pytest -n auto --dist worksteal $(ARGS)
 
 mutate: $(READY) ## how many broken variants of each rule the properties refuse
 	@$(call report_status,backprove mutate,"$(RUN)" -m backprove mutate $(ARGS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -24,6 +25,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # What earlier runs kept must not decide; subprocesses inherit it.
 os.environ["BACKPROVE_CACHE"] = "off"
 
+# There are as many test processes as cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # In a step of a GitHub workflow the command line would annotate the tests' wrong rules.
 os.environ.pop("GITHUB_ACTIONS", None)
 
@@ -31,6 +36,13 @@ os.environ.pop("GITHUB_ACTIONS", None)
 settings.register_profile("backprove", deadline=None, print_blob=True)
 settings.register_profile("backprove-ci", parent=settings.get_profile("backprove"), derandomize=True)
 settings.load_profile("backprove-ci" if os.environ.get("CI") else "backprove")
+
+
+def pytest_collection_finish() -> None:
+    """The collector need not look at ten thousand tests and all that they import, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import numpy as np
 
 from backprove.harness.campaign.parts import merge_parts, parts_of, refused
 from backprove.harness.core.cache import Cache, cache_of
+from backprove.harness.core.collector import few_collections
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.evidence_words import is_black_box
 from backprove.harness.core.files import short_hash
@@ -54,7 +55,7 @@ def run(
     User code is judged at each dtype by itself: the others change nothing. The catalogue's dtypes share their traces
     and examples, unless the run is so large that it has parts.
     """
-    with captured() as (printed, outside), one_thread():
+    with captured() as (printed, outside), one_thread(), few_collections():
         step = None if progress is None else outside(progress)
         options: dict[str, Any] = {"points": points, "seed": seed, "accuracy": accuracy, "progress": step}
         found = _run(subject, dtypes, options)
