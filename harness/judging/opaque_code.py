@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -310,7 +310,10 @@ class CodeLayers:
         if not self._forward_accurate(x, forward, np.array([i]))[0] or self.has_lost_all_digits(x, d, i):
             return None
         here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
-        value, error = entries(self.forward64.values, here, given, self.result_shapes, self.mode, self.wrt)
+        shown = partial(entries, self.forward64.values, here, shapes=self.result_shapes, mode=self.mode, wrt=self.wrt)
+        if not np.all(np.abs(shown([np.where(np.abs(g) < 1, 1.0, g) for g in given])[0]) < FORMATS[self.dtype].max):
+            return None  # an entry of the Jacobian is no number of the format: 0 * inf is no finding
+        value, error = shown(given)
         got = np.concatenate([r[..., i].reshape(-1) for r in result])[: value.size]
         for k in np.flatnonzero(~np.isfinite(got)):
             if (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax.scipy import special
 
+import backprove as bp
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.black_box import BLACK_BOX
@@ -107,6 +108,24 @@ class TestBlackBox:
         found = judged(erf, both, batched=True)
         assert found.verdict is Verdict.HOLDS
         assert not any("one by one" in n for n in found.notes)
+
+    def test_a_jacobian_beyond_the_format_is_no_finding(self) -> None:
+        """Of 1 / x at 2e-251 it is -2.5e501: the rule's 0 * inf is none, and its NaN at 2 is."""
+
+        def hidden(f: Any) -> Any:
+            def call(*a: Any) -> Any:
+                rows = zip(*([float(v) for v in p.ravel()] for p in a), strict=True)
+                return np.array([f(*r) for r in rows], dtype=np.float64).reshape(a[0].shape)
+
+            return call
+
+        forward = hidden(lambda x: 1 / x)
+        points = [{"x": [x], "cotangent": [0.0]} for x in (2e-251, 2.0)]
+        for at_two, verdict in ((0.0, Verdict.HOLDS), (math.nan, Verdict.INACCURATE)):
+            vjp = hidden(lambda x, g, k=at_two: k if (x, g) == (2.0, 0.0) else -g * ((1 / x) * (1 / x)))
+            inputs = {"x": array("n", nonzero=True)}
+            rule = Rule("reciprocal", forward=forward, vjp=vjp, inputs=inputs, examples=points)
+            assert bp.check(rule, points=20, dtypes=["float64"]).properties[0].verdict is verdict
 
 
 class TestContract:
