@@ -7,6 +7,7 @@ text that can be had; what a person at the keyboard interrupts stays interrupted
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -52,6 +53,36 @@ def guarded(call: Code) -> Code:
     called.__dict__.update(getattr(call, "__dict__", {}))
     called.__wrapped__ = call  # type: ignore[attr-defined]
     return called
+
+
+def make_askable(rule: Any) -> None:
+    """Put functions in the place of callables of a rule that raise where they are asked for an attribute."""
+    for part in dataclasses.fields(rule):
+        call = getattr(rule, part.name)
+        if callable(call) and not _can_be_asked(call):
+            object.__setattr__(rule, part.name, _calling(call))
+
+
+def _can_be_asked(call: Code) -> bool:
+    try:
+        getattr(call, "_backprove_asks_for_this", None)
+    except Exception:
+        return False
+    return True
+
+
+def _calling(call: Code) -> Code:
+    def called(*arguments: Any, **named: Any) -> Any:
+        return call(*arguments, **named)
+
+    return called
+
+
+def attribute(thing: object, name: str) -> Any:
+    """An attribute of an object that code holds; None where there is none, or where asking for it raises."""
+    with contextlib.suppress(Exception):
+        return getattr(thing, name, None)
+    return None
 
 
 def in_its_place(why: BaseException) -> Exception:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from backprove.harness.core.guard import attribute
 from backprove.harness.frontends.reached_code import LIBRARIES, MOST, OURS, codes
 
 KEEPING = frozenset(
@@ -24,6 +25,7 @@ KEEPING = frozenset(
 """Names by which code may keep something, or reach what cannot be followed here."""
 STORING = frozenset(("STORE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_SLICE"))
 """Instructions that store in something that may outlive a call."""
+
 PLAIN = (int, float, complex, bool, str, bytes, type(None))
 
 
@@ -100,7 +102,7 @@ def _held(found: Any) -> Iterator[Any]:
         if callable(found) or not _known(type(found).__module__):
             yield from getattr(found, "__dict__", {}).values()
     if callable(found) and not isinstance(found, type):
-        yield getattr(found, "__wrapped__", None)
+        yield attribute(found, "__wrapped__")
 
 
 def _named(module: ModuleType, names: set[str]) -> Iterator[Any]:

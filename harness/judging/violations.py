@@ -87,10 +87,9 @@ class DerivativeViolations:
     def wrong_shape(self, shapes: Sequence[tuple[int, ...]]) -> Violation:
         kind = "cotangent" if self.mode == "vjp" else "tangent"
         wanted = ", ".join(f"{n}: {list(s)}" for n, s in zip(self.result_names, self.result_shapes, strict=True))
-        what = (
-            f"the {self.mode} returned {kind}s of shapes {[list(s) for s in shapes]} where {wanted} "
-            f"{'was' if len(self.result_shapes) == 1 else 'were'} expected"
-        )
+        found = f"{kind}s of shapes {[list(s) for s in shapes]}" if shapes else f"no {kind} (nothing, or None)"
+        verb = "was" if len(self.result_shapes) == 1 else "were"
+        what = f"the {self.mode} returned {found} where {wanted} {verb} expected"
         return Violation(Verdict.ERROR, what, argument=self.result_names[0] if self.result_names else "")
 
     def of_outcome(

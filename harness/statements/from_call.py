@@ -23,6 +23,8 @@ from backprove.harness.statements.stated_inputs import check_arrays
 from backprove.harness.statements.torch_function import TorchFunction
 from backprove.strategies.array import ArraySpec, array
 
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+
 Leaf = Any
 """A tensor of torch, an array of JAX or NumPy, or anything that a call is given beside them."""
 
@@ -69,14 +71,18 @@ def from_call(
         check_arrays(who, inputs)
     check_keywords(who, fixed)
     given = _Given.of(who, fn, example, dict(fixed or {}))
-    specs = {n: array(" ".join(map(str, np.shape(_array(v))))) for n, v in given.moving.items()}
+    specs = {
+        n: array(" ".join(map(str, np.shape(_array(v)))), dtype="complex" if _is_complex(v) else "float")
+        for n, v in given.moving.items()
+    }
     for key, spec in (inputs or {}).items():
         if key not in specs:
             raise UsageError(f"{who}: inputs names {key!r}; the example gives the inputs {', '.join(specs)}")
         specs[key] = spec
     if not inputs:
-        here = {n: _array(v).astype(np.float64) for n, v in given.moving.items()}
-        further.setdefault("examples", [here] if all(np.isfinite(a).all() for a in here.values()) else [])
+        here = {n: _array(v) for n, v in given.moving.items()}
+        shown = all(np.isfinite(a).all() and not np.iscomplexobj(a) for a in here.values())
+        further.setdefault("examples", [{n: a.astype(np.float64) for n, a in here.items()}] if shown else [])
     more = bound_further(who, further, {}, fn, tuple(specs))
     more.setdefault("complex_convention", "torch" if given.in_torch else "jax")
     if given.in_torch:
@@ -157,7 +163,15 @@ def _is_float(value: Leaf) -> bool:
     """Whether a value is an array of floats; Python's own numbers are none."""
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return False
-    return str(value.dtype).removeprefix("torch.") in ("float64", "float32", "float16", "bfloat16")
+    return _dtype(value) in FLOATS or _is_complex(value)
+
+
+def _is_complex(value: Leaf) -> bool:
+    return _dtype(value) in ("complex64", "complex128")
+
+
+def _dtype(value: Leaf) -> str:
+    return str(value.dtype).removeprefix("torch.")
 
 
 def _floats(name: str, value: Any) -> dict[str, Leaf]:
@@ -184,7 +198,8 @@ def _replaced(value: Any, rest: Any) -> Any:
 
 def _array(value: Leaf) -> Array:
     if hasattr(value, "detach"):
-        value = value.detach().cpu().double().numpy()
+        value = value.detach().cpu()
+        value = (value if value.is_complex() else value.double()).resolve_conj().numpy()
     return np.asarray(value)
 
 

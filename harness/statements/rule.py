@@ -13,7 +13,7 @@ from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.arrays import Code, Tree
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.formats import Mode
-from backprove.harness.core.guard import guarded
+from backprove.harness.core.guard import guarded, make_askable
 from backprove.harness.core.results import Kind, SubjectResult
 from backprove.harness.core.texts import one_name
 from backprove.harness.statements.annotations import inputs_of
@@ -121,6 +121,7 @@ class Rule:
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f'Rule: the name must be a string such as "logsoftmax", got {as_given(name)}')
         object.__setattr__(self, "name", one_name(name))
+        make_askable(self)
         if not callable(self.forward):
             raise UsageError(f"Rule({self.name!r}): forward must be a function, got {as_given(self.forward)}")
         if isinstance(self.reference, str):

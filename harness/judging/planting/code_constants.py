@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from backprove.harness.core.guard import attribute
+
 DEPTH = 6
 """Calls that are followed from a function on."""
 FUNCTIONS = 200
@@ -90,7 +92,7 @@ class _Reader:
                 self._value(getattr(held, "__func__", held), depth - 1, is_users=_is_users(thing.__module__))
         elif callable(thing) and not isinstance(thing, ModuleType):
             self._held_by(thing, depth)
-            wrapped = getattr(thing, "__wrapped__", None)
+            wrapped = attribute(thing, "__wrapped__")
             if wrapped is not None:
                 self.read(wrapped, depth)
             if _is_users(type(thing).__module__):

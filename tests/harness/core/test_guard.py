@@ -118,3 +118,22 @@ def test_a_workspace_of_the_users_keeps_no_tracers() -> None:
         return vjp
 
     assert checked(np.sin, workspace(np)).ok and checked(jnp.sin, workspace(jnp)).ok
+
+
+class Grudging:
+    """Callable, and raises where it is asked for what it lacks."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, x: Any) -> Any:
+        return self.factor * np.sin(x)
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name} is not for you")
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "holds"), (1.001, "falsified")])
+def test_callables_that_raise_when_they_are_asked_for_attributes(factor: float, verdict: str) -> None:
+    rule = bp.Rule("sin", forward=Grudging(factor), vjp=lambda x, g: g * np.cos(x), inputs={"x": bp.array("n")})
+    assert bp.check(rule, points=50, dtypes=("float64",)).verdict == verdict

@@ -113,3 +113,19 @@ def test_what_one_layer_lacks_is_no_failure_of_ours(call: Any, example: np.ndarr
         inputs={"x": bp.array(str(example.shape)[1:-1].replace(",", " "))},
     )
     assert bp.check(wrong, points=30, dtypes=["float64"]).verdict == "falsified"
+
+
+def test_complex_examples_are_judged_by_the_convention_of_their_framework() -> None:
+    z = np.array([1 + 2j, 3.0])
+    report = bp.check(bp.from_call(lambda z: jnp.exp(z) * jnp.conj(z), z, name="exp"), points=200, dtypes=("float64",))
+    assert report.ok, str(report)
+
+
+def test_a_wrong_derivative_of_complex_code_is_refused() -> None:
+    @jax.custom_vjp
+    def square(z):  # type: ignore[no-untyped-def]
+        return z * z
+
+    square.defvjp(lambda z: (z * z, z), lambda z, g: (2 * g * jnp.conj(z),))
+    rule = bp.from_call(square, np.array([1 + 2j, 3.0]))
+    assert bp.check(rule, points=200, dtypes=("float64",)).verdict == "falsified"
