@@ -25,8 +25,8 @@ def in_rounds(asked: Array, suspicious: Array, cap: int, outcomes: Sequence[Outc
     """Points for the exact layer: those of `asked` with up to `cap` suspicious ones, then further suspicious ones.
 
     A few suspicious ones come before all: a wrong rule is found at a fraction of the cost. Rounds go on as long as
-    a round clears something and refutes nothing: the next refusal is as good as the first, and where nothing can be
-    told, more points tell nothing either.
+    a round clears something, be it as a kink that is left alone, and refutes nothing: the next refusal is as good as
+    the first, and where nothing can be told, more points tell nothing either.
 
     Args:
         outcomes: what has been said of each point; read after every round.
@@ -43,7 +43,7 @@ def in_rounds(asked: Array, suspicious: Array, cap: int, outcomes: Sequence[Outc
     for index in chunks:
         yield index
         found = [o.status for i in index.tolist() if (o := outcomes[i]) is not None]
-        told = any(s.accepted for s in found) or (index is few and others.size > 0)
+        told = any(s.accepted or s in EXCUSED for s in found) or (index is few and others.size > 0)
         if any(s.refused for s in found) or not told:
             return
 
