@@ -71,7 +71,7 @@ class Report:
 
     def __str__(self) -> str:
         head = f"{self.subject.name}: {self.verdict} ({meaning(self.properties)})"
-        blocks = [head]
+        blocks = [f"{head}, as on {self.subject.judged_on}"] if self.subject.judged_on else [head]
         if self.subject.property_words:
             blocks.append(f"  Statement: {self.subject.property_words}")
         if self.diagnosis:

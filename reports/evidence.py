@@ -17,7 +17,8 @@ from backprove.reports.text import count, listing, plural
 def evidence_line(subject: SubjectResult) -> str:
     """Who judged, at how many points of how many sizes (fewest to most of a property and format), what was left out."""
     parts = [_refuted(subject.properties), _judged(subject.properties), *_left_out(subject.properties)]
-    said = "; ".join(p for p in parts if p)
+    kept = f"as on {subject.judged_on}, and nothing that it rests on has changed since" if subject.judged_on else ""
+    said = "; ".join(p for p in (*parts, kept) if p)
     return said or ("no point was judged" if subject.properties else "")
 
 

@@ -60,6 +60,7 @@ class Dispatch:
         earlier: parts that an interrupted run finished.
         keep: called with every part that finishes.
         lost: names of the jobs whose worker was lost: their results say so, and a resumed run should try them again.
+        used: files that the result of a job rests on, by its name, where they can be told.
         complain: called where the engine failed at one item, which costs that job alone.
     """
 
@@ -74,6 +75,7 @@ class Dispatch:
     keep: Keep = lambda *_: None
     lost: set[str] = field(default_factory=set)
     complain: Complain = lambda failure: failure.message
+    used: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[SubjectResult]:
         """Yield the result of each job as it comes, in the order of `jobs` where items run one after the other.
@@ -162,6 +164,8 @@ class Dispatch:
             _call_off(under_way, large)
             yield lost(job, self.options["dtypes"], self._reason(job, answer))
         elif isinstance(answer, Judged):
+            if answer.used is not None:
+                self.used[job.name] = answer.used
             yield answer.subject
         else:
             assert isinstance(answer, JudgedPart)

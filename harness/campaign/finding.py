@@ -6,6 +6,8 @@ find_theorems(worker, "theorems.py")        the statement of each theorem of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backprove.harness.campaign import messages, workers
 from backprove.harness.campaign.work import Job, stated
 from backprove.harness.campaign.workers import Worker, WorkerLost
@@ -17,7 +19,19 @@ from backprove.harness.statements.statement import Statement
 def find_jobs(
     worker: Worker, target: str, *, timeout: float | None = None, examples: messages.Examples | None = None
 ) -> list[Job]:
-    """The rules of `FILE[::NAME]`, found in the worker.
+    """The rules of `FILE[::NAME]`, found in the worker; see `find_rules`."""
+    return jobs_of(find_rules(worker, target, timeout=timeout, examples=examples).rules, target)
+
+
+def jobs_of(rules: Sequence[messages.FoundRule], target: str) -> list[Job]:
+    """One job per rule of a file."""
+    return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(rules)]
+
+
+def find_rules(
+    worker: Worker, target: str, *, timeout: float | None = None, examples: messages.Examples | None = None
+) -> messages.Found:
+    """The rules of `FILE[::NAME]`, and the files that they rest on.
 
     Args:
         examples: points of the user's own, which are held against their rules.
@@ -28,10 +42,9 @@ def find_jobs(
     """
     try:
         limit = None if timeout is None else timeout + workers.START_UP
-        answer = worker.request(messages.Load(target, examples or {}), messages.Found, timeout=limit)
+        return worker.request(messages.Load(target, examples or {}), messages.Found, timeout=limit)
     except WorkerLost as e:
         raise UsageError(f"{target}: importing the file {e}") from None
-    return [Job("rule", r.name, target, i, r.claims, r.source, r.code) for i, r in enumerate(answer.rules)]
 
 
 def find_statements(worker: Worker, target: str) -> dict[str, Statement]:

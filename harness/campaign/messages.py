@@ -104,9 +104,10 @@ class FoundRule(Record):
 
 
 class Found(Record, tag_field="type", tag="found"):
-    """The rules of a file, in its order."""
+    """The rules of a file, in its order, and the files that they rest on (see `Judged`)."""
 
     rules: list[FoundRule]
+    used: dict[str, str] | None = None
 
 
 class Stated(Record, tag_field="type", tag="stated"):
@@ -132,10 +133,13 @@ class Ready(Record, tag_field="type", tag="ready"):
 
 
 class Judged(Record, tag_field="type", tag="judged"):
-    """The result of a whole rule or theorem, and what it left changed in the process."""
+    """The result of a whole rule or theorem, what it left changed in the process, and the files that it rests on (None:
+    not to be told, see `used_files`).
+    """
 
     subject: SubjectResult
     changed: tuple[str, ...] = ()
+    used: dict[str, str] | None = None
 
 
 class JudgedPart(Record, tag_field="type", tag="part"):

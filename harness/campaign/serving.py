@@ -29,6 +29,7 @@ from backprove.harness.core.forks import CameBackTwice
 from backprove.harness.core.records import from_json
 from backprove.harness.core.results import is_user_code
 from backprove.harness.core.texts import readable_json
+from backprove.harness.core.used_files import used_files, watch
 
 FIRST_DESCRIPTOR = 700
 """Lowest number that the pipes are moved to, where the limit of the process allows it."""
@@ -52,6 +53,7 @@ def serve(imports: Sequence[str] = (), parent: int = 0) -> None:
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(source, requests), daemon=True).start()
     sys.breakpointhook = _no_debugger
+    watch()
     number, own = 0, os.getpid()
 
     def send(line: messages.Line) -> None:
@@ -89,6 +91,8 @@ def _answer(server: Server, request: messages.Request) -> messages.Line:
         answer = server.answer(request)
         if before is not None and isinstance(answer, (messages.Judged, messages.JudgedPart)):
             answer.changed = before.changes()
+        if isinstance(answer, messages.Found) or (isinstance(answer, messages.Judged) and not answer.changed):
+            answer.used = used_files()
         return answer
     except UsageError as e:
         return messages.WrongUse(str(e))

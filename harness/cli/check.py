@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="examples",
         help='points to judge first, such as {"x": [1.0, 2.0]}, or a list of them; may be repeated',
     )
+    parser.add_argument(
+        "--fresh", action="store_true", help="judge again what has passed before and has not changed since"
+    )
 
 
 def run(args: argparse.Namespace) -> Exit:
@@ -50,13 +53,20 @@ def run(args: argparse.Namespace) -> Exit:
 
     workers = Workers()
     try:
-        return _run(args.target, options, read_examples(args.examples), workers)
+        given = read_examples(args.examples)
+        return _run(args.target, options, given, workers, keep=not args.fresh and not given and _keeps(options))
     finally:
         workers.stop()
 
 
-def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Workers) -> Exit:
-    from backprove.harness.campaign.finding import find_jobs
+def _keeps(options: RunOptions) -> bool:
+    """Whether passed rules are kept between runs: on the machine of a person, and not where a gate decides."""
+    return options.profile == "dev" and not options.executor.remote
+
+
+def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Workers, *, keep: bool) -> Exit:
+    from backprove.harness.campaign import kept
+    from backprove.harness.campaign.finding import find_rules, jobs_of
     from backprove.harness.campaign.progress import make_progress
     from backprove.harness.campaign.store import run_name
     from backprove.harness.campaign.workers import TIME_LIMIT
@@ -66,15 +76,22 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
     from backprove.reports.summary import check_json
 
     path, _ = split_target(target)
-    # what the file prints, also past Python's stdout, is no command to whoever reads the log
-    with github.commands_stopped(), workers.one() as worker:
-        limit = options.timeout or TIME_LIMIT
-        found = find_jobs(worker, target, timeout=limit)
-        jobs = [j for j in found if options.selects(j.name)]
-        if given and jobs:
-            examples = by_rule(given, [j.name for j in found], [j.name for j in jobs])
-            find_jobs(worker, target, timeout=limit, examples=examples)
-            options = replace(options, examples=examples)
+    earlier = kept.read(target, options.engine) if keep else kept.Kept()
+    passed, found = earlier.results, earlier.jobs(target) or []
+    rules, used = earlier.rules, earlier.used or None
+    if not found or any(options.selects(j.name) and j.name not in passed for j in found):
+        # what the file prints, also past Python's stdout, is no command to whoever reads the log
+        with github.commands_stopped(), workers.one() as worker:
+            limit = options.timeout or TIME_LIMIT
+            answer = find_rules(worker, target, timeout=limit)
+            rules, used = answer.rules, answer.used
+            found = jobs_of(rules, target)
+            jobs = [j for j in found if options.selects(j.name)]
+            if given and jobs:
+                examples = by_rule(given, [j.name for j in found], [j.name for j in jobs])
+                find_rules(worker, target, timeout=limit, examples=examples)
+                options = replace(options, examples=examples)
+    jobs = [j for j in found if options.selects(j.name)]
     if not jobs:
         near = did_you_mean(options.only, [j.name for j in found]) if options.only else ""
         print(f"{path}: no rule matches --only {options.only!r}{near}", file=sys.stderr)
@@ -83,10 +100,14 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
     code = fingerprint(path)
     name = run_name(command="check", target=str(path.resolve()), code=code, names=names, **options.engine)
     session = Session("check", options, names, name, code)
+    session.take_over(passed)
     todo = [j for j in jobs if j.name not in session.resumed]
     progress = make_progress("rules", len(todo))
     with github.commands_stopped():
         cut = session.collect(_subjects(session, todo, workers, progress), progress)
+    if keep and used is not None:
+        judged = {s.name: (s, session.used[s.name]) for s in session.run.subjects if s.name in session.used}
+        kept.write(target, options.engine, rules, used, judged)
     return session.finish(cut, complete=lambda _: True, as_json=check_json, summary=summary)
 
 

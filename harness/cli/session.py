@@ -9,7 +9,7 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,13 @@ class Session:
         # A name that stands twice cannot be told apart in the store and runs again.
         self.resumed = {n: s for n, s in earlier.items() if self.order.count(n) == 1}
         self.run.subjects += self.resumed.values()
+        self.used: dict[str, dict[str, str]] = {}
+
+    def take_over(self, kept: Mapping[str, SubjectResult]) -> None:
+        """Take results of earlier runs (`campaign/kept.py`) for those that are wanted and not there yet."""
+        new = {n: s for n, s in kept.items() if n not in self.resumed and self.order.count(n) == 1}
+        self.resumed |= new
+        self.run.subjects += new.values()
 
     def dispatch(
         self, jobs: Sequence[Job], progress: Progress, *, isolated: bool = True, workers: Workers | None = None
@@ -108,6 +115,7 @@ class Session:
             self._keep_part,
             self._lost,
             self._complain,
+            self.used,
         )
         return dispatch.run(weighed)
 

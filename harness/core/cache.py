@@ -69,14 +69,14 @@ class Cache:
 
 def cache_of(name: str) -> Cache:
     """The cache of one theorem of the catalogue."""
-    home = _home()
+    home = folder()
     if home is None:
         return Cache()
     return Cache(home / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.pickle")
 
 
 @cache
-def _home() -> Path | None:
+def folder() -> Path | None:
     """The folder for this code and these versions; made, and old ones removed, on first use."""
     wanted = os.environ.get("BACKPROVE_CACHE", "")
     if wanted == "off":
@@ -111,7 +111,7 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _is_ours(descriptor: int) -> bool:
+def is_ours(descriptor: int) -> bool:
     """Whether nobody but this user (or root) can have written a file: what is read from it can run code."""
     if not hasattr(os, "getuid"):
         return True
@@ -124,7 +124,7 @@ def _read(file: Path | None) -> dict[Hashable, object]:
         return {}
     with contextlib.suppress(Exception):  # missing, cut short, or written by something else
         with file.open("rb") as stream:
-            if not _is_ours(stream.fileno()):
+            if not is_ours(stream.fileno()):
                 return {}
             data = stream.read()
         with no_collections():  # many small objects, none of them garbage

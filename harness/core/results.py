@@ -257,6 +257,7 @@ class SubjectResult(Record):
         source: of the rule or entry; `code` is its text.
         diagnosis: the mistake in words where one explains the refusal.
         mutation: of the last `backprove mutate`, if any.
+        judged_on: when, where this is the kept result of an earlier run.
     """
 
     kind: Kind
@@ -276,6 +277,7 @@ class SubjectResult(Record):
     mutation: Mutation | None = None
     front_end: dict[str, str] = field(default_factory=dict)
     family: str = ""
+    judged_on: str = ""
 
     @property
     def is_user_code(self) -> bool:

@@ -25,9 +25,9 @@ SIGNATURE = (((3,), "float64"),)
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("BACKPROVE_CACHE", str(tmp_path / "cache"))
-    module._home.cache_clear()
+    module.folder.cache_clear()
     yield tmp_path / "cache"
-    module._home.cache_clear()
+    module.folder.cache_clear()
 
 
 def square(x):
@@ -104,16 +104,16 @@ def test_a_broken_file_counts_as_empty_and_is_replaced(content: bytes, home: Pat
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BACKPROVE_CACHE", str(tmp_path / "file"))
-    module._home.cache_clear()
+    module.folder.cache_clear()
     assert run().verdict is Verdict.HOLDS
-    module._home.cache_clear()
+    module.folder.cache_clear()
 
 
 def test_off_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKPROVE_CACHE", "off")
-    module._home.cache_clear()
+    module.folder.cache_clear()
     assert cache_of("square").file is None
-    module._home.cache_clear()
+    module.folder.cache_clear()
 
 
 def test_two_writers_keep_what_both_found(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_two_writers_keep_what_both_found(tmp_path: Path) -> None:
 def test_only_the_latest_folders_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for k in range(6):
         monkeypatch.setattr(module, "_digest", lambda k=k: f"{k:024d}")
-        module._home.cache_clear()
-        assert module._home() is not None
+        module.folder.cache_clear()
+        assert module.folder() is not None
     assert len(list(home.iterdir())) == module.FOLDERS_KEPT
 
 

@@ -1,0 +1,127 @@
+"""Used files are what the code of this process was read from, and what it has read: a result depends on their content.
+
+watch()                          # once, before any code of a user runs
+used_files()                     # {"/home/me/rules.py": "9f2c...", "/home/me/weights.npy": "03ab..."}
+unchanged(used_files())          # True, until one of them has another content
+
+Files of Python and of installed packages are left out: their versions stand for them (`installed`). Directories that
+are listed, environment variables and the clock are not seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import site
+import sys
+import sysconfig
+import time
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+LARGE = 2**26
+"""Bytes from which on a file's size and time of change stand for its content."""
+REACHING_OUT = frozenset(("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect"))
+"""Events of code that asks other programs or machines, whose answers no file holds."""
+NOT_FILES = ("/proc/", "/sys/", "/dev/")
+
+
+class _Watch:
+    """What the process has done since it is watched."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.read: set[str] = set()
+        self.reached_out = False
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open":
+            path, mode = arguments[0], arguments[1]
+            if isinstance(path, (str, bytes)) and not (isinstance(mode, str) and set(mode) & set("wax+")):
+                self.read.add(os.fsdecode(path))
+        elif event == "ctypes.dlopen":
+            if isinstance(arguments[0], str):
+                self.read.add(arguments[0])
+        elif event in REACHING_OUT and not _is_a_librarys():
+            self.reached_out = True
+
+
+def _is_a_librarys() -> bool:
+    """Whether the code that calls what Python comes with is an installed package's, which looks for its own parts."""
+    frame = sys._getframe(2)
+    python = os.path.dirname(os.path.realpath(os.__file__))
+    while frame is not None:
+        path = os.path.realpath(frame.f_code.co_filename)
+        if not path.startswith(python) or "site-packages" in path:
+            return path.startswith(_installed_places())
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+_watch = _Watch()
+
+
+def watch() -> None:
+    """Note from now on what this process reads; there is no end to it."""
+    if _watch.since is None:
+        _watch.since = time.time()
+        sys.addaudithook(_watch)
+
+
+def used_files() -> dict[str, str] | None:
+    """Path -> digest of the content; None where that does not say all: code has asked other programs or machines, or a
+    file has changed since `watch`.
+    """
+    if _watch.since is None or _watch.reached_out:
+        return None
+    modules = [str(getattr(m, "__file__", None) or "") for m in list(sys.modules.values())]
+    found = {}
+    for path in {os.path.realpath(p) for p in (*_watch.read, *modules)}:
+        if path.startswith((*_installed_places(), *NOT_FILES)) or path.endswith(".pyc") or not os.path.isfile(path):
+            continue
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_mtime > _watch.since:
+                return None
+            found[path] = _digest(path)
+    return found
+
+
+def unchanged(used: Mapping[str, str]) -> bool:
+    """Whether all files have the content that they had."""
+    try:
+        return all(_digest(path) == digest for path, digest in used.items())
+    except OSError:
+        return False
+
+
+def _digest(path: str) -> str:
+    status = os.stat(path)
+    return _digest_at(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _digest_at(path: str, size: int, changed: int) -> str:
+    if size > LARGE:
+        return f"{size} bytes of {changed}"
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@cache
+def _installed_places() -> tuple[str, ...]:
+    """Folders of Python, of installed packages and of this one."""
+    here = Path(__file__).resolve().parents[2]
+    own = [here / room for room in ("harness", "rules", "strategies", "reports", "backprove")]
+    places = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values(), *map(str, own)]
+    real = {os.path.realpath(p) for p in places}
+    return tuple(sorted(p + os.sep for p in real if p != os.sep))
+
+
+def installed() -> str:
+    """A digest of the names and versions of all installed packages."""
+    with contextlib.suppress(Exception):  # packages with broken metadata
+        found = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
+        return hashlib.sha256("\n".join(found).encode()).hexdigest()
+    return ""
