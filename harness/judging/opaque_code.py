@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backprove.harness.core.arrays import Array, any_entry, at_point, largest
+from backprove.harness.core.arrays import Array, any_entry, at_point, at_points, largest
 from backprove.harness.core.formats import FORMATS, Mode
 from backprove.harness.core.thresholds.called_code import (
     ASSUMED_ULPS,
@@ -36,21 +36,27 @@ from backprove.harness.judging.violations import NOT_FINITE, not_derivative
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.numbers.bounds.truth import Bounded
 from backprove.harness.oracles.black_box import (
+    APART,
     BESIDE,
     FLAT_HERE,
     HALF_TELLS,
+    LIKE_A_KINK,
     NOTHING,
+    TOO_INACCURATE,
     entries,
     judge,
     place,
     rounding_noise,
 )
+from backprove.harness.oracles.called_kinks import outside_of_pieces
 from backprove.harness.oracles.complex_step import complex_step
 from backprove.harness.oracles.conditioning import has_lost_all_digits
 from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
 
+KINKS = 32
+"""Points of a batch, of which differences tell nothing, at which a kink is looked for."""
 HALF = (
     "forward rounds to half precision inside, whose values tell a derivative to a few percent at best: smaller "
     "mistakes go unseen; let it compute in the format of its input while it is checked"
@@ -225,6 +231,7 @@ class CodeLayers:
         if self.slack:
             noise = [n + self.slack * np.abs(r) for n, r in zip(noise, result, strict=True)]
         outcomes = judge(self.forward64.values, x, d, result, self.mode, self.wrt, noise=noise, rule=self.rule64.values)
+        outcomes = self._at_kinks(x, d, result, outcomes)
         if any(o.note == HALF_TELLS for o in outcomes):
             seen.remark(HALF)
         tally = seen.layer("black box")
@@ -234,9 +241,22 @@ class CodeLayers:
             seen.asked += telling
             seen.answered += o.status is Status.AGREES and telling
             tally.agreed += o.status is Status.AGREES and o.note != FLAT_HERE
-            tally.refuted += o.status is Status.REFUTED
+            tally.refuted += o.status.refused
             tally.undecided += o.status is Status.UNDECIDED
         return outcomes
+
+    def _at_kinks(self, x: list[Array], d: list[Array], result: list[Array], outcomes: list[Outcome]) -> list[Outcome]:
+        """The outcomes with a refusal at a kink, where slopes around it tell a range in which the rule is not."""
+        out = list(outcomes)
+        if self.slack or self.approximates is not None:
+            return out
+        for k in [k for k, o in enumerate(outcomes) if o.note in (LIKE_A_KINK, TOO_INACCURATE, APART)][:KINKS]:
+            point, given, got = ([at_points(a, [k]) for a in arrays] for arrays in (x, d, result))
+            found = outside_of_pieces(self.forward64.values, point, given, got, self.mode, self.wrt)
+            if found is not None:
+                out[k] = found
+                break
+        return out
 
     def judge_signed(self, x: list[Array], d: list[Array], sign: float) -> Outcome:
         """What differences say of the rule at one point whose zeros have this sign.
@@ -280,7 +300,7 @@ class CodeLayers:
         seen.doubt("black box", beside)
         for i, o in zip(index.tolist(), outcomes, strict=True):
             seen.outcomes[i] = o
-            if seen.violations[i] is None and o.status is Status.REFUTED:
+            if seen.violations[i] is None and o.status.refused:
                 seen.violations[i] = self._refused(o)
             elif seen.violations[i] is None and broken[i]:
                 seen.violations[i] = self.not_finite(x, d, i, result, forward)
@@ -294,6 +314,8 @@ class CodeLayers:
         """A refusal by differences as a finding."""
         assert o.argument is not None and o.entry is not None
         what = not_derivative(self.mode, self.forward.label, self.approximates)
+        if o.status is Status.KINK_REFUTED:
+            what = "the value lies outside the generalized (Clarke) derivative at this kink"
         name = self.result_names[o.argument]
         return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 

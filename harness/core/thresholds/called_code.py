@@ -138,6 +138,19 @@ CALLED = {"float64": IDENTITY, **IDENTITY_SHORT, "bfloat16": 2.0**-4}
 Half the digits of each format: what is further off is another function, and no rounding.
 """
 
+# -- kinks of code that can only be called -----------------------------------------------------------------------------
+
+KINK_RADII = (2.0**-12, 2.0**-16)
+"""Distances from a kink, relative to the entries, within which slopes are sampled; they must give the same range."""
+KINK_STEP = 2.0**-8
+"""Step of these slopes, relative to the distance: rounding leaves them six digits."""
+KINK_SAME = 2.0**-7
+"""Share of its size by which the range may differ between the two: curvature, and rounding of differences."""
+KINK_SPREAD = 2.0**-5
+"""Share of its size from which on a range is one of several pieces."""
+KINK_OUTSIDE = 0.25
+"""Share of the range by which a value must lie outside: pieces that no sample has met are near those that were."""
+
 # -- short formats -----------------------------------------------------------------------------------------------------
 
 MODERATE = 16.0
