@@ -351,11 +351,16 @@ class CodeLayers:
         return None
 
     def _forward_accurate(self, x: list[Array], forward: list[Array], index: Array) -> Array:
-        """Points where forward is normal (or zero at a moderate point) and, in short formats, near its float64 one."""
+        """Points where forward is normal (or zero at a moderate point, no entry of which is tiny).
+
+        In short formats it is near its values in float64, too.
+        """
         form = FORMATS[self.dtype]
         m = index.size
         wide = self.forward64.values([_take(a, index) for a in x])
-        moderate = largest([np.abs(_take(x[i], index)) for i in self.wrt], m) <= MODERATE
+        sizes = [np.abs(_take(x[i], index)) for i in self.wrt]
+        underflows = any_entry([(s > 0) & (s < np.sqrt(form.tiny)) for s in sizes], m)  # of squares, inside
+        moderate = (largest(sizes, m) <= MODERATE) & ~underflows
         good = np.ones(m, dtype=bool)
         with np.errstate(all="ignore"):
             for f, w in zip(forward, wide, strict=True):

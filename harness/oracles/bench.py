@@ -246,6 +246,14 @@ class Bench:
             )
         return Comparison(told, near, far, suspected, blind, share)
 
+    def slope(self, tangents: Sequence[Array], weights: Sequence[Array], scale: Array) -> tuple[float, float]:
+        """The slope along a direction at the first point by one central difference, and its rounding error."""
+        h = scale * self.unit(tangents)
+        with np.errstate(all="ignore"):
+            gap = self._pair(self.at(tangents, h), weights) - self._pair(self.at(tangents, -h), weights)
+            found, doubt = gap / (2 * h), 4 * self._pair_noise(weights) / h
+        return float(found[0]), float(doubt[0])
+
     def _along(
         self, tangents: Sequence[Array], weights: Sequence[Array], noise: Sequence[Array], t: Array
     ) -> tuple[Array, Array]:

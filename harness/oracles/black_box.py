@@ -21,6 +21,7 @@ from backprove.harness.core.thresholds.called_code import (
     COARSE_SHARE,
     COARSE_TESTS,
     FINE_STEPS,
+    NOT_ADDITIVE,
     RANDOM_DIRECTIONS,
     SINGLE_ENTRIES,
 )
@@ -34,6 +35,8 @@ from backprove.harness.oracles.vectors import dyadic
 
 EXAMINED = 4
 """Refused points of a batch at which steps of coarse values are looked for; the others are left open."""
+ADDITIVE_TRIES = 3
+"""Pairs of directions along which a refused point is held to have a derivative."""
 LOCALISED = 128
 """Entries among which a refused point is localised."""
 
@@ -143,7 +146,8 @@ def _look(case: _Case) -> list[Outcome]:
             chosen = chosen[stands][:EXAMINED]
             if not chosen.size:
                 break
-        refuted[chosen] = True
+        additive = np.array([_is_additive(case.at(np.array([p]))) for p in chosen.tolist()], dtype=bool)
+        refuted[chosen[additive]], kink[chosen[~additive]] = True, True
     beside = _is_beside(np.stack(shares))
     out, zero = [], ~any_entry([r != 0 for r in case.result], n)
     for p in range(n):
@@ -161,6 +165,28 @@ def _look(case: _Case) -> list[Outcome]:
         else:
             out.append(Outcome(Status.UNDECIDED, note=APART if against[p] else TOO_INACCURATE))
     return out
+
+
+def _is_additive(case: _Case) -> bool:
+    """Whether the slope along the sum of two directions is the sum of their slopes, at one point.
+
+    The median of equal numbers has a slope along every line, and no derivative: what it gives along a line is odd.
+    """
+    bench, rng = case.bench, np.random.Generator(np.random.Philox(key=[47, 53]))
+    shapes = [a.shape for a in bench.moving]
+    outputs = [f.shape for f in bench.centre]
+    for _ in range(ADDITIVE_TRIES):
+        u, v = ([dyadic(rng, s) * m for s, m in zip(shapes, bench.magnitudes, strict=True)] for _ in range(2))
+        weights = case.directions if case.mode == "vjp" else [dyadic(rng, s) for s in outputs]
+        gaps = []
+        for scale in (bench.scales[0], bench.scales[-1]):
+            along = [bench.slope(t, weights, scale) for t in (u, v, [a + b for a, b in zip(u, v, strict=True)])]
+            size = sum(abs(s) for s, _ in along)
+            gap, doubt = abs(along[0][0] + along[1][0] - along[2][0]), sum(e for _, e in along)
+            gaps.append((gap - doubt) / size if size > 0 else 0.0)
+        if min(gaps) > NOT_ADDITIVE and gaps[-1] > 0.5 * gaps[0]:
+            return False
+    return True
 
 
 def _is_beside(shares: Array) -> bool:

@@ -4,8 +4,8 @@ relu at 0 has slopes 0 and 1 around it: a rule that gives 0.5 there is right, on
 
 The generalized (Clarke) derivative is the convex hull of the limits of Jacobians around the point (Clarke, Optimization
 and Nonsmooth Analysis, 1983). They are sampled: at random points nearby, and along the axes. A value is refused only
-where it lies outside of the sampled range by a quarter of its width, and where the range is the same at a sixteenth of
-the distance; a piece that no sample meets cannot be known, so that points of many entries are left alone, and so are
+where it lies outside of the sampled range by a quarter of its width, and where the range is the same much nearer to
+the point; a piece that no sample meets cannot be known, so that points of many entries are left alone, and so are
 kinks that no axis through the point shows (the median of equal numbers).
 """
 
@@ -23,6 +23,7 @@ from backprove.harness.core.thresholds.called_code import (
     KINK_SAME,
     KINK_SPREAD,
     KINK_STEP,
+    KINK_TIED,
 )
 from backprove.harness.oracles.bench import Evaluation
 from backprove.harness.oracles.black_box import place
@@ -55,7 +56,7 @@ def outside_of_pieces(
     if not 0 < around.x.size <= ENTRIES or not np.isfinite(around.x).all():
         return None
     with quiet():
-        if not around.has_a_kink(directions, mode, KINK_RADII[0]):
+        if around.is_nearly_tied(KINK_RADII[0]) or not around.has_a_kink(directions, mode, KINK_RADII[0]):
             return None
         wide, narrow = (around.range(directions, mode, radius) for radius in KINK_RADII)
     got = _flat(result)
@@ -114,6 +115,11 @@ class _Around:
         n = step.size
         middle, right, left = all_at_once[:, :1], all_at_once[:, 1 : n + 1], all_at_once[:, n + 1 :]
         return np.stack([(right - middle) / step, (middle - left) / step], axis=-1).swapaxes(0, 1)
+
+    def is_nearly_tied(self, radius: float) -> bool:
+        """Whether two entries differ by so little that samples within the radius hardly ever lie between them."""
+        gap = np.abs(self.x[:, None] - self.x)
+        return bool(((gap > 0) & (gap <= KINK_TIED * radius * np.maximum(self._size[:, None], self._size))).any())
 
     def has_a_kink(self, directions: Sequence[Array], mode: Mode, radius: float) -> bool:
         """Whether one-sided slopes along some entry differ, those of the outputs together that the directions name."""

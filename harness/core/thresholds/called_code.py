@@ -140,7 +140,7 @@ Half the digits of each format: what is further off is another function, and no 
 
 # -- kinks of code that can only be called -----------------------------------------------------------------------------
 
-KINK_RADII = (2.0**-12, 2.0**-16)
+KINK_RADII = (2.0**-12, 2.0**-30)
 """Distances from a kink, relative to the entries, within which slopes are sampled; they must give the same range."""
 KINK_STEP = 2.0**-8
 """Step of these slopes, relative to the distance: rounding leaves them six digits."""
@@ -148,6 +148,10 @@ KINK_SAME = 2.0**-7
 """Share of its size by which the range may differ between the two: curvature, and rounding of differences."""
 KINK_SPREAD = 2.0**-5
 """Share of its size from which on a range is one of several pieces."""
+KINK_TIED = 4.0
+"""Entries that differ by less than so many of the larger distance are near a tie, where pieces too thin to meet lie."""
+NOT_ADDITIVE = 2.0**-6
+"""Share by which slopes along two directions miss the slope along their sum, at a kink that no line shows."""
 KINK_OUTSIDE = 0.25
 """Share of the range by which a value must lie outside: pieces that no sample has met are near those that were."""
 

@@ -74,6 +74,31 @@ def test_values_outside_of_the_pieces_are_refused(name: str) -> None:
         assert point.region == "kink" and isinstance(point.expected, list)
 
 
+def sorting(x: Any, g: Any) -> Any:
+    out = np.zeros_like(x)
+    out[np.argsort(x, kind="stable")] = g
+    return out
+
+
+def middle(x: Any, g: Any) -> Any:
+    order = np.argsort(x, kind="stable")
+    return g * np.bincount(order[[(x.size - 1) // 2, x.size // 2]], minlength=x.size) / 2
+
+
+def unit(x: Any, g: Any) -> Any:
+    return g * x / np.sqrt((x * x).sum()) if x.any() else 0 * x
+
+
+@pytest.mark.parametrize(
+    ("forward", "vjp"), [(np.sort, sorting), (np.median, middle), (lambda x: np.sqrt((x * x).sum()), unit)]
+)
+def test_right_rules_hold_at_thin_pieces_and_where_no_line_shows_a_kink(forward: Code, vjp: Code) -> None:
+    report = check(forward, vjp)
+    assert report.ok, str(report)
+    wrong = check(forward, lambda x, g: 1.01 * vjp(x, g))
+    assert wrong.verdict == "falsified", str(wrong)
+
+
 def at(*numbers: float) -> list[np.ndarray]:
     return [np.array(numbers)[:, None]]
 
