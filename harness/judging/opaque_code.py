@@ -365,7 +365,7 @@ class CodeLayers:
         with np.errstate(all="ignore"):
             for f, w in zip(forward, wide, strict=True):
                 here = f[..., index]
-                small = (np.abs(w) < form.tiny) & ~moderate
+                small = (np.minimum(np.abs(w), np.abs(here)) < form.tiny) & ~moderate
                 size = np.abs(w).reshape(-1, m).max(axis=0, initial=0.0)
                 off = ~(np.abs(here - w) <= LOW_MARGIN * form.u * size + form.tiny)
                 good &= ~any_entry([small | off], m)

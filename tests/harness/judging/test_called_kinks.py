@@ -50,9 +50,9 @@ CASES: dict[str, tuple[Code, Callable[[float], Code], list[float], list[float]]]
 }
 
 
-def check(forward: Code, vjp: Code) -> bp.Report:
+def check(forward: Code, vjp: Code, dtypes: tuple[str, ...] = ("float64",)) -> bp.Report:
     rule = bp.Rule("kink", forward=hidden(forward), vjp=hidden(vjp), inputs={"x": bp.array("n>=1")})
-    return bp.check(rule, points=200, dtypes=("float64",))
+    return bp.check(rule, points=200, dtypes=dtypes)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -93,7 +93,7 @@ def unit(x: Any, g: Any) -> Any:
     ("forward", "vjp"), [(np.sort, sorting), (np.median, middle), (lambda x: np.sqrt((x * x).sum()), unit)]
 )
 def test_right_rules_hold_at_thin_pieces_and_where_no_line_shows_a_kink(forward: Code, vjp: Code) -> None:
-    report = check(forward, vjp)
+    report = check(forward, vjp, ("float64", "float32"))
     assert report.ok, str(report)
     wrong = check(forward, lambda x, g: 1.01 * vjp(x, g))
     assert wrong.verdict == "falsified", str(wrong)
