@@ -32,6 +32,7 @@ from backprove.harness.core.environment import describe
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.judging.binders import binders_of
 from backprove.harness.judging.derivative import DerivativeAt
+from backprove.harness.oracles.problem import Status
 from backprove.strategies.cotangents import draw_directions
 from backprove.strategies.shapes import shape_buckets
 from backprove.strategies.values import draw_points
@@ -172,7 +173,12 @@ def by_backprove(problem: Problem, vjp: Formula, arrays: Sequence[Array], dtype:
     last = [np.moveaxis(a, 0, -1).astype(np.float64) for a in arrays]
     with quiet():
         seen = bound.examine(last, directions, np.ones(points, dtype=bool), cap=points)
-    return lambda i: seen.violations[i] is None
+
+    def accepts(i: int) -> bool:
+        outcome = seen.outcomes[i]  # apart beside a refused point: refused too, were it judged by itself
+        return seen.violations[i] is None and (outcome is None or outcome.status is not Status.APART)
+
+    return accepts
 
 
 TOOLS: dict[str, Callable[[Problem, Formula, Sequence[Array], str], Accepts]] = {

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backprove.harness.core.evidence import Approximation, Evidence, LeftOut, SizeSeen
+from backprove.harness.core.handwritten import Cover, Handwritten, Span, Survey, Unread
 from backprove.harness.core.records import Malformed, Record, from_json, from_plain, to_json, to_plain
 from backprove.harness.core.results import (
     BINS,
@@ -42,13 +43,17 @@ SUBJECT = SubjectResult(
     "words", ["a"], ["b"],
     {"file": "r.py", "line": 3, "spots": [SPOT]},
     "code", "diagnosis", {"mutants": 3, "equivalent": 1, "killed": 1, "survivors": ["s"]}, {"vjp": "traced"},
-    "softmax",
+    "softmax", "2026-11-30 12:00 UTC",
+)  # fmt: skip
+SURVEY = Survey(
+    "package", "/home/me", 3, [Unread("b.py", "why")],
+    [Handwritten("f", "jax.custom_vjp", "a.py", 4, [Span("map", 4, 6, "text")], [Cover("r", "by identity")])],
 )  # fmt: skip
 RUN = RunResult(
     "check", "0.1.0", 7, [SUBJECT], {"python": "3.11"}, {"points": 10, "dtypes": ["float64"], "accuracy": None},
     {"documented": {"declared": 4, "executable": 3, "covered": 2, "holds": 1}},
     [{"name": "n", "module": "m", "executable": False, "why_not": "w", "covered_by": ["r"]}],
-    "2026-11-21T12:00:00Z", 1.5, True, {"passed": False, "reasons": ["reason"]}, 1,
+    "2026-11-21T12:00:00Z", 1.5, True, {"passed": False, "reasons": ["reason"]}, 1, SURVEY,
 )  # fmt: skip
 
 
