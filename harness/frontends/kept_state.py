@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from backprove.harness.core.guard import attribute
 from backprove.harness.frontends.reached_code import LIBRARIES, MOST, OURS, codes
 
 KEEPING = frozenset(
@@ -102,7 +101,7 @@ def _held(found: Any) -> Iterator[Any]:
         if callable(found) or not _known(type(found).__module__):
             yield from getattr(found, "__dict__", {}).values()
     if callable(found) and not isinstance(found, type):
-        yield attribute(found, "__wrapped__")
+        yield getattr(found, "__wrapped__", None)
 
 
 def _named(module: ModuleType, names: set[str]) -> Iterator[Any]:

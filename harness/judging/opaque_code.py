@@ -350,6 +350,20 @@ class CodeLayers:
                 )
         return None
 
+    def _underflows(self, x: list[Array], index: Array) -> Array:
+        """Points with tiny entries at which forward is zero, and is not where these are larger: squares underflow."""
+        m, tiny = index.size, float(np.sqrt(FORMATS[self.dtype].tiny))
+        near = [_take(a, index) for a in x]
+        out = any_entry([(np.abs(near[i]) > 0) & (np.abs(near[i]) < tiny) for i in self.wrt], m)
+        if out.any():
+            larger = list(near)
+            with np.errstate(all="ignore"):
+                for i in self.wrt:
+                    grown = np.sign(near[i]) * 256 * tiny
+                    larger[i] = np.where((near[i] != 0) & (np.abs(near[i]) < tiny), grown, near[i])
+                out &= any_entry([np.abs(f) >= FORMATS[self.dtype].tiny for f in self.forward64.values(larger)], m)
+        return out
+
     def _forward_accurate(self, x: list[Array], forward: list[Array], index: Array) -> Array:
         """Points where forward is normal (or zero at a moderate point, no entry of which is tiny).
 
@@ -359,8 +373,7 @@ class CodeLayers:
         m = index.size
         wide = self.forward64.values([_take(a, index) for a in x])
         sizes = [np.abs(_take(x[i], index)) for i in self.wrt]
-        underflows = any_entry([(s > 0) & (s < np.sqrt(form.tiny)) for s in sizes], m)  # of squares, inside
-        moderate = (largest(sizes, m) <= MODERATE) & ~underflows
+        moderate = (largest(sizes, m) <= MODERATE) & ~self._underflows(x, index)
         good = np.ones(m, dtype=bool)
         with np.errstate(all="ignore"):
             for f, w in zip(forward, wide, strict=True):

@@ -87,7 +87,9 @@ class DerivativeViolations:
     def wrong_shape(self, shapes: Sequence[tuple[int, ...]]) -> Violation:
         kind = "cotangent" if self.mode == "vjp" else "tangent"
         wanted = ", ".join(f"{n}: {list(s)}" for n, s in zip(self.result_names, self.result_shapes, strict=True))
-        found = f"{kind}s of shapes {[list(s) for s in shapes]}" if shapes else f"no {kind} (nothing, or None)"
+        found = f"{kind}s of shapes {[list(s) for s in shapes]}"
+        if not shapes:
+            found, wanted = f"no {kind} (nothing, or None)", f"the shape {wanted}"
         verb = "was" if len(self.result_shapes) == 1 else "were"
         what = f"the {self.mode} returned {found} where {wanted} {verb} expected"
         return Violation(Verdict.ERROR, what, argument=self.result_names[0] if self.result_names else "")

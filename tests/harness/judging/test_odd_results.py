@@ -27,7 +27,7 @@ def twice(vjp: Any, forward: Any = lambda x: 2 * x) -> bp.Report:
         (lambda x, g: np.array([{}] * len(x)), "vjp returned an array of dtype object where"),
         (lambda x, g: (2 * g).astype(int), "the vjp returned cotangents of dtype int64 where floats were expected"),
         (lambda x, g: (2 * jnp.asarray(g)).astype(int), "cotangents of dtype int64"),
-        (lambda x, g: None, "the vjp returned no cotangent (nothing, or None) where x: "),
+        (lambda x, g: None, "the vjp returned no cotangent (nothing, or None) where the shape x: "),
     ],
 )
 def test_what_is_no_array_of_floats_is_named(vjp: Any, message: str) -> None:
