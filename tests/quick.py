@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-CPU_MINUTES = 50
+CPU_MINUTES = 30
 """Processor time of the tests without the long ones, on an ordinary machine."""
 QUICK_MINUTES = 2
 """Wall time of the quick form on two cores."""

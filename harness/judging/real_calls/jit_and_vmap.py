@@ -13,6 +13,7 @@ import numpy as np
 
 from backprove.harness.core.arrays import Array, at_point, at_points, quiet
 from backprove.harness.core.errors import UnsupportedPrimitive
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.thresholds.called_code import COMPILED_ROUNDINGS, MODERATE, NARROWED
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.frontends.calls import arguments_at
@@ -57,16 +58,17 @@ def differs_transformed(
 def _noise(
     function: Function, signature: Signature, arrays: Sequence[Array], points: Sequence[int]
 ) -> list[list[Array]] | None:
-    """What rounding explains at each point, one array per result; None where the bound cannot be had."""
+    """What rounding explains at each point, one array per result; None for code without a program."""
     program = function.program(signature)
     if program is None:
         return None
     here = [at_points(a, list(points)) for a in arrays]
+    one = COMPILED_ROUNDINGS * FORMATS["float64"].u  # of moderate numbers, from which results near a zero cancel
     try:
         bounds = Running("float64").run(program, here)
     except UnsupportedPrimitive:
-        return None
-    return [[COMPILED_ROUNDINGS * at_point(b.e, k) for b in bounds] for k in range(len(points))]
+        return [[np.array(one) for _ in program.outputs] for _ in points]
+    return [[np.fmax(COMPILED_ROUNDINGS * at_point(b.e, k), one) for b in bounds] for k in range(len(points))]
 
 
 def usual_points(arrays: Sequence[Array], usable: Array) -> list[int]:

@@ -149,12 +149,14 @@ class _Looked:
 
     Attributes:
         values: of the program in NumPy and SciPy, as float64, shape + points.
+        moved: their changes when every number moves by an ulp.
         allowed: how far a call may be off where no bound is known: at points of moderate size, else any distance.
         bounds: running error bounds, infinite where they are not known.
     """
 
     dtype: str
     values: list[Array]
+    moved: list[Array]
     allowed: list[Array]
     bounds: list[Bounded]
 
@@ -176,15 +178,17 @@ class _Looked:
         n = max((a.shape[-1] for a in points), default=1)
         values = [np.broadcast_to(v, (*v.shape[:-1], n)) for v in values]
         rng, u = generator("own calls"), FORMATS[function.dtype].u
-        allowed = [np.zeros(v.shape) for v in values]
+        moved = [np.zeros(v.shape) for v in values]
         with np.errstate(all="ignore"):
             for _ in range(PERTURBED):
-                near = [a * (1 + u * rng.choice([-1.0, 1.0], a.shape)) if a.dtype.kind == "f" else a for a in points]
-                allowed = [np.fmax(e, np.abs(m - v)) for e, m, v in zip(allowed, run(near), values, strict=True)]
+                # by an ulp: half of one would round back to the same number in every second case
+                steps = [1 + 2 * u * rng.choice([-1.0, 1.0], a.shape) for a in points]
+                near = run([a * s if a.dtype.kind == "f" else a for a, s in zip(points, steps, strict=True)])
+                moved = [np.fmax(e, np.abs(m - v)) for e, m, v in zip(moved, near, values, strict=True)]
             share = CALLED[function.dtype]
             usual = np.where(_moderate(points, n), 4 * FORMATS[function.dtype].tiny, np.inf)
             sizes = [np.abs(v).reshape(-1, n).max(axis=0, initial=0.0) for v in values]
-            allowed = [AMPLIFIED * e + share * size + usual for e, size in zip(allowed, sizes, strict=True)]
+            allowed = [AMPLIFIED * e + share * size + usual for e, size in zip(moved, sizes, strict=True)]
         try:
             found = Running(function.dtype, narrows_to=ANY).run(program, points)
             pairs = [(found[k].v, found[k].e) for k in floats]
@@ -194,7 +198,7 @@ class _Looked:
             Bounded(np.broadcast_to(b, v.shape), np.broadcast_to(e, v.shape))
             for (b, e), v in zip(pairs, values, strict=True)
         ]
-        return _Looked(function.dtype, values, allowed, bounds)
+        return _Looked(function.dtype, values, moved, allowed, bounds)
 
     def apart(self, results: Sequence[Array], which: Array) -> list[Array]:
         """Entry by entry: whether a call gives what neither its error bound nor its conditioning explains."""
@@ -217,8 +221,8 @@ class _Looked:
         if not told.size:  # a result that is the same at all points has one, whatever is asked for
             return []
         noise = [
-            np.where(np.isfinite(b.e), b.e, self._usual_rounding(v))[..., which[told]]
-            for b, v in zip(self.bounds, self.values, strict=True)
+            np.fmax(np.where(np.isfinite(b.e), b.e, self._usual_rounding(v)), m)[..., which[told]]
+            for b, v, m in zip(self.bounds, self.values, self.moved, strict=True)
         ]
         here = differing_at([at_points(p, told) for p in plain], [at_points(j, told) for j in jitted], noise)
         return [int(told[k]) for k in here]

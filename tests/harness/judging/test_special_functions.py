@@ -23,14 +23,12 @@ class Known:
     vjp: Callable[..., Any]
     spans: tuple[tuple[float, float], ...]
 
-    def verdict(self, factor: float) -> str:
+    def report(self, factor: float) -> bp.Report:
         inputs = {
             n: bp.array("n", low=a, high=b) for n, (a, b) in zip("ax"[-len(self.spans) :], self.spans, strict=True)
         }
         rule = lambda *v: jax.tree.map(lambda c: c * factor, self.vjp(*v))  # noqa: E731
-        return bp.check(
-            bp.Rule("rule", forward=self.forward, vjp=rule, inputs=inputs), points=200, dtypes=("float64",)
-        ).verdict
+        return bp.check(bp.Rule("rule", forward=self.forward, vjp=rule, inputs=inputs), points=200, dtypes=("float64",))
 
 
 def _order(m: float) -> Callable[[Any], Any]:
@@ -76,10 +74,11 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_right_rule_holds(name: str) -> None:
-    assert KNOWN[name].verdict(1.0) == "holds"
+    report = KNOWN[name].report(1.0)
+    assert report.verdict == "holds", str(report)
 
 
 @pytest.mark.parametrize("factor", [0.0, 1 + 1e-9])
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_wrong_rule_is_falsified(name: str, factor: float) -> None:
-    assert KNOWN[name].verdict(factor) == "falsified"
+    assert KNOWN[name].report(factor).verdict == "falsified"

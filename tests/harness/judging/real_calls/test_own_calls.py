@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.scipy.special import polygamma
 
@@ -93,3 +94,16 @@ def mish(x: Any) -> Any:
 def test_right_code_holds(forward: Any, vjp: Any, domain: dict[str, float]) -> None:
     found = report(forward, vjp, dtypes=("float64", "float32"), **domain)
     assert found.ok, str(found)
+
+
+def test_a_call_near_a_zero_of_its_result_may_lose_what_rounding_its_argument_forces() -> None:
+    """JAX's lgamma is off by five roundings of 1 at 1 + 3 ulp, where its value is two of them."""
+    rule = bp.Rule(
+        "lgamma",
+        forward=jax.lax.lgamma,
+        vjp=lambda x, g: g * jax.lax.digamma(x),
+        inputs={"x": bp.array("n", low=0.5, high=9)},
+        examples=[{"x": np.full(3, 1 + 3 * 2.0**-52)}],
+    )
+    report = bp.check(rule, points=50, dtypes=("float64",))
+    assert report.ok, str(report)
