@@ -1,7 +1,7 @@
 """Used files are what the code of this process was read from, and what it has read: a result depends on their content.
 
 watch()                          # once, before any code of a user runs
-used_files()                     # {"/home/me/rules.py": "9f2c...", "/home/me/weights.npy": "03ab..."}
+used_files()                     # the paths of rules.py and weights.npy, each with a digest of what it holds
 unchanged(used_files())          # True, until one of them has another content
 
 Files of Python and of installed packages are left out: their versions stand for them (`installed`). Directories that
@@ -79,14 +79,20 @@ def used_files() -> dict[str, str] | None:
         return None
     modules = [str(getattr(m, "__file__", None) or "") for m in list(sys.modules.values())]
     found = {}
-    for path in {os.path.realpath(p) for p in (*_watch.read, *modules)}:
-        if path.startswith((*_installed_places(), *NOT_FILES)) or path.endswith(".pyc") or not os.path.isfile(path):
-            continue
-        with contextlib.suppress(OSError):
-            if os.stat(path).st_mtime > _watch.since:
-                return None
-            found[path] = _digest(path)
+    for path in {_own(p) for p in (*_watch.read, *modules)}:
+        with contextlib.suppress(OSError):  # what is no file, or none any more
+            if path and os.path.isfile(path):
+                if os.stat(path).st_mtime > _watch.since:
+                    return None
+                found[path] = _digest(path)
     return found
+
+
+@cache
+def _own(path: str) -> str:
+    """The file that a path leads to; "" where it is Python's, an installed package's or the system's."""
+    real = os.path.realpath(path)
+    return "" if real.startswith((*_installed_places(), *NOT_FILES)) or real.endswith(".pyc") else real
 
 
 def unchanged(used: Mapping[str, str]) -> bool:

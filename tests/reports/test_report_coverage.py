@@ -16,11 +16,11 @@ def run() -> tuple[RunResult, Survey]:
     span = Span("map", 3, 4, f"def f(x):\n    return x  # {HOSTILE}")
     both = [Cover("one", "it is"), Cover("two", "it is")]
     rules = [
-        Handwritten("pkg.a", "jax.custom_jvp", "/home/pkg/a.py", 3, [span], both),
-        Handwritten(f"pkg.{HOSTILE}", "jax.custom_vjp", "/home/pkg/a.py", 9, [span]),
-        Handwritten("pkg.C", "torch.autograd.Function", "/home/pkg/b.py", 1, [span], [Cover("not judged", "it is")]),
+        Handwritten("pkg.a", "jax.custom_jvp", "/folder/pkg/a.py", 3, [span], both),
+        Handwritten(f"pkg.{HOSTILE}", "jax.custom_vjp", "/folder/pkg/a.py", 9, [span]),
+        Handwritten("pkg.C", "torch.autograd.Function", "/folder/pkg/b.py", 1, [span], [Cover("not judged", "it is")]),
     ]  # fmt: skip
-    survey = Survey("pkg", "/home", 2, [Unread(f"/home/pkg/{HOSTILE}.py", HOSTILE)], rules)
+    survey = Survey("pkg", "/folder", 2, [Unread(f"/folder/pkg/{HOSTILE}.py", HOSTILE)], rules)
     verdicts = {"one": Verdict.HOLDS, "two": Verdict.FALSIFIED}
     subjects = [SubjectResult("rule", n, properties=[PropertyResult("vjp", "float64", v)]) for n, v in verdicts.items()]
     gate = {"passed": False, "reasons": [f"too little {HOSTILE}"]}

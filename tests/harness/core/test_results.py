@@ -46,7 +46,7 @@ SUBJECT = SubjectResult(
     "softmax", "2026-11-30 12:00 UTC",
 )  # fmt: skip
 SURVEY = Survey(
-    "package", "/home/me", 3, [Unread("b.py", "why")],
+    "package", "/folder", 3, [Unread("b.py", "why")],
     [Handwritten("f", "jax.custom_vjp", "a.py", 4, [Span("map", 4, 6, "text")], [Cover("r", "by identity")])],
 )  # fmt: skip
 RUN = RunResult(
