@@ -46,7 +46,9 @@ def to_notebook_html(subject: SubjectResult, explanations: Sequence[tuple[str, s
     if subject.property_words:
         parts.append(Markup("<div style='opacity:.85'>{}</div>").format(subject.property_words))
     if subject.diagnosis:
-        parts.append(Markup("<div style='margin-top:4px'><b>Likely mistake:</b> {}</div>").format(subject.diagnosis))
+        parts.append(
+            Markup("<div style='margin-top:4px'><b>Likely mistake:</b> {}</div>").format(_cut(subject.diagnosis))
+        )
     parts.append(_table(subject.properties))
     for title, text in explanations:
         block = Markup("<details open><summary>{}</summary><pre style='{}'>{}</pre></details>")

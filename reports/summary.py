@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.records import Malformed, from_json, to_json
 from backprove.harness.core.results import SCHEMA, Counterexample, PropertyResult, RunResult
-from backprove.harness.core.verdicts import Verdict, worst
+from backprove.harness.core.verdicts import Verdict
 
 RESULTS = "results.json"
 """File name of the stored run in a report directory."""
@@ -78,8 +78,7 @@ def coverage_json(run: RunResult) -> dict[str, Any]:
     """What `backprove coverage --json FILE` stores: that of `check`, with the hand-written rules of the package."""
     survey = run.survey
     assert survey is not None
-    verdicts = {s.name: s.verdict for s in run.subjects}
-    covering = [[verdicts[c.rule] for c in r.covered_by if c.rule in verdicts] for r in survey.rules]
+    verdicts = [run.verdict_of(r) for r in survey.rules]
     return {
         **check_json(run),
         "package": survey.package,
@@ -93,9 +92,9 @@ def coverage_json(run: RunResult) -> dict[str, Any]:
                 "file": survey.shown(r.file),
                 "line": r.line,
                 "covered_by": [{"rule": c.rule, "how": c.how} for c in r.covered_by],
-                "verdict": worst(by).value if by else None,
+                "verdict": None if said is None else said.value,
             }
-            for r, by in zip(survey.rules, covering, strict=True)
+            for r, said in zip(survey.rules, verdicts, strict=True)
         ],
     }
 

@@ -7,13 +7,17 @@ find_theorems(worker, "theorems.py")        the statement of each theorem of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from backprove.harness.campaign import messages, workers
 from backprove.harness.campaign.work import Job, stated
 from backprove.harness.campaign.workers import Worker, WorkerLost
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.handwritten import Survey
+from backprove.harness.core.records import Record
 from backprove.harness.statements.statement import Statement
+
+A = TypeVar("A", bound=Record)
 
 
 def find_jobs(
@@ -40,11 +44,7 @@ def find_rules(
         UsageError: as `loading.load_rules`, when importing the file hangs or ends the process, and for a point that
             does not fit its rule.
     """
-    try:
-        limit = None if timeout is None else timeout + workers.START_UP
-        return worker.request(messages.Load(target, examples or {}), messages.Found, timeout=limit)
-    except WorkerLost as e:
-        raise UsageError(f"{target}: importing the file {e}") from None
+    return _asked(worker, messages.Load(target, examples or {}), messages.Found, timeout)
 
 
 def find_statements(worker: Worker, target: str) -> dict[str, Statement]:
@@ -66,11 +66,7 @@ def find_theorems(worker: Worker, target: str, *, timeout: float | None = None) 
     Raises:
         UsageError: as `loading.load_theorems`, and when importing the file hangs or ends the process.
     """
-    try:
-        limit = None if timeout is None else timeout + workers.START_UP
-        return worker.request(messages.State(target, "own theorem"), messages.Stated, timeout=limit).theorems
-    except WorkerLost as e:
-        raise UsageError(f"{target}: importing the file {e}") from None
+    return _asked(worker, messages.State(target, "own theorem"), messages.Stated, timeout).theorems
 
 
 def find_covered(
@@ -81,8 +77,14 @@ def find_covered(
     Raises:
         UsageError: as `find_jobs`.
     """
+    return _asked(worker, messages.Cover(target, survey), messages.Covered, timeout).found
+
+
+def _asked(
+    worker: Worker, request: messages.Load | messages.State | messages.Cover, answer: type[A], timeout: float | None
+) -> A:
+    """What a worker says of a file, which it imports first."""
     try:
-        limit = None if timeout is None else timeout + workers.START_UP
-        return worker.request(messages.Cover(target, survey), messages.Covered, timeout=limit).found
+        return worker.request(request, answer, timeout=None if timeout is None else timeout + workers.START_UP)
     except WorkerLost as e:
-        raise UsageError(f"{target}: importing the file {e}") from None
+        raise UsageError(f"{request.target}: importing the file {e}") from None

@@ -13,11 +13,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import field
+from msgspec.structs import replace
 
 from backprove.harness.campaign.finding import jobs_of
 from backprove.harness.campaign.messages import EngineOptions, FoundRule
@@ -87,16 +89,14 @@ def write(
     file = _file(target, options)
     if file is None or not rules:
         return
-    names = [r.name for r in rules]
+    stated = Counter(r.name for r in rules)
     passed = {name: kept for name, kept in read(target, options).passed.items() if unchanged(kept.used)}
     today = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     for name, (subject, rests_on) in judged.items():
         passed.pop(name, None)
-        if subject.verdict is Verdict.HOLDS and names.count(name) == 1:
-            copy = from_json(to_json(subject), SubjectResult)
-            copy.judged_on = today
-            passed[name] = KeptResult(copy, dict(rests_on))
-    kept = Kept(list(rules), dict(used), {n: p for n, p in passed.items() if n in names})
+        if subject.verdict is Verdict.HOLDS and stated[name] == 1:
+            passed[name] = KeptResult(replace(subject, judged_on=today), dict(rests_on))
+    kept = Kept(list(rules), dict(used), {n: p for n, p in passed.items() if n in stated})
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, to_json(kept).encode(), private=True)

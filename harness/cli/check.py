@@ -93,7 +93,7 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
                 options = replace(options, examples=examples)
     jobs = [j for j in found if options.selects(j.name)]
     if not jobs:
-        near = did_you_mean(options.only, [j.name for j in found]) if options.only else ""
+        near = did_you_mean(options.only or "", [j.name for j in found])
         print(f"{path}: no rule matches --only {options.only!r}{near}", file=sys.stderr)
         return Exit.NOTHING_RAN
     names = [j.name for j in jobs]
@@ -104,16 +104,17 @@ def _run(target: str, options: RunOptions, given: Sequence[Given], workers: Work
     todo = [j for j in jobs if j.name not in session.resumed]
     progress = make_progress("rules", len(todo))
     with github.commands_stopped():
-        cut = session.collect(_subjects(session, todo, workers, progress), progress)
+        cut = session.collect(described_subjects(session, todo, workers, progress), progress)
     if keep and used is not None:
         judged = {s.name: (s, session.used[s.name]) for s in session.run.subjects if s.name in session.used}
         kept.write(target, options.engine, rules, used, judged)
     return session.finish(cut, complete=lambda _: True, as_json=check_json, summary=summary)
 
 
-def _subjects(
+def described_subjects(
     session: Session, jobs: list[Job], workers: Workers, progress: Progress
 ) -> Generator[SubjectResult, None, None]:
+    """The results as they come, each `described`."""
     by_name = {j.name: j for j in jobs}
     for subject in session.dispatch(jobs, progress, workers=workers):
         yield described(subject, by_name[subject.name])

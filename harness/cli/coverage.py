@@ -6,22 +6,20 @@ import argparse
 import hashlib
 import math
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backprove.harness.cli import github
 from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
-from backprove.harness.core.handwritten import Cover, Handwritten, Survey
 from backprove.harness.core.names import did_you_mean
-from backprove.harness.core.verdicts import Exit, Verdict, worst
+from backprove.harness.core.verdicts import Exit, Verdict
 
 if TYPE_CHECKING:
-    from backprove.harness.campaign.progress import Progress
     from backprove.harness.campaign.work import Job
     from backprove.harness.campaign.workers import Workers
-    from backprove.harness.cli.session import Session
-    from backprove.harness.core.results import RunResult, SubjectResult
+    from backprove.harness.core.handwritten import Survey
+    from backprove.harness.core.results import RunResult
 
 HELP = "which hand-written derivative rules of a package are checked by the rules of Python files"
 DTYPES = ("float64", "float32")
@@ -67,6 +65,7 @@ def run(args: argparse.Namespace) -> Exit:
 def _run(survey: Survey, targets: Sequence[str], least: float | None, options: RunOptions, workers: Workers) -> Exit:
     from backprove.harness.campaign.progress import make_progress
     from backprove.harness.campaign.store import run_name
+    from backprove.harness.cli.check import described_subjects
     from backprove.harness.cli.session import Session
     from backprove.harness.core.files import fingerprint
     from backprove.harness.statements.loading import split_target
@@ -90,7 +89,7 @@ def _run(survey: Survey, targets: Sequence[str], least: float | None, options: R
     cut = None
     if chosen:
         with github.commands_stopped():
-            cut = session.collect(_subjects(session, todo, workers, progress), progress)
+            cut = session.collect(described_subjects(session, todo, workers, progress), progress)
     return session.finish(cut, complete=lambda r: _complete(r, least), as_json=coverage_json, summary=summary)
 
 
@@ -99,6 +98,7 @@ def _jobs(survey: Survey, targets: Sequence[str], options: RunOptions, workers: 
     from backprove.harness.campaign.finding import find_covered, find_jobs
     from backprove.harness.campaign.workers import TIME_LIMIT
     from backprove.harness.core.files import fingerprint
+    from backprove.harness.core.handwritten import Cover
     from backprove.harness.statements.loading import split_target
 
     jobs: list[Job] = []
@@ -119,16 +119,6 @@ def _forget_others(survey: Survey, names: set[str]) -> None:
         rule.covered_by = [c for c in rule.covered_by if c.rule in names]
 
 
-def _subjects(
-    session: Session, jobs: list[Job], workers: Workers, progress: Progress
-) -> Generator[SubjectResult, None, None]:
-    from backprove.harness.cli.check import described
-
-    by_name = {j.name: j for j in jobs}
-    for subject in session.dispatch(jobs, progress, workers=workers):
-        yield described(subject, by_name[subject.name])
-
-
 def _complete(run: RunResult, least: float | None) -> bool:
     """Count the coverage, and hold it against the gate."""
     survey = run.survey
@@ -139,20 +129,13 @@ def _complete(run: RunResult, least: float | None) -> bool:
             "declared": len(survey.rules),
             "executable": len(survey.rules),
             "covered": len(survey.covered),
-            "holds": sum(verdict_of(r, run) is Verdict.HOLDS for r in survey.rules),
+            "holds": sum(run.verdict_of(r) is Verdict.HOLDS for r in survey.rules),
         }
     }
     if least is not None:
         reason = f"{share:.2f} % of the hand-written rules are covered, --fail-under asks for {least:g} %"
         run.gate = {"passed": share >= least, "reasons": [] if share >= least else [reason]}
     return run.gate is None or run.gate["passed"]
-
-
-def verdict_of(rule: Handwritten, run: RunResult) -> Verdict | None:
-    """The worst verdict of the rules that cover a hand-written one; None where none has been judged."""
-    names = {c.rule for c in rule.covered_by}
-    verdicts = [s.verdict for s in run.subjects if s.name in names]
-    return worst(verdicts) if verdicts else None
 
 
 def summary(run: RunResult, options: RunOptions, status: Exit) -> str:
@@ -166,7 +149,7 @@ def summary(run: RunResult, options: RunOptions, status: Exit) -> str:
     judged = bool(run.subjects)
     rows = []
     for r in survey.rules:
-        verdict = verdict_of(r, run)
+        verdict = run.verdict_of(r)
         short = r.name.removeprefix(f"{survey.package}.").replace(".<locals>", "")
         by = ", ".join(dict.fromkeys(c.rule for c in r.covered_by)) or "-"
         rows.append(

@@ -14,7 +14,6 @@ from backprove.harness.cli.options import RunOptions, add_run_arguments, resolve
 from backprove.harness.cli.theorem_files import PREFIX, Theorems, of_catalogue, of_files
 from backprove.harness.core.errors import UsageError
 from backprove.harness.core.names import did_you_mean
-from backprove.harness.core.results import is_user_code
 from backprove.harness.core.verdicts import Exit, Verdict, exit_status
 
 if TYPE_CHECKING:
@@ -143,6 +142,8 @@ def _subjects(
     from backprove.harness.mutation.record import stored
 
     options, mutations = session.options, stored()
+    from backprove.harness.core.results import is_user_code
+
     own = any(is_user_code(j.kind) for j in jobs)
     isolated = own or options.executor.kind != "serial" or options.timeout is not None
     for subject in session.dispatch(jobs, progress, isolated=isolated, workers=workers):
@@ -165,6 +166,8 @@ def describe(subject: SubjectResult, theorems: Theorems, mutations: Mapping[str,
     subject.covers = subject.covers or list(theorem.covers)
     subject.source = subject.source or {"file": theorem.source[0], "line": theorem.source[1]}
     subject.code = subject.code or theorem.code
+    from backprove.harness.core.results import is_user_code
+
     if is_user_code(job.kind):
         subject.module = job.target.partition("::")[0]
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlia
 from msgspec import Meta, field
 
 from backprove.harness.core.evidence import Evidence
-from backprove.harness.core.handwritten import Survey
+from backprove.harness.core.handwritten import Handwritten, Survey
 from backprove.harness.core.records import FrozenRecord, Record, nested
 from backprove.harness.core.verdicts import Verdict, worst
 
@@ -340,6 +340,12 @@ class RunResult(Record, tag_field="schema", tag=SCHEMA):
     gate: Gate | None = None
     exit: int = 0
     survey: Survey | None = None
+
+    def verdict_of(self, rule: Handwritten) -> Verdict | None:
+        """The worst verdict of the rules that cover a hand-written one; None where none has been judged."""
+        names = {c.rule for c in rule.covered_by}
+        said = [s.verdict for s in self.subjects if s.name in names]
+        return worst(said) if said else None
 
     @property
     def noun(self) -> str:

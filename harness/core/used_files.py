@@ -41,10 +41,10 @@ class _Watch:
         if event == "open":
             path, mode = arguments[0], arguments[1]
             if isinstance(path, (str, bytes)) and not (isinstance(mode, str) and set(mode) & set("wax+")):
-                self.read.add(os.fsdecode(path))
+                self.read.add(os.path.abspath(os.fsdecode(path)))  # as long as the working directory is this one
         elif event == "ctypes.dlopen":
-            if isinstance(arguments[0], str):
-                self.read.add(arguments[0])
+            if isinstance(arguments[0], str) and os.sep in arguments[0]:
+                self.read.add(os.path.abspath(arguments[0]))
         elif event in REACHING_OUT and not _is_a_librarys():
             self.reached_out = True
 
@@ -125,6 +125,7 @@ def _installed_places() -> tuple[str, ...]:
     return tuple(sorted(p + os.sep for p in real if p != os.sep))
 
 
+@cache
 def installed() -> str:
     """A digest of the names and versions of all installed packages."""
     with contextlib.suppress(Exception):  # packages with broken metadata

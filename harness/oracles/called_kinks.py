@@ -47,10 +47,8 @@ def outside_of_pieces(
     """A refusal where the rule's value is outside of what slopes around the point allow; None where it is not.
 
     Args:
-        forward: the map; inputs and outputs as arrays of shape + points.
+        forward, mode, wrt: see `black_box.judge`.
         inputs, directions, result: one point (points axis of size 1); what the rule returned there.
-        mode: "vjp" or "jvp".
-        wrt: positions of the differentiated inputs.
     """
     around = _Around(forward, inputs, wrt)
     if not 0 < around.x.size <= ENTRIES or not np.isfinite(around.x).all():

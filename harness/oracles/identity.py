@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from flint import arb, ctx
@@ -89,8 +90,6 @@ class _Here:
 
     def __init__(self, identity: Identity, x: list[Array]) -> None:
         self.identity, self.x = identity, x
-        self._wide: list[list[Array]] | None = None
-        self._gap: ValueGap | None = None
 
     def apart(self, argument: int, entry: tuple[int, ...], left: arb, right: arb) -> Outcome:
         """Refused only if the sides stay apart when rounded constants are widened, and by more than is granted."""
@@ -106,31 +105,32 @@ class _Here:
             larger = left if abs(left) > abs(right) else right
             off = ulps(abs(left - right), larger, self.gap.unit)
             return Outcome(Status.AGREES, note="agrees up to rounding", ulps=float(off.mid()))
-        return Outcome(
-            Status.REFUTED,
-            argument=argument,
-            entry=entry,
-            got=left.str(20),
-            expected=right.str(20),
-            got_value=float(left.mid()),
-            expected_value=float(right.mid()),
-        )
+        return _unequal(Status.REFUTED, argument, entry, left, right)
 
-    @property
+    @cached_property
     def wide(self) -> list[list[Array]]:
         """The values of both sides with widened literals."""
-        if self._wide is None:
-            sides = self.identity.left, self.identity.right
-            self._wide = [full(s.balls(self.x, self.identity.unit), 1) for s in sides]
-        return self._wide
+        return [full(s.balls(self.x, self.identity.unit), 1) for s in (self.identity.left, self.identity.right)]
 
-    @property
+    @cached_property
     def gap(self) -> ValueGap:
-        if self._gap is None:
-            stated = self.identity
-            unit = stated.unit if stated.approximates is not None else stated.gap_unit()
-            self._gap = ValueGap(stated.left.balls, stated.right.balls, self.x, unit)
-        return self._gap
+        stated = self.identity
+        unit = stated.unit if stated.approximates is not None else stated.gap_unit()
+        return ValueGap(stated.left.balls, stated.right.balls, self.x, unit)
+
+
+def _unequal(status: Status, argument: int, entry: tuple[int, ...], left: arb, right: arb) -> Outcome:
+    """The outcome of an entry whose sides differ, with both; NaN for a side without a value."""
+    got, expected = (float(v.mid()) if v.is_finite() else np.nan for v in (left, right))
+    return Outcome(
+        status,
+        argument=argument,
+        entry=entry,
+        got=left.str(20),
+        expected=right.str(20),
+        got_value=got,
+        expected_value=expected,
+    )
 
 
 def _further(one: Outcome, other: Outcome) -> Outcome:
@@ -149,16 +149,7 @@ def _without_value(argument: int, entry: tuple[int, ...], left: arb, right: arb,
         return Outcome(Status.UNDECIDED, note="the enclosures are too wide")
     if not lost[0].is_nan() or not reachable:
         return Outcome(Status.OUTSIDE)
-    values = [float(v.mid()) if v.is_finite() else np.nan for v in (left, right)]
-    return Outcome(
-        Status.UNDEFINED,
-        argument=argument,
-        entry=entry,
-        got=left.str(20),
-        expected=right.str(20),
-        got_value=values[0],
-        expected_value=values[1],
-    )
+    return _unequal(Status.UNDEFINED, argument, entry, left, right)
 
 
 def _clearly(a: arb, b: arb) -> bool:

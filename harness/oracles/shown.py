@@ -151,7 +151,8 @@ class Allowance:
         An entry is a sum over partners (outputs of forward where the rule is a VJP). Each has the scale of the largest
         entry of the same array that depends on the same partner; it counts only where the entry depends on it too.
         """
-        if sum(int(np.prod(self.x[i].shape[:-1])) for i in self.problem.wrt) > LOCALISED:
+        entries = sum(int(np.prod(self.x[i].shape[:-1])) for i in self.problem.wrt)
+        if entries > LOCALISED and not self.problem.forward.is_entrywise:
             return None
         out = self._kept.get(point)
         if out is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from backprove.harness.core.arguments import as_given, worded
 from backprove.harness.core.errors import UsageError
+from backprove.harness.statements.further import check_units
 
 if TYPE_CHECKING:  # NumPy takes long to import
     from backprove.harness.core.arrays import Code
@@ -60,6 +61,7 @@ class Derivative:
     def __post_init__(self) -> None:
         _check_functions(self, "forward", "rule")
         _check_functions(self, "convention", "reference", "surrogate", may_be_missing=True)
+        check_units("Derivative", self.approximates)
         if self.mode not in ("jvp", "vjp"):
             raise UsageError(f'Derivative: mode must be "jvp" or "vjp", got {self.mode!r}')
         wrt: object = self.wrt  # what callers pass may be anything
@@ -113,6 +115,7 @@ class Equality:
 
     def __post_init__(self) -> None:
         _check_functions(self, "left", "right")
+        check_units("Equality", self.approximates)
         labels: object = self.labels
         if not (isinstance(labels, (tuple, list)) and len(labels) == 2 and all(isinstance(n, str) for n in labels)):
             raise UsageError(f'Equality: labels must be two texts such as ("left", "right"), got {labels!r}')
@@ -175,6 +178,7 @@ class Adjointness:
 
     def __post_init__(self) -> None:
         _check_functions(self, "forward", "jvp", "vjp")
+        check_units("Adjointness", self.approximates)
 
 
 Claim = Derivative | Equality | Positivity | Adjointness

@@ -77,11 +77,11 @@ def bound_further(
     return cast(Further, plain)
 
 
-def check_approximates(who: str, approximates: object, reference: object, surrogate: object) -> None:
-    """Refuse a number of units that is none, or that nothing is held against.
+def check_units(who: str, approximates: object) -> None:
+    """Refuse a number of units that is none.
 
     Raises:
-        UsageError: naming what was given and what to do.
+        UsageError: naming what was given.
     """
     if approximates is None:
         return
@@ -91,6 +91,17 @@ def check_approximates(who: str, approximates: object, reference: object, surrog
         raise UsageError(
             f"{who}: approximates must be a positive, finite number of units such as 4, got {approximates!r}"
         )
+
+
+def check_approximates(who: str, approximates: object, reference: object, surrogate: object) -> None:
+    """Refuse a number of units that is none, or that nothing is held against.
+
+    Raises:
+        UsageError: naming what was given and what to do.
+    """
+    if approximates is None:
+        return
+    check_units(who, approximates)
     if reference is None:
         raise UsageError(
             f"{who}: approximates={approximates!r} needs a reference, the map that forward approximates: "

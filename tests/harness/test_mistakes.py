@@ -51,6 +51,9 @@ def two(x: Any, y: Any, g: Any = None) -> Any:
 
 
 MISTAKES: dict[str, tuple[Any, str]] = {
+    # claims
+    "units in words": (lambda: bp.Equality(sine, sine, approximates="x"), "Equality: approximates must be a number of"),
+    "endless units": (lambda: bp.Equality(sine, sine, approximates=np.inf), "must be a positive, finit"),
     # bp.Rule
     "no name": (lambda: R(forward=sine, vjp=pullback, inputs=X), "Rule: name is missing; it takes name, forward"),
     "name is None": (lambda: rule(name=None), 'the name must be a string such as "logsoftmax", got None'),

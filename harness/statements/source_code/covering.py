@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 
+from backprove.harness.core.guard import attribute
 from backprove.harness.core.handwritten import Handwritten, Role, Span, Survey
 
 MOST = 50
@@ -32,7 +33,7 @@ MADE, IS, NAMES, STATES = (
     "the {0} calls it",
     "the {0} is, or calls, a function that states its derivative",
 )
-LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF")
+GLOBALS, CELLS = ("LOAD_GLOBAL", "LOAD_NAME"), ("LOAD_DEREF", "LOAD_CLASSDEREF")
 ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 
 
@@ -91,7 +92,7 @@ def is_it(found: Any, handwritten: Handwritten) -> bool:
         return f"{found.__module__}.{found.__qualname__}" == handwritten.name or any(
             _lies_in(f, handwritten, "map") for f in map(_plain, vars(found).values()) if isinstance(f, FunctionType)
         )
-    fun = _attribute(found, "fun")
+    fun = attribute(found, "fun")
     return any(isinstance(f, FunctionType) and _lies_in(f, handwritten, "map") for f, _ in _wrapped(fun))
 
 
@@ -111,7 +112,7 @@ def _at(handwritten: Handwritten) -> Any:
         if found is None:
             continue
         for part in parts[cut:]:
-            found = _attribute(found, part)
+            found = attribute(found, part)
         return next((f for f, _ in _wrapped(found) if _is_framework_object(f)), found)
     return None
 
@@ -143,15 +144,7 @@ def _same_file(one: str, other: str) -> bool:
 
 def _plain(value: Any) -> Any:
     """The function in a static or class method."""
-    return _attribute(value, "__func__") or value
-
-
-def _attribute(found: Any, name: str) -> Any:
-    """An attribute; None where the object has none, or answers no question."""
-    try:
-        return getattr(found, name, None)
-    except Exception:  # code of a user
-        return None
+    return attribute(value, "__func__") or value
 
 
 def _wrapped(function: Any) -> Iterator[tuple[Any, bool]]:
@@ -164,11 +157,11 @@ def _wrapped(function: Any) -> Iterator[tuple[Any, bool]]:
             continue
         seen.append(found)
         yield found, made
-        own = _attribute(found, "__dict__")
+        own = attribute(found, "__dict__")
         if isinstance(own, Mapping) and own.get("under_test") is not None:
             todo.append((own["under_test"], True))
         for name in ("func", "__wrapped__", "__func__", "__self__", "call"):
-            value = _attribute(found, name)
+            value = attribute(found, name)
             if callable(value):
                 todo.append((value, made))
 
@@ -182,10 +175,12 @@ def _named(function: FunctionType) -> Iterator[Any]:
     for code in codes:
         value: Any = None
         for i in dis.get_instructions(code):
-            if i.opname in LOADS:
-                value = _contents(cells[i.argval]) if i.argval in cells else function.__globals__.get(i.argval)
+            if i.opname in GLOBALS:
+                value = function.__globals__.get(i.argval)
+            elif i.opname in CELLS:  # of another function's locals nothing is known
+                value = _contents(cells[i.argval]) if i.argval in cells else None
             elif i.opname in ATTRIBUTES and (isinstance(value, (ModuleType, type)) or _is_framework_object(value)):
-                value = _attribute(value, str(i.argval))
+                value = attribute(value, str(i.argval))
             else:
                 continue
             if callable(value):

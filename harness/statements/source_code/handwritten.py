@@ -109,7 +109,7 @@ def _kind(node: ast.expr, module: Module, modules: Mapping[str, Module]) -> Hand
         return None
     top, _, rest = canonical(dotted, modules).partition(".")
     if top == "jax" and rest.rpartition(".")[2] in ("custom_jvp", "custom_vjp"):
-        return "jax.custom_jvp" if rest.endswith("jvp") and not rest.endswith("vjp") else "jax.custom_vjp"
+        return "jax.custom_jvp" if rest.endswith("jvp") else "jax.custom_vjp"
     return None
 
 

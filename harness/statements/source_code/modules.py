@@ -91,13 +91,7 @@ def files_of(package: str) -> tuple[Path, dict[str, Path]]:
     if not found:
         raise UsageError(f"coverage: {package!r} has no Python source here; give a package or module that has")
     roots = [*places, single] if single is not None else places
-    return roots[0].parent if not below else _home(roots[0], len(below)), found
-
-
-def _home(place: Path, depth: int) -> Path:
-    for _ in range(depth + 1):
-        place = place.parent
-    return place
+    return roots[0].parents[len(below)], found
 
 
 def _modules(package: str, places: list[Path]) -> Iterator[tuple[str, Path]]:

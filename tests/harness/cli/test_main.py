@@ -69,6 +69,12 @@ def read(file: str) -> Any:
     return json.loads(Path(file).read_text(), parse_constant=refuse)
 
 
+def test_the_command_line_starts_without_what_reads_records() -> None:
+    code = "import sys; from backprove.harness.cli import main; print('msgspec' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
 def test_the_main_process_does_not_import_what_its_workers_do() -> None:
     code = (
         "import sys; sys.path.append(sys.argv.pop())\n"

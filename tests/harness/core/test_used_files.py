@@ -44,9 +44,8 @@ def told(folder: Path, code: str) -> dict[str, str] | None:
 def test_modules_and_data_are_used_and_a_change_is_seen(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("1")
     (tmp_path / "other.py").write_text("A = 1")
-    used = told(
-        tmp_path, "import other, json, numpy\nTEXT = open('data.txt').read()\nopen('/dev/null', 'w').write('x')"
-    )
+    code = "import os, other, numpy\nopen('data.txt').read()\nopen('/dev/null', 'w').write('x')\nos.chdir('/')"
+    used = told(tmp_path, code)
     assert used is not None and {Path(p).name for p in used} == {"data.txt", "mine.py", "other.py"}
     assert unchanged(used)
     (tmp_path / "data.txt").write_text("2")
@@ -68,4 +67,4 @@ def test_code_whose_answers_no_file_holds_is_told(code: str, tmp_path: Path) -> 
 
 
 def test_installed_packages_have_a_digest() -> None:
-    assert len(installed()) == 64 and installed() == installed()
+    assert len(installed()) == 64

@@ -116,10 +116,10 @@ def outcome(forward: Code, x: tuple[float, ...], got: tuple[float, ...], g: floa
         (lambda x: max(x[0], 0) * max(x[1], 0), (0.0, 2.0), (1.0, 0.0), (5.0, 0.0)),
         (lambda x: np.sort(x)[1], (0.5, 0.5, 3.0), (0.5, 0.5, 0.0), (1.5, -0.5, 0.0)),
         (lambda x: np.sqrt((x * x).sum()), (0.0, 0.0), (0.6, 0.8), (0.0, 1.9)),
-        (np.median, (1.0, 1.0, 1.0), (1 / 3, 1 / 3, 1 / 3), (1 / 3, 1 / 3, 1 / 3)),  # no kink along any line
+        (np.median, (1.0, 1.0, 1.0), (2.0, -1.0, 0.0), (2.0, -1.0, 0.0)),  # no kink along any line
         (lambda x: abs(abs(x[0]) - 1.0), (0.0,), (0.0,), (2.0,)),
-        (lambda x: x[0] * abs(x[0]), (0.0,), (0.0,), (0.0,)),  # smooth: nothing is said
-        (lambda x: np.floor(x[0]), (1.0,), (0.0,), (0.0,)),  # no derivative: nothing is said
+        (lambda x: x[0] * abs(x[0]), (0.0,), (2.0,), (2.0,)),  # smooth: nothing is said
+        (lambda x: np.floor(x[0]), (1.0,), (5.0,), (5.0,)),  # no derivative: nothing is said
         (lambda x: np.sqrt(abs(x[0])), (0.0,), (7.0,), (7.0,)),  # slopes diverge: nothing is claimed
     ],
 )

@@ -6,7 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from backprove.harness.oracles import exact
+from backprove.harness.numbers.balls.arrays import lift, lift_floats
+from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.oracles import exact, shown, vectors
 from backprove.harness.oracles.problem import DerivativeProblem, Outcome, Status
 from tests.harness.oracles.problems import vjp_problem
 
@@ -48,6 +50,23 @@ def test_the_wrong_entry_of_many_is_named(argument: int, entry: tuple[int]) -> N
     assert first.got_value == pytest.approx(1.001 * float(first.expected_value or 0))
     assert {o.status for o in rest} == {Status.APART}
     assert {o.status for o in outcomes(vjp_problem(of_two, right, [(N,), (2,)]), x, g)} == {Status.AGREES}
+
+
+def test_an_entrywise_derivative_is_compared_whole_however_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its zeros are no sums of terms that cancel: any other value is refused."""
+    monkeypatch.setattr(shown, "LOCALISED", 4)
+    rule = lambda x, g: 2 * g * x + jnp.where(x == 0, 1e-3, 0.0)  # noqa: E731
+    x = np.arange(float(N))[:, None]
+    (found,) = outcomes(vjp_problem(lambda x: x * x, rule, [(N,)]), [x], [np.ones((N, 1))])
+    assert found.status is Status.REFUTED and found.entry == (0,)
+
+
+def test_a_large_derivative_is_not_computed_entry_by_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "LOCALISED", 4)
+    problem = vjp_problem(of_two, right, [(N,), (2,)])
+    point = [lift_floats([a])[0] for a in (np.ones((N, 1)), np.ones((2, 1)))]
+    with pytest.raises(Undecided, match="39 entries"):
+        vectors.vector(problem, point, [lift(np.ones((2, 1)))])
 
 
 def test_a_gap_that_rounding_explains_is_no_refusal() -> None:

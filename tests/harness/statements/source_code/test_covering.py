@@ -99,6 +99,15 @@ def test_two_objects_of_one_function_are_told_apart(tmp_path: Path, monkeypatch:
     assert [found.rules[k].name for k in covering(rule, found)] == ["twofold.two"]
 
 
+def test_a_local_is_no_global_of_its_name(found: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    def inner(x: Any, g: Any) -> Any:
+        softplus = lambda y: y  # noqa: E731
+        return next(map(lambda v: softplus(v) * g, [x]))
+
+    monkeypatch.setitem(inner.__globals__, "softplus", ops().softplus)
+    assert covers(stated(lambda x: x, inner), found) == {}
+
+
 class Sulking:
     """An object whose attributes raise."""
 
