@@ -157,7 +157,12 @@ def substitute(field: Field[V], t: V, b: V, *, lower: bool, unit: bool) -> V:
         if rest.start != rest.stop:
             left = _less_products(field, part(field, b, rest), part(field, t, rest, i), row)
             b = field.map(partial(_placed, at=((rest,),)), b, left)
-    return field.map(_stacked, *(found if lower else found[::-1])) if found else b
+    return field.map(_stacked, *(found if lower else found[::-1])) if found else field.map(_at_all_points, b, t)
+
+
+def _at_all_points(b: Array, t: Array) -> Array:
+    """A right-hand side without rows at the points of both."""
+    return np.broadcast_to(b, (*b.shape[:2], *np.broadcast_shapes(b.shape[2:], t.shape[2:])))
 
 
 def _stacked(*rows: Array) -> Array:

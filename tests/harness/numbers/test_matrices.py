@@ -73,6 +73,11 @@ def test_triangular_solves_of_every_form_are_jaxs(lower: bool, transpose: bool, 
     np.testing.assert_allclose(found[..., 0], wanted, rtol=1e-11, atol=1e-12)
 
 
+def test_a_solution_without_rows_has_the_points_of_both() -> None:
+    t, b = np.zeros((0, 0, 5)), np.zeros((0, 0, 1))
+    assert matrices.substitute(PLAIN, t, b, lower=True, unit=False).shape == (0, 0, 5)
+
+
 def test_a_triangle_keeps_what_its_diagonal_says() -> None:
     a = np.ones((3, 4, 1))
     for k in (-1, 0, 1):
