@@ -2,7 +2,8 @@
 
 rule(operator("nn.functional.softplus"))
 
-The tensors of a sample that require grad are the inputs; all else is given as it is. As for torch's own gradient tests
+The tensors of a sample that require grad are the inputs; all else is given as it is. The sample is the first whose inputs
+have two entries or more, none of them empty: of the others a check would have nothing to say. As for torch's own gradient tests
 an operator of symmetric or triangular matrices is given the symmetric or triangular part of its input.
 """
 
@@ -41,31 +42,44 @@ def name_of(op: Operator) -> str:
 
 
 def rule(op: Operator) -> Rule | None:
-    """The rule of the first sample of an entry; None where it has none, or no input that requires grad."""
+    """The rule of the first telling sample of an entry, else of its first; None where no input requires grad."""
     import torch
 
     from backprove import from_call
 
     torch.manual_seed(0)
-    sample = next(iter(op.sample_inputs("cpu", torch.float64, requires_grad=True)), None)
-    if sample is None:
+    found = None
+    for sample in op.sample_inputs("cpu", torch.float64, requires_grad=True):
+        cut = _Cut(sample)
+        found = found or cut
+        if cut.is_telling:
+            found = cut
+            break
+    if found is None or not found.moving:
         return None
-    cut = _Cut()
-    arguments = cut.out((sample.input, *sample.args))
-    keywords = cut.out(dict(sample.kwargs))
 
     def call(*moving: Any) -> Any:
-        found = op.gradcheck_wrapper(op.op, *cut.back(arguments, moving), **cut.back(keywords, moving))
-        return sample.output_process_fn_grad(found) if sample.output_process_fn_grad else found
+        arguments, keywords = found.back(moving)
+        result = op.gradcheck_wrapper(op.op, *arguments, **keywords)
+        return found.process(result) if found.process else result
 
-    return from_call(call, tuple(cut.moving), name=name_of(op)) if cut.moving else None
+    return from_call(call, tuple(found.moving), name=name_of(op))
 
 
 class _Cut:
     """Takes the tensors that require grad out of the arguments of a sample, and puts others in their place."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample: Any) -> None:
         self.moving: list[Any] = []
+        self.process = sample.output_process_fn_grad
+        self.arguments = self.out((sample.input, *sample.args))
+        self.keywords = self.out(dict(sample.kwargs))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the inputs have two entries or more, and none is empty."""
+        sizes = [t.numel() for t in self.moving]
+        return sum(sizes) > 1 and 0 not in sizes
 
     def out(self, value: Any) -> Any:
         """The arguments with places instead of tensors, which are kept in `moving`."""
@@ -78,13 +92,17 @@ class _Cut:
             return {k: self.out(v) for k, v in value.items()}
         return type(value)(self.out(v) for v in value) if type(value) in (list, tuple) else value
 
-    def back(self, value: Any, moving: tuple[Any, ...]) -> Any:
-        """The arguments with other tensors in the places."""
-        if isinstance(value, _Place):
-            return moving[value.index]
-        if isinstance(value, dict):
-            return {k: self.back(v, moving) for k, v in value.items()}
-        return type(value)(self.back(v, moving) for v in value) if type(value) in (list, tuple) else value
+    def back(self, moving: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Arguments and keywords with other tensors in the places."""
+        return _filled(self.arguments, moving), _filled(self.keywords, moving)
+
+
+def _filled(value: Any, moving: tuple[Any, ...]) -> Any:
+    if isinstance(value, _Place):
+        return moving[value.index]
+    if isinstance(value, dict):
+        return {k: _filled(v, moving) for k, v in value.items()}
+    return type(value)(_filled(v, moving) for v in value) if type(value) in (list, tuple) else value
 
 
 class _Place:
