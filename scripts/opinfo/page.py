@@ -24,9 +24,10 @@ def page(rows: Sequence[Row], points: int, limit: float, left: int = 0) -> str:
     lines = [
         "# torch's own operators",
         "",
-        "The first sample of two entries or more of every operator with a derivative in torch's own list (`op_db`) is",
-        "made a rule by `bp.from_call`: its tensors that require grad are the inputs, all else is fixed, and torch's own",
-        f"derivative is what is judged, in float64, at {points} points or more each and within {limit:.0f} CPU-seconds.",
+        "The first sample of two entries or more of every operator with a derivative in torch's own list (`op_db`)",
+        "is made a rule by `bp.from_call`: its tensors that require grad are the inputs, all else is fixed, and",
+        f"torch's own derivative is what is judged, in float64, at {points} points or more each and within",
+        f"{limit:.0f} CPU-seconds.",
         "`make opinfo` writes this page; the rows stand in [measurements/opinfo.json](measurements/opinfo.json).",
         "",
         "| outcome | operators |",

@@ -2,9 +2,9 @@
 
 rule(operator("nn.functional.softplus"))
 
-The tensors of a sample that require grad are the inputs; all else is given as it is. The sample is the first whose inputs
-have two entries or more, none of them empty: of the others a check would have nothing to say. As for torch's own gradient tests
-an operator of symmetric or triangular matrices is given the symmetric or triangular part of its input.
+The tensors of a sample that require grad are the inputs; all else is given as it is. The sample is the first whose
+inputs have two entries or more, none of them empty: of the others a check would have nothing to say. As for torch's own
+gradient tests an operator of symmetric or triangular matrices is given the symmetric or triangular part of its input.
 """
 
 from __future__ import annotations

@@ -86,7 +86,6 @@ TWO_ARGUMENTS: dict[str, Row] = {
     "bitwise_or": jnp.bitwise_or,
     "bitwise_right_shift": jnp.right_shift,
     "bitwise_xor": jnp.bitwise_xor,
-    "copysign": jnp.copysign,
     "eq": lambda x, y: x == y,
     "floor_divide": jnp.floor_divide,
     "fmax": jnp.fmax,
@@ -190,6 +189,27 @@ def _clamp_max(x: Any, high: Any) -> Any:
 @row("where")
 def _where(condition: Any, x: Any, y: Any) -> Any:
     return jnp.where(condition, x, y)
+
+
+@row("copysign")
+def _copysign(x: Any, y: Any) -> Any:
+    """Of -0, whose sign comparisons do not see, the reciprocal is negative."""
+    zero = y == 0
+    negative = (y < 0) | (zero & (1 / jnp.where(zero, y, 1) < 0))
+    return jnp.where(negative, -jnp.abs(x), jnp.abs(x))
+
+
+@row("frexp")
+def _frexp(x: Any) -> tuple[Any, Any]:
+    """Mantissas of 1/2 to 1; a logarithm that was rounded to a whole number is one off, which the mantissa shows."""
+    some = (x != 0) & (jnp.abs(x) < jnp.inf)
+    power = jnp.floor(jnp.log2(jnp.where(some, jnp.abs(x), 1))) + 1
+    half = jnp.floor(power / 2)  # powers of 2 beyond the range of the format are taken in two steps
+    mantissa = x / jnp.exp2(half) / jnp.exp2(power - half)
+    size = jnp.abs(mantissa)
+    shift = jnp.where(size >= 1, 1, jnp.where(size < 0.5, -1, 0))
+    scaled = jnp.where(size >= 1, mantissa / 2, jnp.where(size < 0.5, mantissa * 2, mantissa))
+    return jnp.where(some, scaled, x), jnp.where(some, power + shift, 0).astype("int32")
 
 
 @row("masked_fill")

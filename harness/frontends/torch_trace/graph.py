@@ -37,17 +37,23 @@ def graph(code: OnTensors, tensors: Sequence[Any]) -> Any:
     Raises:
         NotTraced: where the code cannot be followed.
     """
+    table = decompositions()
+    made = _made(code, tensors, table)
+    if decompositions().keys() - table.keys():  # the code has brought operations of its own
+        made = _made(code, tensors, decompositions())
+    finish(made)
+    return made
+
+
+def _made(code: OnTensors, tensors: Sequence[Any], table: dict[Any, Any]) -> Any:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     try:
-        made = make_fx(code, decomposition_table=decompositions(), tracing_mode="fake", _allow_non_fake_inputs=True)(
-            *tensors
-        )
+        made = make_fx(code, decomposition_table=table, tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
         if any(n.target._schema.is_mutable for n in operations(made)):
             made = _functional(made, tensors)
     except Exception as why:
         raise NotTraced(_reason(why)) from why
-    finish(made)
     return made
 
 
@@ -76,14 +82,22 @@ def name_of(target: Any) -> str:
     return str(name) if library == "aten" else f"{library}.{name}"
 
 
-@cache
 def decompositions() -> dict[Any, Any]:
+    """Core operations stand for all others, and for operations of other libraries their own code in Python."""
+    from torch._library.custom_ops import OPDEFS
+
+    own = {op._opoverload: op._backend_fns.get("cpu", op._init_fn) for op in OPDEFS.values()}
+    return core() | own
+
+
+@cache
+def core() -> dict[Any, Any]:
     """Core operations stand for all others; those of which the table has a row stand for themselves."""
     from torch._decomp import core_aten_decompositions, decomposition_table
     from torch._ops import OpOverload
 
-    known, core = rows(), dict(core_aten_decompositions())
-    found = {op: code for op, code in core.items() if name_of(op) not in KEPT_WHOLE}
+    known, of_core = rows(), dict(core_aten_decompositions())
+    found = {op: code for op, code in of_core.items() if name_of(op) not in KEPT_WHOLE}
     for op, code in decomposition_table.items():
         here = isinstance(op, OpOverload) and op._schema.name.startswith("aten::")
         if here and code.__module__ == "torch._decomp.decompositions" and name_of(op) not in known:

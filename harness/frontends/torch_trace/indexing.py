@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backprove.harness.frontends.torch_trace.table import row, with_axis
+from backprove.harness.frontends.torch_trace.table import row, row_of_constants, with_axis
 
 
-@row("index", "_unsafe_index")
+@row_of_constants("index", "_unsafe_index")
 def _index(x: Any, indices: Any) -> Any:
-    if any(_is_mask(i) for i in indices):
+    if any(map(_is_open_mask, indices)):
         raise NotImplementedError("the shape of what a mask selects depends on the values of a tensor")
-    return x[_where(indices)]
+    return jnp.asarray(x)[_where(indices)]
 
 
-@row("index_put", "_unsafe_index_put")
+@row_of_constants("index_put", "_unsafe_index_put")
 def _index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
-    if any(_is_mask(i) for i in indices):
+    x = jnp.asarray(x)
+    if any(map(_is_open_mask, indices)):
         if len(indices) > 1 or jnp.ndim(values):
             raise NotImplementedError("an assignment of several values through a mask")
         mask = indices[0].reshape(indices[0].shape + (1,) * (x.ndim - indices[0].ndim))
@@ -29,8 +29,9 @@ def _index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> A
     return places.add(values) if accumulate else places.set(values)
 
 
-def _is_mask(index: Any) -> bool:
-    return index is not None and index.dtype == np.bool_
+def _is_open_mask(index: Any) -> bool:
+    """Whether an index is a mask whose values depend on inputs."""
+    return index is not None and index.dtype == np.bool_ and not isinstance(index, np.ndarray)
 
 
 def _where(indices: Any) -> tuple[Any, ...]:
@@ -132,9 +133,9 @@ def _put(x: Any, index: Any, src: Any, accumulate: bool = False) -> Any:
     return (places.add(src) if accumulate else places.set(src)).reshape(x.shape)
 
 
-@row("masked_select")
+@row_of_constants("masked_select")
 def _masked_select(x: Any, mask: Any) -> Any:
-    if isinstance(mask, jax.core.Tracer):
+    if _is_open_mask(mask):
         raise NotImplementedError("its shape depends on a mask that is computed")
     chosen = np.flatnonzero(np.broadcast_to(mask, np.broadcast_shapes(x.shape, mask.shape)))
     return jnp.broadcast_to(x, np.broadcast_shapes(x.shape, mask.shape)).reshape(-1)[chosen]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from backprove.harness.core.arrays import Array
+from backprove.harness.frontends.torch_trace.constants import Constants
 from backprove.harness.frontends.torch_trace.graph import NotTraced, name_of
-from backprove.harness.frontends.torch_trace.table import DTYPES, OF_NODES, rows
+from backprove.harness.frontends.torch_trace.table import DTYPES, OF_CONSTANTS, OF_NODES, rows
+
+NONE_SETTLED: Mapping[Any, Any] = {}
 
 
 def as_jax(made: Any) -> Callable[..., list[Any]]:
@@ -20,7 +19,7 @@ def as_jax(made: Any) -> Callable[..., list[Any]]:
     Raises (when called):
         NotTraced: where a row gives another shape than torch recorded, or cannot do what is asked of it.
     """
-    constants = {n.target: _constant(made, n.target) for n in made.graph.nodes if n.op == "get_attr"}
+    constants = Constants(made)
 
     def run(*arguments: Any) -> list[Any]:
         import jax.numpy as jnp
@@ -28,47 +27,41 @@ def as_jax(made: Any) -> Callable[..., list[Any]]:
         values: dict[Any, Any] = {}
         given = iter(arguments)
 
-        def read(item: Any) -> Any:
+        def read(item: Any, settled: Mapping[Any, Any] = NONE_SETTLED) -> Any:
             if isinstance(item, (list, tuple)):
-                return [read(i) for i in item]
-            return values[item] if hasattr(item, "graph") else item
+                return [read(i, settled) for i in item]
+            if isinstance(item, dict):
+                return {k: read(v, settled) for k, v in item.items()}
+            if not hasattr(item, "graph"):
+                return item
+            return settled[item] if item in settled else values[item]
 
         for node in made.graph.nodes:
             if node.op == "placeholder":
                 values[node] = jnp.asarray(next(given))
             elif node.op == "get_attr":
-                held = constants[node.target]
-                # masks stay as they are: shapes may depend on them
-                values[node] = held if held.dtype == bool else jnp.asarray(held)
+                values[node] = jnp.asarray(constants.array(node))
             elif node.op == "output":
                 return [jnp.asarray(v) for v in read(node.args[0])]
             elif node.target is operator.getitem:
                 values[node] = read(node.args[0])[node.args[1]]
             else:
-                options = {k: read(v) for k, v in node.kwargs.items()}
-                values[node] = _call(node, read(node.args), options)
+                settled = constants.known(node) if name_of_row(node) in OF_CONSTANTS else {}
+                values[node] = _call(node, read(node.args, settled), read(node.kwargs, settled))
         raise AssertionError("a graph ends with its outputs")
 
     return run
 
 
-def _constant(made: Any, name: str) -> Array:
-    """A tensor of the code's own as an array."""
-    found = reduce(getattr, name.split("."), made)
-    if not hasattr(found, "detach"):
-        raise NotTraced(f"it calls {name}, code that torch keeps apart")
-    tensor = found.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        import ml_dtypes
-
-        return np.asarray(tensor.float().numpy()).astype(ml_dtypes.bfloat16)
-    return np.asarray(tensor.numpy())
+def name_of_row(node: Any) -> str:
+    """The row that a node needs; "" where it calls a function of Python's own."""
+    return name_of(node.target) if hasattr(node.target, "_schema") else ""
 
 
 def _call(node: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-    if not hasattr(node.target, "_schema"):
+    name = name_of_row(node)
+    if not name:
         return node.target(*arguments, **options)
-    name = name_of(node.target)
     try:
         ahead = [node] if name in OF_NODES else []
         found = rows()[name](*ahead, *arguments, **options)

@@ -61,6 +61,21 @@ def _cubic(align: bool) -> Weights:
     return weights
 
 
+def _smoothed(align: bool) -> Weights:
+    """The weights of a triangle as wide as the steps are where the result is smaller (antialiasing)."""
+
+    def weights(had: int, made: int, scale: float) -> Array:
+        wide = max(scale, 1.0)
+        centre = scale * (np.arange(made) + 0.5)[:, None]
+        near = np.maximum((centre - wide + 0.5).astype(int), 0)
+        end = np.minimum((centre + wide + 0.5).astype(int), had)
+        at = np.arange(had)
+        part = np.maximum(1 - np.abs((at - centre + 0.5) / wide), 0) * ((at >= near) & (at < end))
+        return np.asarray(part / part.sum(1, keepdims=True))
+
+    return weights
+
+
 def _resampled(x: Any, sizes: Any, weights: Weights, align: bool, scales: tuple[float | None, ...]) -> Any:
     n = len(sizes)
     for axis, made, given in zip(range(x.ndim - n, x.ndim), sizes, scales or (None,) * n, strict=True):
@@ -98,6 +113,7 @@ for _name, _kernel in (
     ("upsample_bilinear2d", _linear),
     ("upsample_trilinear3d", _linear),
     ("upsample_bicubic2d", _cubic),
+    ("_upsample_bilinear2d_aa", _smoothed),
 ):
     _enter_smooth(_name, _kernel)
 

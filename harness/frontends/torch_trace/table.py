@@ -25,6 +25,10 @@ ROWS: dict[str, Row] = {}
 OF_NODES: set[str] = set()
 """Names of the rows that take the node first."""
 
+OF_CONSTANTS: set[str] = set()
+"""Names of the rows whose results have shapes that depend on values: constants of the graph come to them as NumPy
+arrays, whose values can be read."""
+
 MODULES = (
     "activations",
     "creation",
@@ -35,6 +39,7 @@ MODULES = (
     "movement",
     "reductions",
     "resampling",
+    "segments",
     "spectra",
     "windows",
 )
@@ -60,14 +65,20 @@ def rows() -> dict[str, Row]:
     return ROWS
 
 
-def row_of_node(name: str) -> Callable[[Row], Row]:
+def row_of_node(*names: str) -> Callable[[Row], Row]:
     """Enter a row that takes the node of the graph first, for what torch makes depend on the layout of a tensor."""
 
     def enter(function: Row) -> Row:
-        OF_NODES.add(name)
-        return row(name)(function)
+        OF_NODES.update(names)
+        return row(*names)(function)
 
     return enter
+
+
+def row_of_constants(*names: str) -> Callable[[Row], Row]:
+    """Enter a row whose result has a shape that depends on constants of the graph."""
+    OF_CONSTANTS.update(names)
+    return row(*names)
 
 
 def tuple_of(value: Any) -> tuple[Any, ...]:

@@ -40,6 +40,14 @@ def test_constants_of_the_code_are_data() -> None:
     assert values(lambda x: [x * weights], X) == [[1, -20, 300]]
 
 
+def test_operations_of_other_libraries_are_followed_into_their_code() -> None:
+    @torch.library.custom_op("backprove_tests::scaled", mutates_args=())
+    def scaled(x: torch.Tensor, by: float) -> torch.Tensor:
+        return by * torch.where(x > 0, x, -x)
+
+    assert values(lambda x: [scaled(x, 3.0) + 1], X) == [[4, 7, 10]]
+
+
 WHY = {
     "branch": (lambda x: [x if x[0] > 0 else -x], "depends on the values"),
     "loop": (lambda x: [x * len([k for k in range(9) if k < x[0]])], "depends on the values"),

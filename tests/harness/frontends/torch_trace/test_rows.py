@@ -30,6 +30,27 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "trigonometric": (lambda x: x.sin() + x.cos() + x.atan() + (x / 9).asin() + x.sinh() - x.cosh(), ((4,),)),
     "error functions": (lambda x: x.erf() + x.erfc() + (x / 9).erfinv() + torch.special.entr(x * x), ((4,),)),
     "scaled error function": (lambda x: torch.special.erfcx(x) + torch.special.log_ndtr(x), ((4,),)),
+    "sign copied": (lambda x, y: x.copysign(y) * x.copysign(torch.tensor(-0.0)), ((4,), (4,))),
+    "mantissa": (lambda x: torch.frexp(8 * x).mantissa, ((5,),)),
+    "chosen by a mask that is computed": (lambda x: torch.combinations(x, 2) + x[torch.ones(5) > 0][:2], ((5,),)),
+    "segments": (
+        lambda x: (
+            sum(
+                torch.segment_reduce(x, kind, lengths=torch.tensor([2, 0, 3]), initial=1.0)
+                for kind in ("sum", "prod", "max", "min")
+            )
+            + torch.segment_reduce(x, "mean", offsets=torch.tensor([0, 2, 5, 5]))[:1]
+        ),
+        ((5, 2),),
+    ),
+    "bags": (
+        lambda x, w: (
+            F.embedding_bag(INDEX[:, 0], x, torch.tensor([0, 2]), mode="sum", per_sample_weights=w)
+            + F.embedding_bag(INDEX[:, 1], x, torch.tensor([0, 2]), padding_idx=0)
+        ),
+        ((3, 2), (3,)),
+    ),
+    "antialiased": (lambda x: F.interpolate(x, (2, 5), mode="bilinear", antialias=True), ((1, 1, 5, 3),)),
     "chosen by a mask": (lambda x: x.masked_select(MASK), ((3, 2),)),
     "most frequent": (lambda x: x.mode(0).values + x.mode(1, keepdim=True).values, ((3, 2),)),
     "polar": (lambda x, y: torch.view_as_real(torch.polar(x * x, y)), ((3,), (3,))),
