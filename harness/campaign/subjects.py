@@ -36,6 +36,7 @@ from backprove.harness.judging.drawing.batch import Plan
 from backprove.harness.judging.drawing.examples import USERS_SHAPES, Examples
 from backprove.harness.judging.drawing.own_points import check_directions
 from backprove.harness.judging.judge import Judge, Progress
+from backprove.harness.statements.rule import Rule
 from backprove.harness.statements.subject import Subject
 from backprove.strategies.points import DrawnPoint
 
@@ -131,6 +132,9 @@ def _describe(subject: Subject, record: SubjectResult) -> None:
     binders = binders_of(subject)
     by_name = {b.name: b for b in binders}
     record.properties = [p for p in record.properties if p.name not in by_name or _says_something(by_name[p.name], p)]
+    for p in record.properties:
+        if isinstance(subject, Rule) and p.name == "vjp":
+            p.evidence.unasked = subject.unasked
     _grade_findings(record)
     _front_ends(binders, record)
     record.source["spots"] = _spots(binders, record)

@@ -96,6 +96,7 @@ class Evidence(Record):
         asked, answered: points at which differences were asked about code that can only be called, and of these those
             at which they could tell and agreed; points where rule and differences are zero are in neither.
         beside: the property is a law beside the claims of its subject, which say of sizes what there is to say.
+        unasked: what is not judged unless it is asked for, and how to ask.
     """
 
     sizes: dict[str, SizeSeen] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class Evidence(Record):
     beside: bool = False
     calls: dict[str, Count] = field(default_factory=dict)
     approximation: Approximation | None = None
+    unasked: str = ""
 
     # -- entering ------------------------------------------------------------------------------------------------------
 

@@ -78,8 +78,8 @@ def is_black_box(p: PropertyResult) -> bool:
 
 
 def rests_on(p: PropertyResult) -> str:
-    """One line: who judged at how many points, which sizes were left out, what is open; "" where nothing is known."""
-    return "; ".join([s for s in (_ways(p), calls(p), *left_out(p), *_open(p)) if s])
+    """One line: who judged at how many points, what is left out, open or not asked; "" where nothing is known."""
+    return "; ".join([s for s in (_ways(p), calls(p), *left_out(p), *_open(p), p.evidence.unasked) if s])
 
 
 def judges(p: PropertyResult) -> dict[str, int]:

@@ -24,6 +24,9 @@ from backprove.strategies.array import ArraySpec
 Tensor = Any
 """A tensor of torch, which need not be installed."""
 
+UNASKED = "second derivatives not judged: double_backward=True asks for them"
+"""What a report says of a backward that torch differentiates again."""
+
 HELD = (1.0, -0.5, 2.0, -1.5, 0.75)
 """Cotangents at which the backward is differentiated, over and over: of both signs, no two alike in a row."""
 
@@ -122,6 +125,8 @@ def from_torch(
     rule = Rule(label, forward=shown_as(forward, cls.forward), jvp=jvp, vjp=vjp, inputs=inputs, **more)
     if double_backward:
         object.__setattr__(rule, "further_claims", _of_second_order(who, cls, called, inputs))
+    elif has_backward and not is_once_differentiable(cls.backward):
+        object.__setattr__(rule, "unasked", UNASKED)
     return rule
 
 

@@ -86,6 +86,7 @@ class Rule:
         source: file and line where the rule is stated.
         code: source text of the statement and of the functions it names, as far as Python knows it.
         further_claims: claims by name that a front door adds, on the same inputs.
+        unasked: what of its derivative is not judged unless it is asked for, in words for the report.
 
     Raises:
         UsageError: when an argument is missing, has the wrong type or takes the wrong number of parameters.
@@ -115,6 +116,7 @@ class Rule:
     source: tuple[str, int] = field(init=False, default=("", 0), repr=False)
     code: str = field(init=False, default="", repr=False)
     further_claims: tuple[tuple[str, Claim], ...] = field(init=False, default=(), repr=False)
+    unasked: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
         name: object = self.name  # what callers pass may be anything

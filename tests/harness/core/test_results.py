@@ -31,7 +31,7 @@ POINT = Counterexample(
 TALLY = LayerTally(4, 1, 2, 1, 1, 1, 0.5, "note")
 EVIDENCE = Evidence(
     {"n=3": SizeSeen("full", 3, {"exact": 2})}, {"n=1": LeftOut("reason", "text", True)}, {"wide": 2}, {"wide": 1},
-    "advice", 4, 3, True, {"plain": 2}, Approximation(4.0, "the reference", 0.5),
+    "advice", 4, 3, True, {"plain": 2}, Approximation(4.0, "the reference", 0.5), "unasked",
 )  # fmt: skip
 PROPERTY = PropertyResult(
     "vjp", "float64", Verdict.FALSIFIED, 10, 2.5, POINT, "reason", "lossy", 20.0, "large", {"exact": TALLY},

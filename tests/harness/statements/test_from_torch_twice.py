@@ -78,11 +78,14 @@ def test_second_derivatives_are_judged_where_they_are_asked_for(
     }
 
 
-def test_they_are_not_judged_otherwise() -> None:
-    assert verdicts(Saved) == {"vjp": "holds"}
+def test_they_are_not_judged_otherwise_and_the_report_says_so() -> None:
+    report = bp.check(bp.from_torch(Saved, inputs=INPUTS), **FEW)
+    assert [(p.name, str(p.verdict)) for p in report.properties] == [("vjp", "holds")]
+    assert "second derivatives not judged: double_backward=True asks for them" in str(report)
 
 
 def test_a_backward_that_is_once_differentiable_has_none() -> None:
-    assert verdicts(Once) == {"vjp": "holds"}
+    report = bp.check(bp.from_torch(Once, inputs=INPUTS), **FEW)
+    assert report.ok and "second derivatives" not in str(report)
     with pytest.raises(UsageError, match="once_differentiable"):
         bp.from_torch(Once, inputs=INPUTS, double_backward=True)
