@@ -281,7 +281,9 @@ class TorchFunction:
         return out.copy_(one).expand(tensor.shape).detach()
 
     def array(self, tensor: Tensor) -> Array:
-        t = tensor.detach().cpu()
+        t = tensor.detach().cpu().resolve_neg()
+        if t._is_zerotensor():
+            t = self.torch.zeros_like(t)
         if t.dtype == self.torch.bfloat16:
             import ml_dtypes
 

@@ -64,6 +64,9 @@ def power_slope_in_base(x: arb, y: arb) -> arb:
 
 
 def power_slope_in_exponent(x: arb, y: arb) -> arb:
+    """x**y log(x), and its limit 0 at 0, where every power of a positive exponent is 0."""
+    if x == 0 and y > 0:
+        return ZERO
     return power(x, y) * x.log()
 
 

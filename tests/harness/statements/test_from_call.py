@@ -129,3 +129,8 @@ def test_a_wrong_derivative_of_complex_code_is_refused() -> None:
     square.defvjp(lambda z: (z * z, z), lambda z, g: (2 * g * jnp.conj(z),))
     rule = bp.from_call(square, np.array([1 + 2j, 3.0]))
     assert bp.check(rule, points=200, dtypes=("float64",)).verdict == "falsified"
+
+
+def test_a_gradient_that_torch_holds_as_zero_without_data_is_zero() -> None:
+    torch = pytest.importorskip("torch")
+    assert not bp.from_call(torch.sgn, torch.ones(2)).vjp(np.ones(2), np.ones(2)).any()

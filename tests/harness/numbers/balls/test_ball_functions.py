@@ -75,3 +75,10 @@ def test_saturated_tails_keep_their_digits() -> None:
     assert powers.cbrt(arb(-8)).overlaps(arb(-2))
     assert bf.power(arb(-2), arb(3)) == -8
     assert not bf.power(arb(-2), arb(0.5)).is_finite()
+
+
+def test_powers_of_zero_have_slopes_where_the_exponent_is_positive() -> None:
+    assert bf.power_slope_in_exponent(arb(0), arb(1.5)) == 0
+    assert bf.power_slope_in_base(arb(0), arb(1 + 2**-51)) == 0
+    assert not bf.power_slope_in_exponent(arb(0), arb(-1.5)).is_finite()
+    assert not bf.power_slope_in_exponent(arb(0, 1e-3), arb(1.5)).is_finite()
