@@ -4,7 +4,10 @@ from __future__ import annotations
 
 ADJUDICATED: dict[str, str] = {
     "addcdiv": "torch is inaccurate: the backward divides by the square of the divisor, which underflows: 0/0 for 0.",
-    "as_strided.partial_views": "By definition: the operator reads the memory behind its input, whatever its layout.",
+    **dict.fromkeys(
+        ("as_strided", "as_strided.partial_views", "as_strided_copy"),
+        "By definition: the operator reads the memory behind its input, whatever its layout.",
+    ),
     "as_strided_scatter": (
         "A bug of torch: the gradient of the first argument is kept where it was overwritten and dropped elsewhere."
     ),
@@ -14,6 +17,17 @@ ADJUDICATED: dict[str, str] = {
         "A bug of torch: the backward divides by 2^exponent, which it computes in float32 whatever the input's format: "
         "inf for 8.3e121 at 1e-122 in float64."
     ),
+    "native_group_norm": "A bug of torch: a bias or weight with strides is read as if it had none, and memory behind it.",
+    "nn.functional.binary_cross_entropy": (
+        "torch is inaccurate: the backward divides by no less than 1e-12, so that the slope at 5e-13 for label 0 is 0.5 "
+        "instead of 1."
+    ),
+    "nn.functional.cosine_similarity": (
+        "A bug of torch: where a norm is below eps forward divides by eps, and the backward differentiates the norm all "
+        "the same."
+    ),
+    "nn.functional.max_unpool3d": "By definition: the sample's indices repeat; forward keeps one of the entries.",
+    "nn.functional.softshrink": "A bug of torch: with lambd=0 it is the identity, whose slope at 0 it says is 0.",
     "polar": "A bug of torch: the gradient of the modulus is 0 at 0, and has the wrong sign where it is negative.",
     "nn.functional.hardsigmoid": "torch is inaccurate: in float64 its backward multiplies by 1/6 rounded to float32.",
 }

@@ -80,6 +80,14 @@ def _multi_margin(g: Any, x: Any, target: Any, p: Any, margin: Any, weight: Any 
     return _pulled(loss, x, g)
 
 
+@row("binary_cross_entropy_backward")
+def _binary_cross_entropy(g: Any, x: Any, target: Any, weight: Any = None, reduction: int = MEAN) -> Any:
+    """torch's kernel holds 1e-12 in float32, whatever the format, and its decomposition does not."""
+    slopes = g * (x - target) / jnp.maximum((1 - x) * x, float(np.float32(1e-12)))
+    slopes = slopes if weight is None else slopes * weight
+    return slopes / x.size if reduction == MEAN else slopes
+
+
 @row("multilabel_margin_loss_forward")
 def _multilabel_margin(x: Any, target: Any, reduction: int) -> Any:
     """torch's own decomposition counts the labels after the first -1 as well, which its kernel does not."""

@@ -23,8 +23,8 @@ OnTensors = Callable[..., Sequence[Any]]
 ON_VALUES = "what it does depends on the values of a tensor (a branch, a loop, .item())"
 
 
-KEPT_WHOLE = frozenset({"multilabel_margin_loss_forward"})
-"""Operations whose decomposition is not what torch computes: this one counts labels after the first -1."""
+KEPT_WHOLE = frozenset({"binary_cross_entropy_backward", "multilabel_margin_loss_forward"})
+"""Operations whose decomposition is not what torch computes: one has another constant, one counts labels after a -1."""
 
 
 class NotTraced(Exception):

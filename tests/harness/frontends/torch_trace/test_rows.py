@@ -59,6 +59,10 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
         ((3, 2), (2,), (3, 2)),
     ),
     "pseudoinverse": (torch.linalg.pinv, ((3, 2),)),
+    "cross entropy": (
+        lambda x: 1e14 * F.binary_cross_entropy(1e-14 * x.sigmoid(), torch.zeros(4).double()),
+        ((4,),),
+    ),
     "margins": (
         lambda x: F.multi_margin_loss(x, INDEX[0], p=2) + F.multilabel_margin_loss(x, LABELS),
         ((2, 3),),
