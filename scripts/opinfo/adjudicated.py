@@ -17,14 +17,14 @@ ADJUDICATED: dict[str, str] = {
         "A bug of torch: the backward divides by 2^exponent, which it computes in float32 whatever the input's format: "
         "inf for 8.3e121 at 1e-122 in float64."
     ),
-    "native_group_norm": "A bug of torch: a bias or weight with strides is read as if it had none, and memory behind it.",
+    "native_group_norm": "A bug of torch: a weight or bias with strides is read as if it had none.",
     "nn.functional.binary_cross_entropy": (
-        "torch is inaccurate: the backward divides by no less than 1e-12, so that the slope at 5e-13 for label 0 is 0.5 "
-        "instead of 1."
+        "torch is inaccurate: the backward divides by no less than 1e-12, so that the slope at 5e-13 for label 0 is "
+        "0.5 instead of 1."
     ),
     "nn.functional.cosine_similarity": (
-        "A bug of torch: where a norm is below eps forward divides by eps, and the backward differentiates the norm all "
-        "the same."
+        "A bug of torch: where a norm is below eps forward divides by eps, and the backward differentiates the norm "
+        "all the same."
     ),
     "nn.functional.max_unpool3d": "By definition: the sample's indices repeat; forward keeps one of the entries.",
     "nn.functional.softshrink": "A bug of torch: with lambd=0 it is the identity, whose slope at 0 it says is 0.",

@@ -3,8 +3,9 @@
 rule(operator("nn.functional.softplus"))
 
 The tensors of a sample that require grad are the inputs; all else is given as it is. The sample is the first whose
-inputs have two entries or more, none of them empty: of the others a check would have nothing to say. As for torch's own
-gradient tests an operator of symmetric or triangular matrices is given the symmetric or triangular part of its input.
+inputs have two entries or more, none of them empty: of the others a check would have nothing to say. Of functions of
+one variable it is a corner of 3 entries along each axis. As for torch's own gradient tests an operator of symmetric or
+triangular matrices is given the symmetric or triangular part of its input.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backprove.harness.statements.rule import Rule
+
+CORNER = 3
+"""Entries along each axis that a function of one variable is given: all others are treated alike."""
 
 Operator = Any
 """An entry of torch's list (`OpInfo`)."""
@@ -49,8 +53,9 @@ def rule(op: Operator) -> Rule | None:
 
     torch.manual_seed(0)
     found = None
+    entrywise = type(op).__name__ == "UnaryUfuncInfo"
     for sample in op.sample_inputs("cpu", torch.float64, requires_grad=True):
-        cut = _Cut(sample)
+        cut = _Cut(sample, CORNER if entrywise else None)
         found = found or cut
         if cut.is_telling:
             found = cut
@@ -69,8 +74,9 @@ def rule(op: Operator) -> Rule | None:
 class _Cut:
     """Takes the tensors that require grad out of the arguments of a sample, and puts others in their place."""
 
-    def __init__(self, sample: Any) -> None:
+    def __init__(self, sample: Any, corner: int | None) -> None:
         self.moving: list[Any] = []
+        self.corner = corner
         self.process = sample.output_process_fn_grad
         self.arguments = self.out((sample.input, *sample.args))
         self.keywords = self.out(dict(sample.kwargs))
@@ -86,7 +92,7 @@ class _Cut:
         import torch
 
         if torch.is_tensor(value) and value.requires_grad:
-            self.moving.append(value.detach().clone())
+            self.moving.append(value.detach()[(slice(self.corner),) * value.ndim].clone())
             return _Place(len(self.moving) - 1)
         if isinstance(value, dict):
             return {k: self.out(v) for k, v in value.items()}

@@ -35,4 +35,4 @@ def example(signature: Signature) -> Sequence[Any]:
     return [torch.ones(shape, dtype=getattr(torch, dtype)) for shape, dtype in signature]
 
 
-TORCH = TorchCode("torch", "torch trace", same_in_all_formats=True, points_compared=16, called=64)
+TORCH = TorchCode("torch", "torch trace", same_in_all_formats=True, points_compared=16, called=32)

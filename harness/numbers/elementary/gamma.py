@@ -17,6 +17,10 @@ LARGEST_ORDER = 1000
 """Of polygamma on balls; no code goes so far, and the balls of much larger ones cost seconds."""
 
 
+FAR = -1000
+"""Below it polygamma is reflected."""
+
+
 def nothing(like: arb) -> arb:
     """The ball of a function without a value."""
     return type(like)("nan")
@@ -28,9 +32,25 @@ def float_digamma(x: Array) -> Array:
 
 
 def float_polygamma(m: Array, x: Array) -> Array:
-    """(-1)**(m + 1) * m! * zeta(m + 1, x)."""
-    higher = np.where(m % 2, 1, -1) * SciPy("gamma")(m + 1) * SciPy("zeta")(m + 1, x)
+    """(-1)**(m + 1) * m! * zeta(m + 1, x), which SciPy sums up from x to 9: far below 0 it is reflected."""
+    m, x = np.broadcast_arrays(m, x)
+    far = (x < FAR) & (m > 0)
+    at = np.where(far, 1 - x, x)
+    higher = np.asarray(np.where(m % 2, 1, -1) * SciPy("gamma")(m + 1) * SciPy("zeta")(m + 1, at))
+    for order in np.unique(m[far]):
+        here = far & (m == order)
+        higher[here] = (-1) ** order * higher[here] - np.pi * _cotangent(int(order), x[here])
     return np.where(m == 0, float_digamma(x), higher).astype(x.dtype, copy=False)
+
+
+def _cotangent(order: int, x: Array) -> Array:
+    """The derivative of this order of cot(pi x), a polynomial in it; infinite at the poles."""
+    r = x - np.round(x)
+    c = np.divide(1, np.tan(np.pi * r), out=np.zeros_like(r), where=r != 0)
+    p = np.polynomial.Polynomial([0.0, 1.0])
+    for _ in range(order):
+        p = -np.pi * p.deriv() * np.polynomial.Polynomial([1.0, 0.0, 1.0])
+    return np.where(r == 0, (-1.0) ** order * np.inf, p(c))
 
 
 def log_gamma(x: arb) -> arb:

@@ -22,6 +22,7 @@ from backprove.harness.core.formats import FORMATS
 from backprove.harness.frontends.jax_trace import trace
 from backprove.harness.frontends.objects.scalar import ExactScalar
 from backprove.harness.numbers.bounds.constants import rounding_constant
+from backprove.harness.numbers.elementary.gamma import float_polygamma
 from backprove.harness.numbers.elementary.powers import at_zero
 from backprove.harness.numbers.elementary.row import FLAT, NOT_IN_NUMPY, Chain, Elementary, Interval
 from backprove.harness.numbers.elementary.steps import at_halves
@@ -377,3 +378,9 @@ def test_floats_need_no_python_flint() -> None:
     code = "import sys, backprove.harness.numbers.floats.linked; print('flint' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_polygamma_far_below_zero_is_near_at_once() -> None:
+    m, x = np.array([1.0, 2.0, 4.0, 2.0]), np.array([-1234.75, -1234.75, -1e12 - 0.25, -1e300])
+    expected = [19.738399249500810, -124.02510737657478, 24481.574782822520, -np.inf]  # by mpmath at 40 digits
+    np.testing.assert_allclose(float_polygamma(m, x), expected, rtol=1e-13)
