@@ -67,10 +67,16 @@ class CompiledFunction:
         first = [np.ascontiguousarray(np.moveaxis(a[..., fill], -1, 0)) for a in arrays]
         ready = [a.astype(numpy_dtype(dt)) for a, (_, dt) in zip(first, self.signature, strict=True)]
         with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-            if POINTS not in self._programs:
-                lowered = jax.jit(jax.vmap(self.call)).lower(*ready)
-                self._programs[POINTS] = lowered.compile(compiler_options=FAST)
-            leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self._programs[POINTS](*ready))]
+            if not self._programs:
+                try:
+                    self._programs[POINTS] = _compiled(jax.vmap(self.call), ready)
+                except NotImplementedError:  # a callback that names no `vmap_method` takes one point at a time
+                    self._programs[1] = _compiled(self.call, [a[0] for a in ready])
+            if POINTS in self._programs:
+                leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self._programs[POINTS](*ready))]
+            else:
+                single = [jax.tree.leaves(self._programs[1](*(a[k] for a in ready))) for k in range(max(n, 1))]
+                leaves = [np.stack(column) for column in zip(*single, strict=True)]
         return [_read(np.moveaxis(leaf, 0, -1)[..., :n]) for leaf in leaves]
 
     @staticmethod
@@ -78,6 +84,13 @@ class CompiledFunction:
     def of(call: Code, signature: Signature) -> CompiledFunction:
         """The compiled function of a callable, kept between batches."""
         return CompiledFunction(call, signature)
+
+
+def _compiled(call: Code, arguments: Sequence[Array]) -> Code:
+    import jax
+
+    made: Code = jax.jit(call).lower(*arguments).compile(compiler_options=FAST)
+    return made
 
 
 def _read(a: Array) -> Array:

@@ -36,6 +36,7 @@ from backprove.harness.judging.real_calls.ties import broken_otherwise
 from backprove.harness.judging.remarks import remark_gaps
 from backprove.harness.judging.violations import DerivativeViolations
 from backprove.harness.numbers.bounds.truth import Bounded
+from backprove.harness.oracles.conditioning import has_slopes
 from backprove.harness.oracles.exact import ExactLayer, has_no_value
 from backprove.harness.oracles.kinks import at_kink
 from backprove.harness.oracles.mean_value import by_mean_value
@@ -277,8 +278,10 @@ class DerivativeLayers(DerivativeShell):
     def _is_singular(self, x: list[Array], d: list[Array], i: int) -> bool:
         """Whether forward has no value at a point, or floats tell none: a matrix that the rule inverts is singular."""
         if self.forward_program is None:
-            return self.code.has_lost_all_digits(x, d, i)
-        return has_no_value(self.forward_program, x, i, self.dtype)
+            return self.code.is_singular(x, d, i)
+        if not has_no_value(self.forward_program, x, i, self.dtype):
+            return False
+        return not has_slopes(self.code.forward64.values, [at_points(a, [i]) for a in x], self.wrt)
 
     def _wrong_program(self) -> Violation | None:
         """What is wrong with the results at all points, as traces tell."""

@@ -50,7 +50,7 @@ from backprove.harness.oracles.black_box import (
 )
 from backprove.harness.oracles.called_kinks import outside_of_pieces
 from backprove.harness.oracles.complex_step import complex_step
-from backprove.harness.oracles.conditioning import has_lost_all_digits
+from backprove.harness.oracles.conditioning import has_lost_all_digits, has_slopes
 from backprove.harness.oracles.differences import central, one_by_one, step_sizes
 from backprove.harness.oracles.problem import Outcome, Status
 from backprove.harness.oracles.vectors import dyadic
@@ -319,17 +319,18 @@ class CodeLayers:
         name = self.result_names[o.argument]
         return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 
-    def has_lost_all_digits(self, x: list[Array], d: list[Array], i: int) -> bool:
-        """Whether the point is conditioned so badly that the format tells no digit of forward or the rule there."""
+    def is_singular(self, x: list[Array], d: list[Array], i: int) -> bool:
+        """Whether the format tells no digit of forward or the rule at a point, at which forward has no slopes either."""
         here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
-        forward, rule, unit = self.forward.values, self.rule.values, FORMATS[self.dtype].u
-        return bool(has_lost_all_digits(forward, rule, here, given, self.wrt, unit)[0])
+        unit = FORMATS[self.dtype].u
+        lost = has_lost_all_digits(self.forward.values, self.rule.values, here, given, self.wrt, unit)[0]
+        return bool(lost) and not has_slopes(self.forward64.values, here, self.wrt)
 
     def not_finite(
         self, x: list[Array], d: list[Array], i: int, result: list[Array], forward: list[Array]
     ) -> Violation | None:
         """NaN or infinity where forward is finite and accurate, and differences give a representable derivative."""
-        if not self._forward_accurate(x, forward, np.array([i]))[0] or self.has_lost_all_digits(x, d, i):
+        if not self._forward_accurate(x, forward, np.array([i]))[0] or self.is_singular(x, d, i):
             return None
         here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
         shown = partial(entries, self.forward64.values, here, shapes=self.result_shapes, mode=self.mode, wrt=self.wrt)
@@ -369,8 +370,7 @@ class CodeLayers:
 
         In short formats it is near its values in float64, too.
         """
-        form = FORMATS[self.dtype]
-        m = index.size
+        form, m = FORMATS[self.dtype], index.size
         wide = self.forward64.values([_take(a, index) for a in x])
         sizes = [np.abs(_take(x[i], index)) for i in self.wrt]
         moderate = (largest(sizes, m) <= MODERATE) & ~self._underflows(x, index)

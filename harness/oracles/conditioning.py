@@ -14,7 +14,14 @@ from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FloatFormat
-from backprove.harness.core.thresholds.called_code import FORCED_DRAWS, FORCED_ROUNDING, LOST, SCATTERED
+from backprove.harness.core.thresholds.called_code import (
+    FORCED_DRAWS,
+    FORCED_ROUNDING,
+    LOST,
+    PROPORTIONAL,
+    SCATTERED,
+    SLOPE_STEPS,
+)
 from backprove.harness.core.thresholds.rounding import CONDITIONING_PRECISION, KNOWN_BITS
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -153,12 +160,38 @@ def has_lost_all_digits(
     return out
 
 
-def _rounded(inputs: Sequence[Array], wrt: Sequence[int], rounding: float) -> Iterator[list[Array]]:
-    """The inputs, some of them moved by a rounding of the largest entry of each, in several draws."""
+def has_slopes(
+    forward: Callable[[list[Array]], list[Array]], inputs: Sequence[Array], wrt: Sequence[int]
+) -> bool:
+    """Whether forward has a value at one point and moves in proportion to its inputs there, or by less.
+
+    A determinant does so at a singular matrix, where an inverse has a pole, and floats of it tell nothing.
+
+    Args:
+        inputs: one point (points axis of size 1).
+    """
+    centre, changes = forward(list(inputs)), []
+    with np.errstate(all="ignore"):
+        for step in SLOPE_STEPS:
+            rows = [forward(moved) for moved in _rounded(inputs, wrt, step, at_zero=1.0)]
+            changes.append([np.abs(np.stack([r[k] for r in rows]) - f).max(initial=0.0) for k, f in enumerate(centre)])
+    ratio = PROPORTIONAL * SLOPE_STEPS[1] / SLOPE_STEPS[0]
+    return all(near <= ratio * far < np.inf for far, near in zip(*changes, strict=True))
+
+
+def _rounded(
+    inputs: Sequence[Array], wrt: Sequence[int], rounding: float, at_zero: float = 0.0
+) -> Iterator[list[Array]]:
+    """The inputs, some of them moved by a rounding of the largest entry of each, in several draws.
+
+    Args:
+        at_zero: what takes the place of the largest entry where that is 0.
+    """
     rng = np.random.Generator(np.random.Philox(key=[97, 101]))
     for _ in range(FORCED_DRAWS):
         moved = list(inputs)
         for i in wrt:
             largest = np.abs(inputs[i]).reshape(-1, inputs[i].shape[-1]).max(axis=0, initial=0.0)
-            moved[i] = inputs[i] + rng.choice([-1.0, 1.0], inputs[i].shape) * rounding * largest
+            size = np.where(largest == 0, at_zero, largest)
+            moved[i] = inputs[i] + rng.choice([-1.0, 1.0], inputs[i].shape) * rounding * size
         yield moved

@@ -88,6 +88,13 @@ Of the same rule as `TOLD`: a permille of the derivative.
 """
 SCATTERED = 0.5
 """Where values of the rule at roundings of one point differ by this share of them, not one digit of any is known."""
+SLOPE_STEPS = (2.0**-20, 2.0**-30)
+"""Moves of the inputs, at the scale of the largest entry of each, that tell a slope from a pole or a root."""
+PROPORTIONAL = 4.0
+"""Forward has slopes where the smaller moves change it by at most so many times their share of the larger changes.
+
+The share is 2**-10: a square root moves by 2**-5 of the larger changes, and beside a pole the smaller moves do more.
+"""
 ENOUGH_AGREED = 8
 """Points at which differences must agree with a black box, or as many as half of those that they were asked about."""
 RANDOM_DIRECTIONS = 3

@@ -39,6 +39,18 @@ def test_results_at_more_points_than_one_program_takes() -> None:
     np.testing.assert_allclose(found[0], e / e.sum(axis=0), rtol=1e-13)
 
 
+def test_a_callback_that_takes_one_point_at_a_time_is_compiled_once() -> None:
+    traced = []
+
+    def sine(x: Any) -> Any:
+        traced.append(x)
+        return jax.pure_callback(lambda v: np.sin(v), jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    found = CompiledFunction(sine, SIGNATURE)([POINTS])
+    np.testing.assert_array_equal(found[0], np.sin(POINTS))
+    assert len(traced) <= 2  # with a batch of points, which fails, and with one
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_right_code_is_accepted(dtype: str) -> None:
     spot, seen = check(softmax, dtype)
