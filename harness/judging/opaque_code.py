@@ -320,7 +320,7 @@ class CodeLayers:
         return Violation(Verdict.FALSIFIED, what, name, o.entry, o.got_value, o.expected_value, "finite differences")
 
     def is_singular(self, x: list[Array], d: list[Array], i: int) -> bool:
-        """Whether the format tells no digit of forward or the rule at a point, at which forward has no slopes either."""
+        """Whether the format tells no digit of forward or the rule at a point where forward has no slopes either."""
         here, given = [_take(a, [i]) for a in x], [_take(a, [i]) for a in d]
         unit = FORMATS[self.dtype].u
         lost = has_lost_all_digits(self.forward.values, self.rule.values, here, given, self.wrt, unit)[0]

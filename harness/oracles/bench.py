@@ -21,6 +21,7 @@ from backprove.harness.core.thresholds.called_code import (
     BLACK_BOX_MARGIN,
     BLACK_BOX_STEPS,
     CANCELLED,
+    COARSE_GATHERED,
     COARSE_MARGIN,
     COARSE_SPACING,
     COARSE_STEPS,
@@ -171,12 +172,13 @@ class Bench:
             values = [row[k] for row in rows]
             spread = _spread(values)
             jumps = np.abs(np.diff(np.stack([row[k] for row in close]), axis=0)).max(axis=0)
-            # where the map bends between neighbouring numbers of the format nothing can be told
-            bends = jumps > UNRESOLVED * (np.max(values, axis=0) - np.min(values, axis=0))
-            spread = np.where(bends, np.inf, spread)
             rounding = np.zeros(f.shape)
-            rounding[..., some] = unit / NOISE_FACTOR
-            found = np.fmax(spread, rounding * np.abs(f))
+            rounding[..., some] = unit * np.abs(f[..., some])
+            # where the map bends between neighbouring numbers of the format nothing can be told, but by one rounding up
+            # or down (twice the unit roundoff, of numbers that may be a little larger) every map jumps
+            extent = np.max(values, axis=0) - np.min(values, axis=0)
+            spread = np.where(jumps > np.fmax(UNRESOLVED * extent, 2.25 * rounding), np.inf, spread)
+            found = np.fmax(spread, rounding / NOISE_FACTOR)
             worst[k] = np.where(self.coarse, np.fmax(worst[k], found), worst[k])
 
     def _look_for_single(self, still: Sequence[Array], worst: list[Array]) -> None:
@@ -223,8 +225,7 @@ class Bench:
             weights = [np.abs(w) for w in test.weights]
             flat = self._pair([np.abs(f) for f in self.centre], weights) / unit
             usable = np.isfinite(left) & np.isfinite(value) & np.isfinite(error)
-            share = np.where(self.coarse, COARSE_TOLD, TOLD)
-            sharp = error <= share * size
+            sharp = error <= np.where(self.coarse, COARSE_TOLD, TOLD) * size
             told = usable & (sharp | (error <= FLAT * flat))
             blind = told & ~sharp & (left != 0)
             near = off[best, here] <= error
@@ -241,9 +242,8 @@ class Bench:
             for weights in (test.weights, *([dyadic(rng, w.shape) for w in test.weights] for _ in range(2))):
                 suspected |= self._kink(partial(self._along, test.tangents, weights, self.noise), unit)
         with np.errstate(all="ignore"):
-            share = np.where(
-                self.coarse & told & ~blind & (value * left != 0), (left - value) * np.sign(value) / size, np.nan
-            )
+            many = self.coarse & usable & (error <= COARSE_GATHERED * size) & (value * left != 0)
+            share = np.where(many, (left - value) * np.sign(value) / size, np.nan)
         return Comparison(told, near, far, suspected, blind, share)
 
     def slope(self, tangents: Sequence[Array], weights: Sequence[Array], scale: Array) -> tuple[float, float]:

@@ -160,9 +160,7 @@ def has_lost_all_digits(
     return out
 
 
-def has_slopes(
-    forward: Callable[[list[Array]], list[Array]], inputs: Sequence[Array], wrt: Sequence[int]
-) -> bool:
+def has_slopes(forward: Callable[[list[Array]], list[Array]], inputs: Sequence[Array], wrt: Sequence[int]) -> bool:
     """Whether forward has a value at one point and moves in proportion to its inputs there, or by less.
 
     A determinant does so at a singular matrix, where an inverse has a pole, and floats of it tell nothing.

@@ -26,10 +26,17 @@ COARSE_MARGIN = 4.0
 """As `BLACK_BOX_MARGIN`, there: the error is no estimate, since a rounding to the format bounds it."""
 COARSE_TOLD = 0.125
 """A difference of narrowed values says something where its error is below this share; no step brings it to `TOLD`."""
+COARSE_GATHERED = 0.5
+"""Beyond this share of itself a difference of narrowed values is not counted among those that tell together."""
 COARSE_SHARE = 0.05
 """Values of half precision tell so much of a derivative together: their roundings go both ways.
 
 For right rules the median of the distances, of `COARSE_TESTS` or more, is below 0.5 % of the derivative.
+"""
+COARSE_SAME = 12
+"""Points from which on a share beyond `COARSE_SHARE`, and beyond half of it at nine in ten, is a wrong factor.
+
+Those of right rules lie within a few percent of the derivative, both ways; a factor of 1.1 gives 6 to 12 %.
 """
 COARSE_TESTS = 32
 """Differences from which on a median is taken; a random share of signs is off by 0.18 of them (one deviation)."""
@@ -134,12 +141,18 @@ AMPLIFIED = 1e3
 """Changes under perturbation are multiplied by this: roundings inside may be worse than those of the inputs."""
 IDENTITY = 2.0**-26
 """Share of the size of the results by which two sides may differ: half the digits of float64."""
-IDENTITY_SHORT = {"float32": 2.0**-10, "float16": 2.0**-4}
+IDENTITY_SHORT = {"float32": 2.0**-10, "float16": 2.0**-7}
 """The same where all results are numbers of a shorter format: code that narrows inside rounds there.
 
-Half the digits of float32 (24 bits) and of float16 (11 bits), rounded to what a few operations leave.
+Half the digits of float32 (24 bits), rounded to what a few operations leave, and 16 roundings of float16 (11 bits): the
+sides are also moved by its roundings, which shows what cancels.
 """
-CALLED = {"float64": IDENTITY, **IDENTITY_SHORT, "bfloat16": 2.0**-4}
+NARROW_SHARE = 0.25
+"""Share of the changes under roundings to half precision that counts where values are numbers of such a format.
+
+Times `BLACK_BOX_MARGIN` that is eight roundings of the inputs: a side makes a handful of such roundings itself.
+"""
+CALLED = {"float64": IDENTITY, "float32": 2.0**-10, "float16": 2.0**-4, "bfloat16": 2.0**-4}
 """Share of the size of a result by which a call may be off where no error bound of its operations is known.
 
 Half the digits of each format: what is further off is another function, and no rounding.

@@ -40,7 +40,7 @@ class CodeOnBalls:
         results = []
         for p in range(points):
             try:
-                results.append(run_on_balls(self.call, [_at(a, p) for a in inputs]))
+                results.append(run_on_balls(self.call, [_at(a, p) for a in inputs], widen=widen))
             except NotRunnable as why:
                 raise CodeStopped(why) from why
         return [np.stack(column, axis=-1) for column in zip(*results, strict=True)]
@@ -53,7 +53,7 @@ class CodeOnBalls:
         for p in range(points):
             here = [None if t is None else _at(t, p) for t in tangents]
             try:
-                v, t, near = run_on_duals(self.call, [_at(a, p) for a in inputs], here)
+                v, t, near = run_on_duals(self.call, [_at(a, p) for a in inputs], here, widen=widen)
             except NotRunnable as why:
                 raise CodeStopped(why) from why
             values.append(v)

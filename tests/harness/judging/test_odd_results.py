@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import backprove as bp
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.oracles.problem import Status
 from backprove.harness.oracles.same_values import judge_identity
@@ -75,6 +76,21 @@ def test_linearity_is_held_to_the_format_in_which_code_computes() -> None:
         outcomes = judge_identity(
             lambda x, rule=rule: [rule(2 * x[0] + x[1])],  # type: ignore[misc]
             lambda x, rule=rule: [2 * rule(x[0]) + rule(x[1])],  # type: ignore[misc]
+            [g, h],
+        )
+        assert {o.status for o in outcomes} == {status}
+
+
+def test_a_linear_rule_in_bfloat16_may_round_what_cancels() -> None:
+    g, h = (FORMATS["bfloat16"].round(np.array([[a], [b]])) for a, b in ((0.64, 0.93), (1.66, -1.8)))
+    for bend, status in ((0.0, Status.AGREES), (1.0, Status.REFUTED)):
+
+        def rule(a: Any, bend: float = bend) -> Any:
+            return FORMATS["bfloat16"].round(8.64 * a + bend * 1e3)
+
+        outcomes = judge_identity(
+            lambda x: [rule(2 * x[0] + x[1])],
+            lambda x: [2 * rule(x[0]) + rule(x[1])],
             [g, h],
         )
         assert {o.status for o in outcomes} == {status}

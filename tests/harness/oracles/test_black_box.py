@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backprove.harness.core.formats import FORMATS
 from backprove.harness.oracles.black_box import entries, judge, rounding_noise
 from backprove.harness.oracles.problem import Outcome, Status
 
@@ -121,3 +122,19 @@ def test_a_near_tie_is_no_refusal() -> None:
     assert near.status is Status.UNDECIDED and ordinary.status is Status.AGREES
     near, ordinary = judge(median, [x], [g], [2 * slope_of_median(x, g)], "vjp", (0,))
     assert near.status is Status.UNDECIDED and ordinary.status is Status.REFUTED
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.1, 0.7])
+@pytest.mark.parametrize(("function", "slope"), [(np.exp, np.exp), (np.sqrt, lambda x: 0.5 / np.sqrt(x))])
+def test_a_wrong_factor_shows_at_many_points_of_code_that_gives_bfloat16(
+    function: Callable[[Any], Any], slope: Callable[[Any], Any], factor: float
+) -> None:
+    rng, bfloat16 = np.random.default_rng(0), FORMATS["bfloat16"].round
+    x, g = (bfloat16(rng.uniform(0.2, 4.0, (1, 80))) for _ in range(2))
+
+    def rule(a: Any) -> Any:
+        return [bfloat16(factor * a[1] * slope(a[0]))]
+
+    noise = rounding_noise(rule, [x, g])
+    found = judge(lambda a: [bfloat16(function(a[0]))], [x], [g], rule([x, g]), "vjp", (0,), noise=noise, rule=rule)
+    assert any(o.status is Status.REFUTED for o in found) == (factor != 1.0)
