@@ -41,7 +41,8 @@ def compare(name: str, a: arb, b: arb) -> int:
     """Truth value of one comparison; `lt_to` and `le_to` are the orders of `jnp.searchsorted`."""
     name = name.removesuffix("_to")
     if a.is_exact() and b.is_exact() and a == b:
-        return TOUCH | (name in ("eq", "le", "ge"))
+        # no step leads away from infinity
+        return TOUCH * a.is_finite() | (name in ("eq", "le", "ge"))
     if name in ("lt", "le"):
         return 1 if a < b else 0 if a > b else UNDECIDED
     if name in ("gt", "ge"):

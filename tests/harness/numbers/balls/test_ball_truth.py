@@ -67,6 +67,9 @@ def test_comparisons_of_balls() -> None:
     assert compare("le", one, arb(1)) == TOUCH | 1
     assert compare("lt_to", one, arb(1)) == TOUCH
     assert compare("eq", arb("nan"), one) == UNDECIDED
+    masked = arb("-inf")
+    assert compare("eq", masked + one, masked) == compare("le", masked, masked) == 1
+    assert compare("lt", masked, masked) == compare("eq", one, masked) == 0
 
 
 def run(call: Callable[..., Any], *values: Any) -> list[Any]:
