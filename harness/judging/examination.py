@@ -159,6 +159,9 @@ class ClaimAt(Protocol):
     kink_budget: int
     """Kinks that may still be examined at these sizes; each costs as much as hundreds of smooth points."""
 
+    contract_settled: bool
+    """The contract of the code is not looked at: a formula is known to be wrong, of which a smaller point is sought."""
+
     @property
     def mode(self) -> Directions:
         """What its directions are: tangents ("jvp"), cotangents ("vjp"), both in that order ("pairing"), none ("")."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backprove.harness.core.thresholds.large import SHRUNK_ONE_BY_ONE
+from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.drawing.own_points import nearer
 from backprove.harness.judging.examination import Violation
@@ -30,8 +31,21 @@ CALLS = 1200
 def minimal(points: SinglePoints, failure: Failure) -> Failure:
     """The smallest point, as Hypothesis shrinks, at which the claim fails with the same verdict, in readable numbers.
 
-    Arrays with entries, and directions that are not zero, are kept where the claim fails with them.
+    Arrays with entries, and directions that are not zero, are kept where the claim fails with them. Of a wrong formula
+    the contract of the code is looked at again at the point that is found; where it is broken there, at all of them.
     """
+    wanted = failure.violation.verdict
+    if wanted is Verdict.FALSIFIED:
+        points.contract_settled = True
+        found = _minimal(points, failure)
+        points.contract_settled = False
+        violation, _ = points.probe(found.point)
+        if violation is not None and violation.verdict is wanted:
+            return found
+    return _minimal(points, failure)
+
+
+def _minimal(points: SinglePoints, failure: Failure) -> Failure:
     from backprove.strategies.drawing import point_strategy
     from backprove.strategies.shrinking import shrink  # Hypothesis takes a third of a second to import
 

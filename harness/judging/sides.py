@@ -30,6 +30,7 @@ class SidesAt:
     tangents = 0
     unit = False
     kink_budget = 0  # identities hold at kinks too
+    contract_settled = False
     direction_names: tuple[str, ...] = ()
     direction_shapes: tuple[tuple[int, ...], ...] = ()
 

@@ -38,6 +38,7 @@ class SinglePoints:
         claims_at: the claim by shapes; None where forward does not support them.
         left_out: why there is no claim at shapes where `claims_at` has none.
         notes: what a reader should know of the judging, e.g. sizes that forward does not support.
+        contract_settled: points are judged without a look at the contract of the code.
     """
 
     binder: Binder
@@ -46,6 +47,7 @@ class SinglePoints:
     claims_at: dict[tuple[tuple[int, ...], ...], ClaimAt | None] = field(default_factory=dict, kw_only=True)
     left_out: dict[tuple[tuple[int, ...], ...], Unsupported] = field(default_factory=dict, kw_only=True)
     notes: list[str] = field(default_factory=list, kw_only=True)
+    contract_settled: bool = field(default=False, kw_only=True)
 
     def claim_at(self, shapes: Sequence[tuple[int, ...]]) -> ClaimAt | None:
         """The claim at these shapes; None where forward does not support them."""
@@ -87,9 +89,10 @@ class SinglePoints:
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
         if claim_at.unit:
             directions = [np.ones_like(d) for d in directions]
-        claim_at.kink_budget = 1
+        claim_at.kink_budget, claim_at.contract_settled = 1, self.contract_settled
         with quiet():
             seen = claim_at.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
+        claim_at.contract_settled = False
         if self.plan.accuracy is not None:
             self.hold_to_accuracy(seen, claim_at)
         return seen.violations[0], seen.outcomes[0]

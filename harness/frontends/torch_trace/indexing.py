@@ -141,6 +141,14 @@ def _masked_select(x: Any, mask: Any) -> Any:
     return jnp.broadcast_to(x, np.broadcast_shapes(x.shape, mask.shape)).reshape(-1)[chosen]
 
 
+@row_of_constants("_unique")
+def _unique(x: Any, _: bool = True, inverse: bool = False) -> Any:
+    if not isinstance(x, np.ndarray):
+        raise NotImplementedError("how many entries differ depends on the values of a tensor")
+    values, places = np.unique(x, return_inverse=True)
+    return jnp.asarray(values), jnp.asarray(places if inverse else places[:0])
+
+
 @row("masked_scatter")
 def _masked_scatter(x: Any, mask: Any, src: Any) -> Any:
     mask = jnp.broadcast_to(mask, x.shape).reshape(-1)

@@ -120,6 +120,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
         lambda x, y: x.scatter(1, INDEX, y) + x.scatter_add(1, INDEX, y) + x.scatter_reduce(1, INDEX, y, "amax"),
         ((3, 3), (3, 2)),
     ),
+    "filled": (lambda x, y: x.index_fill(0, INDEX[1], y), ((3, 2), ())),
     "written": (
         lambda x, y: x.index_add(0, INDEX[1], y) + x.index_copy(0, INDEX[2], y) + x.masked_fill(MASK, 2.0),
         ((3, 2), (2, 2)),
