@@ -8,7 +8,7 @@ READY := .venv/.installed
 SITE := .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup verify test bench lint types docs mutate soak opinfo clean
+.PHONY: help setup verify test bench lint types docs mutate soak opinfo survey clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -58,6 +58,9 @@ bench: $(READY) ## checks per second beside other checkers, whole runs, scaling;
 
 opinfo: $(READY) ## torch's own operators under test; table in docs/opinfo.md (needs torch and expecttest)
 	@"$(RUN)" -m scripts.opinfo $(ARGS)
+
+survey: $(READY) ## public functions of JAX that the exact layer judges; table in docs/reach.md
+	@"$(RUN)" -m scripts.survey $(ARGS)
 
 lint: $(READY) ## ruff: rules and formatting; import-linter: which room may use which
 	@"$(RUN)" -m ruff check $(ARGS) . && "$(RUN)" -m ruff format --check . && .venv/bin/lint-imports --no-logo

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from scripts.opinfo.page import page
-from scripts.opinfo.samples import name_of, operators
+from scripts.opinfo.samples import name_of, operators, rule
 from scripts.opinfo.worker import Row, Worker
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,7 +41,7 @@ def main() -> None:
         wanted = [n for n in names if fnmatch.fnmatchcase(n, options.only)]
         left = [n for n in wanted if n not in rows or fnmatch.fnmatchcase(n, options.again)]
         options.state.parent.mkdir(parents=True, exist_ok=True)
-        with Worker() as worker, options.state.open("a") as state:
+        with Worker(rule, first="sin") as worker, options.state.open("a") as state:
             for k, name in enumerate(left, 1):
                 row = rows[name] = worker.judge(name, options.points, options.limit)
                 print(json.dumps(row), file=state, flush=True)

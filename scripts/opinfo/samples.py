@@ -1,6 +1,6 @@
 """Samples of torch's list of operators (`op_db`, which needs the package `expecttest`) become rules here.
 
-rule(operator("nn.functional.softplus"))
+rule("nn.functional.softplus")
 
 The tensors of a sample that require grad are the inputs; all else is given as it is. The sample is the first whose
 inputs have two entries or more, none of them empty: of the others a check would have nothing to say. Of functions of
@@ -13,6 +13,8 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from scripts.opinfo.worker import NoSample
 
 if TYPE_CHECKING:
     from backprove.harness.statements.rule import Rule
@@ -45,14 +47,19 @@ def name_of(op: Operator) -> str:
     return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
 
 
-def rule(op: Operator) -> Rule | None:
-    """The rule of the first telling sample of an entry, else of its first; None where no input requires grad."""
+def rule(name: str) -> Rule:
+    """The rule of the first telling sample of an entry, else of its first.
+
+    Raises:
+        NoSample: where no input requires grad.
+    """
     import torch
 
     from backprove import from_call
 
+    torch.set_num_threads(1)
     torch.manual_seed(0)
-    found = None
+    op, found = operator(name), None
     entrywise = type(op).__name__ == "UnaryUfuncInfo"
     for sample in op.sample_inputs("cpu", torch.float64, requires_grad=True):
         cut = _Cut(sample, CORNER if entrywise else None)
@@ -61,14 +68,14 @@ def rule(op: Operator) -> Rule | None:
             found = cut
             break
     if found is None or not found.moving:
-        return None
+        raise NoSample("no input requires grad")
 
     def call(*moving: Any) -> Any:
         arguments, keywords = found.back(moving)
         result = op.gradcheck_wrapper(op.op, *arguments, **keywords)
         return found.process(result) if found.process else result
 
-    return from_call(call, tuple(found.moving), name=name_of(op))
+    return from_call(call, tuple(found.moving), name=name)
 
 
 class _Cut:

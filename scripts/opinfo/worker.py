@@ -1,9 +1,9 @@
 """A worker judges operators one after another in a process of its own, which ends when one takes too long.
 
-with Worker() as worker:
+with Worker(rule_of_torch, first="sin") as worker:
     row = worker.judge("sin", points=50, limit=60)
 
-Torch's kernels can hang or end a process; then the operator's row says so and the next gets a fresh worker.
+Kernels can hang or end a process; then the operator's row says so and the next gets a fresh worker.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from __future__ import annotations
 import multiprocessing
 import time
 import warnings
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backprove.harness.statements.rule import Rule
 
 Row = dict[str, Any]
 """What is known of one operator: `operator`, `outcome`, `why`, `seconds`, and `verdict` and `point` where there are."""
@@ -28,10 +32,24 @@ EXACTLY, CALLED, LATE, NOT_STATED, NO_SAMPLE, ENDED = (
 make one of; the process ended."""
 
 
-class Worker:
-    """One process at a time; a new one where the last was ended or has worked long enough."""
+class NoSample(Exception):
+    """Why there is nothing to make a rule of."""
 
-    def __init__(self) -> None:
+
+RuleOf = Callable[[str], "Rule"]
+"""Makes a rule by name, or raises `NoSample`; a function of a module, which other processes can import."""
+
+
+class Worker:
+    """One process at a time; a new one where the last was ended or has worked long enough.
+
+    Args:
+        rule_of: makes the rule of an operator.
+        first: the operator that every process begins with: its start-up counts for no other.
+    """
+
+    def __init__(self, rule_of: RuleOf, first: str) -> None:
+        self._rule_of, self._first = rule_of, first
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
         self._judged = 0
@@ -70,7 +88,7 @@ class Worker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other,), daemon=True)
+        self._process = context.Process(target=_serve, args=(other, self._rule_of, self._first), daemon=True)
         self._process.start()
         other.close()
         self._judged = 0
@@ -100,31 +118,24 @@ def _row(name: str, outcome: str, why: str, seconds: float) -> Row:
     return {"operator": name, "outcome": outcome, "why": why, "seconds": round(seconds, 2)}
 
 
-def _serve(connection: Connection) -> None:
-    import torch
-
-    import backprove as bp
-
-    torch.set_num_threads(1)
+def _serve(connection: Connection, rule_of: RuleOf, first: str) -> None:
     warnings.filterwarnings("ignore")
-    bp.check(bp.from_call(torch.sin, torch.ones(2)), points=50, dtypes=("float64",))  # start-up counts for no operator
+    judged(rule_of, first, 50)
     connection.send("ready")
     while True:
         name, points = connection.recv()
-        connection.send(judged(name, points))
+        connection.send(judged(rule_of, name, points))
 
 
-def judged(name: str, points: int) -> Row:
+def judged(rule_of: RuleOf, name: str, points: int) -> Row:
     """What a check says of one operator, in this process."""
     import backprove as bp
-    from scripts.opinfo.samples import operator, rule
 
     start = time.process_time()
     try:
-        stated = rule(operator(name))
-        if stated is None:
-            return _row(name, NO_SAMPLE, "", time.process_time() - start)
-        report = bp.check(stated, points=points, dtypes=("float64",))
+        report = bp.check(rule_of(name), points=points, dtypes=("float64",))
+    except NoSample as why:
+        return _row(name, NO_SAMPLE, str(why), time.process_time() - start)
     except Exception as why:
         words = f"{type(why).__name__}: {why}".splitlines()[0][:300]
         return _row(name, NOT_STATED, words, time.process_time() - start)
