@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import numpy_dtype
-from backprove.harness.frontends.lowering import complex_numbers
-from backprove.harness.frontends.lowering.complex_numbers import Pair, is_complex
-from backprove.harness.frontends.lowering.registry import LOWERED
+from backprove.harness.frontends.lowering import complex_loops, complex_numbers
+from backprove.harness.frontends.lowering.complex_numbers import is_complex
+from backprove.harness.frontends.lowering.pairs import Pair
+from backprove.harness.frontends.lowering.registry import CALLED, LOWERED
 from backprove.harness.frontends.lowering.settled import Settled
 from backprove.harness.programs.program import Equation, Program, Var
 
@@ -89,18 +91,20 @@ class _Builder:
             ins = [read(v) for v in eqn.invars]
             outs: Sequence[Var | Pair]
             reals = cast("list[Var]", ins)  # unless the equation touches complex numbers
-            if name in CALLS:
+            if name == "jit" and _of_library(eqn) in CALLED:
+                outs = self.lowered(eqn, reals, CALLED[eqn.params["name"]])
+            elif name in CALLS:
                 sub = next(eqn.params[k] for k in (CALLS[name], "jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
                 closed = hasattr(sub, "consts")
                 outs = self.inline(sub.jaxpr if closed else sub, sub.consts if closed else (), ins)
             elif complex_numbers.touches_complex(eqn):
-                outs = self.on_pairs(eqn, ins)
+                outs = self.loop_on_pairs(eqn, ins) if name in complex_loops.CONTROL else self.on_pairs(eqn, ins)
             elif self.settled.is_data(eqn, reals):
                 values = self.settled.values(eqn, reals)
                 outs = [self.constant(x, v.aval) for x, v in zip(values, eqn.outvars, strict=True)]
                 self.settled.drawn |= {v.slot for v in cast("list[Var]", outs)}
             elif name in LOWERED:
-                outs = self.lowered(eqn, reals)
+                outs = self.lowered(eqn, reals, partial(LOWERED[name], **eqn.params))
             else:
                 made = [self.var(v.aval) for v in eqn.outvars]
                 outs = made
@@ -123,14 +127,34 @@ class _Builder:
         outs = iter(self.inline(closed.jaxpr, closed.consts, tree_flatten(list(ins))[0]))
         return [Pair(next(outs), next(outs)) if isinstance(s, Pair) else next(outs) for s in shape]
 
-    def lowered(self, eqn: JaxprEqn, ins: Sequence[Var]) -> list[Var | Pair]:
-        """What an equation's primitive means, inlined in its place."""
+    def of_aval(self, aval: Any) -> Var | Pair:
+        """A new variable; a pair for complex numbers."""
+        return Pair(self.var(_part(aval)), self.var(_part(aval))) if is_complex(aval.dtype) else self.var(aval)
+
+    def loop_on_pairs(self, eqn: JaxprEqn, ins: Sequence[Var | Pair]) -> list[Var | Pair]:
+        """A loop or a branch whose bodies take and return the parts of complex numbers."""
+        outs = [self.of_aval(v.aval) for v in eqn.outvars]
+        params = complex_loops.parameters(eqn, partial(from_jaxpr, parts=True))
+        params = {k: None if k.endswith(("sharding", "mesh")) else v for k, v in params.items()}
+        self.equations.append(Equation(eqn.primitive.name, params, _flat(ins), _flat(outs)))
+        self.settled.note(eqn, _flat(ins), _flat(outs))
+        return outs
+
+    def lowered(self, eqn: JaxprEqn, ins: Sequence[Var], code: Code) -> list[Var | Pair]:
+        """What an equation means, as JAX code of its operands, inlined in its place."""
         import jax
 
-        code = LOWERED[eqn.primitive.name]
         with jax.enable_x64(True):
-            closed = jax.make_jaxpr(lambda *x: code(*x, **eqn.params))(*(v.aval for v in eqn.invars))
+            closed = jax.make_jaxpr(code)(*(v.aval for v in eqn.invars))
         return self.inline(closed.jaxpr, closed.consts, ins)
+
+
+def _of_library(eqn: JaxprEqn) -> str:
+    """The name of the function of JAX's library that an equation calls; "" for a function of any other code."""
+    import jax
+
+    file = eqn.params["jaxpr"].jaxpr.debug_info.func_filename or ""
+    return str(eqn.params["name"]) if file.startswith(os.path.dirname(jax.__file__) + os.sep) else ""
 
 
 def _part(aval: Any) -> Any:
@@ -151,15 +175,19 @@ def _plain(value: Any) -> object:
     return value
 
 
-def from_jaxpr(closed: ClosedJaxpr) -> Program:
-    """The `Program` of a closed jaxpr."""
+def _flat(values: Sequence[Var | Pair]) -> tuple[Var, ...]:
+    """Variables, those of pairs one after the other."""
+    return tuple(part for v in values for part in (v if isinstance(v, Pair) else (v,)))
+
+
+def from_jaxpr(closed: ClosedJaxpr, *, parts: bool = False) -> Program:
+    """The `Program` of a closed jaxpr; `parts` of complex inputs and outputs stand in their place, or are refused."""
     b = _Builder()
-    inputs = [b.var(v.aval) for v in closed.jaxpr.invars]
+    inputs = [b.of_aval(v.aval) if parts else b.var(v.aval) for v in closed.jaxpr.invars]
     outputs = b.inline(closed.jaxpr, closed.consts, inputs)
-    reals = tuple(v for v in outputs if isinstance(v, Var))
-    if len(reals) < len(outputs):
+    if not parts and any(isinstance(v, Pair) for v in outputs):
         raise TypeError("the code returns complex numbers; a program returns their parts")
-    program = Program(tuple(inputs), reals, b.constants, tuple(b.equations))
+    program = Program(_flat(inputs), _flat(outputs), b.constants, tuple(b.equations))
     return program.without_dead_code()
 
 

@@ -2,32 +2,23 @@
 
     multiply: (a + bi)(c + di) = (ac - bd) + (ad + bc)i
 
-Structural primitives act on both parts. Cuts and zeros (of sqrt, log, abs, sign) are kinks of the parts, as any others.
+Structural primitives act on both parts; what others do to pairs stands in `pairs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprove.harness.frontends.lowering import pairs
+from backprove.harness.frontends.lowering.pairs import Pair, Value
 from backprove.harness.programs.further_primitives import further_primitives
 
 if TYPE_CHECKING:
     import jax
     from jax.extend.core import JaxprEqn
-
-
-class Pair(NamedTuple):
-    """A complex array: its real and its imaginary part."""
-
-    re: Any
-    im: Any
-
-
-Value = Any
-"""An array or a `Pair`."""
 
 
 def is_complex(dtype: Any) -> bool:
@@ -84,149 +75,6 @@ def _bilinear(eqn: JaxprEqn, a: Value, b: Value) -> Pair:
     return Pair(product(a.re, b.re) - product(a.im, b.im), product(a.re, b.im) + product(a.im, b.re))
 
 
-# ---------------------------------------------------------------- arithmetic
-
-
-def _mul(a: Pair, b: Pair) -> Pair:
-    return Pair(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
-
-
-def _div(a: Pair, b: Pair) -> Pair:
-    size = b.re * b.re + b.im * b.im
-    return Pair((a.re * b.re + a.im * b.im) / size, (a.im * b.re - a.re * b.im) / size)
-
-
-def _square(a: Pair) -> Pair:
-    return Pair((a.re - a.im) * (a.re + a.im), 2 * a.re * a.im)
-
-
-def _one(like: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    return Pair(jnp.ones_like(like.re), jnp.zeros_like(like.re))
-
-
-def _integer_pow(a: Pair, y: int) -> Pair:
-    if y == 0:
-        return _one(a)
-    out: Pair | None = None
-    n = abs(y)
-    base = a
-    while n:
-        if n & 1:
-            out = base if out is None else _mul(out, base)
-        n >>= 1
-        if n:
-            base = _mul(base, base)
-    assert out is not None
-    return out if y > 0 else _div(_one(a), out)
-
-
-def _prod(a: Pair, axes: Sequence[int]) -> Pair:
-    """The factors are joined one after the other, in row-major order."""
-    import jax.numpy as jnp
-
-    rest = [n for i, n in enumerate(a.re.shape) if i not in axes]
-    ends = tuple(range(len(axes)))
-    parts = (jnp.moveaxis(x, axes, ends).reshape((-1, *rest)) for x in a)
-    out, factors = _one(Pair(jnp.zeros(rest, a.re.dtype), None)), Pair(*parts)
-    for k in range(factors.re.shape[0]):
-        factor = Pair(factors.re[k], factors.im[k])
-        out = _mul(out, factor) if k else factor
-    return out
-
-
-def _abs(a: Pair) -> jax.Array:
-    import jax.numpy as jnp
-
-    return jnp.sqrt(a.re * a.re + a.im * a.im)
-
-
-def _sign(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    size = _abs(a)
-    zero = size == 0
-    safe = jnp.where(zero, 1, size)
-    return Pair(jnp.where(zero, a.re, a.re / safe), jnp.where(zero, a.im, a.im / safe))
-
-
-# ---------------------------------------------------------------- functions
-
-
-def _exp(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    size = jnp.exp(a.re)
-    return Pair(size * jnp.cos(a.im), size * jnp.sin(a.im))
-
-
-def _expm1(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    half = jnp.sin(a.im / 2)
-    return Pair(jnp.expm1(a.re) * jnp.cos(a.im) - 2 * half * half, jnp.exp(a.re) * jnp.sin(a.im))
-
-
-def _log(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    return Pair(jnp.log(a.re * a.re + a.im * a.im) / 2, jnp.arctan2(a.im, a.re))
-
-
-def _log1p(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    return Pair(jnp.log1p(a.re * (2 + a.re) + a.im * a.im) / 2, jnp.arctan2(a.im, 1 + a.re))
-
-
-def _sqrt(a: Pair) -> Pair:
-    """The principal root, without cancellation away from 0."""
-    import jax.numpy as jnp
-
-    larger = jnp.sqrt((_abs(a) + jnp.abs(a.re)) / 2)
-    smaller = jnp.abs(a.im) / (2 * larger)
-    right = a.re >= 0
-    im = jnp.where(right, smaller, larger)
-    return Pair(jnp.where(right, larger, smaller), jnp.where(a.im < 0, -im, im))
-
-
-def _pow(a: Value, b: Value) -> Pair:
-    a, b = (x if isinstance(x, Pair) else Pair(x, 0 * x) for x in (a, b))
-    return _exp(_mul(b, _log(a)))
-
-
-def _cosh(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    return Pair(jnp.cosh(a.re) * jnp.cos(a.im), jnp.sinh(a.re) * jnp.sin(a.im))
-
-
-def _sinh(a: Pair) -> Pair:
-    import jax.numpy as jnp
-
-    return Pair(jnp.sinh(a.re) * jnp.cos(a.im), jnp.cosh(a.re) * jnp.sin(a.im))
-
-
-def _turned(a: Pair) -> Pair:
-    """i a."""
-    return Pair(-a.im, a.re)
-
-
-def _sin(a: Pair) -> Pair:
-    back = _sinh(_turned(a))
-    return Pair(back.im, -back.re)
-
-
-def _cos(a: Pair) -> Pair:
-    return _cosh(_turned(a))
-
-
-def _logistic(a: Pair) -> Pair:
-    e = _exp(Pair(-a.re, -a.im))
-    return _div(_one(a), Pair(1 + e.re, e.im))
-
-
 # ---------------------------------------------------------------- conversions and transforms
 
 
@@ -256,10 +104,6 @@ def _along(a: Pair, axis: int, inverse: bool) -> Pair:
     return Pair(jnp.moveaxis(re, -1, axis), jnp.moveaxis(im, -1, axis))
 
 
-def _scaled(a: Pair, n: int) -> Pair:
-    return Pair(a.re / n, a.im / n)
-
-
 def _fft(a: Value, fft_type: Any, fft_lengths: Sequence[int]) -> Value:
     """`fft_type` is 0 to 3: fft, ifft, rfft, irfft; the imaginary parts of the ends are ignored by irfft."""
     import jax.numpy as jnp
@@ -275,7 +119,7 @@ def _fft(a: Value, fft_type: Any, fft_lengths: Sequence[int]) -> Value:
             a = _hermitian(a, n)
         a = _along(a, axis, inverse)
         if inverse:
-            a = _scaled(a, n)
+            a = pairs.scaled(a, n)
     if kind == 3:
         return a.re
     half = lengths[-1] // 2 + 1
@@ -302,27 +146,33 @@ FORMS: Mapping[str, Callable[..., Value]] = {
     "add_any": lambda a, b: Pair(a.re + b.re, a.im + b.im),
     "sub": lambda a, b: Pair(a.re - b.re, a.im - b.im),
     "neg": lambda a: Pair(-a.re, -a.im),
-    "mul": _mul,
-    "div": _div,
-    "square": _square,
-    "reduce_prod": _prod,
-    "integer_pow": _integer_pow,
-    "pow": _pow,
-    "exp": _exp,
-    "expm1": _expm1,
-    "log": _log,
-    "log1p": _log1p,
-    "sqrt": _sqrt,
-    "rsqrt": lambda a: _div(_one(a), _sqrt(a)),
-    "sin": _sin,
-    "cos": _cos,
-    "tan": lambda a: _div(_sin(a), _cos(a)),
-    "sinh": _sinh,
-    "cosh": _cosh,
-    "tanh": lambda a: _div(_sinh(a), _cosh(a)),
-    "logistic": _logistic,
-    "abs": _abs,
-    "sign": _sign,
+    "mul": pairs.mul,
+    "div": pairs.div,
+    "square": pairs.square,
+    "reduce_prod": pairs.product,
+    "integer_pow": pairs.integer_pow,
+    "pow": pairs.power,
+    "exp": pairs.exp,
+    "expm1": pairs.expm1,
+    "log": pairs.log,
+    "log1p": pairs.log1p,
+    "sqrt": pairs.sqrt,
+    "rsqrt": lambda a: pairs.div(pairs.one(a), pairs.sqrt(a)),
+    "sin": pairs.sin,
+    "cos": pairs.cos,
+    "tan": lambda a: pairs.div(pairs.sin(a), pairs.cos(a)),
+    "sinh": pairs.sinh,
+    "cosh": pairs.cosh,
+    "tanh": lambda a: pairs.div(pairs.sinh(a), pairs.cosh(a)),
+    "asin": pairs.asin,
+    "acos": pairs.acos,
+    "atan": lambda a: pairs.back(pairs.atanh(pairs.turned(a))),
+    "asinh": pairs.asinh,
+    "acosh": pairs.acosh,
+    "atanh": pairs.atanh,
+    "logistic": pairs.logistic,
+    "abs": pairs.size,
+    "sign": pairs.sign,
     "real": lambda a: a.re,
     "imag": lambda a: a.im,
     "complex": Pair,

@@ -260,13 +260,15 @@ class DualBalls(BallSystem[Dual]):
         held = [self.primal(c) for c in parts.solve_constants]
         right = [self.real(b) for b in parts.right]
         still = [Dual(c) if c.dtype == object else c for c in held]
-        x = evaluate(parts.solve, self, *still, *(Dual(b.v) for b in right))
+        x = [Dual(self.primal(v)) for v in evaluate(parts.solve, self, *still, *(Dual(b.v) for b in right))]
         moved = evaluate(parts.matvec, self, *parts.matvec_constants, *x)
-        pairs = zip(right, map(self.real, moved), strict=True)
+        pairs = list(zip(right, map(self.real, moved), strict=True))
+        if all(b.t is None and m.t is None for b, m in pairs):
+            return [*x]
         moves = [self.combine("sub", Dual(b.tangent), Dual(m.tangent)) for b, m in pairs]
         wide = [spread(c, common_width(*(t.v for t in moves))) for c in held]
         slopes = evaluate(parts.solve, self, *(Dual(c) if c.dtype == object else c for c in wide), *moves)
-        return [Dual(self.primal(v), self.primal(t)) for v, t in zip(x, slopes, strict=True)]
+        return [Dual(v.v, self.primal(t)) for v, t in zip(x, slopes, strict=True)]
 
     def p_dot_general(self, e: Equation, ins: Sequence[Dual]) -> Dual:
         a, b = ins

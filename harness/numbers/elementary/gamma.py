@@ -18,7 +18,7 @@ LARGEST_ORDER = 1000
 
 
 FAR = -1000
-"""Below it polygamma is reflected."""
+"""Below it polygamma is reflected, and no float of zeta computed."""
 
 
 def nothing(like: arb) -> arb:
@@ -29,6 +29,12 @@ def nothing(like: arb) -> arb:
 def float_digamma(x: Array) -> Array:
     """NaN at the poles, as in JAX."""
     return np.asarray(np.where((x <= 0) & (x == np.floor(x)), x.dtype.type(np.nan), SciPy("psi")(x)))
+
+
+def float_zeta(s: Array, q: Array) -> Array:
+    """SciPy's, which takes as many turns as there are whole numbers between q and 9: none is taken from far below."""
+    far = q < FAR
+    return np.where(far, np.nan, SciPy("zeta")(s, np.where(far, 1, q)))
 
 
 def float_polygamma(m: Array, x: Array) -> Array:
@@ -136,7 +142,7 @@ SEVERAL = (
     ),
     Several(
         name="zeta",
-        numpy=SciPy("zeta"),
+        numpy=float_zeta,
         ball=zeta,
         slopes=(_zeta_in_s, lambda s, q: -s * zeta(s + 1, q)),
     ),

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from backprove.harness.numbers.elementary.gamma import nothing
+from backprove.harness.numbers.elementary.gamma import nothing, polygamma_of
 from backprove.harness.numbers.elementary.row import Jax, SciPy
 from backprove.harness.numbers.elementary.several import Several
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LARGE_ORDER = 100
 """From here on the upper function is asked for both: near its order the lower one costs a second and keeps few bits."""
 
-WIDEST_SERIES = 32_768
-"""Bits beyond which a series is given up: it takes a second, for arguments of 1e4."""
+WIDEST_SERIES = 2048
+"""Bits beyond which no series is summed: where they are needed a bound is as good, or nothing is said."""
 
 # ---------------------------------------------------------------- gamma
 
@@ -50,21 +50,31 @@ def gamma_density(a: arb, x: arb) -> arb:
     return ((a - 1) * x.log() - x).exp() * a.rgamma()
 
 
-def _further_bits(size: arb) -> int:
-    """Bits that a series loses where its argument is large."""
-    return min(WIDEST_SERIES, 64 + 3 * math.ceil(float(abs(size).mid()))) if size.is_finite() else 0
-
-
 def _of_order(a: arb, x: arb, term: int) -> arb:
     """A coefficient of P(a + t, x) as a series in t: x^a e^-x / Gamma(a + 1) times 1F1(1; a + 1; x)."""
     from flint import acb, acb_series, ctx
 
-    with ctx.workprec(ctx.prec + _further_bits(x)):
+    if not x < WIDEST_SERIES // 3:
+        return _near_one(a, x, term)
+    further = 64 + 3 * math.ceil(float(x.mid()))  # bits that a series loses where its argument is large
+    with ctx.workprec(ctx.prec + further):
         order, one = acb_series([acb(a), 1], term + 1), acb_series([1], term + 1)
         place = acb_series([acb(x)], term + 1)
         front = (order * place.log() - place).exp() * (order + 1).rgamma()
         found: arb = (front * acb_series.hypgeom([one], [order + 1], place))[term].real
     return found
+
+
+def _near_one(a: arb, x: arb, term: int) -> arb:
+    """A bound of that coefficient for x > 2a, where the density falls faster than e^-(t - x)/2 beyond x.
+
+    dP/da = -int_x^oo (log t - psi(a)) density(t) dt, with 0 <= log t - log x <= (t - x)/x.
+    """
+    if not x > 2 * a:
+        return nothing(x)
+    far = abs(x.log() - a.digamma())
+    within = 2 * far + 4 / x if term == 1 else 2 * far**2 + 16 / x**2 + polygamma_of(1, a)
+    return gamma_density(a, x) * within * type(x)(0, 1)
 
 
 def lower_gamma_in_order(a: arb, x: arb) -> arb:

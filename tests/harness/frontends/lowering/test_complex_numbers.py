@@ -28,8 +28,8 @@ def parts(w: Any) -> Any:
 
 
 def of(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The parts of a function of x[0] + i x[1]."""
-    return lambda x: parts(function(x[0] + 1j * x[1]))
+    """The parts of what a function of x[0] + i x[1] returns."""
+    return lambda x: jax.tree.map(parts, function(x[0] + 1j * x[1]))
 
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -39,6 +39,13 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sin, cos, tanh": of(lambda z: jnp.sin(z) - jnp.tanh(z) / (1 + jnp.cos(z)) + jnp.tan(z)),
     "sinh, cosh": of(lambda z: jnp.sinh(z) * jnp.cosh(z) + jax.nn.sigmoid(z)),
     "expm1, log1p": of(lambda z: jnp.expm1(z) + jnp.log1p(z)),
+    "arc functions": of(lambda z: jnp.arcsin(z) * jnp.arctan(z / 3) + jnp.arccos(z)),
+    "area functions": of(lambda z: jnp.arcsinh(z) * jnp.arctanh(z / 3) + jnp.arccosh(z * z + 2)),
+    "loop": of(lambda z: jax.lax.scan(lambda c, y: (c * y, c + 1j), 1j + z[0], z)),
+    "branch": of(lambda z: jax.lax.cond(z[0].real > -9, lambda a: a * a, lambda a: a, z)),
+    "while loop": lambda x: parts(
+        jax.lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] * c[1]), (0, x[0] + 1j))[1]
+    ),
     "power": of(lambda z: z ** (0.3 + 2j) + z**z),
     "angle": lambda x: jnp.angle(x[0] + 1j * x[1]),
     "rsqrt, conj": of(lambda z: jax.lax.rsqrt(z) * jnp.conj(z)),
@@ -93,17 +100,20 @@ def test_the_twiddle_factors_are_no_rounded_numbers() -> None:
     assert out[1, 0].overlaps(arb(-1)) and out[1, 0].rad() < 1e-30
 
 
-def test_the_sign_of_a_complex_number_has_its_own_slope() -> None:
-    """JAX's own derivative is 0 there."""
-    program = trace(lambda x: parts(jnp.sign(x[0] + 1j * x[1])), ((2,), "float64"))
-    _, moved, _ = ProgramOnBalls(program).duals([lift(np.ones((2, 1)))], [lift(np.array([[0.0], [1.0]]))])
-    assert [float(m[0].mid()) for m in moved] == pytest.approx([-(8**-0.5), 8**-0.5])
+@pytest.mark.parametrize(
+    ("function", "point", "slope"),
+    [(jnp.sign, 1 + 1j, 8**-0.5 * (-1 + 1j)), (jnp.arccosh, -0.5 + 1j, 1j / (np.sqrt(-1.5 + 1j) * np.sqrt(0.5 + 1j)))],
+)
+def test_slopes_that_jax_has_otherwise(function: Any, point: complex, slope: complex) -> None:
+    """JAX takes sign for constant, and the root of (z - 1)(z + 1) for the product of roots, off by -1 left of 0."""
+    program = trace(lambda x: parts(function(x[0] + 1j * x[1])), ((2,), "float64"))
+    place = np.array([[point.real], [point.imag]])
+    _, moved, _ = ProgramOnBalls(program).duals([lift(place)], [lift(np.array([[0.0], [1.0]]))])
+    assert [float(m[0].mid()) for m in moved] == pytest.approx([slope.real, slope.imag])
 
 
 @pytest.mark.parametrize(
-    "function",
-    [lambda x: jax.lax.scan(lambda c, y: (c * y, c), 1j, x)[0].real, lambda x: jnp.arcsin(x + 2j).real],
-    ids=["scan", "asin"],
+    "function", [lambda x: jnp.sort(x + 2j).real, lambda x: jnp.linalg.inv(jnp.diag(x + 2j)).real], ids=["sort", "lu"]
 )
 def test_what_is_not_rewritten_is_named(function: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError, match="of complex numbers"):
