@@ -10,6 +10,8 @@ import pytest
 from flint import arb, ctx
 
 from backprove.harness.core.arrays import Array
+from backprove.harness.numbers.elementary import incomplete
+from backprove.harness.numbers.elementary.gamma import polygamma_of
 from backprove.harness.numbers.elementary.several import Several
 from backprove.harness.numbers.elementary.table import SEVERAL
 
@@ -112,6 +114,24 @@ def test_incomplete_gamma_keeps_its_bits_near_its_order(order: float) -> None:
         assert (lower + upper).overlaps(arb(1))
         slope = SEVERAL["igamma_grad_a"].ball(a, x)
         assert slope < 0 and slope.rel_accuracy_bits() > 200
+
+
+def test_the_slope_in_the_order_is_bounded_far_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for a, x in ((0.5, 30), (300, 610), (20, 650)):
+        for term in (1, 2):
+            monkeypatch.setattr(incomplete, "FAR", 10_000)
+            slope = incomplete.of_order(arb(a), arb(x), term)
+            monkeypatch.setattr(incomplete, "FAR", 0)
+            bound = incomplete.of_order(arb(a), arb(x), term)
+            assert bound.contains(slope) and bound.rad() < 100 * abs(slope) and bound.rad() < 1e-10
+    assert SEVERAL["igamma_grad_a"].ball(arb(1), arb(1e300)).rad() < 1e-300
+
+
+def test_zeta_far_below_zero_ends() -> None:
+    """SciPy's takes a turn for each whole number, python-flint's none that ends."""
+    with np.errstate(all="ignore"):
+        assert np.isnan(SEVERAL["zeta"].numpy(np.array([2.0]), np.array([-1e300]))).all()
+    assert abs(polygamma_of(1, arb(-1e15) - 0.5) - arb.pi() ** 2) < 1e-14 and not polygamma_of(2, arb(-1e15)).is_finite()
 
 
 @pytest.mark.parametrize(
