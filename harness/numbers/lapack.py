@@ -13,7 +13,14 @@ def _of_matrices(call: Callable[[Array], Sequence[Array]], a: Array) -> list[Arr
     """`call` of matrices `(*batch, m, n, points)`; the results have their points last too."""
     stacked = np.moveaxis(a, -1, 0)
     good = np.isfinite(stacked).all(axis=(-2, -1), keepdims=True)
-    found = call(np.where(good, stacked, np.eye(*a.shape[-3:-1], dtype=a.dtype)))
+    given = np.where(good, stacked, np.eye(*a.shape[-3:-1], dtype=a.dtype))
+    try:
+        found = call(given)
+    except np.linalg.LinAlgError:  # LAPACK gives up on one of them, as it may where entries are close to overflow
+        if len(given) > 1:
+            parts = [_of_matrices(call, a[..., k : k + 1]) for k in range(len(given))]
+            return [np.concatenate(x, axis=-1) for x in zip(*parts, strict=True)]
+        found, good = call(np.zeros_like(given)), np.zeros_like(good)
     out = []
     for x in found:
         missing = ~good.reshape(good.shape[:-2] + (1,) * (x.ndim - good.ndim + 2))

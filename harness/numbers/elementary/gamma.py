@@ -71,6 +71,10 @@ def polygamma_of(m: int, x: arb) -> arb:
     if x > 0:
         value = type(x)(m + 1).zeta(x) * type(x)(m).fac()
         return value if m % 2 else -value
+    if m == 1:  # reflected: python-flint's does not end far below 0
+        return (type(x).pi() / x.sin_pi()) ** 2 - type(x)(2).zeta(1 - x)
+    if not x > 10 * FAR:
+        return nothing(x)
     from flint import acb
 
     return acb(x).polygamma(m).real

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg as sl
 from jax import lax
 
+from backprove.harness.core.arrays import Array
 from backprove.harness.frontends.jax_trace import trace
-from backprove.harness.numbers import matrices
+from backprove.harness.numbers import lapack, matrices
 from backprove.harness.numbers.floats.floats import Floats
 from backprove.harness.numbers.matrices import PLAIN, inward, outward
 
@@ -83,3 +86,18 @@ def test_a_triangle_keeps_what_its_diagonal_says() -> None:
     for k in (-1, 0, 1):
         np.testing.assert_array_equal(matrices.triangle(a, lower=True, diagonal=k)[..., 0], np.tril(a[..., 0], k))
         np.testing.assert_array_equal(matrices.triangle(a, lower=False, diagonal=k)[..., 0], np.triu(a[..., 0], k))
+
+
+def test_a_matrix_that_lapack_gives_up_on_has_no_eigenvalues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others of its batch have them; LAPACK stops on some matrices with entries close to overflow."""
+    whole = np.linalg.eigh
+
+    def some(x: Array) -> Any:
+        if (x > 1e300).any():
+            raise np.linalg.LinAlgError("Eigenvalues did not converge")
+        return whole(x)
+
+    monkeypatch.setattr(np.linalg, "eigh", some)
+    vectors, values = lapack.eigh(np.stack([np.eye(2), np.full((2, 2), 1e308), 2 * np.eye(2)], axis=-1))
+    assert vectors.shape == (2, 2, 3) and np.isnan(values[:, 1]).all() and np.isnan(vectors[..., 1]).all()
+    assert values[:, [0, 2]].tolist() == [[1, 2], [1, 2]]

@@ -131,7 +131,9 @@ def test_zeta_far_below_zero_ends() -> None:
     """SciPy's takes a turn for each whole number, python-flint's none that ends."""
     with np.errstate(all="ignore"):
         assert np.isnan(SEVERAL["zeta"].numpy(np.array([2.0]), np.array([-1e300]))).all()
-    assert abs(polygamma_of(1, arb(-1e15) - 0.5) - arb.pi() ** 2) < 1e-14 and not polygamma_of(2, arb(-1e15)).is_finite()
+    assert (
+        abs(polygamma_of(1, arb(-1e15) - 0.5) - arb.pi() ** 2) < 1e-14 and not polygamma_of(2, arb(-1e15)).is_finite()
+    )
 
 
 @pytest.mark.parametrize(
