@@ -25,7 +25,7 @@ def section(rows: Sequence[Row], points: int) -> str:
     others = [r for r in wanted if r["outcome"] != EXACTLY]
     lines = [
         f"The exact layer judges **{len(exact)} of {len(wanted)}** public functions of JAX, in a median of",
-        f"{_median([r['seconds'] for r in exact]):.1f} CPU-seconds at {points} points or more; `make survey` asks again,",
+        f"{_median([r['seconds'] for r in exact]):.1f} CPU-seconds at {points} points or more; `make survey` asks,",
         "and [measurements/survey.json](measurements/survey.json) has a row for each. Asked are all callables of the",
         "modules below that no other name stands for, that take at most three arguments (others where an example is",
         "written down) and return floats or complex numbers, with JAX's own derivative as the rule. Left out:",
