@@ -17,6 +17,8 @@ ADJUDICATED: dict[str, str] = {
         "A bug of torch: the backward divides by 2^exponent, which it computes in float32 whatever the input's format: "
         "inf for 8.3e121 at 1e-122 in float64."
     ),
+    "hypot": "torch is inaccurate: NaN at (0, 0), the backward divides by the result.",
+    "normal": "By definition: what is drawn counts as a constant, whatever its mean and deviation.",
     "native_group_norm": "A bug of torch: a weight or bias with strides is read as if it had none.",
     "nn.functional.binary_cross_entropy": (
         "torch is inaccurate: the backward divides by no less than 1e-12, so that the slope at 5e-13 for label 0 is "
