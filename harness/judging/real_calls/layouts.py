@@ -185,14 +185,14 @@ def _same(found: Sequence[Array], expected: Sequence[Array], function: Function,
 
 
 def _noise(function: Function, arguments: Sequence[Array]) -> list[Any]:
-    """How far results move when all inputs are moved by one rounding, many times over; 0 where they cannot be had."""
+    """How far results move when all inputs are moved by an ulp or two, many times over; 0 where they cannot be had."""
     first = _called(function, arguments)
     if first is None:
         return []
     rng, out = generator("layouts"), [np.zeros(r.shape) for r in first]
     for _ in range(PERTURBED):
         moved = [
-            (a * (1 + FORMATS[str(a.dtype)].u * rng.choice([-1.0, 1.0], a.shape))).astype(a.dtype)
+            (a * (1 + 2 * FORMATS[str(a.dtype)].u * rng.choice([-1.0, 1.0], a.shape))).astype(a.dtype)
             if str(a.dtype) in FORMATS
             else a
             for a in arguments

@@ -9,7 +9,8 @@ import pytest
 
 import backprove as bp
 from backprove.harness.core.verdicts import Verdict
-from backprove.harness.judging.real_calls.layouts import LAYOUTS
+from backprove.harness.frontends.function import Function
+from backprove.harness.judging.real_calls.layouts import LAYOUTS, _noise
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3), (2, 3, 4)])
@@ -151,3 +152,8 @@ def test_equal_entries_at_which_forward_has_no_value_tell_nothing_of_a_layout() 
         return np.array([slope, -slope])
 
     assert report(lambda x: np.log(np.abs(x[0] - x[1])), vjp, "2").ok
+
+
+def test_every_entry_is_moved_where_the_noise_of_results_is_asked() -> None:
+    (noise,) = _noise(Function(lambda x: x - x.mean(), "forward"), [np.full(125, 5.596239972526284)])
+    assert (noise > 0).all()
