@@ -19,6 +19,7 @@ from backprove.harness.frontends.front_end import ExactFunction, FrontEnd
 from backprove.harness.frontends.jax_code import JAX
 from backprove.harness.frontends.jax_trace import uses_library_rules
 from backprove.harness.frontends.kept_state import may_keep
+from backprove.harness.frontends.own_arrays import with_own_arrays
 from backprove.harness.frontends.registry import FRONT_ENDS, after, from_on, named
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace, is_telling
 from backprove.harness.programs.program import Program, Signature
@@ -74,7 +75,8 @@ class Function:
 
     def __post_init__(self) -> None:
         if self.called_first:
-            self.call = self.call.guarded() if hasattr(self.call, "guarded") else guarded(self.call)
+            call = self.call
+            self.call = call.guarded() if hasattr(call, "guarded") else guarded(with_own_arrays(call))
 
     def program(self, signature: Signature) -> Program | None:
         """The traced program, or None where no front end can follow the code."""
