@@ -281,7 +281,7 @@ class TorchFunction:
         return out.copy_(one).expand(tensor.shape).detach()
 
     def array(self, tensor: Tensor) -> Array:
-        t = tensor.detach().cpu().resolve_neg()
+        t = tensor.detach().cpu().resolve_conj().resolve_neg()
         if t._is_zerotensor():
             t = self.torch.zeros_like(t)
         if t.dtype == self.torch.bfloat16:

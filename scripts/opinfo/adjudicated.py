@@ -28,9 +28,14 @@ ADJUDICATED: dict[str, str] = {
         "A bug of torch: where a norm is below eps forward divides by eps, and the backward differentiates the norm "
         "all the same."
     ),
+    "nn.functional.hinge_embedding_loss": "By definition: the sample's labels move, and the loss jumps in them.",
     "nn.functional.max_unpool3d": "By definition: the sample's indices repeat; forward keeps one of the entries.",
     "nn.functional.softshrink": "A bug of torch: with lambd=0 it is the identity, whose slope at 0 it says is 0.",
     "polar": "A bug of torch: the gradient of the modulus is 0 at 0, and has the wrong sign where it is negative.",
     "nn.functional.hardsigmoid": "torch is inaccurate: in float64 its backward multiplies by 1/6 rounded to float32.",
+    **dict.fromkeys(
+        ("scatter_reduce.amax", "scatter_reduce.amin"),
+        "A bug of torch: with include_self=False an entry that equals the one it takes the place of gets half of it.",
+    ),
 }
 """Operator -> what was found out."""

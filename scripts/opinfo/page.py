@@ -65,7 +65,9 @@ def _name(row: Row) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")[:CELL]
+    """A remark without what stands in its middle, where it is long: the point before what is said of it."""
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= CELL else f"{text[: CELL // 3]} ... {text[-2 * CELL // 3 :]}"
 
 
 def _refusal(row: Row) -> tuple[str, ...]:
