@@ -19,6 +19,8 @@ ADJUDICATED: dict[str, str] = {
     ),
     "hypot": "torch is inaccurate: NaN at (0, 0), the backward divides by the result.",
     "normal": "By definition: what is drawn counts as a constant, whatever its mean and deviation.",
+    "masked.median": "A bug of torch: along an axis of stride 0 median and nanmedian read memory behind their input.",
+    "masked.prod": "torch is inaccurate: the backward divides the product, which underflows, by each factor.",
     "native_group_norm": "A bug of torch: a weight or bias with strides is read as if it had none.",
     "nn.functional.binary_cross_entropy": (
         "torch is inaccurate: the backward divides by no less than 1e-12, so that the slope at 5e-13 for label 0 is "
@@ -37,5 +39,6 @@ ADJUDICATED: dict[str, str] = {
         ("scatter_reduce.amax", "scatter_reduce.amin"),
         "A bug of torch: with include_self=False an entry that equals the one it takes the place of gets half of it.",
     ),
+    "std": "A false alarm: with equal entries, at the kink of the deviation, the roundings of the mean decide.",
 }
 """Operator -> what was found out."""
