@@ -122,6 +122,13 @@ _WHOLE = np.array([1, 2, 3])
 GIVEN: Mapping[str, Callable[[Callable[..., Any]], Example]] = {
     "jax.numpy.apply_along_axis": given(M, call=lambda f, x: f(lambda row: (row * row).sum(), 0, x)),
     "jax.numpy.apply_over_axes": given(M, call=lambda f, x: f(lambda a, axis: a.sum(axis), x, (0,))),
+    "jax.numpy.astype": given(U, np.float32),
+    "jax.numpy.pad": given(U, (1, 2)),
+    "jax.numpy.select": given(U, V, call=lambda f, x, y: f([x > y, y > 1], [x, x * y], y)),
+    "jax.numpy.histogram": given(U, call=lambda f, x: f(U, 3, weights=x)[0]),
+    "jax.lax.convert_element_type": given(U, np.float32),
+    "jax.lax.integer_pow": given(U, 3),
+    "jax.lax.reshape": given(M, (9,)),
     "jax.numpy.choose": given(U, V, call=lambda f, x, y: f(np.array([0, 1, 0]), [x, y], mode="clip")),
     "jax.numpy.compress": given(U, call=lambda f, x: f(np.array([True, False, True]), x, size=2)),
     "jax.numpy.dsplit": given(_reshaped(2, 2, 2), 2),

@@ -30,8 +30,13 @@ MODULES = (
 )
 """Modules whose functions are asked about; those of the distributions in `jax.scipy.stats` come after them."""
 
-NOT_FUNCTIONS = frozenset({"array_repr", "array_str", "empty", "empty_like", "save", "savez", "pcast", "pvary"})
-"""Names of what prints, stores or leaves memory as it is, or says only on which device something lies."""
+NOT_FUNCTIONS = frozenset(
+    {
+        *("array_repr", "array_str", "empty", "empty_like", "save", "savez", "bitcast_convert_type"),
+        *("pcast", "pvary", "psum", "pmean", "pmax", "pmin", "pshuffle"),
+    }
+)
+"""Names of what prints, stores, leaves memory as it is or reads bits, or acts on several devices."""
 
 
 @cache

@@ -147,8 +147,9 @@ class Linked:
             return
         for v, r in zip(equation.outputs, results, strict=True):
             self._env[v.slot] = r
-            source = next(s.slot for s, a in zip(equation.inputs, given, strict=True) if np.may_share_memory(r, a))
-            if source in self._owner:
+            shared = (s.slot for s, a in zip(equation.inputs, given, strict=True) if np.may_share_memory(r, a))
+            source = next(shared, None)  # none of an empty view
+            if source is not None and source in self._owner:
                 self._owner[v.slot] = self._owner[source]
                 self._users[self._owner[source]] += 1
 

@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
             jnp.pad(x, 1),
             jnp.broadcast_to(x, (2, 2, 3)),
             x.ravel(),
+            jnp.concatenate([jax.lax.slice(x + 1, (0, 0), (0, 3)), x]),
         ],
         [(2, 3)],
     ),
