@@ -46,12 +46,13 @@ def main() -> None:
                 print(f"{k}/{len(left)} {name}: {row['outcome']} ({row['seconds']} s) {row['why']}"[:160], flush=True)
     found = [rows[n] for n in names if n in rows]
     print(Counter(r["outcome"] for r in found), Counter(r.get("verdict") for r in found))
-    if len(found) < len(names):
-        print(f"{len(names) - len(found)} functions are left; the table is written when none is")
+    left = len(names) - len(found)
+    if left and not options.page:
+        print(f"{left} functions are left; the table is written when none is, or by --page")
         return
     (ROOT / "docs" / "measurements" / "survey.json").write_text(json.dumps(found, indent=1) + "\n")
     page = ROOT / "docs" / "reach.md"
-    page.write_text(written(page.read_text(), section(found, options.points)))
+    page.write_text(written(page.read_text(), section(found, options.points, left)))
 
 
 if __name__ == "__main__":

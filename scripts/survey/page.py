@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from scripts.opinfo.worker import EXACTLY, NO_SAMPLE, Row
 
-BEGIN, END = "<!-- survey -->", "<!-- end of survey -->"
+BEGIN, END = SURVEY = "<!-- survey -->", "<!-- end of survey -->"
+COSTS = "<!-- costs -->", "<!-- end of costs -->"
+"""Marks around what is written."""
 CELL = 150
 """Letters of a reason that a table shows."""
 
@@ -17,8 +19,12 @@ def asked(rows: Iterable[Row]) -> list[Row]:
     return [r for r in rows if r["outcome"] != NO_SAMPLE]
 
 
-def section(rows: Sequence[Row], points: int) -> str:
-    """The survey as Markdown: what was asked, the share of each module, what is not reached and why."""
+def section(rows: Sequence[Row], points: int, left: int = 0) -> str:
+    """The survey as Markdown: what was asked, the share of each module, what is not reached and why.
+
+    Args:
+        left: functions that nobody has asked about yet.
+    """
     wanted = asked(rows)
     exact = [r for r in wanted if r["outcome"] == EXACTLY]
     left_out = Counter(_kind_of_reason(r["why"]) for r in rows if r["outcome"] == NO_SAMPLE)
@@ -30,6 +36,7 @@ def section(rows: Sequence[Row], points: int) -> str:
         "modules below that no other name stands for, that take at most three arguments (others where an example is",
         "written down) and return floats or complex numbers, with JAX's own derivative as the rule. Left out:",
         "; ".join(f"{n} ({why})" for why, n in left_out.most_common()) + ".",
+        *([f"Not asked yet: {left} names."] if left else []),
         "",
         "| module | asked | judged exactly |",
         "| --- | --- | --- |",
@@ -44,17 +51,17 @@ def section(rows: Sequence[Row], points: int) -> str:
     return "\n".join(lines)
 
 
-def written(page: str, text: str) -> str:
-    """The page with a new section between its marks.
+def written(page: str, text: str, marks: tuple[str, str] = SURVEY) -> str:
+    """The page with a new section between marks.
 
     Raises:
-        ValueError: for a page without marks.
+        ValueError: for a page without them.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"the page has no marks {BEGIN} and {END} around the survey")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+        raise ValueError(f"the page has no marks {marks[0]} and {marks[1]}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def _modules(rows: Sequence[Row]) -> list[str]:
