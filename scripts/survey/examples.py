@@ -97,7 +97,7 @@ def _root(f: Any, a: Any) -> Any:
     from jax import lax
 
     def newton(g: Any, start: Any) -> Any:
-        return lax.fori_loop(0, 6, lambda _, x: x - g(x) / (1 + 3 * x * x), start)
+        return lax.fori_loop(0, 12, lambda _, x: x - g(x) / (1 + 3 * x * x), start)
 
     return f(lambda x: x + x**3 - a, a / (1 + a * a), newton, lambda g, y: y / g(1.0))
 

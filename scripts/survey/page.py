@@ -47,6 +47,11 @@ def section(rows: Sequence[Row], points: int, left: int = 0) -> str:
         "| function | what is lacking |",
         "| --- | --- |",
         *(f"| `{r['operator']}` | {_cell(r)} |" for r in others),
+        "",
+        "JAX's derivative was refused at a point of these; nobody looked at each, and most have no value (NaN) at a",
+        "corner of the domain or where something underflows:",
+        "",
+        *(f"- {v}: {', '.join(_refused(exact, v))}" for v in ("falsified", "inaccurate") if _refused(exact, v)),
     ]
     return "\n".join(lines)
 
@@ -67,6 +72,10 @@ def written(page: str, text: str, marks: tuple[str, str] = SURVEY) -> str:
 def _modules(rows: Sequence[Row]) -> list[str]:
     asked_of, exact = Counter(map(_module, rows)), Counter(_module(r) for r in rows if r["outcome"] == EXACTLY)
     return [f"| `{m}` | {n} | {exact[m]} |" for m, n in asked_of.items()]
+
+
+def _refused(rows: Sequence[Row], verdict: str) -> list[str]:
+    return [f"`{r['operator']}`" for r in rows if r.get("verdict") == verdict]
 
 
 def _module(row: Row) -> str:
