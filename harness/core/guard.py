@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import signal
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,9 +29,24 @@ class EndedByCode(RaisedByCode):
     """The same, of what `except Exception` does not catch (`SystemExit`): it ends the program that calls the code."""
 
 
-def guarded(call: Code) -> Code:
-    """The same function, which raises nothing but exceptions that can be shown."""
+_guards: OrderedDict[int, tuple[Code, Code]] = OrderedDict()
+_GUARDS_KEPT = 64
 
+
+def guarded(call: Code) -> Code:
+    """The same function, which raises nothing but exceptions that can be shown.
+
+    It is the same one as before where it was asked for lately: what is compiled of it is found again.
+    """
+    known = _guards.get(id(call))
+    if known is None or known[0] is not call:
+        known = _guards[id(call)] = call, _guard(call)
+        if len(_guards) > _GUARDS_KEPT:
+            _guards.popitem(last=False)
+    return known[1]
+
+
+def _guard(call: Code) -> Code:
     def called(*arguments: Any) -> Any:
         before = forks.position()
         try:

@@ -72,6 +72,8 @@ class Function:
     """By front end: at how many signatures it could not follow the code."""
     _traces: dict[str, FormatGenericTrace] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    compared: set[str] = field(default_factory=set)
+    """How, and at which formats or signatures, its traces were held against real calls."""
 
     def __post_init__(self) -> None:
         if self.called_first:

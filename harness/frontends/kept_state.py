@@ -25,6 +25,8 @@ KEEPING = frozenset(
 STORING = frozenset(("STORE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_SLICE"))
 """Instructions that store in something that may outlive a call."""
 
+INPUTS = "backprove.strategies"
+"""What a stated input is made of: rules that adapters make hold such objects."""
 PLAIN = (int, float, complex, bool, str, bytes, type(None))
 
 
@@ -119,13 +121,16 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _is_ours(found: FunctionType) -> bool:
-    return f"{found.__module__}.".startswith(OURS + ".")
+    return _is_in(found.__module__, OURS)
 
 
 def _known(module: str | None) -> bool:
     """Whether a module is Python's, one of the libraries or ours: its code keeps nothing of what it is given."""
-    whole = f"{module}."
-    return whole.partition(".")[0] in _KNOWN or whole.startswith(OURS + ".")
+    return f"{module}.".partition(".")[0] in _KNOWN or any(_is_in(module, p) for p in (OURS, INPUTS))
+
+
+def _is_in(module: str | None, package: str) -> bool:
+    return f"{module}.".startswith(package + ".")
 
 
 _KNOWN = frozenset(sys.stdlib_module_names - {"__main__"}) | frozenset(LIBRARIES)

@@ -29,28 +29,26 @@ def distrust(
     signature: Signature,
     arrays: Sequence[Array],
     dtype: str,
-    compared: set[str],
     is_user_code: bool,
 ) -> None:
     """Compare the program of `function` with real calls; where it is untrue, move to the next front end and note it.
 
     Args:
-        arrays: arguments at many points.
-        compared: what was compared before: once per signature, or once per dtype where calls are slow.
+        arrays: arguments at many points. They are compared once per signature, or once per dtype where calls are slow.
         is_user_code: whether code with slow calls is compared as well; it may be NumPy code that JAX happens to trace.
     """
     while (end := function.front_end(signature)).points_compared and (is_user_code or not end.compared_once):
-        key = f"{function.label} {end.name} {dtype} {'' if end.compared_once else signature}"
+        key = f"{end.name} {dtype} {'' if end.compared_once else signature}"
         points = max((a.shape[-1] for a in arrays), default=0)
         sizes = [int(np.prod(s)) for s, _ in signature]
         if end.compared_once and dtype != "float64" and is_alike_in_calls(function.call):
             return
-        if key in compared or not points or (end.compared_once and 0 in sizes):
+        if key in function.compared or not points or (end.compared_once and 0 in sizes):
             return
         usual = np.flatnonzero(~tied(arrays, points))
         if not usual.size:
             return  # another batch will have points where the code has no choice
-        compared.add(key)
+        function.compared.add(key)
         index = usual[np.unique(np.linspace(0, usual.size - 1, end.points_compared).astype(int))]
         holds = on_objects_true if function.program(signature) is None else true
         if holds(function, signature, [at_points(a, index) for a in arrays], dtype):

@@ -20,11 +20,11 @@ from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
+from backprove.harness.judging.functions import Functions
 from backprove.harness.judging.planting.code_constants import CodeConstants, code_constants
 from backprove.harness.judging.planting.statistics import derived
 from backprove.harness.judging.positivity import PositivityAt
 from backprove.harness.judging.real_calls.layouts import Layouts
-from backprove.harness.judging.real_calls.own_calls import OwnCalls
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift, lift_floats
 from backprove.harness.numbers.balls.truth import Undecided
@@ -52,6 +52,7 @@ class Binder(ABC):
         batched: the functions accept one extra leading axis of points.
         is_user_code: the code is a user's; its traces are held against real calls.
         cache: keeps the traces from run to run.
+        shared: makes the functions, those that several claims of the subject have but once.
         siblings: the binders of all claims of the theorem.
         where: domain condition over several inputs.
     """
@@ -61,6 +62,7 @@ class Binder(ABC):
     batched: bool = False
     is_user_code: bool = False
     cache: Cache | None = None
+    shared: Functions = field(kw_only=True, repr=False)
     siblings: Sequence[Binder] = field(default=(), kw_only=True)
     where: Code | None = field(default=None, kw_only=True)
     kind: ClassVar[str]
@@ -135,22 +137,6 @@ class Binder(ABC):
             return []
         return [(f.function.call, f.signature) for f in functions if f.front_end.is_jax_code]
 
-    def function(self, call: Code, label: str) -> Function:
-        """A function of the claim, with its traces in the cache."""
-        key = f"{self.cache.name(call)} " if self.cache is not None else ""
-        return self._function(call, label, key)
-
-    def _function(self, call: Code, label: str, key: str) -> Function:
-        users = self.is_user_code
-        return Function(
-            call, label, cache=self.cache, key=key, generic=not users, called_first=users, inside=self.inside
-        )
-
-    @property
-    def inside(self) -> Inside:
-        """Points of the domain, at which code is called to learn what it returns."""
-        return Inside(self.specs, self.where)
-
     def signature(self, shapes: Shapes, dtype: str) -> Signature:
         """Shape and dtype of every input."""
         specs = self.specs.values()
@@ -165,7 +151,7 @@ class DerivativeBinder(Binder):
     claim: Derivative = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        self.functions = DerivativeFunctions.of(self.claim, self.is_user_code, self.cache, self.inside)
+        self.functions = DerivativeFunctions.of(self.claim, self.shared)
 
     @property
     def stated(self) -> list[Code]:
@@ -189,9 +175,9 @@ class EqualityBinder(Binder):
 
     def __post_init__(self) -> None:
         functions = (self.claim.left, self.claim.right)
-        self.sides = [self.function(f, label) for f, label in zip(functions, self.claim.labels, strict=True)]
+        self.sides = [self.shared.of(f, label) for f, label in zip(functions, self.claim.labels, strict=True)]
         self.spot = SpotCheck(self.cache, f"spot {self.name}")
-        self.own, self.layouts = OwnCalls(), Layouts()
+        self.layouts = Layouts()
 
     @property
     def stated(self) -> list[Code]:
@@ -205,7 +191,7 @@ class EqualityBinder(Binder):
         claim_at = EqualityAt(self.sides, tuple(self.specs), self.signature(shapes, dtype), dtype)
         claim_at.spot, claim_at.approximates = self.spot, self.claim.approximates
         if self.is_user_code:
-            claim_at.own, claim_at.layouts = self.own, self.layouts
+            claim_at.own, claim_at.layouts = self.shared.own, self.layouts
         return claim_at
 
 
@@ -217,7 +203,7 @@ class PositivityBinder(Binder):
     claim: Positivity = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        self.value = self.function(self.claim.value, "value")
+        self.value = self.shared.of(self.claim.value, "value")
 
     @property
     def stated(self) -> list[Code]:
@@ -251,7 +237,7 @@ class LawBinder(Binder):
     approximates: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.map = self.function(self.forward, "forward")
+        self.map = self.shared.of(self.forward, "forward")
         self.spot = SpotCheck(self.cache, f"spot {self.name}")
         self._sides: dict[int, list[Function]] = {}
 
@@ -275,7 +261,7 @@ class LawBinder(Binder):
         law = self.law(n, m)
         if m not in self._sides:
             self._sides[m] = [
-                self._function(f, label, f"{self.name} {label}")
+                self.shared.of(f, label, f"{self.name} {label}")
                 for f, label in zip((law.left, law.right), self.labels, strict=True)
             ]
         names, directions = [], []
@@ -292,8 +278,8 @@ class LawBinder(Binder):
         claim_at.direction_names = tuple(names)
         claim_at.direction_shapes = tuple(s for s, _ in directions)
         claim_at.approximates = self.approximates
-        if self.is_claimed:
-            claim_at.spot = self.spot
+        if self.is_claimed:  # what a user's sides are composed of is compiled for the claims of derivatives
+            claim_at.spot = None if self.is_user_code else self.spot
         else:
             claim_at.lenient = True
             claim_at.sides = [replace(s, batched=self.batched) for s in claim_at.sides]
@@ -311,20 +297,22 @@ def binder_of(
     is_user_code: bool = False,
     cache: Cache | None = None,
     where: Code | None = None,
+    shared: Functions | None = None,
 ) -> Binder:
     """The binder of a claim: the one place that knows which kind is bound how.
 
     Args:
-        name, specs, batched, is_user_code, cache, where: see `Binder`.
+        name, specs, batched, is_user_code, cache, where, shared: see `Binder`; functions of its own without `shared`.
     """
     common = (name, specs, batched, is_user_code, cache)
+    shared = shared or Functions(is_user_code, cache, Inside(specs, where))
     match claim:
         case Derivative():
-            return DerivativeBinder(*common, where=where, claim=claim)
+            return DerivativeBinder(*common, where=where, shared=shared, claim=claim)
         case Equality():
-            return EqualityBinder(*common, where=where, claim=claim)
+            return EqualityBinder(*common, where=where, shared=shared, claim=claim)
         case Positivity():
-            return PositivityBinder(*common, where=where, claim=claim)
+            return PositivityBinder(*common, where=where, shared=shared, claim=claim)
         case Adjointness():
             law = partial(_adjointness, claim)
             labels = ("<jvp(dx), g>", "<dx, vjp(g)>")
@@ -332,6 +320,7 @@ def binder_of(
             return LawBinder(
                 *common,
                 where=where,
+                shared=shared,
                 forward=claim.forward,
                 law=law,
                 labels=labels,
@@ -341,7 +330,13 @@ def binder_of(
         case Law():
             sides = ("left", "right")
             return LawBinder(
-                *common, where=where, forward=claim.forward, law=lambda n, m: claim, labels=sides, is_claimed=False
+                *common,
+                where=where,
+                shared=shared,
+                forward=claim.forward,
+                law=lambda n, m: claim,
+                labels=sides,
+                is_claimed=False,
             )
 
 

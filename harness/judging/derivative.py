@@ -105,7 +105,7 @@ class DerivativeAt(DerivativeLayers):
         """Hold the traces against real calls; what was learnt from an untrue one is forgotten."""
         f = self.functions
         for function, signature, arrays in self._with_arguments(x, d):
-            distrust(function, signature, arrays, self.dtype, f.compared, f.is_user_code)
+            distrust(function, signature, arrays, self.dtype, f.is_user_code)
         for function in (*f.maps, f.rule):
             for note in function.notes:
                 seen.note(note)
@@ -127,8 +127,8 @@ class DerivativeAt(DerivativeLayers):
         once = f"contract {self.dtype}" if all(g.front_end(s).is_its_program for g, s, _ in pairs) else ""
         alike = once and self.dtype != "float64" and all(is_alike_in_calls(g.call) for g, _, _ in pairs)
         if once in f.compared or alike:
-            return bool(alike) and differs_transformed(pairs, f.compared, seen)
-        bad = self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, f.compared, seen)
+            return bool(alike) and differs_transformed(pairs, seen)
+        bad = self._contract.violated(pairs, names, results, seen) or differs_transformed(pairs, seen)
         f.compared |= {once} if once and self._contract.kept else set()
         called = [p for p in pairs if not p[0].front_end(p[1]).is_jax_code]
         return bad or (bool(called) and f.layouts.violated(called, names, seen))

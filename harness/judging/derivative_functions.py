@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from backprove.harness.core.arrays import Array
-from backprove.harness.core.cache import Cache
 from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
-from backprove.harness.frontends.function import Function, one_point
+from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
+from backprove.harness.judging.functions import Functions
 from backprove.harness.judging.real_calls.layouts import Layouts
 from backprove.harness.judging.real_calls.own_calls import OwnCalls
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
@@ -44,7 +41,7 @@ class DerivativeFunctions:
     layouts: Layouts = field(default_factory=Layouts)
     is_user_code: bool = False
     compared: set[str] = field(default_factory=set)
-    """Functions and dtypes whose JAX trace was held against real calls."""
+    """Dtypes at which the contract of JAX code was looked at."""
     unsupported: bool = False
     """The exact layer lacks a primitive of the code."""
     _derivatives: dict[tuple[str, tuple[int, ...], int], FormatGenericTrace] = field(default_factory=dict)
@@ -83,35 +80,30 @@ class DerivativeFunctions:
     @staticmethod
     def of(
         claim: Derivative,
-        is_user_code: bool = False,
-        cache: Cache | None = None,
-        inside: Callable[[Signature], Iterable[list[Array]]] = one_point,
+        functions: Functions,
     ) -> DerivativeFunctions:
-        rule = claim.rule
-
-        def key(call: Callable[..., Any] | None) -> str:
-            return "" if cache is None or call is None else cache.name(call)
-
-        rule_key = f"{key(rule)}{' as a gradient' if claim.unit_cotangent else ''}"
+        """The functions of a claim, those among them that other claims of the subject share."""
+        rule, name = claim.rule, functions.name
+        rule_key = f"{name(rule)}{' as a gradient' if claim.unit_cotangent else ''}"
         if claim.unit_cotangent:
             gradient = claim.rule
 
             def rule(*arguments: Any) -> Any:
                 return gradient(*arguments[:-1])
 
-        made = partial(Function, cache=cache, generic=not is_user_code, called_first=is_user_code, inside=inside)
-        both = f"{key(claim.forward)} {key(claim.reference)}"
-        computed = made(claim.forward, "forward", stand_in=claim.reference, key=both)
+        both = f"{name(claim.forward)} {name(claim.reference)}"
+        computed = functions.of(claim.forward, "forward", both, claim.reference)
         surrogate = convention = None
         if claim.surrogate is not None:
-            surrogate = made(claim.surrogate, claim.in_place, key=key(claim.surrogate))
+            surrogate = functions.of(claim.surrogate, claim.in_place)
         if claim.convention is not None:
-            convention = made(claim.convention, "convention", key=key(claim.convention))
+            convention = functions.of(claim.convention, "convention")
         return DerivativeFunctions(
             surrogate or computed,
-            made(rule, claim.mode, key=rule_key),
+            functions.of(rule, claim.mode, rule_key),
             convention,
-            SpotCheck(cache, f"spot {rule_key}"),
-            is_user_code=is_user_code,
+            SpotCheck(functions.cache, f"spot {rule_key}"),
+            functions.own,
+            is_user_code=functions.is_user_code,
             valued=None if surrogate is None else computed,
         )

@@ -30,6 +30,7 @@ from backprove.harness.judging.screens.claims import ClaimScreen
 from backprove.harness.judging.single_points import Failure, SinglePoints
 from backprove.harness.judging.tally import enter, enter_places
 from backprove.harness.numbers.floats.runs import on_device
+from backprove.harness.oracles.problem import Outcome
 from backprove.harness.statements.own_points import OwnPoint
 from backprove.strategies.philox import generator
 from backprove.strategies.points import DrawnPoint
@@ -201,12 +202,12 @@ class Judge(SinglePoints):
             result.evidence.call(how, times)
         result.evidence.ask(seen.asked, seen.answered)
         order = sorted(
-            (f.verdict.rank, i)
+            (f.verdict.rank, _is_at_kink(seen.outcomes[i]), i)
             for i, f in enumerate(seen.violations)
             if f is not None and (not beyond[i] or f.verdict is Verdict.FALSIFIED)
         )
         if order:
-            _, i = order[0]
+            *_, i = order[0]
             violation = seen.violations[i]
             assert violation is not None
             if self.failure is None or violation.verdict.rank < self.failure.violation.verdict.rank:
@@ -260,3 +261,7 @@ class Judge(SinglePoints):
             result.reason = named + self.failure.violation.what
             return
         result.verdict, result.reason = verdict, why
+
+
+def _is_at_kink(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.at_kink

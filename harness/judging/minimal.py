@@ -53,8 +53,11 @@ def _minimal(points: SinglePoints, failure: Failure) -> Failure:
     space = failure.point.space
     strategy = point_strategy(space.specs, space.dtype, space.directions, space.specials, space.extreme)
 
+    # what fails at a smooth point becomes smaller among these: that is cheaper, and says more
+    at_kink = failure.outcome is None or failure.outcome.at_kink
+
     def fails(point: DrawnPoint) -> bool:
-        violation, _ = points.probe(point)
+        violation, _ = points.probe(point, kinks=at_kink)
         return violation is not None and violation.verdict is wanted
 
     try:

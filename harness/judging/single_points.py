@@ -79,8 +79,12 @@ class SinglePoints:
         specials = tuple(sorted({c for b in self.claims_at.values() if b is not None for c in b.specials}))
         return PointSpace(specs, self.plan.dtype, directions, specials, any(s.extreme for s in specs.values()))
 
-    def probe(self, point: DrawnPoint) -> tuple[Violation | None, Outcome | None]:
-        """Judge one point again, by itself."""
+    def probe(self, point: DrawnPoint, *, kinks: bool = True) -> tuple[Violation | None, Outcome | None]:
+        """Judge one point again, by itself.
+
+        Args:
+            kinks: whether a kink is examined, which takes as long as dozens of smooth points; else nothing fails there.
+        """
         claim_at = self.claim_at([a.shape for a in point.arrays])
         if claim_at is None or tuple(d.shape for d in point.directions) != tuple(claim_at.direction_shapes):
             return None, None
@@ -89,7 +93,7 @@ class SinglePoints:
         inputs, directions = [a[..., None] for a in point.arrays], [d[..., None] for d in point.directions]
         if claim_at.unit:
             directions = [np.ones_like(d) for d in directions]
-        claim_at.kink_budget, claim_at.contract_settled = 1, self.contract_settled
+        claim_at.kink_budget, claim_at.contract_settled = int(kinks), self.contract_settled
         with quiet():
             seen = claim_at.examine(inputs, directions, np.array([True]), cap=0 if self.plan.accuracy is None else 1)
         claim_at.contract_settled = False

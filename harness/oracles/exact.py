@@ -32,6 +32,10 @@ from backprove.harness.programs.program import Program
 
 REFUSED_COLUMNS = 4096
 """Points times entries that are localised at once, at most."""
+TAKEN_BACK = 5
+"""After so many points of a VJP at which literals took a refusal back, entry by entry, they are asked along one
+direction first: that is one evaluation, and what it does not explain is localised as before."""
+WITHIN_LITERALS = "agrees within the rounding of its literals"
 
 
 Oracle = Callable[[DerivativeProblem, list[Array], list[Array]], Outcome]
@@ -143,12 +147,14 @@ class ExactLayer:
         for i in kinks:
             out[i] = Outcome(Status.UNEXAMINED)
         some = kinks[: max(self.kink_budget, 0)]
-        if self.kinks is None or not some:
+        refused = any(o is not None and o.status.refused for o in out)  # at a smooth point, which says more
+        if self.kinks is None or not some or refused:
             return
         index = np.array(some)
         for i, outcome in zip(some, self.kinks(problem, take(inputs, index), take(directions, index)), strict=True):
             self.kink_budget -= 1
             out[i] = outcome
+            outcome.at_kink = True
             if outcome.status.refused:
                 self.kink_budget = 0  # one refusal is enough, and a refusal is the dearest answer
                 return
@@ -211,14 +217,37 @@ class ExactLayer:
         for k in separated:
             out[int(index[k])] = Outcome(Status.APART)
         entries = sum(int(np.prod(balls[i].shape[:-1])) for i in problem.wrt)
-        for some in _growing(separated, max(1, REFUSED_COLUMNS // max(entries, 1))):
+        taken_back = 0
+        for piece in _growing(separated, max(1, REFUSED_COLUMNS // max(entries, 1))):
+            some = piece
+            if problem.mode == "vjp" and taken_back >= TAKEN_BACK:
+                within = self._within_literals(problem, take(balls, some), take(given, some), take(tangents, some))
+                for k in some[within]:
+                    out[int(index[k])] = Outcome(Status.AGREES, note=WITHIN_LITERALS)
+                some = some[~within]
+            if not some.size:
+                continue
             gaps = abs(left[some] - right[some]) / size[some]
             refusals = self._refuse(problem, take(balls, some), take(given, some), gaps)
             for k, outcome in zip(some, refusals, strict=True):
                 out[int(index[k])] = outcome
             if any(o.status.refused for o in refusals):
                 break  # one refusal is enough, and to localise one costs as many evaluations as there are entries
+            taken_back += len(refusals)
         return todo
+
+    def _within_literals(
+        self, problem: DerivativeProblem, x: list[Array], d: list[Array], tangents: list[Array]
+    ) -> Array:
+        """Per point: whether the rounding of literals explains the distance along the tangents of a VJP claim."""
+        ins: list[Array | None] = [None] * len(x)
+        for i, t in zip(problem.wrt, tangents, strict=True):
+            ins[i] = t
+        points = tangents[0].shape[-1]
+        moved = full(problem.forward.duals(x, ins, problem.unit)[1], points)
+        left, _ = inner(full(self._rule(problem, x, d, problem.unit), points), tangents)
+        right, _ = inner(d, moved)
+        return np.array([p.overlaps(q) for p, q in zip(left, right, strict=True)])
 
     def _rule(
         self, problem: DerivativeProblem, balls: list[Array], given: list[Array], widen: float = 0.0
@@ -274,7 +303,7 @@ def _localise(allowance: Allowance, wide_rule: list[BallArray], wide: list[BallA
                 g, e = rule[a][entry], exact[a][entry]
                 apart.append((float((abs(g - e) / (abs(g) + abs(e))).mid()), a, entry))
     if not apart:
-        return Outcome(Status.AGREES, note="agrees within the rounding of its literals")
+        return Outcome(Status.AGREES, note=WITHIN_LITERALS)
     shown = [found for found in apart if allowance.is_shown(found[1], found[2])]
     if not shown:
         _, a, entry = max(apart, key=lambda found: found[0])

@@ -58,6 +58,7 @@ class Outcome:
         oracle: what the rule was held against.
         ulps: the gap over the reals, in units in the last place, where there is one that floats cannot show.
         units: the gap in units of what rounding the inputs forces, where forward approximates a reference.
+        at_kink: it was found by looking at the pieces that meet at a kink or a tie.
         rule: enclosures of the rule's value, one array per output, where it agrees.
     """
 
@@ -74,6 +75,7 @@ class Outcome:
     oracle: str = "dual balls"
     ulps: float | None = None
     units: float | None = None
+    at_kink: bool = False
     rule: tuple[Array, ...] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod

@@ -15,6 +15,8 @@ float16 ends at 65504, just below the square of 2**8.
 
 RANDOM_EXACT_POINTS = 64
 """Bulk points that meet the exact layer, shared out over the sizes."""
+FIRST_LOOK = (24, 8)
+"""Special and bulk points of one size that meet all layers before any other size of a user's code is looked at."""
 SPECIAL_POINTS = 180
 """Systematic points, shared out over the sizes; all of them meet the exact layer."""
 DRAWN_EXAMPLES = 40

@@ -5,7 +5,8 @@ bulk points from the mixture. All special and drawn points and a fixed number of
 
 Special points cost a pass of all layers at every size, whatever their number. The claims of the catalogue are the same
 formulas at every dtype, so their sizes are shared out over the dtypes of a run (three at the first dtype, one at each
-further one); a user's code meets special points at every size and dtype. Bulk points are drawn at all sizes.
+further one); a user's code meets special points at every size and dtype, JAX code at a further dtype at two sizes.
+Bulk points are drawn at all sizes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from backprove.harness.core.thresholds.coverage import (
     EMPTY_POINTS,
     EXTREME_EXACT_POINTS,
     EXTREME_POINTS,
+    FIRST_LOOK,
     FIRST_POINTS,
     FIRST_SIZES,
     FURTHER_EXACT,
@@ -111,6 +113,8 @@ class Batches:
     def _whole(self, result: PropertyResult) -> Iterator[Batch]:
         specs, plan = dict(self.binder.specs), self.plan
         buckets = []
+        if self.binder.is_user_code and not plan.part and not plan.further_dtype:
+            yield from self._first_look()
         for sizes in shape_buckets(specs):
             claim_at = self.claim_at([s.shape(sizes) for s in specs.values()])
             if claim_at is None:
@@ -123,9 +127,11 @@ class Batches:
             yield from self._further(full, result)
             return
         every = list(range(len(full)))
-        turns = (
-            every if self.binder.is_user_code else sizes_with_special_points(len(full), plan.dtype, plan.further_dtype)
-        )
+        # a user's code is called at every size, but for that which is its program in all formats alike
+        called = self.binder.is_user_code and not (plan.further_dtype and all(s.claim_at.is_its_program for s in full))
+        turns = every if called else sizes_with_special_points(len(full), plan.dtype, plan.further_dtype)
+        if self.binder.is_user_code and not called:
+            turns = list(dict.fromkeys([0, *turns]))
         drawn = {str(dict(p.sizes)): p for p in self._drawn([s.sizes for s in full], turns)}
         # those with all layers first: all claims of a theorem compile their code at the first size
         for k in (*turns, *(k for k in every if k not in turns)):
@@ -137,7 +143,7 @@ class Batches:
             else:
                 yield self._bulk(here, 0, screened_from=0)
         for sizes, claim_at in buckets:
-            if (sizes, claim_at) not in some and (self.binder.is_user_code or not plan.further_dtype):
+            if (sizes, claim_at) not in some and (called or not plan.further_dtype):
                 points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
                 yield self._joined(
                     [self._share(points, claim_at, ("special", str(sizes)), exact=points.count)], claim_at
@@ -151,6 +157,22 @@ class Batches:
                 yield self._joined([self._share(points, claim_at, item, exact=points.count)], claim_at, drawn=True)
         yield from self._at_further_sizes([s for s, _ in buckets], result)
         yield from self._further(full, result)
+
+    def _first_look(self) -> Iterator[Batch]:
+        """A few points of one size: most wrong rules are refused here, before their code is traced at any other."""
+        specs, plan = dict(self.binder.specs), self.plan
+        sizes = next((s for s in shape_buckets(specs) if not has_empty(specs, s)), None)
+        claim_at = None if sizes is None else self.claim_at([s.shape(sizes) for s in specs.values()])
+        if sizes is None or claim_at is None:
+            return
+        item, constants = ("first look", self.binder.name, str(sizes)), self._specials(sizes)
+        special, bulk = (few(n, self._size(sizes, claim_at, 1).entries, OTHER_ENTRIES) for n in FIRST_LOOK)
+        points = [
+            special_points(specs, sizes, plan.dtype, constants, special),
+            draw_points(specs, sizes, plan.dtype, bulk, plan.seed, _shared(item), constants),
+        ]
+        parts = [self._share(p, claim_at, (*item, k), exact=p.count) for k, p in enumerate(points)]
+        yield self._joined(parts, claim_at)
 
     def _size(self, sizes: Sizes, claim_at: ClaimAt, number: int) -> _Size:
         """One of so many sizes that share the points."""

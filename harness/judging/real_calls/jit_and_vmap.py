@@ -28,26 +28,22 @@ POINTS = 3
 """Points that are called plainly; calls of JAX functions outside a program are slow."""
 
 
-def differs_transformed(
-    pairs: Sequence[tuple[Function, Signature, Sequence[Array]]], compared: set[str], seen: Examination
-) -> bool:
+def differs_transformed(pairs: Sequence[tuple[Function, Signature, Sequence[Array]]], seen: Examination) -> bool:
     """Whether one of a user's functions gives something else under jit or vmap; violations are entered in `seen`.
 
     Args:
-        pairs: functions with their arguments at many points.
-        compared: what was looked at before: once per function is enough, as long as nothing is wrong.
+        pairs: functions with their arguments at many points. Once per function is enough, as long as nothing is wrong.
     """
     for function, signature, arrays in pairs:
-        key = f"{function.label} transformed"
-        index = [] if key in compared else usual_points(arrays, ~seen.outside)
+        index = [] if "transformed" in function.compared else usual_points(arrays, ~seen.outside)
         if not index or any(0 in shape for shape, _ in signature):
             continue
         noise = _noise(function, in_float64(signature), arrays, index)
         said, remark = disagreement(function.call, in_float64(signature), arrays, index, noise)
         if remark:
-            seen.remark(f"{function.label}: {remark}", key)
+            seen.remark(f"{function.label}: {remark}", f"{function.label} transformed")
         if not said:
-            compared.add(key)
+            function.compared.add("transformed")
             continue
         for i in index:
             seen.violations[i] = Violation(Verdict.ERROR, f"{function.label} {said}")
