@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import backprove as bp
 from backprove.harness.frontends.function import TRIED, Function
 from backprove.harness.frontends.kept_state import may_keep
 
@@ -98,6 +99,16 @@ def test_what_may_keep_something_is_found(call: Any) -> None:
 @pytest.mark.parametrize("call", PURE)
 def test_what_keeps_nothing_is_known_to(call: Any) -> None:
     assert not may_keep(call)
+
+
+def test_the_rule_that_an_adapter_makes_of_pure_code_keeps_nothing() -> None:
+    @jax.custom_vjp
+    def square(x: Any) -> Any:
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (2 * x * g,))
+    rule = bp.from_jax(square, inputs={"x": bp.array("n")})
+    assert not may_keep(rule.vjp) and not may_keep(rule.forward)
 
 
 def test_what_cannot_be_looked_at_may_keep_something() -> None:

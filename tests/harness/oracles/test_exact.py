@@ -200,6 +200,22 @@ def test_points_whose_gap_rounding_explains_do_not_hide_a_refuted_one() -> None:
     assert {o.status for o in found[:11]} == {Status.AGREES}
 
 
+@pytest.mark.parametrize("off", [0.0, 1e-12, -1e-12])
+def test_literals_taken_back_along_one_direction_hide_no_entry(off: float) -> None:
+    """The same for a sum, whose entries are not looked at one by one once literals have explained a few points."""
+    third = np.float64(1 / 3)
+
+    def rule(x: Any, w: Any) -> Any:
+        right = jnp.cumsum(w[::-1])[::-1] * third
+        return right.at[2].set(jnp.where(x[0] == 11, right[2] * (1 + off), right[2]))
+
+    x = np.stack([np.arange(30.0), np.ones(30), np.full(30, 2.0), np.full(30, -1.0)])
+    w = np.random.default_rng(0).integers(-8, 9, (4, 30)) / 4
+    found = outcomes(vjp_problem(lambda x: jnp.cumsum(x) / 3, rule, [(4,)]), [x], [w])
+    assert [k for k, o in enumerate(found) if o.status is Status.REFUTED] == ([11] if off else [])
+    assert {o.status for o in found[:11]} == {Status.AGREES}
+
+
 def test_all_entries_at_many_points_for_programs_and_for_code() -> None:
     program = trace(lambda x: jnp.exp(x) * x[::-1], ((3,), "float64"))
     rng = np.random.default_rng(2)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import jax.numpy as jnp
 import pytest
 
 import backprove as bp
-from backprove.harness.core.thresholds.coverage import FIRST_SIZES
+from backprove.harness.core.results import PropertyResult
+from backprove.harness.core.thresholds.coverage import FIRST_LOOK, FIRST_SIZES
 from backprove.harness.core.verdicts import Verdict
 from backprove.harness.judging.binder import binder_of
 from backprove.harness.judging.drawing.batch import Plan
-from backprove.harness.judging.drawing.sampling import sizes_with_special_points
+from backprove.harness.judging.drawing.sampling import Batches, sizes_with_special_points
 from backprove.harness.judging.judge import Judge
 from backprove.harness.statements.claims import Derivative
 from backprove.strategies.shapes import shape_buckets
@@ -62,3 +64,36 @@ def test_the_ordinary_sizes_come_first() -> None:
     assert sizes_with_special_points(5, "float64", further_dtype=False) == [0, 4, 1]
     assert sizes_with_special_points(0, "float64", further_dtype=False) == []
     assert sizes_with_special_points(0, "float32", further_dtype=True) == []
+
+
+def test_most_wrong_rules_are_refused_before_a_second_size_is_traced() -> None:
+    seen: set[tuple[int, ...]] = set()
+
+    def vjp(x: Any, g: Any) -> Any:
+        seen.add(x.shape)
+        return 2 * g * jnp.cos(x)
+
+    binder = binder_of("vjp", Derivative(jnp.sin, vjp, mode="vjp"), {"x": bp.array("m n")}, is_user_code=True)
+    judge = Judge(binder, None, Plan("float64", 1000))
+    (batch, *_) = _batches(judge, 1)
+    assert batch.points.count <= sum(FIRST_LOOK) and batch.exact.all()
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("wrong_at", [0, 1, 2, 3, 4, None])
+def test_a_user_s_jax_code_is_looked_at_at_every_size_of_a_further_dtype(wrong_at: int | None) -> None:
+    specs = {"x": bp.array("n")}
+    shapes = [specs["x"].shape(sizes) for sizes in shape_buckets(specs)]
+
+    def vjp(x: Any, g: Any) -> Any:
+        wrong = wrong_at is not None and x.dtype == jnp.float32 and x.shape == shapes[wrong_at]
+        return g * jnp.cos(x) * (1.01 if wrong else 1.0)
+
+    rule = bp.Rule("sin", forward=jnp.sin, vjp=vjp, inputs=specs)
+    report = bp.check(rule, points=1000, dtypes=["float64", "float32"])
+    assert str(report.verdict) == ("holds" if wrong_at is None else "falsified")
+
+
+def _batches(judge: Judge, count: int) -> list[Any]:
+    drawn = Batches(judge.binder, None, judge.plan, judge.claim_at, judge.claims_at)
+    return list(itertools.islice(drawn(PropertyResult("vjp", judge.plan.dtype)), count))
