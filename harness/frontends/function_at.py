@@ -41,6 +41,7 @@ class FunctionAt:
         expected: shapes of the results without a points axis; None: those that the function has.
         batched: the code accepts one extra leading axis of points.
         floats_only: results of integers and truth values are left out.
+        is_composed: it is put together from functions that are called for claims of their own.
         narrows_as: functions of the same values; the code may round to shorter formats inside where one of them does.
     """
 
@@ -50,6 +51,7 @@ class FunctionAt:
     expected: Shapes | None = None
     batched: bool = False
     floats_only: bool = False
+    is_composed: bool = False
     narrows_as: Sequence[FunctionAt] = field(default=(), repr=False, compare=False)
     _compiled: CompiledFunction | None = field(default=None, repr=False)
 
@@ -100,7 +102,8 @@ class FunctionAt:
             points: one array per argument, shape + points (or 1); floats as float64.
             skip: points that need not be called.
         """
-        found = self._in_bulk(points) if self.is_its_program else None
+        stands_for_it = self.is_its_program or (self.is_composed and self.program is not None)
+        found = self._in_bulk(points) if stands_for_it else None
         if found is None and self.front_end.called and self.program is not None:
             return self._called_at_some(points, skip)
         return self.calls(points, skip) if found is None else found

@@ -278,6 +278,7 @@ class LawBinder(Binder):
         claim_at.direction_names = tuple(names)
         claim_at.direction_shapes = tuple(s for s, _ in directions)
         claim_at.approximates = self.approximates
+        claim_at.sides = [replace(s, is_composed=self.is_user_code) for s in claim_at.sides]
         if self.is_claimed:  # what a user's sides are composed of is compiled for the claims of derivatives
             claim_at.spot = None if self.is_user_code else self.spot
         else:

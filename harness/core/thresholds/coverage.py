@@ -65,6 +65,10 @@ FURTHER_EXACT = 2
 
 FIRST_POINTS = 256
 """Bulk points of one size that go through all layers; the others only where the screen does not let them pass."""
+FIRST_CALLED_POINTS = 512
+"""The same of code that was traced and is called as it is beside its trace, at about so many points of a size."""
+ELSEWHERE_CALLED = 64
+"""The same at a further dtype, at sizes where special points are left to others."""
 MAX_DRAWS = 16
 """At most so many times the wanted points are drawn where hypotheses, or forward's domain, leave many of them out."""
 DIFFERENCES_PER_BATCH = 64

@@ -5,8 +5,8 @@ bulk points from the mixture. All special and drawn points and a fixed number of
 
 Special points cost a pass of all layers at every size, whatever their number. The claims of the catalogue are the same
 formulas at every dtype, so their sizes are shared out over the dtypes of a run (three at the first dtype, one at each
-further one); a user's code meets special points at every size and dtype, JAX code at a further dtype at two sizes.
-Bulk points are drawn at all sizes.
+further one). A user's code meets them at every size at the first dtype, and at two where it is traced at further ones;
+code without a trace at every size and dtype. Bulk points are drawn at all sizes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from backprove.harness.core.arrays import Array
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.core.results import PropertyResult
 from backprove.harness.core.thresholds.coverage import (
+    ELSEWHERE_CALLED,
     EMPTY_POINTS,
     EXTREME_EXACT_POINTS,
     EXTREME_POINTS,
+    FIRST_CALLED_POINTS,
     FIRST_LOOK,
     FIRST_POINTS,
     FIRST_SIZES,
@@ -127,10 +129,12 @@ class Batches:
             yield from self._further(full, result)
             return
         every = list(range(len(full)))
-        # a user's code is called at every size, but for that which is its program in all formats alike
-        called = self.binder.is_user_code and not (plan.further_dtype and all(s.claim_at.is_its_program for s in full))
-        turns = every if called else sizes_with_special_points(len(full), plan.dtype, plan.further_dtype)
-        if self.binder.is_user_code and not called:
+        # what has no trace is judged by calls alone, at every size
+        shared_out = not self.binder.is_user_code or (
+            plan.further_dtype and all(None not in s.claim_at.traced for s in full)
+        )
+        turns = sizes_with_special_points(len(full), plan.dtype, plan.further_dtype) if shared_out else every
+        if self.binder.is_user_code and shared_out:
             turns = list(dict.fromkeys([0, *turns]))
         drawn = {str(dict(p.sizes)): p for p in self._drawn([s.sizes for s in full], turns)}
         # those with all layers first: all claims of a theorem compile their code at the first size
@@ -141,9 +145,10 @@ class Batches:
                 first = self.binder.is_user_code or turns.index(k) < SIZES_COMPARED
                 yield self._first(here, k, len(full), own, first)
             else:
-                yield self._bulk(here, 0, screened_from=0)
+                called = self.binder.is_user_code and not here.claim_at.is_its_program
+                yield self._bulk(here, 0, screened_from=ELSEWHERE_CALLED if called else 0)
         for sizes, claim_at in buckets:
-            if (sizes, claim_at) not in some and (called or not plan.further_dtype):
+            if (sizes, claim_at) not in some and (not shared_out or not plan.further_dtype):
                 points = special_points(specs, sizes, plan.dtype, self._specials(sizes), limit=EMPTY_POINTS)
                 yield self._joined(
                     [self._share(points, claim_at, ("special", str(sizes)), exact=points.count)], claim_at
@@ -292,7 +297,9 @@ class Batches:
     @staticmethod
     def _unscreened(claim_at: ClaimAt) -> int:
         """Bulk points of one size that meet all layers in any case; they alone call NumPy code as it is."""
-        return FIRST_POINTS if claim_at.is_its_program else CHUNK
+        if claim_at.is_its_program:
+            return FIRST_POINTS
+        return CHUNK if None in claim_at.traced else FIRST_CALLED_POINTS
 
     def _share(self, points: Points, claim_at: ClaimAt, item: object, exact: int, beyond: bool = False) -> Share:
         """Points of one source."""
