@@ -7,6 +7,7 @@ is traced; the called result decides.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ from backprove.strategies.philox import generator
 
 JITTED = 512
 """Points of one size at which jitted code is compared; they cost little once it is compiled."""
+ENOUGH = 64
+"""Points of a size after which no more of them are compared."""
 PLAIN, PLAIN_ALIKE = 32, 4
 """Points of one size at which code is called plainly; each operation costs tens of microseconds. Fewer of JAX code that
 cannot tell that it is traced: its calls do what the jitted ones do."""
@@ -56,11 +59,11 @@ class OwnCalls:
     tell that it is traced. After a disagreement every single point is compared, so that it can be made smaller.
 
     Attributes:
-        done: functions and formats that were compared without a disagreement, and at which signatures.
+        done: points at which functions were compared without a disagreement, by format, and by format and signature.
         failed: something disagreed.
     """
 
-    done: set[Any] = field(default_factory=set)
+    done: Counter[Any] = field(default_factory=Counter)
     failed: bool = False
 
     def enter(
@@ -86,7 +89,7 @@ class OwnCalls:
         if looked is None:
             return
         first = f"{function.label} {function.dtype}"
-        jitted = _jitted(function, here) if self.failed or first not in self.done else None
+        jitted = _jitted(function, here) if self.failed or not self._elsewhere(function) else None
         alike = is_alike_in_calls(function.function.call)
         number = min(PLAIN_ALIKE if alike else PLAIN, index.size)
         plain_at = np.unique(np.linspace(0, index.size - 1, number).astype(int))
@@ -124,13 +127,18 @@ class OwnCalls:
             tally.refuted += wrong
             tally.agreed += which.size - wrong
         if sum(v is not None for v in seen.violations) == before:  # else another claim must find it too
-            self.done |= {first, (first, function.signature)}
+            self.done.update({first: index.size, (first, function.signature): index.size})
 
     def _violated(self, i: int, violation: Violation | None, seen: Examination) -> None:
         if violation is not None:
             self.failed = True
             if seen.violations[i] is None:
                 seen.violations[i] = violation
+
+    def _elsewhere(self, function: FunctionAt) -> int:
+        """Points of other signatures at which a function was compared in its format."""
+        first = f"{function.label} {function.dtype}"
+        return self.done[first] - self.done[first, function.signature]
 
     def _points(self, function: FunctionAt, arrays: Sequence[Array], seen: Examination) -> Array:
         """The points to compare; none where that was done, or there are none."""
@@ -140,9 +148,9 @@ class OwnCalls:
             return index[:0]
         first = f"{function.label} {function.dtype}"
         again = self.failed and free.size == 1
-        if (first, function.signature) in self.done and not again:
+        if self.done[first, function.signature] >= ENOUGH and not again:
             return index[:0]
-        if first in self.done and not again and not may_tell_tracing(function.function.call):
+        if self._elsewhere(function) and not again and not may_tell_tracing(function.function.call):
             return index[:0]
         chosen: Array = index[np.unique(np.linspace(0, max(index.size - 1, 0), min(JITTED, index.size)).astype(int))]
         return chosen
