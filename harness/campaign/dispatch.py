@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from backprove.harness.campaign import parts, workers
 from backprove.harness.campaign.executors import ExecutorSpec, open_executor
@@ -43,6 +43,10 @@ class _Large:
 
     def merged(self) -> list[PropertyResult]:
         return [p for found in self.found.values() for p in parts.merge_parts(found)]
+
+
+PATIENCE = 2.5
+"""Seconds after which a few rules get another worker for their further dtypes: it takes one to import its libraries."""
 
 
 @dataclass
@@ -97,17 +101,22 @@ class Dispatch:
             queue.extend(self._items(large[job]))
         under_way: dict[Future[Answer], Item] = {}
         finished: SimpleQueue[Future[Answer]] = SimpleQueue()
+        allowed = len(jobs) if room else len(queue)
         try:
             with open_executor(self.spec) as (executor, at_once):
                 while queue or under_way:
-                    while queue and len(under_way) < at_once:
+                    while queue and len(under_way) < min(at_once, max(allowed, 1)):
                         item = queue.popleft()
                         if _counts(item, large):
                             future = self._submit(executor, item, large)
                             under_way[future] = item
                             future.add_done_callback(finished.put)
                     if under_way:
-                        future = finished.get()
+                        try:
+                            future = finished.get(timeout=PATIENCE if queue and allowed < at_once else None)
+                        except Empty:
+                            allowed += 1
+                            continue
                         if future in under_way:  # else called off
                             yield from self._take(future, under_way.pop(future), large, queue, under_way)
         finally:

@@ -19,7 +19,6 @@ import sysconfig
 import time
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 LARGE = 2**26
@@ -127,8 +126,16 @@ def _installed_places() -> tuple[str, ...]:
 
 @cache
 def installed() -> str:
-    """A digest of the names and versions of all installed packages."""
-    with contextlib.suppress(Exception):  # packages with broken metadata
-        found = sorted(f"{d.name}=={d.version}" for d in metadata.distributions())
-        return hashlib.sha256("\n".join(found).encode()).hexdigest()
-    return ""
+    """A digest of the names and versions of all installed packages, which the names of their folders tell."""
+    found = []
+    for place in sys.path:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(place or "."):
+                if entry.name.endswith((".dist-info", ".egg-info")):
+                    found.append(entry.name if entry.name.endswith(".dist-info") else _with_time(entry))
+    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
+
+
+def _with_time(entry: os.DirEntry[str]) -> str:
+    """A folder of a package under development, whose name need not have a version."""
+    return f"{entry.name} {entry.stat().st_mtime_ns}"
