@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from backprove.harness.campaign import dispatch, parts, workers
 from backprove.harness.campaign.dispatch import Dispatch
 from backprove.harness.campaign.executors import ExecutorSpec
-from backprove.harness.campaign.messages import Answer, EngineOptions, Judged, Work
+from backprove.harness.campaign.messages import Answer, EngineOptions, Judged, JudgedPart, Work
 from backprove.harness.campaign.store import PartKey
 from backprove.harness.campaign.work import Item, Job, Server, run_here
 from backprove.harness.core.errors import UsageError
@@ -65,7 +66,7 @@ class Reluctant:
     def put(self, future: Future[Any]) -> None:
         self.done.append(future)
 
-    def get(self) -> Future[Any]:
+    def get(self, timeout: float | None = None) -> Future[Any]:
         while not self.done:
             self.executor.run_one()
         return self.done.pop()
@@ -126,6 +127,31 @@ def test_the_dearest_starts_first_where_several_work(monkeypatch: pytest.MonkeyP
     few: EngineOptions = {**OPTIONS, "points": 10}
     list(Dispatch(few, ExecutorSpec("process", 2)).run(jobs()))
     assert asked == [f"Proofs.Autograd.{n}" for n in reversed(NAMES)]
+
+
+@pytest.mark.parametrize("patience", [60.0, 0.01])
+def test_the_further_format_of_a_single_rule_waits_unless_the_first_takes_long(
+    patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[str] = []
+    at_once: list[int] = []
+
+    def answer(request: Work, *_: Any) -> Answer:
+        running.append(request.dtype)
+        at_once.append(len(running))
+        if request.do == "part":
+            sleep(0.2)
+        running.remove(request.dtype)
+        if request.do == "part":
+            return JudgedPart([PropertyResult("vjp", request.dtype)])
+        return Judged(SubjectResult("rule", request.name))
+
+    monkeypatch.setattr(dispatch, "run_isolated", answer)
+    monkeypatch.setattr(dispatch, "PATIENCE", patience)
+    monkeypatch.setattr(dispatch, "open_executor", lambda _: nullcontext((ThreadPoolExecutor(2), 2)))
+    few: EngineOptions = {**OPTIONS, "points": 10}
+    list(Dispatch(few, ExecutorSpec("process", 2)).run([Job("rule", "mine", "mine.py", weight=1)]))
+    assert max(at_once) == (2 if patience < 1 else 1)
 
 
 def test_work_that_the_executor_gives_up_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
