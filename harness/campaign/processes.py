@@ -26,6 +26,8 @@ from typing import Any
 
 MARK = "BACKPROVE_WORKER"
 """Variable that a worker and all that it starts have in their environment."""
+WORKERS_OWN = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "HYPOTHESIS_NO_PLUGINS": "1"}
+"""Of a worker, unless the user has set it: plugins of Hypothesis import what they are for, pytest or trio."""
 
 ENDS_WITHIN = 5.0
 """Seconds in which a killed process must be gone."""
@@ -52,7 +54,7 @@ def start(arguments: Sequence[str], *, mark: str) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # several workers share a GPU: none takes all of its memory, unless the user wants that
-            env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, MARK: mark},
+            env={**WORKERS_OWN, **os.environ, MARK: mark},
             start_new_session=True,  # Ctrl-C is the parent's to handle
         )
 
