@@ -283,7 +283,7 @@ def test_numpy_code_is_called_as_it_is_at_more_points() -> None:
         return np.multiply(2 * np.array(x, copy=True), g)
 
     result = judged(rule(backward, forward=np.square), points=3_000)
-    assert result.verdict is Verdict.HOLDS and "screen" not in result.layers
+    assert result.verdict is Verdict.HOLDS and result.layers["screen"].checked < 1_000
     assert sum(calls) > 2_000  # its program serves some of the points
 
 
