@@ -20,10 +20,10 @@ from backprove.harness.judging.derivative_functions import DerivativeFunctions
 from backprove.harness.judging.derivative_shape import DerivativeShell
 from backprove.harness.judging.equality import EqualityAt
 from backprove.harness.judging.examination import ClaimAt, Unsupported
-from backprove.harness.judging.functions import Functions
 from backprove.harness.judging.planting.code_constants import CodeConstants, code_constants
 from backprove.harness.judging.planting.statistics import derived
 from backprove.harness.judging.positivity import PositivityAt
+from backprove.harness.judging.real_calls.functions import Functions
 from backprove.harness.judging.real_calls.layouts import Layouts
 from backprove.harness.judging.real_calls.spot_check import SpotCheck
 from backprove.harness.numbers.balls.arrays import lift, lift_floats

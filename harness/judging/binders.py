@@ -8,7 +8,7 @@ from backprove.harness.core.cache import Cache
 from backprove.harness.judging.binder import Binder, binder_of
 from backprove.harness.judging.derivative import DerivativeAt
 from backprove.harness.judging.examination import Unsupported
-from backprove.harness.judging.functions import Functions
+from backprove.harness.judging.real_calls.functions import Functions
 from backprove.harness.oracles.joint_xla import JointXla
 from backprove.harness.statements.laws import Law, laws_of
 from backprove.harness.statements.subject import Subject

@@ -9,7 +9,7 @@ from backprove.harness.core.formats import Mode
 from backprove.harness.core.thresholds.called_code import ENOUGH_STOPPED
 from backprove.harness.frontends.function import Function
 from backprove.harness.frontends.same_in_all_formats import FormatGenericTrace
-from backprove.harness.judging.functions import Functions
+from backprove.harness.judging.real_calls.functions import Functions
 from backprove.harness.judging.real_calls.layouts import Layouts
 from backprove.harness.judging.real_calls.own_calls import OwnCalls
 from backprove.harness.judging.real_calls.spot_check import SpotCheck

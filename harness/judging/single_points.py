@@ -38,7 +38,7 @@ class SinglePoints:
         claims_at: the claim by shapes; None where forward does not support them.
         left_out: why there is no claim at shapes where `claims_at` has none.
         notes: what a reader should know of the judging, e.g. sizes that forward does not support.
-        contract_settled: points are judged without a look at the contract of the code.
+        contract_settled: points are judged without a look at the contract of the code, nor at what is compiled of it.
     """
 
     binder: Binder
