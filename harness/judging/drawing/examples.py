@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from backprove.harness.core.cache import Cache
 from backprove.harness.core.thresholds.large import DRAWN_ONE_BY_ONE
+from backprove.strategies.array import ArraySpec
 from backprove.strategies.points import DrawnPoint, Points, PointSpace
 from backprove.strategies.shapes import Sizes, Specs, entries, has_empty, shape_buckets
 from backprove.strategies.values import as_points
@@ -62,7 +64,7 @@ class Examples:
             extreme: open sides reach to the largest number of the dtype.
             wanted: which sizes.
         """
-        constants = tuple(float(c) for c in specials)
+        constants = tuple(float(c) + 0.0 for c in specials)  # both zeros are one constant, as they are one key
         if self._drawn is None:
             self._drawn = self._kept_or_new(constants, extreme)
         chosen = [p for p in self._drawn if wanted(p.sizes)]
@@ -78,10 +80,23 @@ class Examples:
         if kept is not None:
             space = PointSpace(self.specs, "float64", (), specials, extreme)
             return [DrawnPoint(space, sizes, arrays) for sizes, arrays in kept]
-        drawn = draw(self.specs, self.seed, self.count, specials, extreme, self.new_shapes)
+        drawn = list(_drawn(tuple(self.specs.items()), self.seed, self.count, specials, extreme, self.new_shapes))
         if self.cache is not None:
             self.cache.put(key, [(p.sizes, p.arrays) for p in drawn])
         return drawn
+
+
+@lru_cache(maxsize=64)
+def _drawn(
+    inputs: tuple[tuple[str, ArraySpec], ...],
+    seed: int,
+    count: int,
+    specials: tuple[float, ...],
+    extreme: bool,
+    new_shapes: int,
+) -> tuple[DrawnPoint, ...]:
+    """The same for all rules of the same inputs in a process."""
+    return tuple(draw(dict(inputs), seed, count, specials, extreme, new_shapes))
 
 
 def draw(

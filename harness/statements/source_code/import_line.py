@@ -50,12 +50,12 @@ def _paths(value: Any, rule: object, depth: int) -> Iterator[str]:
         return
     entries: list[tuple[str, Any]] = []
     if isinstance(value, dict):
-        entries = [(f"[{k!r}]", v) for k, v in value.items() if isinstance(k, (str, int))]
+        entries = [(f"[{k!r}]", v) for k, v in list(value.items()) if isinstance(k, (str, int))]
     elif isinstance(value, (list, tuple)):
         entries = [(f"[{k}]", v) for k, v in enumerate(value)]
     elif not isinstance(value, (type, ModuleType)) and depth < DEPTH and type(value).__module__ != "builtins":
         held = getattr(value, "__dict__", None)
-        entries = [(f".{k}", v) for k, v in held.items()] if isinstance(held, dict) else []
+        entries = [(f".{k}", v) for k, v in list(held.items())] if isinstance(held, dict) else []
     if depth and len(entries) <= LONGEST:
         for step, entry in entries:
             for path in _paths(entry, rule, depth - 1):
