@@ -208,6 +208,8 @@ def _hull_at_limits(search: Search, value: Array, shapes: Sequence[tuple[int, ..
         return Outcome(Status.KINK_AGREES)
     if residual <= OUTSIDE:
         return Outcome(Status.UNDECIDED, note="at the edge of the generalized derivative")
+    if search.diverges_along_curves(np.stack([p.direction for p in search.pieces[:2]])):
+        return Outcome(Status.SINGULAR)
     pieces = np.stack([p.derivative for p in search.pieces], axis=1)
     low, high = pieces.min(axis=1), pieces.max(axis=1)
     excess = np.maximum(low - value, value - high) / search.scale(value)

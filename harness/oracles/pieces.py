@@ -25,8 +25,9 @@ from backprove.harness.core.thresholds.kinks import (
     STEEP,
     STEP_BITS,
 )
-from backprove.harness.numbers.balls.arrays import lift, lift_floats
+from backprove.harness.numbers.balls.arrays import lift, lift_floats, pointwise
 from backprove.harness.numbers.balls.truth import Undecided
+from backprove.harness.oracles.hull import between_two, hull_distance
 from backprove.harness.oracles.limits import limit, negligible
 from backprove.harness.oracles.problem import DerivativeProblem
 from backprove.harness.oracles.vectors import finite, full, vector
@@ -72,41 +73,6 @@ def slopes(
     flat = np.concatenate([a.reshape(-1, k) for a in out])
     usable = finite([flat], k) & ~spy.touched.reshape(-1, k).any(axis=0)
     return [flat[:, c] if usable[c] else None for c in range(k)]
-
-
-def _between_two(pieces: Array, value: Array, scale: Array) -> bool:
-    """Whether `value` lies on a segment between two of the columns."""
-    a, value = pieces / scale[:, None], value / scale
-    i, j = np.triu_indices(a.shape[1], 1)
-    way, gap = a[:, j] - a[:, i], value[:, None] - a[:, i]
-    with np.errstate(all="ignore"):
-        share = np.clip((way * gap).sum(axis=0) / (way * way).sum(axis=0), 0.0, 1.0)
-        return bool((np.abs(gap - share * way) <= SAME).all(axis=0).any())
-
-
-def hull_distance(pieces: Array, value: Array) -> tuple[float, Array]:
-    """Distance (largest entry) from `value` to the hull of the columns, and the normal of a separating hyperplane."""
-    from scipy.optimize import linprog
-
-    if not (np.all(np.isfinite(pieces)) and np.all(np.isfinite(value))):
-        raise Undecided("a derivative next to a kink is beyond the range of floats")
-    m, k = pieces.shape
-    # minimise s subject to |pieces @ weights - value| <= s, weights >= 0, sum(weights) = 1
-    upper = np.block([[pieces, -np.ones((m, 1))], [-pieces, -np.ones((m, 1))]])
-    cost = np.concatenate([np.zeros(k), [1.0]])
-    solved = linprog(
-        cost,
-        A_ub=upper,
-        b_ub=np.concatenate([value, -value]),
-        A_eq=np.concatenate([np.ones(k), [0.0]])[None],
-        b_eq=[1.0],
-        bounds=[(0, None)] * (k + 1),
-        method="highs",
-    )
-    if solved.status != 0:
-        raise Undecided("the linear program of a kink failed")
-    dual = np.asarray(solved.ineqlin.marginals)
-    return float(solved.fun), dual[:m] - dual[m:]
 
 
 class Search:
@@ -155,7 +121,7 @@ class Search:
         scale = self.scale(value)
         if (np.abs(pieces - value[:, None]) <= SAME * scale[:, None]).all(axis=0).any():
             return 0.0, np.zeros(value.size)
-        if pieces.shape[1] <= FEW_PIECES and _between_two(pieces, value, scale):
+        if pieces.shape[1] <= FEW_PIECES and between_two(pieces, value, scale):
             return 0.0, np.zeros(value.size)
         residual, normal = hull_distance(pieces / scale[:, None], value / scale)
         return residual, normal / scale
@@ -226,31 +192,39 @@ class Search:
             return np.zeros((0, self.size))
         return np.stack([np.where(up, 1.0, np.where(down, -1.0, 0.0)), np.where(down, -1.0, np.where(up, 1.0, 0.0))])
 
-    def moved(self, directions: Array, bits: int) -> list[Array]:
-        """The inputs moved by 2**-bits of their magnitude along each direction, one point per direction."""
+    def moved(self, directions: Array, bits: int, orders: Array | None = None) -> list[Array]:
+        """The inputs moved by 2**-bits of their magnitude along each direction, one point per direction.
+
+        Args:
+            orders: powers of the step by which the entries move instead, as integers in the shape of the directions.
+        """
         k = len(directions)
-        step = arb(2) ** -bits
+        powers = np.ones(directions.shape, int) if orders is None else orders
         out = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.x]
         start = 0
         for i in self.problem.wrt:
             n = self.x[i].size
-            shift = lift((directions[:, start : start + n] * self.magnitude[start : start + n]).T) * step
+            steps = pointwise(lambda order: arb(2) ** (-bits * order), powers[:, start : start + n].T)
+            shift = lift((directions[:, start : start + n] * self.magnitude[start : start + n]).T) * steps
             out[i] = self.x[i] + shift.reshape((*self.x[i].shape[:-1], k))
             start += n
         return out
 
-    def derivatives(self, directions: Array, bits: int) -> list[Array | None]:
-        """Entries of `J^T w` (or `J v`) at the point moved by 2**-bits along each direction.
+    def derivatives(self, directions: Array, bits: int, orders: Array | None = None) -> list[Array | None]:
+        """Entries of `J^T w` (or `J v`) at the point `moved` along each direction.
 
         None where that is a kink again, or outside the domain.
         """
         k = len(directions)
-        moved = self.moved(directions, bits)
+        moved = self.moved(directions, bits, orders)
         given = [np.broadcast_to(a, (*a.shape[:-1], k)) for a in self.d]
         try:
             return slopes(self.problem, moved, given)
         except Undecided:
-            return [None] * k if k == 1 else [self.derivatives(d[None], bits)[0] for d in directions]
+            if k == 1:
+                return [None]
+            each = [None] * k if orders is None else orders[:, None]
+            return [self.derivatives(d[None], bits, o)[0] for d, o in zip(directions, each, strict=True)]
 
     def jumps(self, directions: Array) -> bool:
         """Whether the forward map itself differs between the directions: a jump has no slope."""
@@ -264,13 +238,25 @@ class Search:
                         return True
         return False
 
-    def diverges(self, directions: Array) -> bool:
+    def diverges_along_curves(self, directions: Array) -> bool:
+        """Whether slopes diverge where one entry comes to the kink faster than the others do, or slower.
+
+        Those of `p log(p/q)` at (0, 0) are the same all along a line, and unbounded along p = q**2.
+        """
+        faster = 1 + np.eye(self.size, dtype=int)
+        orders = np.concatenate([faster, 3 - faster])
+        if self.size < 2 or not len(directions):
+            return False
+        return self.diverges(np.repeat(directions, len(orders), axis=0), np.tile(orders, (len(directions), 1)))
+
+    def diverges(self, directions: Array, orders: Array | None = None) -> bool:
         """Whether the slopes still change when the step shrinks from 2**-160 to 2**-320."""
         if not len(directions):
             return False
-        near = self.derivatives(directions, STEP_BITS)
-        with ctx.workprec(2 * self.precision):
-            nearer = self.derivatives(directions, 2 * STEP_BITS)
+        with ctx.workprec(self.precision * (1 if orders is None else 2)):
+            near = self.derivatives(directions, STEP_BITS, orders)
+        with ctx.workprec(self.precision * (2 if orders is None else 4)):
+            nearer = self.derivatives(directions, 2 * STEP_BITS, orders)
         scale = sum((abs(v) for a in self.d for v in a.ravel()), arb(0))
         for a, b in zip(near, nearer, strict=True):
             if a is None or b is None:
