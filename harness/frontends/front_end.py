@@ -16,7 +16,7 @@ import numpy as np
 from backprove.harness.core.arrays import Array, Code
 from backprove.harness.core.formats import FORMATS
 from backprove.harness.numbers.balls.balls import Balls, works_entrywise
-from backprove.harness.numbers.balls.dual import Dual
+from backprove.harness.numbers.balls.dual import STEPS, Dual
 from backprove.harness.numbers.balls.duals import DualBalls
 from backprove.harness.numbers.balls.truth import Undecided
 from backprove.harness.programs.evaluate import evaluate
@@ -127,13 +127,13 @@ class ProgramOnBalls:
 
     @cached_property
     def still(self) -> frozenset[int]:
-        """Equations whose tangent reaches no output (behind stop_gradient or a comparison), by identity."""
+        """Equations whose tangent reaches no output (behind a comparison, stop_gradient or floor), by identity."""
         live = {v.slot for v in self.program.outputs}
         found = set()
         for e in reversed(self.program.equations):
             if not any(v.slot in live for v in e.outputs):
                 found.add(id(e))
-            elif e.primitive != "stop_gradient":
+            elif e.primitive not in ("stop_gradient", *STEPS):
                 live |= {v.slot for v in e.inputs if v.dtype in FORMATS}
         return frozenset(found)
 

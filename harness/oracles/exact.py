@@ -107,8 +107,8 @@ class ExactLayer:
                 todo = self._compare(problem, x, d, index, out)
         except Undecided as trouble:
             if len(index) > 1:
-                for i in index:
-                    self._derivative(problem, inputs, directions, np.array([i]), out, level)
+                for half in np.array_split(index, 2):
+                    self._derivative(problem, inputs, directions, half, out, level)
                 return
             todo = [_Open(int(index[0]), Outcome.undecided(trouble))]
         last = level + 1 == len(self.precisions)

@@ -133,13 +133,13 @@ class DualBalls(BallSystem[Dual]):
         outs = super().apply(equation, inputs)
         fixed = all(is_fixed(i) for i in inputs)
         if not fixed and equation.primitive in STEPS:
-            fixed = self._steps_are_watched(equation, inputs[0], still)
+            fixed = self._steps_are_watched(equation, inputs[0])
         return [Dual(o.v, fixed=True) if fixed and isinstance(o, Dual) else o for o in outs]
 
-    def _steps_are_watched(self, equation: Equation, x: Dual | Array, still: bool) -> bool:
+    def _steps_are_watched(self, equation: Equation, x: Dual | Array) -> bool:
         """Whether jumps of floor, ceil and round are touched here, so that their values are fixed elsewhere."""
         row = self.functions.get(function_of(equation))
-        if still and isinstance(x, Dual) and row is not None and row.kink is not None:
+        if isinstance(x, Dual) and x.t is None and row is not None and row.kink is not None:
             self.touch(_may_kink(row.kink, x.v))
             return True
         return isinstance(x, Dual) and x.t is not None

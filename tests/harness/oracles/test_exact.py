@@ -259,3 +259,36 @@ def test_a_reason_called_kink_is_no_kink() -> None:
     problem = DerivativeProblem(GivesUp(Undecided("kink")), GivesUp(Undecided("kink")), "vjp", (0,), UNIT)
     (outcome,) = outcomes(problem, [np.ones((1, 1))], [np.ones((1, 1))])
     assert (outcome.status, outcome.note) == (Status.UNDECIDED, "kink")
+
+
+def test_a_norm_that_only_chooses_how_to_compute_is_no_kink() -> None:
+    """The kink of |x| ends at floor, whose own jumps are watched: `expm` chooses its approximation by a norm so."""
+
+    def scaled(x: Any, start: float) -> Any:
+        return x * jnp.floor(jnp.abs(x) + start)
+
+    def status(start: float, x: float, slope: float) -> Status:
+        return judge(vjp_problem(lambda x: scaled(x, start), lambda x, w: slope * w + 0 * x, [()]), [x], [1.0]).status
+
+    assert status(1.5, 0.0, 1.0) is Status.AGREES
+    assert status(1.5, 0.0, 1.001) is Status.REFUTED
+    assert status(0.0, 1.0, 3.0) is Status.SINGULAR  # it jumps from 0 to 1
+
+
+def test_one_undecided_point_does_not_part_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexing at `floor(log(0))` is undecided; the 31 other points are evaluated in a few groups."""
+    sizes: list[int] = []
+    compare = ExactLayer._compare
+
+    def counted(self: ExactLayer, problem: Any, x: Any, d: Any, index: Any, out: Any) -> Any:
+        sizes.append(len(index))
+        return compare(self, problem, x, d, index, out)
+
+    monkeypatch.setattr(ExactLayer, "_compare", counted)
+    problem = vjp_problem(
+        lambda x: x * jnp.ones(3)[jnp.floor(jnp.log(jnp.abs(x))).astype(int)], lambda x, w: w + 0 * x, [()]
+    )
+    x = np.concatenate([[0.0], np.linspace(1.1, 2.5, 31)])
+    found = ExactLayer(precisions=(200,)).derivative(problem, [x], [np.ones(32)])
+    assert [o.status for o in found[1:]] == [Status.AGREES] * 31 and found[0].status is not Status.AGREES
+    assert len(sizes) <= 11
