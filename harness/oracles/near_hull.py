@@ -17,7 +17,8 @@ from backprove.harness.core.errors import UnsupportedPrimitive
 from backprove.harness.core.thresholds.exact import FINE, SHOWN_ULPS
 from backprove.harness.core.thresholds.kinks import OUTSIDE, STEP_BITS
 from backprove.harness.numbers.balls.truth import Undecided
-from backprove.harness.oracles.pieces import Search, hull_distance, slopes
+from backprove.harness.oracles.hull import hull_distance
+from backprove.harness.oracles.pieces import Search, slopes
 from backprove.harness.oracles.shown import blurred, changes_by_rounding, effects
 from backprove.harness.oracles.vectors import full
 
