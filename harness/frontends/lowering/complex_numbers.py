@@ -84,6 +84,13 @@ def _conj(a: Value) -> Pair:
     return Pair(a.re, -a.im) if isinstance(a, Pair) else Pair(a, jnp.zeros_like(a))
 
 
+def _of_parts(re: Any, im: Any) -> Pair:
+    """One number for all entries, as in JAX's derivative of `imag`, is repeated."""
+    import jax.numpy as jnp
+
+    return Pair(*jnp.broadcast_arrays(re, im))
+
+
 def _convert(a: Value, new_dtype: Any) -> Value:
     import jax.numpy as jnp
 
@@ -175,7 +182,7 @@ FORMS: Mapping[str, Callable[..., Value]] = {
     "sign": pairs.sign,
     "real": lambda a: a.re,
     "imag": lambda a: a.im,
-    "complex": Pair,
+    "complex": _of_parts,
     "conj": _conj,
     "eq": lambda a, b: (a.re == b.re) & (a.im == b.im),
     "ne": lambda a, b: (a.re != b.re) | (a.im != b.im),

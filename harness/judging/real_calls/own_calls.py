@@ -263,7 +263,7 @@ class _Looked:
         """
         worst: tuple[float, Violation] | None = None
         for k, (r, off) in enumerate(zip(results, apart, strict=True)):
-            for j in np.argwhere(off):
+            for j in map(tuple, np.argwhere(off).tolist()):
                 entry = tuple(int(q) for q in j)
                 got, expected = float(r[j]), float(self.values[k][(*j, point)])
                 oracle = "the same operations in NumPy and SciPy"

@@ -57,6 +57,11 @@ RULES: dict[str, dict[str, Any]] = {
         "inputs": {"a": bp.array("n"), "z": Z},
         "complex_convention": "torch",
     },
+    "a part of fft, by JAX": {
+        "forward": lambda x: jnp.fft.fft(x).imag,
+        "vjp": lambda x, g: jax.vjp(lambda x: jnp.fft.fft(x).imag, x)[1](g)[0],
+        "inputs": {"x": bp.array("4")},
+    },
     "irfft": {
         "forward": jnp.fft.irfft,
         "vjp": lambda z, g: jnp.conj(jnp.fft.rfft(g) / 6 * jnp.array([1, 2, 2, 1])),
