@@ -48,8 +48,7 @@ def section(rows: Sequence[Row], points: int, left: int = 0) -> str:
         "| --- | --- |",
         *(f"| `{r['operator']}` | {_cell(r)} |" for r in others),
         "",
-        "JAX's derivative was refused at a point of these; nobody looked at each, and most have no value (NaN) at a",
-        "corner of the domain or where something underflows:",
+        "JAX's derivative was refused at a point of these; what was found of each stands below:",
         "",
         *(f"- {v}: {', '.join(_refused(exact, v))}" for v in ("falsified", "inaccurate") if _refused(exact, v)),
     ]
