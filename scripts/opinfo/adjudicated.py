@@ -39,6 +39,5 @@ ADJUDICATED: dict[str, str] = {
         ("scatter_reduce.amax", "scatter_reduce.amin"),
         "A bug of torch: with include_self=False an entry that equals the one it takes the place of gets half of it.",
     ),
-    "std": "A false alarm: with equal entries, at the kink of the deviation, the roundings of the mean decide.",
 }
 """Operator -> what was found out."""

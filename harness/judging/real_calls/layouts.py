@@ -185,7 +185,11 @@ def _same(found: Sequence[Array], expected: Sequence[Array], function: Function,
 
 
 def _noise(function: Function, arguments: Sequence[Array]) -> list[Any]:
-    """How far results move when all inputs are moved by an ulp or two, many times over; 0 where they cannot be had."""
+    """How far results move when all inputs are moved by an ulp or two, many times over; 0 where they cannot be had.
+
+    An entry that came back to where it was each time moves as far as others of its array do: the distance of equal
+    entries from their mean is a rounding of either sign, or none.
+    """
     first = _called(function, arguments)
     if first is None:
         return []
@@ -202,4 +206,4 @@ def _noise(function: Function, arguments: Sequence[Array]) -> list[Any]:
             with np.errstate(all="ignore"):
                 far = [np.abs(p.astype(np.float64) - q.astype(np.float64)) for p, q in zip(other, first, strict=True)]
                 out = [np.fmax(o, np.where(np.isfinite(f), AMPLIFIED * f, 0.0)) for o, f in zip(out, far, strict=True)]
-    return out
+    return [np.where(o > 0, o, np.median(o[o > 0])) if (o > 0).any() else o for o in out]
