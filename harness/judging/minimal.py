@@ -16,8 +16,10 @@ from backprove.harness.judging.readable import (
     with_direction,
     with_entries,
     with_two,
+    with_zeros,
 )
 from backprove.harness.judging.single_points import Failure, SinglePoints
+from backprove.harness.oracles.problem import Status
 from backprove.strategies.points import DrawnPoint
 from backprove.strategies.shapes import has_empty, shape_buckets
 from backprove.strategies.values import draw_points
@@ -77,6 +79,8 @@ def _minimal(points: SinglePoints, failure: Failure) -> Failure:
             point = readable(point, still)
         if not _entrywise(points, point):  # at a single entry such a map is hardly ever itself
             point = with_two(point, still)
+        if not at_kink:  # at a tie too, where forward has a derivative there: of a softmax at zeros
+            point = with_zeros(point, lambda p: all(f(p) for f in kept) and _refuted(points, p))
         violation, outcome = points.probe(point)
     except Exception as why:  # a shrinker's trouble must not lose the failure itself
         points.notes.append(f"not minimal: shrinking stopped ({type(why).__name__})")
@@ -84,6 +88,12 @@ def _minimal(points: SinglePoints, failure: Failure) -> Failure:
     if violation is None or violation.verdict is not wanted:
         return failure
     return Failure(violation, point, outcome, failure.example)
+
+
+def _refuted(points: SinglePoints, point: DrawnPoint) -> bool:
+    """Whether the exact layer refuses the one derivative that there is."""
+    violation, outcome = points.probe(point)
+    return violation is not None and outcome is not None and outcome.status is Status.REFUTED
 
 
 def _entrywise(points: SinglePoints, point: DrawnPoint) -> bool:

@@ -70,6 +70,15 @@ def around_entry(point: DrawnPoint, entry: tuple[int, ...], still: Fails) -> Dra
     return trial.best
 
 
+def with_zeros(point: DrawnPoint, still: Fails) -> DrawnPoint:
+    """The point with zeros in the place of whole inputs, of each where it fails with them too: one trial an input."""
+    trial = _Trial(point, still, len(point.arrays))
+    for k, a in enumerate(point.arrays):
+        if trial.plain(k) and a.any():
+            trial.zeros(k)
+    return trial.best
+
+
 @dataclass
 class _Trial:
     """The simplest point so far."""
@@ -96,6 +105,10 @@ class _Trial:
         for value in SIMPLE[:4]:
             if (a == value).all() or self._tried(k, np.full_like(a, value)):
                 return
+
+    def zeros(self, k: int) -> None:
+        """Replace all entries of array k by 0."""
+        self._tried(k, np.zeros_like(self.arrays[k]))
 
     def single(self, k: int, entry: tuple[int, ...]) -> None:
         """Replace all entries of array k but one, or that one too by 0 or 1."""
