@@ -62,7 +62,9 @@ class DerivativeFunctions:
             program = self.forward.program(given)
             if program is None:
                 return None
-            return derivative_program(program, mode, wrt, self.forward.library_rules(given))
+            rules = self.forward.library_rules(given)
+            found = derivative_program(program, mode, wrt, rules)
+            return derivative_program(program, mode, wrt) if found is None and rules is not None else found
 
         if self.is_user_code:
             return FormatGenericTrace(at)

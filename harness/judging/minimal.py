@@ -111,8 +111,10 @@ def raising(points: SinglePoints, wrong: Violation) -> Failure | None:
     """
     specs = dict(points.binder.specs)
     for sizes in shape_buckets(specs):
-        claim_at = points.claims_at.get(tuple(s.shape(sizes) for s in specs.values()))
-        if not isinstance(claim_at, DerivativeAt) or claim_at.rule.is_its_program or has_empty(specs, sizes):
+        if has_empty(specs, sizes):
+            continue
+        claim_at = points.claim_at([s.shape(sizes) for s in specs.values()])
+        if not isinstance(claim_at, DerivativeAt) or claim_at.rule.is_its_program:
             continue
         drawn = draw_points(specs, sizes, points.plan.dtype, 1, points.plan.seed, ("raising", str(sizes)))
         directions = [np.ones((*s, 1)) for s in claim_at.direction_shapes]
