@@ -39,8 +39,10 @@ def minimal(points: SinglePoints, failure: Failure) -> Failure:
     wanted = failure.violation.verdict
     if wanted is Verdict.FALSIFIED:
         points.contract_settled = True
-        found = _minimal(points, failure)
-        points.contract_settled = False
+        try:
+            found = _minimal(points, failure)
+        finally:
+            points.contract_settled = False
         violation, _ = points.probe(found.point)
         if violation is not None and violation.verdict is wanted:
             return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.opinfo.__main__ import kept
+from scripts.asked import kept
 from scripts.opinfo.page import page
 from scripts.opinfo.worker import CALLED, EXACTLY, LATE, Row
 

@@ -159,7 +159,7 @@ def test_a_tenth_is_refused_in_float16() -> None:
         )
         report = bp.check(rule, points=40, dtypes=("float64",))
         assert str(report.verdict) == verdict, str(report)
-        assert "half precision" in str(report) or report.verdict is Verdict.FALSIFIED
+        assert factor != 1 or "half precision" in str(report)  # what makes a judgement there possible at all
 
 
 def test_a_rule_that_narrows_in_float64_too_is_no_truth_for_float32() -> None:
